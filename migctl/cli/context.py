@@ -1,0 +1,102 @@
+"""What every command shares: settings, the way errors become exit codes, and running a coroutine to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+
+from migctl.cli import output
+from migctl.errors import MigctlError
+
+T = TypeVar("T")
+
+OutputFormat = Literal["text", "json"]
+OutputOption = Annotated[
+    OutputFormat,
+    typer.Option("--output", "-o", help="text for people, json for machines: one document on stdout."),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Settings file. Default: ./migctl.yaml, if it is there.", show_default=False
+    ),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+EXIT_INTERRUPTED = 130
+EXIT_OURS = 70
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine. An error that a task group wrapped comes out as itself."""
+    return _run(asyncio.run, work)
+
+
+def run_fast(work: Coroutine[Any, Any, T]) -> T:
+    """The same on uvloop, for processes that carry events."""
+    import uvloop
+
+    return _run(uvloop.run, work)
+
+
+def _run(runner: Callable[[Coroutine[Any, Any, T]], T], work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return runner(work)
+    except BaseExceptionGroup as group:
+        raise first_of(group) from group
+    except KeyboardInterrupt:  # typer would make it an exit code of 1
+        output.error("interrupted", None)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to tell: an error of ours before a foreign one, the first of its kind."""
+    leaves: list[BaseException] = []
+
+    def collect(error: BaseException) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                collect(inner)
+        else:
+            leaves.append(error)
+
+    collect(group)
+    ours = [leaf for leaf in leaves if isinstance(leaf, MigctlError)]
+    return (ours or leaves)[0]
+
+
+def tell(error: BaseException) -> int:
+    """Print an error to stderr the way operators get it, and return the exit code."""
+    if isinstance(error, BaseExceptionGroup):
+        error = first_of(error)
+    if isinstance(error, MigctlError):
+        output.error(error.what, error.do)
+        return error.exit_code
+    if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+        output.error("interrupted", None)
+        return EXIT_INTERRUPTED
+    trace = "".join(traceback.format_exception(error))
+    where = _keep_trace(trace)
+    output.error(f"an error of ours: {type(error).__name__}: {error}", f"please report it with {where}")
+    return EXIT_OURS
+
+
+def _keep_trace(trace: str) -> str:
+    folder = Path(os.environ.get("MIGCTL_STATE_DIR") or ".migctl")
+    path = folder / "error.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"$ {' '.join(sys.argv)}\n{trace}\n")
+    except OSError:
+        sys.stderr.write(trace)
+        return "the trace above"
+    return str(path)

@@ -1,0 +1,185 @@
+"""Settings: flag > environment > migctl.yaml > default. The only room that reads the environment.
+
+Secrets (service key, JWT secret, database and Redis addresses) come from the environment, or from a file named by `NAME_FILE`, and
+never from YAML.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from migctl.config.yamlfile import Document, validate
+from migctl.errors import Usage
+
+Mode = Literal["websocket", "realtime", "dual"]
+MODES: tuple[Mode, ...] = ("websocket", "realtime", "dual")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SupabaseSection(_Section):
+    url: Annotated[
+        str | None, Field(description="the project's address; without it the embedded stack is used")
+    ] = None
+    schema_: Annotated[
+        str,
+        Field(alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="a schema name in lower case"),
+    ] = "public"
+
+
+class JournalSection(_Section):
+    path: Annotated[str | None, Field(description="the journal's file; default STATE_DIR/journal.db")] = None
+
+
+class SourceSection(_Section):
+    """How a foreign stream becomes events (`--map`, `--ignore` and their YAML)."""
+
+    map: Annotated[
+        dict[str, str | list[str]],
+        Field(description="field to path, or to a list of paths of which the first there counts"),
+    ] = {}
+    ignore: Annotated[list[str], Field(description="a list of event types that are no events")] = []
+    time_formats: Annotated[
+        list[str], Field(description="a list of: unix_seconds, unix_millis, or a strptime format")
+    ] = []
+    zones: Annotated[dict[str, str], Field(description="abbreviation to offset, such as AEDT: '+11:00'")] = {}
+
+
+class LegacySection(_Section):
+    frame: Annotated[Literal["envelope", "data"], Field(description="envelope or data")] = "envelope"
+
+
+class ClassBounds(_Section):
+    max_events: Annotated[int, Field(ge=1, le=500, description="events in a batch, 1 to 500")]
+    max_wait_s: Annotated[float, Field(gt=0, description="seconds")]
+
+
+class BatchingSection(_Section):
+    batching: Annotated[Literal["none", "wait"], Field(description="none or wait")] = "none"
+    high: ClassBounds = ClassBounds(max_events=100, max_wait_s=0.1)
+    medium: ClassBounds = ClassBounds(max_events=50, max_wait_s=0.5)
+    low: ClassBounds = ClassBounds(max_events=10, max_wait_s=2.0)
+    classes: Annotated[
+        dict[str, Literal["high", "medium", "low"]], Field(description="pattern of event_type to class")
+    ] = {}
+    backlog_max_events: Annotated[int, Field(ge=1, le=5000, description="rows in a request of backlog")] = 500
+    max_bytes: Annotated[int, Field(ge=1 << 16, description="bytes of a request")] = 4 << 20
+
+
+class RealtimeSection(_Section):
+    live: Annotated[
+        Literal["broadcast", "postgres_changes"], Field(description="broadcast or postgres_changes")
+    ] = "broadcast"
+    max_hint_bytes: Annotated[
+        int, Field(ge=1024, le=3_000_000, description="bytes of a broadcast message")
+    ] = 200 * 1024
+
+
+class Settings(_Section):
+    """Everything that migctl.yaml can say, after flags and environment have had their word."""
+
+    mode: Annotated[Mode, Field(description="one of websocket, realtime, dual")] = "dual"
+    listen: Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="HOST:PORT")] = "127.0.0.1:8080"
+    state_dir: Annotated[str, Field(description="a folder for journal, stack and logs")] = ".migctl"
+    supabase: SupabaseSection = SupabaseSection()
+    journal: JournalSection = JournalSection()
+    source: SourceSection = SourceSection()
+    legacy: LegacySection = LegacySection()
+    relay: BatchingSection = BatchingSection()
+    realtime: RealtimeSection = RealtimeSection()
+
+    @property
+    def state(self) -> Path:
+        return Path(self.state_dir)
+
+    @property
+    def journal_path(self) -> Path:
+        return Path(self.journal.path) if self.journal.path else self.state / "journal.db"
+
+    @property
+    def listen_host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def listen_port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+# Environment names of plain settings; the rest of the MIGCTL_ prefix is refused, so that a typo is not silent.
+_ENVIRONMENT: dict[str, tuple[str, ...]] = {
+    "MIGCTL_MODE": ("mode",),
+    "MIGCTL_LISTEN": ("listen",),
+    "MIGCTL_STATE_DIR": ("state_dir",),
+    "MIGCTL_JOURNAL": ("journal", "path"),
+    "MIGCTL_SCHEMA": ("supabase", "schema"),
+    "SUPABASE_URL": ("supabase", "url"),
+}
+
+
+def load(
+    *,
+    file: Path | None = None,
+    flags: Mapping[tuple[str, ...], Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Settings from `file` (default: migctl.yaml, else configs/migctl.yaml, in `folder`), environment and flags.
+
+    flags: key path to value; a value of None was not given. Raises Usage with file, line and key.
+    """
+    env = os.environ if environ is None else environ
+    document = _find(file, folder or Path.cwd())
+    data: dict[str, Any] = dict(document.data) if document is not None else {}
+    for name, path in _ENVIRONMENT.items():
+        if env.get(name):
+            _put(data, path, env[name], name)
+    for path, value in (flags or {}).items():
+        if value is not None:
+            _put(data, path, value, ".".join(path))
+    return validate(Settings, data, document)
+
+
+def _find(file: Path | None, folder: Path) -> Document | None:
+    if file is not None:
+        return Document.read(file)
+    for candidate in (folder / "migctl.yaml", folder / "configs" / "migctl.yaml"):
+        if candidate.is_file():
+            return Document.read(candidate)
+    return None
+
+
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, name: str) -> None:
+    for part in path[:-1]:
+        inner = data.get(part) or {}
+        if not isinstance(inner, dict):
+            raise Usage(
+                f"{part}: expected keys and values, so that {name} can set {'.'.join(path)}",
+                do="mend migctl.yaml",
+            )
+        data[part] = inner = dict(inner)
+        data = inner
+    data[path[-1]] = value
+
+
+def secret(name: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """The secret `name` from the environment, or from the file that `NAME_FILE` names. None where neither is set.
+
+    Raises Usage where the file can't be read.
+    """
+    env = os.environ if environ is None else environ
+    if env.get(name):
+        return env[name]
+    path = env.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"{name}_FILE={path}: {error}", do=f"name a readable file, or set {name}") from None

@@ -1,0 +1,68 @@
+"""What can go wrong, and what the operator does about it.
+
+Every error says what happened and the way out (`do`), and carries its exit code and whether a retry makes sense. A library's
+exception is translated into one of these where the library is called, once.
+
+Exit codes: 1 checked and found wanting; 2 usage, configuration, unreadable input; 3 a service can't be reached or a port is
+taken; 4 refused for safety; 70 an error of ours; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MigctlError(Exception):
+    """Base of all errors that are told to an operator.
+
+    what: one sentence, with the file, line, key, id or seq it speaks of.
+    do: the way out, in the imperative.
+    """
+
+    exit_code: ClassVar[int] = 70
+    retry: ClassVar[bool] = False
+
+    def __init__(self, what: str, *, do: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.do = do
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  {self.do}"
+
+
+class Wanting(MigctlError):
+    """Something was checked and is not as it should be."""
+
+    exit_code = 1
+
+
+class Usage(MigctlError):
+    """The command line, the configuration or an input file can't be used as it is."""
+
+    exit_code = 2
+
+
+class Transient(MigctlError):
+    """A service can't be reached or is overloaded; the same call may go through later."""
+
+    exit_code = 3
+    retry = True
+
+
+class Systemic(MigctlError):
+    """The target refuses everything (permission, missing table, bad key): pause and alert, never blame one event."""
+
+    exit_code = 3
+
+
+class Poison(MigctlError):
+    """The target refuses this one event for what it is; the others go on."""
+
+    exit_code = 1
+
+
+class Refused(MigctlError):
+    """Refused for safety: wrong target, second or foreign writer, changed applied file, declined."""
+
+    exit_code = 4

@@ -1,0 +1,399 @@
+"""JSON in and out for events. The text of `data` is kept byte for byte: it is cut out of the message, never re-encoded.
+
+Two decoders stand behind it. msgspec is quick and keeps integers exact, but refuses lone surrogates; the standard library
+accepts what the JSON grammar allows and finds where a value begins and ends. What the target can't hold (`\\u0000`, 1e400000) is
+still a valid event here: it is delivered, from the tombstones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from migctl.events.ids import canonical_id, uuid7
+from migctl.events.model import Entry, Event
+from migctl.events.times import format_time, parse_time
+
+MAX_DATA_BYTES = 1 << 20
+MAX_FIELD_CHARS = 512
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_WHITE = b" \t\r\n"
+
+
+class BadEvent(ValueError):
+    """An event that can't be taken, with the field and the reason. `code` is stable and made for machines."""
+
+    def __init__(self, field: str, code: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.code = code
+        self.reason = reason
+
+
+class _Fields(msgspec.Struct):
+    id: msgspec.Raw | None = None
+    event_type: msgspec.Raw | None = None
+    timestamp: msgspec.Raw | None = None
+    source: msgspec.Raw | None = None
+    data: msgspec.Raw | None = None
+    source_id: msgspec.Raw | None = None
+    clock: msgspec.Raw | None = None
+
+
+_fields = msgspec.json.Decoder(_Fields)
+_raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_items = msgspec.json.Decoder(list[msgspec.Raw])
+_any = msgspec.json.Decoder()
+_string = msgspec.json.Encoder()
+
+
+def loads(text: bytes | str) -> Any:
+    """Parse JSON as strictly as RFC 8259 and as leniently: exact integers, lone surrogates allowed, no NaN.
+
+    Raises ValueError.
+    """
+    try:
+        return _any.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _slow_loads(text)
+
+
+def _slow_loads(text: bytes | str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def quote(text: str) -> bytes:
+    """A JSON string, UTF-8."""
+    return _string.encode(text)
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON, UTF-8."""
+    try:
+        return _string.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate: only an escape can say it
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def split_object(text: bytes) -> dict[str, bytes]:
+    """The members of a JSON object, each value as the text it had. Duplicate keys: the last wins, as everywhere.
+
+    Raises ValueError where `text` is no JSON object.
+    """
+    try:
+        return {key: bytes(raw) for key, raw in _raw_members.decode(text).items()}
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _slow_members(text)
+
+
+def split_array(text: bytes) -> list[bytes]:
+    """The items of a JSON array, each as the text it had. Raises ValueError where `text` is no JSON array."""
+    try:
+        return [bytes(raw) for raw in _raw_items.decode(text)]
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _slow_items(text)
+
+
+def _slow_members(data: bytes) -> dict[str, bytes]:
+    """Like split_object, on the standard library's scanner, for texts with lone surrogates."""
+    text = data.decode("utf-8", "strict")
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        raise ValueError("expected a JSON object")
+    members: dict[str, bytes] = {}
+    at = _skip(text, at + 1)
+    if text[at : at + 1] != "}":
+        while True:
+            key, end = _scan(text, at)
+            if not isinstance(key, str):
+                raise ValueError("expected a string as key")
+            at = _expect(text, end, ":")
+            at = _skip(text, at)
+            _, end = _scan(text, at)
+            members[key] = text[at:end].encode()
+            at = _skip(text, end)
+            if text[at : at + 1] == "}":
+                break
+            at = _skip(text, _expect(text, at, ","))
+    _nothing_after(text, at + 1)
+    return members
+
+
+def _slow_items(data: bytes) -> list[bytes]:
+    text = data.decode("utf-8", "strict")
+    at = _skip(text, 0)
+    if text[at : at + 1] != "[":
+        raise ValueError("expected a JSON array")
+    items: list[bytes] = []
+    at = _skip(text, at + 1)
+    if text[at : at + 1] != "]":
+        while True:
+            _, end = _scan(text, at)
+            items.append(text[at:end].encode())
+            at = _skip(text, end)
+            if text[at : at + 1] == "]":
+                break
+            at = _skip(text, _expect(text, at, ","))
+    _nothing_after(text, at + 1)
+    return items
+
+
+_scanner = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _scan(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return _scanner.raw_decode(text, at)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _expect(text: str, at: int, char: str) -> int:
+    at = _skip(text, at)
+    if text[at : at + 1] != char:
+        raise ValueError(f"expected {char!r} at character {at}")
+    return at + 1
+
+
+def _nothing_after(text: str, at: int) -> None:
+    if _skip(text, at) != len(text):
+        raise ValueError(f"unexpected text after the value, at character {at}")
+
+
+def decode_event(
+    text: bytes, *, arrived: datetime, default_source: str, allow_control: bool = False
+) -> Event:
+    """One event from the JSON that a producer posts: `event_type` and `data` needed, `id`, `timestamp`, `source` optional.
+
+    arrived: aware UTC; the timestamp of an event that has none, which then says `clock: arrival`.
+    Unknown members are ignored. Raises BadEvent with the field and the reason.
+    """
+    try:
+        fields = _fields.decode(text)
+        members: Mapping[str, bytes | None] = {
+            name: None if raw is None else bytes(raw)
+            for name, raw in (
+                ("id", fields.id),
+                ("event_type", fields.event_type),
+                ("timestamp", fields.timestamp),
+                ("source", fields.source),
+                ("data", fields.data),
+                ("source_id", fields.source_id),
+                ("clock", fields.clock),
+            )
+        }
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        try:
+            members = _slow_members(text)
+        except UnicodeDecodeError as error:
+            raise BadEvent("", "json", f"not UTF-8 at byte {error.start}") from None
+        except ValueError as error:
+            raise BadEvent("", "json", str(error)) from None
+    return make_event(
+        id=_text(members, "id"),
+        event_type=_text(members, "event_type"),
+        timestamp=_text(members, "timestamp"),
+        source=_text(members, "source"),
+        data=members.get("data"),
+        arrived=arrived,
+        default_source=default_source,
+        source_id=_text(members, "source_id"),
+        arrival_clock=_text(members, "clock") == "arrival",
+        allow_control=allow_control,
+    )
+
+
+def _text(members: Mapping[str, bytes | None], field: str) -> str | None:
+    raw = members.get(field)
+    if raw is None or raw == b"null":
+        return None
+    try:
+        value = loads(raw)
+    except ValueError as error:
+        raise BadEvent(field, "json", str(error)) from None
+    if not isinstance(value, str):
+        raise BadEvent(field, "type", f"expected a string, got {type_word(value)}")
+    return value
+
+
+def make_event(
+    *,
+    id: str | None,
+    event_type: str | None,
+    timestamp: str | datetime | None,
+    source: str | None,
+    data: bytes | None,
+    arrived: datetime,
+    default_source: str,
+    source_id: str | None = None,
+    arrival_clock: bool = False,
+    allow_control: bool = False,
+) -> Event:
+    """Build an event from its parts, checking each. Raises BadEvent.
+
+    allow_control: take `sys.*` types too, for what migctl itself wrote.
+    """
+    checked_type = _check_text("event_type", event_type)
+    if not allow_control and checked_type.startswith("sys."):
+        raise BadEvent("event_type", "reserved", "types that begin with sys. are migctl's own")
+    if id is None:
+        event_id, own_id = uuid7(), None
+    else:
+        try:
+            event_id, own_id = canonical_id(id)
+        except ValueError as error:
+            raise BadEvent("id", "value", str(error)) from None
+        if own_id is not None:
+            _check_text("id", id)
+    clock = None
+    if timestamp is None:
+        moment, clock = arrived, "arrival"
+    elif isinstance(timestamp, datetime):
+        moment, clock = timestamp, "arrival" if arrival_clock else None
+    else:
+        try:
+            moment = parse_time(timestamp)
+        except ValueError as error:
+            raise BadEvent("timestamp", "time", str(error)) from None
+        clock = "arrival" if arrival_clock else None
+    return Event(
+        id=event_id,
+        event_type=checked_type,
+        timestamp=moment,
+        source=_check_text("source", default_source if source is None else source),
+        data=check_data(data),
+        clock=clock,
+        source_id=own_id or source_id,
+    )
+
+
+def _check_text(field: str, value: str | None) -> str:
+    if value is None:
+        raise BadEvent(field, "missing", "is missing")
+    if not value:
+        raise BadEvent(field, "empty", "is empty")
+    if len(value) > MAX_FIELD_CHARS:
+        raise BadEvent(field, "long", f"has {len(value)} characters; at most {MAX_FIELD_CHARS} are taken")
+    if _CONTROL.search(value):
+        raise BadEvent(field, "control", "holds a control character")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise BadEvent(field, "surrogate", "holds a lone surrogate") from None
+    return value
+
+
+def check_data(data: bytes | None) -> bytes:
+    """Return the text of `data` without white space around it, once it is seen to be a JSON object in UTF-8.
+
+    Raises BadEvent("data", ...).
+    """
+    if data is None:
+        raise BadEvent("data", "missing", "is missing")
+    text = data.strip(_WHITE)
+    if len(text) > MAX_DATA_BYTES:
+        raise BadEvent("data", "large", f"has {len(text)} bytes; at most {MAX_DATA_BYTES} are taken")
+    try:
+        # Parsed whole on purpose: a Raw is only skipped over, and what is stored must be JSON.
+        value = loads(text)
+        if not text.isascii():
+            text.decode()
+    except ValueError as error:
+        raise BadEvent("data", "json", f"is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadEvent("data", "type", f"expected a JSON object, got {type_word(value)}")
+    return text
+
+
+def type_word(value: object) -> str:
+    """What JSON calls this value: for messages."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list) else "an object"
+
+
+def body_members(event: Event) -> bytes:
+    """`"event_type":..,"timestamp":..,"source":..,"data":..` with what stands beside it: the inside of every form of an event."""
+    more = b""
+    if event.clock is not None:
+        more += b',"clock":' + quote(event.clock)
+    if event.source_id is not None:
+        more += b',"source_id":' + quote(event.source_id)
+    return b'"event_type":%b,"timestamp":"%b","source":%b,"data":%b%b' % (
+        quote(event.event_type),
+        format_time(event.timestamp).encode(),
+        quote(event.source),
+        event.data,
+        more,
+    )
+
+
+def encode_event(event: Event) -> bytes:
+    """The JSON that decode_event reads back as the same event."""
+    return b'{"id":"%b",%b}' % (event.id.encode(), body_members(event))
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """An export line, without its newline: `id, epoch, seq, event_type, timestamp, source, data, committed_at`.
+
+    Line breaks between the tokens of `data` become spaces, so that a line stays one; within strings JSON allows none.
+    """
+    line = b'{"id":"%b","epoch":%b,"seq":%d,%b,"committed_at":"%b"}' % (
+        entry.event.id.encode(),
+        quote(entry.epoch),
+        entry.seq,
+        body_members(entry.event),
+        format_time(entry.committed_at).encode(),
+    )
+    return one_line(line)
+
+
+def one_line(text: bytes) -> bytes:
+    """The same JSON without raw line breaks."""
+    if b"\n" in text or b"\r" in text:
+        return text.replace(b"\r", b" ").replace(b"\n", b" ")
+    return text
+
+
+def decode_entry(text: bytes) -> Entry:
+    """Read an export line. Raises BadEvent."""
+    try:
+        members = split_object(text)
+        epoch, seq = loads(members["epoch"]), loads(members["seq"])
+        committed_at = parse_time(loads(members["committed_at"]))
+    except KeyError as error:
+        raise BadEvent(str(error.args[0]), "missing", "is missing") from None
+    except ValueError as error:
+        raise BadEvent("", "json", str(error)) from None
+    if not isinstance(epoch, str) or not isinstance(seq, int):
+        raise BadEvent("seq", "type", "expected a string as epoch and an integer as seq")
+    event = decode_event(text, arrived=committed_at, default_source="", allow_control=True)
+    return Entry(event=event, epoch=epoch, seq=seq, committed_at=committed_at)

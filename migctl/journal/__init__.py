@@ -1,0 +1,5 @@
+"""The journal: a Protocol, and SQLite for one machine."""
+
+from migctl.journal.protocol import Appended, Conflict, DeadLetter, EpochInfo, Journal, JournalUnavailable
+
+__all__ = ["Appended", "Conflict", "DeadLetter", "EpochInfo", "Journal", "JournalUnavailable"]

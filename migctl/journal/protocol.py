@@ -1,0 +1,152 @@
+"""Journal: the durable outbox and the truth. Append-only, contiguous `seq` from 1 within an `epoch`.
+
+Two promises hold for every implementation: what `append` acknowledged survives kill -9 at any point, and a seq, once given, never
+means another event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from migctl.errors import MigctlError, Transient
+from migctl.events import Entry, Event, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The answer to one request.
+
+    accepted, duplicates: counts; duplicates were durable before.
+    first_seq, last_seq: of what was accepted, contiguous; None where nothing was.
+    seqs: one an event of the request, in its order; a duplicate's is the one it has had since it came first.
+    """
+
+    accepted: int
+    duplicates: int
+    epoch: str
+    first_seq: int | None
+    last_seq: int | None
+    seqs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochInfo:
+    """One unbroken history.
+
+    lost_from..lost_to: seqs of prev_epoch that neither journal nor table has; None where nothing was lost.
+    """
+
+    epoch: str
+    prev_epoch: str | None
+    lost_from: int | None
+    lost_to: int | None
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A poison event that waits for the operator: it stays in the journal, and stands in the table as a tombstone."""
+
+    position: Position
+    event_id: str
+    code: str
+    reason: str
+    at: datetime
+
+
+class Conflict(MigctlError):
+    """The same id came with another body. Nothing of the request was stored.
+
+    conflicts: (index in the request, event id), all of them.
+    """
+
+    exit_code = 1
+
+    def __init__(self, conflicts: Sequence[tuple[int, str]]) -> None:
+        first = conflicts[0]
+        super().__init__(
+            f"event {first[1]} (item {first[0]}) is in the journal already, with another body",
+            do="give the changed event an id of its own; nothing of this request was stored",
+        )
+        self.conflicts = tuple(conflicts)
+
+
+class JournalUnavailable(Transient):
+    """The journal can't take events now: full, draining, or its disk failed."""
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """Open for writing by one process (SQLite) or by many (Redis Streams)."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    @property
+    def writer_id(self) -> str: ...
+
+    @property
+    def head(self) -> int:
+        """The last durable seq of the epoch; 0 when it has none."""
+        ...
+
+    @property
+    def tail(self) -> int:
+        """The first seq of the epoch that is still held; 1 when it has had none."""
+        ...
+
+    async def append(self, events: Sequence[Event], *, offset: tuple[str, int] | None = None) -> Appended:
+        """Store the events of one request, all or none, and return once they are durable.
+
+        offset: (source, byte offset) stored in the same transaction, for a file that is read again after a crash.
+        Idempotent by event id: an event that is there with the same body counts as a duplicate.
+        Raises Conflict, JournalUnavailable.
+        """
+        ...
+
+    async def read(self, after: int, *, limit: int = 1000, max_bytes: int = 8 << 20) -> list[Entry]:
+        """Entries of the epoch with seq > after, in order, contiguous; at least one where there is one."""
+        ...
+
+    async def get(self, event_id: str) -> Entry | None:
+        """The newest entry with this id."""
+        ...
+
+    async def wait(self, after: int) -> int:
+        """Return the head once it is above `after`."""
+        ...
+
+    def follow(self, after: int) -> AsyncIterator[list[Entry]]:
+        """Batches of what comes after `after`, contiguous, for ever. Several may follow at once."""
+        ...
+
+    async def offset(self, source: str) -> int | None:
+        """The stored offset of a file source; None where it was never read."""
+        ...
+
+    async def cursor(self, name: str) -> Position | None:
+        """A durable position of ours; None where it was never moved."""
+        ...
+
+    async def move_cursor(self, name: str, position: Position) -> None:
+        """Move it and return once that is durable. Raises ValueError for a move backwards within an epoch."""
+        ...
+
+    async def epochs(self) -> list[EpochInfo]:
+        """All epochs that this journal knows of, oldest first; the last is the open one."""
+        ...
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Record a dead letter; recording the same position again changes nothing."""
+        ...
+
+    async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
+        """The newest first."""
+        ...
+
+    async def aclose(self) -> None:
+        """Write what was accepted, stop, and let the next writer in."""
+        ...

@@ -1,0 +1,1 @@
+"""Transports: the WebSocket gateway, and Supabase Realtime (table writer, heads, broadcast)."""

@@ -1,0 +1,43 @@
+"""Transport: a way from the journal to the subscribers. `dual` is both over one journal, not a third one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+TransportName = Literal["websocket", "realtime"]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportStatus:
+    """What `/api/status` and `migctl status` show of a transport.
+
+    state: connecting, connected, degraded or closed; reason: why, where it is not connected.
+    details: counts, in keys that carry their unit.
+    """
+
+    name: TransportName
+    state: Literal["connecting", "connected", "degraded", "closed"]
+    reason: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Transport(Protocol):
+    """Follows the journal from its live head on and hands each event to the subscribers of this transport.
+
+    At most once, in seq order: what is lost on the way is repaired by resume or from the table, never by the transport.
+    """
+
+    @property
+    def name(self) -> TransportName: ...
+
+    async def run(self) -> None:
+        """Deliver until cancelled. Outages of the other side are survived; only a bug or a lost journal raises."""
+        ...
+
+    async def drain(self, timeout_s: float) -> int:
+        """Tell subscribers that this end goes away; return how many were still attached after the timeout."""
+        ...
+
+    def status(self) -> TransportStatus: ...
