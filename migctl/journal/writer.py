@@ -1,0 +1,263 @@
+"""The writer thread of the SQLite journal: group commits, each fsynced before any of its requests is answered.
+
+A group is what waits when the last one is done. It is tried as a whole first; only where an id is already there is it taken
+request by request, each in a SAVEPOINT of its own, so that a request fails alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from migctl.clock import now
+from migctl.events import Event
+from migctl.events.times import micros_of
+from migctl.journal.protocol import Appended, Conflict, JournalUnavailable
+from migctl.journal.rows import (
+    COLUMNS,
+    INSERT,
+    SEQ_BITS,
+    SEQ_MASK,
+    Row,
+    error_code,
+    id_bytes,
+    to_event,
+    to_rows,
+)
+
+MAX_GROUP_EVENTS = 2000
+MAX_GROUP_BYTES = 16 << 20
+
+SQLITE_FULL = 13
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """Events of one request, or a control operation, on its way to the disk."""
+
+    events: Sequence[Event] = ()
+    offset: tuple[str, int] | None = None
+    operation: Callable[[sqlite3.Connection], Any] | None = None
+    size: int = 0
+    answer: Any = None
+    error: Exception | None = None
+    done: Any = None  # the future of the event loop that waits
+
+
+@dataclass(slots=True)
+class Group:
+    """What one commit made durable: its requests, and the entries in order of seq."""
+
+    requests: list[Request]
+    first_seq: int = 0
+    events: list[Event] = field(default_factory=list)
+    committed_us: int = 0
+
+
+class Writer(threading.Thread):
+    """Owns the writing connection. `submit` from any thread; `on_commit` is called in this one, once a group."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        epoch: str,
+        ordinal: int,
+        head: int,
+        on_commit: Callable[[Group], None],
+        on_failure: Callable[[list[Request], JournalUnavailable], None],
+    ) -> None:
+        super().__init__(name="journal-writer", daemon=True)
+        self._db = connection
+        self._epoch = epoch
+        self._base = ordinal << SEQ_BITS
+        self._ordinal = ordinal
+        self._head = head
+        self._on_commit = on_commit
+        self._on_failure = on_failure
+        self._waiting: deque[Request] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self.failed: Future[JournalUnavailable] = Future()
+
+    def submit(self, request: Request) -> None:
+        """Queue a request. Its fate is told by on_commit or on_failure."""
+        with self._wake:
+            self._waiting.append(request)
+            self._wake.notify()
+
+    def close(self) -> None:
+        """Write what waits, then end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+
+    def run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._closing:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+                requests = self._take()
+            if self.failed.done():
+                self._on_failure(requests, self.failed.result())
+                continue
+            self._commit(requests)
+
+    def _take(self) -> list[Request]:
+        taken: list[Request] = []
+        events = size = 0
+        while self._waiting:
+            request = self._waiting[0]
+            if taken and (
+                events + len(request.events) > MAX_GROUP_EVENTS or size + request.size > MAX_GROUP_BYTES
+            ):
+                break
+            taken.append(self._waiting.popleft())
+            events += len(request.events)
+            size += request.size
+        return taken
+
+    def _commit(self, requests: list[Request]) -> None:
+        group = Group(requests)
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._fill(group)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            self._fail(requests, error)
+            return
+        self._head += len(group.events)
+        self._on_commit(group)
+
+    def _fail(self, requests: list[Request], error: sqlite3.Error) -> None:
+        if error_code(error) == SQLITE_FULL:
+            # Rolled back cleanly; the next group may find room.
+            full = JournalUnavailable(
+                "the journal's disk is full", do="free disk space; nothing that was acknowledged is lost"
+            )
+            self._on_failure(requests, full)
+            return
+        # After a failed fsync the kernel may have thrown the pages away: trying again would acknowledge what is not there.
+        broken = JournalUnavailable(
+            f"the journal's disk failed: {error}",
+            do="look at the disk, then start again; events of this group were not acknowledged",
+        )
+        self.failed.set_result(broken)
+        self._on_failure(requests, broken)
+
+    def _fill(self, group: Group) -> None:
+        group.committed_us = micros_of(now())
+        group.first_seq = self._head + 1
+        if not self._fill_at_once(group):
+            self._fill_one_by_one(group)
+        if group.events:
+            head = self._head + len(group.events)
+            self._db.execute("UPDATE epochs SET head = ? WHERE ord = ?", (head, self._ordinal))
+        for request in group.requests:
+            if request.error is None and request.offset is not None:
+                self._db.execute(
+                    "INSERT INTO offsets (source, offset) VALUES (?, ?) "
+                    "ON CONFLICT (source) DO UPDATE SET offset = excluded.offset",
+                    request.offset,
+                )
+            if request.operation is not None:
+                self._operate(request)
+
+    def _operate(self, request: Request) -> None:
+        assert request.operation is not None
+        self._db.execute("SAVEPOINT request")
+        try:
+            request.answer = request.operation(self._db)
+        except ValueError as error:
+            self._db.execute("ROLLBACK TO request")
+            request.error = error
+        self._db.execute("RELEASE request")
+
+    def _fill_at_once(self, group: Group) -> bool:
+        events = [event for request in group.requests for event in request.events]
+        if not events:
+            return True
+        self._db.execute("SAVEPOINT whole")
+        try:
+            self._db.executemany(INSERT, to_rows(events, self._base + group.first_seq, group.committed_us))
+        except sqlite3.IntegrityError:
+            self._db.execute("ROLLBACK TO whole")
+            self._db.execute("RELEASE whole")
+            return False
+        self._db.execute("RELEASE whole")
+        group.events = events
+        seq = group.first_seq
+        for request in group.requests:
+            count = len(request.events)
+            if count:
+                request.answer = Appended(
+                    count, 0, self._epoch, seq, seq + count - 1, tuple(range(seq, seq + count))
+                )
+                seq += count
+        return True
+
+    def _fill_one_by_one(self, group: Group) -> None:
+        for request in group.requests:
+            if not request.events:
+                continue
+            self._db.execute("SAVEPOINT request")
+            try:
+                fresh = self._insert(request, group)
+            except Conflict as conflict:
+                self._db.execute("ROLLBACK TO request")
+                request.error = conflict
+            else:
+                group.events.extend(fresh)
+            self._db.execute("RELEASE request")
+
+    def _insert(self, request: Request, group: Group) -> list[Event]:
+        """Insert what is new of one request. Raises Conflict, with every item that conflicts."""
+        from migctl.events.canonical import body_hash
+
+        first = group.first_seq + len(group.events)
+        fresh: list[Event] = []
+        seqs: list[int] = []
+        conflicts: list[tuple[int, str]] = []
+        own: dict[str, tuple[Event, int]] = {}
+        for index, event in enumerate(request.events):
+            found = own.get(event.id) or self._stored(event.id)
+            if found is None:
+                seq = first + len(fresh)
+                own[event.id] = (event, seq)
+                fresh.append(event)
+                seqs.append(seq)
+            elif body_hash(found[0]) == body_hash(event):
+                seqs.append(found[1])
+            else:
+                conflicts.append((index, event.id))
+        if conflicts:
+            raise Conflict(conflicts)
+        self._db.executemany(INSERT, to_rows(fresh, self._base + first, group.committed_us))
+        request.answer = Appended(
+            accepted=len(fresh),
+            duplicates=len(request.events) - len(fresh),
+            epoch=self._epoch,
+            first_seq=first if fresh else None,
+            last_seq=first + len(fresh) - 1 if fresh else None,
+            seqs=tuple(seqs),
+        )
+        return fresh
+
+    def _stored(self, event_id: str) -> tuple[Event, int] | None:
+        row: Row | None = self._db.execute(
+            f"SELECT {COLUMNS} FROM events WHERE id = ?",  # noqa: S608 - a constant
+            (id_bytes(event_id),),
+        ).fetchone()
+        return None if row is None else (to_event(row), row[0] & SEQ_MASK)
