@@ -1,10 +1,14 @@
-"""Event, position and entry: the nouns that every other room speaks of."""
+"""Event, position and entry: the nouns that every other room speaks of.
+
+Structs rather than dataclasses: frozen ones are made in a tenth of the time, and a journal makes one for every event that passes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
 
 
 class Position(NamedTuple):
@@ -17,8 +21,7 @@ class Position(NamedTuple):
         return f"{self.epoch}:{self.seq}"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One event as its producer sent it.
 
     id: canonical text of a UUID, lower case.
@@ -42,8 +45,7 @@ class Event:
         return self.event_type.startswith("sys.")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An event that the journal holds: durable, and at a position."""
 
     event: Event

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from migctl.errors import MigctlError, Transient
 from migctl.events import Entry, Event, Position
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """The answer to one request.
 
     accepted, duplicates: counts; duplicates were durable before.
@@ -29,7 +30,7 @@ class Appended:
     epoch: str
     first_seq: int | None
     last_seq: int | None
-    seqs: tuple[int, ...]
+    seqs: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ class Writer(threading.Thread):
             count = len(request.events)
             if count:
                 request.answer = Appended(
-                    count, 0, self._epoch, seq, seq + count - 1, tuple(range(seq, seq + count))
+                    count, 0, self._epoch, seq, seq + count - 1, range(seq, seq + count)
                 )
                 seq += count
         return True
