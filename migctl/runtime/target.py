@@ -1,0 +1,32 @@
+"""Which project a command works on: the hosted one that the environment names, or the embedded stack, started where it is down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from migctl.config import Settings, Target, from_environment
+from migctl.config.target import Need
+
+
+async def resolve(
+    settings: Settings,
+    *,
+    need: Sequence[Need] = ("database_url",),
+    say: Callable[[str], None] = lambda _: None,
+) -> Target:
+    """The one target of this command, with the parts that it needs.
+
+    say: is told in a line when the embedded stack is started here.
+    Raises Usage where a hosted target lacks a part, Transient where the stack doesn't come up.
+    """
+    target = from_environment(settings)
+    if target is None:
+        from migctl import stack
+
+        # In this thread on purpose: the stack's processes die with the thread that made them.
+        target, started = stack.ensure(settings.state)
+        if started:
+            say(f"started {target.name}; `migctl stack down` stops it")
+    for part in need:
+        target.need(part)
+    return target
