@@ -1,0 +1,182 @@
+"""The body of `POST /events`: bytes and content type in, events out, or every error of the request with its item.
+
+Pure. A body is one JSON object, an array, or NDJSON, by content type or by looking. Nothing of a request with an error is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+from uuid import uuid5
+
+from migctl.events import BadEvent, Event, decode_event
+from migctl.events.codec import loads, split_array, split_object, type_word
+from migctl.events.ids import NAMESPACE
+
+MAX_BODY_BYTES = 16 << 20
+MAX_EVENTS = 10_000
+MAX_KEY_CHARS = 255
+
+_NDJSON = frozenset(
+    (
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/jsonlines",
+        "application/json-lines",
+        "application/json-seq",
+    )
+)
+_WHITE = b" \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """What is wrong with one item of a request, or with the request as a whole (index None).
+
+    index: of the item, from 0; in NDJSON blank lines don't count. id: as the producer wrote it, where it can be read.
+    code: stable, for machines; reason: for people.
+    """
+
+    index: int | None
+    id: str | None
+    field: str | None
+    code: str
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "id": self.id,
+            "field": self.field,
+            "code": self.code,
+            "reason": self.reason,
+        }
+
+
+class BadBody(ValueError):
+    """A request that can't be taken. status: 413 where it is too large, else 422."""
+
+    def __init__(self, status: Literal[413, 422], errors: list[ItemError]) -> None:
+        super().__init__(errors[0].reason)
+        self.status = status
+        self.errors = errors
+
+
+def parse_events(
+    body: bytes,
+    content_type: str = "",
+    *,
+    arrived: datetime,
+    default_source: str,
+    idempotency_key: str | None = None,
+) -> list[Event]:
+    """The events of one request, in its order. Raises BadBody.
+
+    arrived: aware UTC, for events without a time. default_source: for events without a source.
+    idempotency_key: events without an id get one made from it and their index, so that a retry with the same key adds nothing.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_large(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
+    if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
+        raise _bad_request("key", f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters")
+    items = split_body(body, content_type)
+    if len(items) > MAX_EVENTS:
+        raise _too_large(f"the request has {len(items)} events; at most {MAX_EVENTS} are taken")
+    events: list[Event] = []
+    errors: list[ItemError] = []
+    for index, item in enumerate(items):
+        try:
+            event = decode_event(item, arrived=arrived, default_source=default_source)
+        except BadEvent as error:
+            errors.append(ItemError(index, _id_of(item), error.field or None, error.code, error.reason))
+            continue
+        if idempotency_key is not None and _has_no_id(item):
+            event = replace(event, id=id_of_key(idempotency_key, index))
+        events.append(event)
+    if errors:
+        # "large" can be mended by nobody but the sender's limits, so it names the status where it is the only fault.
+        raise BadBody(413 if all(error.code == "large" for error in errors) else 422, errors)
+    return events
+
+
+def split_body(body: bytes, content_type: str = "") -> list[bytes]:
+    """The items of a body, each as the text it had. Raises BadBody where the body as a whole is wrong."""
+    text = body.strip(_WHITE)
+    if text.startswith(b"\xef\xbb\xbf"):
+        text = text[3:].lstrip(_WHITE)
+    if not text:
+        raise _bad_request("empty", "the body is empty")
+    if content_type.partition(";")[0].strip().lower() in _NDJSON:
+        return list(_lines(text))
+    if text.startswith(b"["):
+        try:
+            return split_array(text)
+        except ValueError as error:
+            raise _not_json(error) from None
+    if not text.startswith(b"{"):
+        raise _bad_request("json", _what_it_is(text))
+    try:
+        split_object(text)
+    except ValueError as error:
+        lines = list(_lines(text))
+        if len(lines) > 1 and _is_object(lines[0]):
+            return lines
+        raise _not_json(error) from None
+    return [text]
+
+
+def _lines(text: bytes) -> Iterator[bytes]:
+    # Only LF parts lines: CR and the Unicode separators may stand where JSON allows them.
+    for line in text.split(b"\n"):
+        item = line.strip(b" \t\r\x1e")
+        if item:
+            yield item
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        split_object(text)
+    except ValueError:
+        return False
+    return True
+
+
+def id_of_key(key: str, index: int) -> str:
+    """The id of an event that came without one in a request with this Idempotency-Key: the same for every retry."""
+    return str(uuid5(NAMESPACE, f"idempotency-key\0{key}\0{index}"))
+
+
+def _has_no_id(item: bytes) -> bool:
+    return split_object(item).get("id", b"null") == b"null"
+
+
+def _id_of(item: bytes) -> str | None:
+    try:
+        value = loads(split_object(item)["id"])
+    except (ValueError, KeyError):
+        return None
+    return value[:512] if isinstance(value, str) else None
+
+
+def _what_it_is(text: bytes) -> str:
+    try:
+        value = loads(text)
+    except ValueError:
+        return "expected a JSON object, an array of objects, or NDJSON"
+    return f"expected a JSON object, an array of objects, or NDJSON, got {type_word(value)}"
+
+
+def _not_json(error: ValueError) -> BadBody:
+    return _bad_request("json", f"the body is not JSON: {error}")
+
+
+def _bad_request(code: str, reason: str) -> BadBody:
+    return BadBody(422, [ItemError(None, None, None, code, reason)])
+
+
+def _too_large(reason: str) -> BadBody:
+    return BadBody(413, [ItemError(None, None, None, "large", reason)])

@@ -1,0 +1,120 @@
+"""The application: routes, and what holds for every request (guard, JSON errors, a log line at debug level)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+from aiohttp import web
+
+from migctl import __version__
+from migctl.clock import mono
+from migctl.config import Settings
+from migctl.ingest.http import MAX_BODY_BYTES
+from migctl.journal import Journal
+from migctl.server.answers import answer, refusal
+from migctl.server.events import Events
+from migctl.server.guard import check_listen, guard
+from migctl.telemetry import get_logger
+from migctl.transports.websocket import Gateway
+
+log = get_logger("server")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_INDEX = {
+    "POST /events": "take events: one JSON object, an array, or NDJSON; 201 once they are durable",
+    "GET /events?epoch=E&after=N&limit=1000": "events after a position",
+    "GET /ws": "live events by WebSocket, as the old service sent them",
+    "GET /ws?v=2&epoch=E&after=N": "live events with positions; resumes",
+    "GET /healthz": "200 while the process lives",
+    "GET /readyz": "200 while events are taken and delivered, else 503",
+    "GET /api/status": "what it does and how far it is",
+}
+
+
+def build(
+    *,
+    journal: Journal,
+    gateway: Gateway | None,
+    settings: Settings,
+    status: Callable[[], dict[str, Any]],
+    ready: Callable[[], tuple[bool, dict[str, Any]]],
+    origins: Collection[str] = (),
+) -> web.Application:
+    """The application of one `serve`.
+
+    gateway: None in mode realtime; `/ws` then answers 410. status, ready: asked at each request of their routes.
+    origins: further browser origins that may pass the guard.
+    Raises Refused where `settings.listen` could be reached from other machines.
+    """
+    check_listen(settings.listen_host, settings.listen_port)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_log, _json_errors, guard(origins)])
+    events = Events(journal)
+
+    async def index(_: web.Request) -> web.StreamResponse:
+        return answer(200, {"name": "migctl", "version": __version__, "here": _INDEX})
+
+    async def healthz(_: web.Request) -> web.StreamResponse:
+        return answer(200, {"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.StreamResponse:
+        is_ready, body = ready()
+        return answer(200 if is_ready else 503, body)
+
+    async def api_status(_: web.Request) -> web.StreamResponse:
+        return answer(200, status())
+
+    async def gone(_: web.Request) -> web.StreamResponse:
+        return refusal(
+            410, "gone", f"no WebSocket in mode {settings.mode}; subscribe through Supabase Realtime"
+        )
+
+    app.router.add_get("/", index)
+    app.router.add_post("/events", events.post)
+    app.router.add_get("/events", events.get)
+    app.router.add_get("/ws", gone if gateway is None else gateway.handle)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/api/status", api_status)
+    return app
+
+
+@web.middleware
+async def _log(request: web.Request, handler: Handler) -> web.StreamResponse:
+    began = mono()
+    response = await handler(request)
+    log.debug(
+        "request",
+        method=request.method,
+        path=request.path,
+        status=response.status,
+        peer=request.remote,
+        ms=round((mono() - began) * 1000, 1),
+    )
+    return response
+
+
+@web.middleware
+async def _json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.content_type == "application/json":
+            raise
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        code = error.reason.lower().replace(" ", "_")
+        return refusal(error.status, code, _why(request, error), headers=headers)
+    except ConnectionError:
+        raise  # the client is gone: nobody is left to be answered
+    except Exception as error:
+        log.exception("an error of ours", method=request.method, path=request.path)
+        return refusal(500, "internal", f"an error of ours: {type(error).__name__}; see the log")
+
+
+def _why(request: web.Request, error: web.HTTPException) -> str:
+    if error.status == 404:
+        return f"nothing is at {request.path}; GET / lists what is here"
+    if error.status == 405:
+        return f"{request.method} is not for {request.path}; GET / lists what is here"
+    return error.text or error.reason

@@ -1,0 +1,124 @@
+"""`/events`: events in, durable before they are acknowledged; and events out, from a position."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any
+
+from aiohttp import web
+
+from migctl.clock import now
+from migctl.events import Event
+from migctl.events.codec import quote
+from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
+from migctl.journal import Appended, Conflict, Journal, JournalUnavailable
+from migctl.server.answers import answer, errors, refusal
+from migctl.telemetry import get_logger
+from migctl.transports.websocket import frames, resume
+
+log = get_logger("ingest")
+
+# A larger body is parsed beside the event loop, so that live delivery does not wait for it.
+PARSE_INLINE_BYTES = 64 << 10
+MAX_LIMIT = 10_000
+RETRY_AFTER_S = 1
+
+
+class Events:
+    """The two handlers, over one journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """201 once everything of the request is durable; else nothing of it is stored."""
+        try:
+            events = await self._read(request)
+            appended = await self._journal.append(events)
+        except BadBody as error:
+            return errors(error.status, error.errors)
+        except web.HTTPRequestEntityTooLarge:
+            return refusal(413, "large", f"the body has more than {MAX_BODY_BYTES} bytes")
+        except Conflict as error:
+            reason = "is in the journal already, with another body; give the changed event an id of its own"
+            items = [ItemError(index, id_, "id", "conflict", reason) for index, id_ in error.conflicts]
+            return errors(409, items)
+        except JournalUnavailable as error:
+            return refusal(
+                503, "unavailable", f"{error.what}; {error.do}", headers={"Retry-After": str(RETRY_AFTER_S)}
+            )
+        log.info(
+            "events taken",
+            epoch=appended.epoch,
+            first=appended.first_seq,
+            last=appended.last_seq,
+            accepted=appended.accepted,
+            duplicates=appended.duplicates,
+        )
+        body: dict[str, Any] = {
+            "accepted": appended.accepted,
+            "duplicates": appended.duplicates,
+            "epoch": appended.epoch,
+            "first_seq": appended.first_seq,
+            "last_seq": appended.last_seq,
+        }
+        if request.query.get("detail") in ("1", "true"):
+            body["items"] = _detail(events, appended)
+        return answer(201, body)
+
+    async def _read(self, request: web.Request) -> list[Event]:
+        body = await request.read()
+        parse = functools.partial(
+            parse_events,
+            body,
+            request.headers.get("Content-Type", ""),
+            arrived=now(),
+            default_source=request.remote or "unknown",
+            idempotency_key=request.headers.get("Idempotency-Key"),
+        )
+        return parse() if len(body) <= PARSE_INLINE_BYTES else await asyncio.to_thread(parse)
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """What a v2 socket would have sent after a position: `{epoch, head, tail, events: [frame, ...]}`; 410 where it is gone.
+
+        Without a position: from the first event that is still held. A short answer proves nothing; the end is an empty one.
+        """
+        journal = self._journal
+        try:
+            position = resume.position_in(request.query)
+            limit = min(max(resume.seq_in("limit", request.query.get("limit", "1000")), 1), MAX_LIMIT)
+        except resume.BadRequest as error:
+            return refusal(400, "value", error.reason, field=error.field)
+        epoch, tail = journal.epoch, journal.tail
+        after = tail - 1
+        if position is not None:
+            start = resume.begin(position, epoch=epoch, head=journal.head, tail=tail)
+            if start.resume == "unrecoverable":
+                return _gone(journal, start.reason)
+            after = start.after
+        entries = await journal.read(after, limit=limit)
+        if entries and entries[0].seq != after + 1:  # cut away while it was read
+            return _gone(journal, "trimmed")
+        body = b'{"epoch":%b,"head":%d,"tail":%d,"events":[%b]}\n' % (
+            quote(epoch),
+            journal.head,
+            journal.tail,
+            b",".join([frames.event_text(entry) for entry in entries]),
+        )
+        return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _gone(journal: Journal, reason: str | None) -> web.Response:
+    return answer(410, {"epoch": journal.epoch, "tail": journal.tail, "reason": reason})
+
+
+def _detail(events: list[Event], appended: Appended) -> list[dict[str, Any]]:
+    first = appended.first_seq
+    seen: set[int] = set()
+    items: list[dict[str, Any]] = []
+    for event, seq in zip(events, appended.seqs, strict=True):
+        new = first is not None and seq >= first and seq not in seen
+        seen.add(seq)
+        items.append({"id": event.id, "seq": seq, "duplicate": not new})
+    return items

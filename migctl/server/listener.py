@@ -1,0 +1,73 @@
+"""The listener: an application on its port, for as long as the block lasts."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from migctl.errors import Transient, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where it really listens; `port` is the one that was found where 0 was asked for."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._address}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://{self._address}/ws"
+
+    @property
+    def _address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application, host: str, port: int, *, shutdown_s: float = 2.0
+) -> AsyncIterator[Listener]:
+    """Serve until the block ends; requests under way then get shutdown_s to finish (drain the gateway before).
+
+    Raises Transient (exit 3) where the port is taken, Usage where there is no such address.
+    """
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_s)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=1024, reuse_address=True)
+        try:
+            await site.start()
+        except OSError as error:
+            raise _untaken(host, port, error) from None
+        yield Listener(host, _port_of(runner))
+    finally:
+        await runner.cleanup()
+
+
+def _port_of(runner: web.AppRunner) -> int:
+    return int(runner.addresses[0][1])
+
+
+def _untaken(host: str, port: int, error: OSError) -> Exception:
+    if error.errno == errno.EADDRINUSE:
+        return Transient(
+            f"port {port} on {host} is taken by another program",
+            do="stop it, or listen elsewhere: --listen HOST:PORT",
+        )
+    if error.errno == errno.EACCES:
+        return Usage(
+            f"port {port} on {host} is not for this user", do="name a port from 1024 on: --listen HOST:PORT"
+        )
+    return Usage(
+        f"can't listen on {host}:{port}: {error.strerror or error}",
+        do="name an address of this machine: --listen HOST:PORT",
+    )

@@ -1,0 +1,169 @@
+"""What goes over the WebSocket, as bytes: the text of each frame, and its RFC 6455 framing.
+
+Pure. A frame is built once and written to every subscriber, so nothing in it depends on who gets it. The producer's text of `data`
+is spliced in as it came. Legacy frames carry no key that the old service did not send, and no control frames.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from migctl.events import Entry, Event, format_time
+from migctl.events.codec import dumps, quote
+
+LegacyFrame = Literal["envelope", "data"]
+
+SUBPROTOCOL = "migctl.v2"
+
+# Close codes, sent after accepting: a browser sees only 1006 otherwise.
+NORMAL = 1000
+ABNORMAL = 1006  # never sent: the connection went without a goodbye
+INTERNAL = 1011
+DRAINING = 1012
+SLOW = 4408
+SILENT = 4409
+OVERTAKEN = 4410
+ROTATED = 4411
+
+_TEXT = 0x81
+_CLOSE = 0x88
+_PING = 0x89
+_PONG = 0x8A
+
+
+def framed(payload: bytes, first_byte: int = _TEXT) -> bytes:
+    """One unfragmented frame from a server: header and payload, not masked, not compressed."""
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", first_byte, size) + payload
+    if size < 1 << 16:
+        return struct.pack("!BBH", first_byte, 126, size) + payload
+    return struct.pack("!BBQ", first_byte, 127, size) + payload
+
+
+PING = framed(b"", _PING)
+
+
+def pong(payload: bytes) -> bytes:
+    """The answer to a ping: the same payload, at most 125 bytes as the ping's."""
+    return framed(payload[:125], _PONG)
+
+
+def close(code: int, reason: str = "") -> bytes:
+    """A close frame. The reason is cut to what a control frame may hold; ours are ASCII."""
+    return framed(struct.pack("!H", code) + reason.encode()[:123], _CLOSE)
+
+
+# Texts.
+
+
+def event_text(entry: Entry) -> bytes:
+    """An event for v=2: the three legacy keys, then id, seq, source and committed_at, then what we added, if anything."""
+    event = entry.event
+    more = b""
+    if event.clock is not None:
+        more += b',"clock":' + quote(event.clock)
+    if event.source_id is not None:
+        more += b',"source_id":' + quote(event.source_id)
+    return b'{"type":%b,"data":%b,"timestamp":"%b","id":"%b","seq":%d,"source":%b,"committed_at":"%b"%b}' % (
+        quote(event.event_type),
+        event.data,
+        format_time(event.timestamp).encode(),
+        event.id.encode(),
+        entry.seq,
+        quote(event.source),
+        format_time(entry.committed_at).encode(),
+        more,
+    )
+
+
+def legacy_text(event: Event, frame: LegacyFrame) -> bytes:
+    """An event for a socket that did not opt in: type, data and timestamp; or the data alone, byte for byte."""
+    if frame == "data":
+        return event.data
+    return b'{"type":%b,"data":%b,"timestamp":"%b"}' % (
+        quote(event.event_type),
+        event.data,
+        format_time(event.timestamp).encode(),
+    )
+
+
+def control_text(type_: str, data: dict[str, Any], now: datetime) -> bytes:
+    """A frame of ours that has no seq and is not in the journal."""
+    return b'{"type":%b,"data":%b,"timestamp":"%b"}' % (quote(type_), dumps(data), format_time(now).encode())
+
+
+def hello(*, epoch: str, head: int, tail: int, resume: str, reason: str | None, now: datetime) -> bytes:
+    """The first frame of every v2 socket, framed."""
+    data = {"v": 2, "epoch": epoch, "head": head, "tail": tail, "resume": resume, "reason": reason}
+    return framed(control_text("sys.hello", data, now))
+
+
+def caught_up(*, seq: int, now: datetime) -> bytes:
+    """What was missed is through, up to `seq`; live from here."""
+    return framed(control_text("sys.caught_up", {"seq": seq}, now))
+
+
+def heartbeat(*, epoch: str, head: int, now: datetime) -> bytes:
+    """Says that the gateway lives and how far the journal is."""
+    return framed(control_text("sys.hb", {"epoch": epoch, "head": head}, now))
+
+
+def fallback(*, from_: str, to: str, reason: str, now: datetime) -> bytes:
+    """Tells subscribers to change transports."""
+    return framed(control_text("sys.fallback", {"from": from_, "to": to, "reason": reason}, now))
+
+
+class Run:
+    """Contiguous entries, framed once a form, however many subscribers get them."""
+
+    def __init__(self, entries: Sequence[Entry], legacy_frame: LegacyFrame) -> None:
+        self._entries = entries
+        self._legacy_frame: LegacyFrame = legacy_frame
+        self.first = entries[0].seq
+        self.last = entries[-1].seq
+        self._v2: list[bytes] | None = None
+        self._legacy: list[bytes] | None = None
+        self._v2_whole: bytes | None = None
+        self._legacy_whole: bytes | None = None
+
+    def v2(self, after: int = 0) -> bytes:
+        """The frames with seq > after, one after the other."""
+        if self._v2 is None:
+            self._v2 = [framed(event_text(entry)) for entry in self._entries]
+        if after >= self.first:
+            return b"".join(self._v2[after - self.first + 1 :])
+        if self._v2_whole is None:
+            self._v2_whole = b"".join(self._v2)
+        return self._v2_whole
+
+    def legacy(self, after: int = 0) -> bytes:
+        """The same for sockets that did not opt in: without control events, so it may be empty."""
+        if self._legacy is None:
+            self._legacy = [
+                b"" if entry.event.is_control else framed(legacy_text(entry.event, self._legacy_frame))
+                for entry in self._entries
+            ]
+        if after >= self.first:
+            return b"".join(self._legacy[after - self.first + 1 :])
+        if self._legacy_whole is None:
+            self._legacy_whole = b"".join(self._legacy)
+        return self._legacy_whole
+
+
+def runs(entries: Iterable[Entry], legacy_frame: LegacyFrame, *, max_bytes: int) -> Iterator[Run]:
+    """Cut contiguous entries into runs of at most max_bytes of data, at least one entry each."""
+    part: list[Entry] = []
+    size = 0
+    for entry in entries:
+        bytes_ = len(entry.event.data)
+        if part and size + bytes_ > max_bytes:
+            yield Run(part, legacy_frame)
+            part, size = [], 0
+        part.append(entry)
+        size += bytes_
+    if part:
+        yield Run(part, legacy_frame)

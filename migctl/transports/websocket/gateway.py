@@ -1,0 +1,380 @@
+"""Gateway: tails the journal and hands each event to every subscriber's socket, framed once.
+
+A subscriber gets one contiguous run of seq, from the position it resumed at or from head + 1: what it missed is read from the
+journal at its own pace, and it joins the live edge at the moment the two meet. The live edge waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import ClientConnectionResetError, WSMsgType, web
+
+from migctl.clock import mono, now
+from migctl.journal import Journal
+from migctl.telemetry import get_logger
+from migctl.transports.protocol import TransportName, TransportStatus
+from migctl.transports.websocket import frames, resume
+from migctl.transports.websocket.session import Session
+
+log = get_logger("gateway")
+
+# What one write holds at most, beyond a single larger event; between two the event loop looks after everything else.
+RUN_BYTES = 256 << 10
+# What clients say is commands of the old protocol at most; more than this closes the socket.
+MAX_CLIENT_BYTES = 1 << 20
+PING_EVERY_BEATS = 4
+UNANSWERED_PINGS = 2
+
+
+class Gateway:
+    """The WebSocket transport. `handle` is the route of `/ws`; `run` delivers until cancelled.
+
+    legacy_frame: what sockets without opt-in get, "envelope" or "data".
+    max_queue_bytes: what may wait in one subscriber's queue before it is closed as slow (4408).
+    stall_s: how long a subscriber that catches up may take for the next run before it is closed as slow.
+    """
+
+    name: TransportName = "websocket"
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        legacy_frame: frames.LegacyFrame = "envelope",
+        heartbeat_s: float = 5.0,
+        max_queue_bytes: int = 8 << 20,
+        stall_s: float = 10.0,
+        grace_s: float = 5.0,
+    ) -> None:
+        self._journal = journal
+        self._legacy_frame: frames.LegacyFrame = legacy_frame
+        self._heartbeat_s = heartbeat_s
+        self._max_queue_bytes = max_queue_bytes
+        self._stall_s = stall_s
+        self._grace_s = grace_s
+        self._epoch = journal.epoch
+        self._delivered = journal.head  # the live edge: everybody in the two sets below has got this seq
+        self._live_v2: set[Session] = set()
+        self._live_legacy: set[Session] = set()
+        self._sessions: set[Session] = set()
+        self._running = False
+        self._draining = False
+        self._changed = asyncio.Event()
+        self._fallback: tuple[str, str, str] | None = None
+        self._closed_by_code: dict[int, int] = {}
+        self._frames_written = 0
+
+    # Delivering.
+
+    async def run(self) -> None:
+        self._running = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow())
+                group.create_task(self._beat())
+        finally:
+            self._running = False
+
+    async def _follow(self) -> None:
+        async for batch in self._journal.follow(self._delivered):
+            first = batch[0]
+            self._look_at_epoch(first.epoch)
+            if first.seq != self._delivered + 1:
+                self._close_all(frames.OVERTAKEN, "retention overtook this reader", self._v2_sessions())
+            for run in frames.runs(batch, self._legacy_frame, max_bytes=RUN_BYTES):
+                self._fan_out(run)
+                # Written bytes leave when the loop turns; without this a long batch would look like slow subscribers.
+                await asyncio.sleep(0)
+
+    def _fan_out(self, run: frames.Run) -> None:
+        self._delivered = run.last
+        if self._live_v2:
+            self._write(self._live_v2, run, run.v2)
+        if self._live_legacy:
+            self._write(self._live_legacy, run, run.legacy)
+        if self._draining:
+            self._changed.set()
+
+    def _write(self, live: set[Session], run: frames.Run, form: Any) -> None:
+        whole: bytes = form()
+        first, last, count = run.first, run.last, run.last - run.first + 1
+        gone: list[Session] = []
+        for session in live:
+            after = session.after
+            if after < first:
+                chunk = whole
+            elif after >= last:
+                continue
+            else:
+                chunk = form(after)
+            if chunk and not session.write(chunk):
+                gone.append(session)
+        self._frames_written += count * (len(live) - len(gone))
+        for session in gone:
+            self._leave(session)
+
+    async def _beat(self) -> None:
+        beats = 0
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            beats += 1
+            self._look_at_epoch(self._journal.epoch)
+            self._tell(frames.heartbeat(epoch=self._journal.epoch, head=self._journal.head, now=now()))
+            if beats % PING_EVERY_BEATS == 0:
+                self._ping()
+
+    def _look_at_epoch(self, epoch: str) -> None:
+        """A new history has begun: who knows the old one must come again and be told; legacy sockets just go on."""
+        if epoch == self._epoch:
+            return
+        self._epoch = epoch
+        self._delivered = 0
+        self._close_all(frames.ROTATED, "epoch rotated", self._v2_sessions())
+        for session in self._live_legacy:
+            session.after = 0
+
+    def _ping(self) -> None:
+        silent_since = mono() - (UNANSWERED_PINGS + 0.5) * PING_EVERY_BEATS * self._heartbeat_s
+        for session in tuple(self._sessions):
+            if session.heard_at < silent_since:
+                self._close(session, frames.SILENT, "no answer to pings")
+            elif not session.write(frames.PING):
+                self._leave(session)
+
+    def _tell(self, frame: bytes) -> None:
+        for session in self._v2_sessions():
+            if not session.write(frame):
+                self._leave(session)
+
+    def announce(self, from_: str, to: str, reason: str) -> None:
+        """Tell every v2 subscriber to change transports, and those who come while it lasts."""
+        self._fallback = (from_, to, reason) if to == self.name else None
+        log.info(
+            "subscribers told to change transports",
+            from_=from_,
+            to=to,
+            reason=reason,
+            subscribers=len(self._sessions),
+        )
+        self._tell(frames.fallback(from_=from_, to=to, reason=reason, now=now()))
+
+    # One socket.
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one socket to its end."""
+        offered = request.headers.get("Sec-WebSocket-Protocol", "")
+        v2 = request.query.get("v") == "2" or frames.SUBPROTOCOL in (
+            part.strip() for part in offered.split(",")
+        )
+        try:
+            wish = resume.wish_in(request.query) if v2 else resume.Wish()
+        except resume.BadRequest as error:
+            raise _bad_request(error) from None
+        socket = web.WebSocketResponse(
+            protocols=(frames.SUBPROTOCOL,) if v2 else (),
+            compress=False,
+            # Control frames are answered here: every frame of the socket is written by its Session.
+            autoping=False,
+            autoclose=False,
+            max_msg_size=MAX_CLIENT_BYTES,
+            timeout=2.0,
+        )
+        writer = await socket.prepare(request)
+        transport = request.transport
+        if transport is None:  # gone between its request and our answer
+            return socket
+        session = Session(
+            transport,
+            form="v2" if v2 else "legacy",
+            standby=wish.role == "standby",
+            peer=request.remote or "unknown",
+            max_queue_bytes=self._max_queue_bytes,
+            heard_at=mono(),
+        )
+        if self._draining:
+            session.close(frames.DRAINING, "draining", grace_s=self._grace_s)
+        self._sessions.add(session)
+        catching_up: asyncio.Task[None] | None = None
+        try:
+            if not session.closed:
+                catching_up = self._begin(session, wish, writer)
+            await self._listen(socket, session)
+        finally:
+            self._sessions.discard(session)
+            self._leave(session)
+            code = session.close_code or frames.ABNORMAL
+            self._closed_by_code[code] = self._closed_by_code.get(code, 0) + 1
+            self._changed.set()
+            if catching_up is not None:
+                catching_up.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await catching_up
+            session.finish(grace_s=self._grace_s)
+            log.info(
+                "subscriber left",
+                peer=session.peer,
+                form=session.form,
+                code=code,
+                seq=self._delivered,
+            )
+        return socket
+
+    def _begin(self, session: Session, wish: resume.Wish, writer: Any) -> asyncio.Task[None] | None:
+        """Say hello and start delivery. Nothing is awaited here, so head and start are of one moment."""
+        journal = self._journal
+        head = journal.head
+        session.after = head
+        log.info(
+            "subscriber attached",
+            peer=session.peer,
+            form=session.form,
+            standby=session.standby,
+            position=wish.position,
+        )
+        if session.form == "legacy":
+            self._live_legacy.add(session)
+            return None
+        start = resume.begin(wish.position, epoch=journal.epoch, head=head, tail=journal.tail)
+        session.write(
+            frames.hello(
+                epoch=journal.epoch,
+                head=head,
+                tail=journal.tail,
+                resume=start.resume,
+                reason=start.reason,
+                now=now(),
+            )
+        )
+        if self._fallback is not None:
+            from_, to, reason = self._fallback
+            session.write(frames.fallback(from_=from_, to=to, reason=reason, now=now()))
+        if session.standby:
+            return None
+        if start.after >= self._delivered:
+            session.after = start.after
+            self._join(session)
+            return None
+        return asyncio.create_task(self._catch_up(session, start.after, writer))
+
+    def _join(self, session: Session) -> None:
+        if session.write(frames.caught_up(seq=session.after, now=now())):
+            self._live_v2.add(session)
+
+    async def _catch_up(self, session: Session, after: int, writer: Any) -> None:
+        try:
+            await self._read_up(session, after, writer)
+        except Exception:
+            # Without this the socket would stay open and silent. The error itself comes out of `handle`.
+            self._close(session, frames.INTERNAL, "an error of ours")
+            raise
+
+    async def _read_up(self, session: Session, after: int, writer: Any) -> None:
+        journal, epoch = self._journal, self._epoch
+        while after < self._delivered:
+            page = await journal.read(after, max_bytes=RUN_BYTES)
+            if session.closed:
+                return None
+            if epoch != self._epoch or (page and page[0].epoch != epoch):
+                return self._close(session, frames.ROTATED, "epoch rotated")
+            if not page or page[0].seq != after + 1:
+                return self._close(session, frames.OVERTAKEN, "retention overtook this reader")
+            run = frames.Run(page, self._legacy_frame)
+            if not session.write(run.v2()):
+                return None
+            self._frames_written += len(page)
+            after = run.last
+            try:
+                async with asyncio.timeout(self._stall_s):
+                    await writer.drain()
+            except TimeoutError:
+                return self._close(session, frames.SLOW, "slow: resume from your position")
+            except (ConnectionError, ClientConnectionResetError):
+                return None
+        # Nothing is awaited between the last comparison and joining: the missed part and the live one meet exactly.
+        session.after = after
+        return self._join(session)
+
+    async def _listen(self, socket: web.WebSocketResponse, session: Session) -> None:
+        """Read until the socket ends. What clients say is answered only where the protocol demands it."""
+        while True:
+            message = await socket.receive()
+            session.heard_at = mono()
+            if message.type is WSMsgType.PING:
+                session.write(frames.pong(message.data))
+            elif message.type is WSMsgType.CLOSE:
+                session.answer_close(message.data or frames.NORMAL)
+                return
+            elif message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                return
+
+    # Closing.
+
+    def _v2_sessions(self) -> list[Session]:
+        return [session for session in self._sessions if session.form == "v2"]
+
+    def _leave(self, session: Session) -> None:
+        self._live_v2.discard(session)
+        self._live_legacy.discard(session)
+
+    def _close(self, session: Session, code: int, reason: str) -> None:
+        session.close(code, reason, grace_s=self._grace_s)
+        self._leave(session)
+
+    def _close_all(self, code: int, reason: str, sessions: Iterable[Session]) -> None:
+        for session in tuple(sessions):
+            self._close(session, code, reason)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Deliver what the journal has, close every socket with 1012, and return how many had not left by then."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._running and self._sessions and self._delivered < self._journal.head:
+                    await self._change()
+                self._close_all(frames.DRAINING, "draining", self._sessions)
+                while self._sessions:
+                    await self._change()
+        except TimeoutError:
+            self._close_all(frames.DRAINING, "draining", self._sessions)
+        left = tuple(self._sessions)
+        for session in left:
+            session.cut()
+        return len(left)
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def status(self) -> TransportStatus:
+        sessions = self._sessions
+        legacy = sum(session.form == "legacy" for session in sessions)
+        standby = sum(session.standby for session in sessions)
+        details = {
+            "subscribers": len(sessions) - standby,
+            "subscribers_v2": len(sessions) - standby - legacy,
+            "subscribers_legacy": legacy,
+            "standby": standby,
+            "catching_up": len(sessions) - standby - len(self._live_v2) - len(self._live_legacy),
+            "delivered_seq": self._delivered,
+            "behind_events": self._journal.head - self._delivered,
+            "max_queued_bytes": max((session.queued_bytes for session in sessions), default=0),
+            "frames_written": self._frames_written,
+            "closed_by_code": dict(self._closed_by_code),
+        }
+        if self._draining:
+            return TransportStatus(self.name, "closed", "draining", details)
+        if not self._running:
+            return TransportStatus(self.name, "connecting", "not running yet", details)
+        return TransportStatus(self.name, "connected", None, details)
+
+
+def _bad_request(error: resume.BadRequest) -> web.HTTPBadRequest:
+    body = {
+        "errors": [{"index": None, "id": None, "field": error.field, "code": "value", "reason": error.reason}]
+    }
+    return web.HTTPBadRequest(text=json.dumps(body), content_type="application/json")

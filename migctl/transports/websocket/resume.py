@@ -1,0 +1,80 @@
+"""Where a v2 subscriber begins: from its own position, or from the head and told why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from migctl.events import Position
+
+Role = Literal["subscriber", "standby"]
+
+
+class BadRequest(ValueError):
+    """A query of a v2 socket that can't be meant. `field` names the parameter."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a v2 client asked for in its address. position: the last it has; None for a fresh start."""
+
+    role: Role = "subscriber"
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The answer: frames with seq > after follow."""
+
+    resume: Literal["fresh", "recovered", "unrecoverable"]
+    reason: Literal["trimmed", "epoch", "ahead"] | None
+    after: int
+
+
+def position_in(query: Mapping[str, str]) -> Position | None:
+    """`epoch` and `after` of a query, or None where neither is there. Raises BadRequest."""
+    epoch, after = query.get("epoch"), query.get("after")
+    if epoch is None and after is None:
+        return None
+    if not epoch:
+        raise BadRequest("epoch", "is missing; a position is epoch and after together")
+    if after is None:
+        raise BadRequest("after", "is missing; a position is epoch and after together")
+    return Position(epoch, seq_in("after", after))
+
+
+def seq_in(field: str, text: str) -> int:
+    """A whole number from 0 on. Raises BadRequest."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise BadRequest(field, f"expected a whole number from 0 on, got {text[:40]!r}")
+    return int(text)
+
+
+def wish_in(query: Mapping[str, str]) -> Wish:
+    """Read the query of a v2 socket. Raises BadRequest."""
+    role = query.get("role", "subscriber")
+    position = position_in(query)
+    if role == "subscriber":
+        return Wish("subscriber", position)
+    if role == "standby":
+        return Wish("standby", position)
+    raise BadRequest("role", f"expected subscriber or standby, got {role[:40]!r}")
+
+
+def begin(position: Position | None, *, epoch: str, head: int, tail: int) -> Start:
+    """Decide. Recovered only within the epoch, and only where everything after the position is still held."""
+    if position is None:
+        return Start("fresh", None, head)
+    if position.epoch != epoch:
+        return Start("unrecoverable", "epoch", head)
+    if position.seq > head:
+        return Start("unrecoverable", "ahead", head)
+    if position.seq < tail - 1:
+        return Start("unrecoverable", "trimmed", head)
+    return Start("recovered", None, position.seq)

@@ -1,0 +1,97 @@
+"""Session: one subscriber's socket, as the gateway writes to it.
+
+The transport's write buffer is the queue; it is bounded in bytes, and nothing waits for it on the live path. All frames of a
+socket, control frames too, are written here, each in one call, so they never mix. A subscriber that does not keep up is closed
+(4408) after all that was queued: what it has is contiguous, and it can resume.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from migctl.transports.websocket import frames
+
+Form = Literal["v2", "legacy"]
+
+
+class Session:
+    """Open until `closed`; `after` is the last seq that it must not get again when it joins the live edge."""
+
+    __slots__ = (
+        "_abort",
+        "_transport",
+        "after",
+        "close_code",
+        "form",
+        "heard_at",
+        "max_queue_bytes",
+        "peer",
+        "standby",
+    )
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        *,
+        form: Form,
+        standby: bool,
+        peer: str,
+        max_queue_bytes: int,
+        heard_at: float,
+    ) -> None:
+        self._transport = transport
+        self._abort: asyncio.TimerHandle | None = None
+        self.form: Form = form
+        self.standby = standby
+        self.peer = peer
+        self.max_queue_bytes = max_queue_bytes
+        self.heard_at = heard_at
+        self.after = 0
+        self.close_code: int | None = None
+
+    @property
+    def closed(self) -> bool:
+        """True once a close frame was sent, or the connection is gone."""
+        return self.close_code is not None or self._transport.is_closing()
+
+    @property
+    def queued_bytes(self) -> int:
+        return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
+
+    def write(self, chunk: bytes) -> bool:
+        """Queue whole frames. False where nothing was written: the session is closed, or was closed now for being slow."""
+        transport = self._transport
+        if self.close_code is not None or transport.is_closing():
+            return False
+        # Checked before, not after: a single frame larger than the bound still goes to a subscriber that keeps up.
+        if transport.get_write_buffer_size() > self.max_queue_bytes:
+            self.close(frames.SLOW, "slow: resume from your position")
+            return False
+        transport.write(chunk)
+        return True
+
+    def close(self, code: int, reason: str = "", *, grace_s: float = 5.0) -> None:
+        """Say goodbye after what is queued; cut the connection where that is not read, or not answered, within grace_s."""
+        if self.closed:
+            return
+        self.close_code = code
+        self._transport.write(frames.close(code, reason))
+        self._abort = asyncio.get_running_loop().call_later(grace_s, self._transport.abort)
+
+    def answer_close(self, code: int) -> None:
+        """The client said goodbye: say it back, unless we said it first."""
+        if not self.closed:
+            self.close_code = code
+            self._transport.write(frames.close(code))
+
+    def finish(self, *, grace_s: float = 5.0) -> None:
+        """Close the connection once the queue is written, or after grace_s."""
+        self._transport.close()
+        if self._abort is None:
+            # A peer that reads nothing would keep a closing transport for ever.
+            self._abort = asyncio.get_running_loop().call_later(grace_s, self._transport.abort)
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()
