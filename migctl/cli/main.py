@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from migctl import __version__
-from migctl.cli import context
+from migctl.cli import context, stack
 
 app = typer.Typer(
     name="migctl",
@@ -35,6 +35,9 @@ def root(
     ] = False,
 ) -> None:
     pass
+
+
+app.add_typer(stack.app, name="stack")
 
 
 def main(argv: list[str] | None = None) -> int:

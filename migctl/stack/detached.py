@@ -1,0 +1,212 @@
+"""The stack of a state folder, as commands use it: bring it up, down, and look at it, from any process.
+
+Two commands that want it up at the same time take turns; the second finds it up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from migctl.config import Target
+from migctl.errors import MigctlError, Refused, Transient, Usage
+from migctl.stack import state
+from migctl.stack.embedded import PARTS, Part, PartStatus
+from migctl.stack.launcher import not_writable, port_is_free
+from migctl.stack.process import wait_until
+
+_UP_S = 120.0
+_DOWN_S = 45.0
+_TURN_S = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """started: the whole stack, now; restarted: the parts that were down."""
+
+    target: Target
+    started: bool
+    restarted: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """target is None where no stack runs; then `parts` are all down."""
+
+    target: Target | None
+    supervisor_pid: int | None
+    parts: tuple[PartStatus, ...]
+
+    @property
+    def up(self) -> bool:
+        """All of it."""
+        return self.target is not None and all(part.up for part in self.parts)
+
+
+def up(state_dir: Path) -> Target:
+    """The folder's stack, brought up where it, or a part of it, is down."""
+    return bring_up(state_dir).target
+
+
+def ensure(state_dir: Path) -> tuple[Target, bool]:
+    """The folder's stack, and whether anything had to be started."""
+    outcome = bring_up(state_dir)
+    return outcome.target, outcome.started or bool(outcome.restarted)
+
+
+def bring_up(state_dir: Path) -> Up:
+    """As `up`, and what was done for it.
+
+    Raises Usage where the folder can't be written, Refused where another owner has it, Transient where a part doesn't start.
+    """
+    state_dir = state_dir.absolute()
+    with _turn(state_dir):
+        record = _running(state_dir)
+        if record is None:
+            _spawn(state_dir)
+            record = _running(state_dir)
+            if record is None:
+                raise _gone(state_dir)
+            return Up(record.target, started=True)
+        missing = record.down()
+        if missing:
+            record = _ask_for_missing(state_dir, record)
+        return Up(record.target, started=False, restarted=tuple(missing))
+
+
+def down(state_dir: Path) -> bool:
+    """Stop the folder's stack; False where it was not up. Data, keys and ports are kept."""
+    state_dir = state_dir.absolute()
+    if not state_dir.is_dir():
+        return False
+    with _turn(state_dir):
+        record = state.read(state_dir)
+        if record is None:
+            return False
+        was_up = record.supervisor.signal(signal.SIGTERM)
+        if not record.supervisor.wait_gone(_DOWN_S):
+            record.supervisor.signal(signal.SIGKILL)
+        for process in record.parts.values():
+            if not process.wait_gone(_DOWN_S):
+                process.signal(signal.SIGKILL)
+        return was_up
+
+
+def status(state_dir: Path) -> Status:
+    """What runs. A part is up when its process lives and its port is served."""
+    record = state.read(state_dir.absolute())
+    if record is None:
+        return Status(None, None, ())
+    owned = record.supervisor.alive
+    parts = tuple(
+        PartStatus(
+            part,
+            up=(process := record.parts.get(part)) is not None
+            and process.alive
+            and not port_is_free(getattr(record.ports, part)),
+            port=getattr(record.ports, part),
+            process=process,
+        )
+        for part in PARTS
+    )
+    return Status(record.target if owned else None, record.supervisor.pid if owned else None, parts)
+
+
+def _running(state_dir: Path) -> state.Record | None:
+    record = state.read(state_dir)
+    return record if record is not None and record.supervisor.alive else None
+
+
+def _spawn(state_dir: Path) -> None:
+    log = state_dir / "stack" / "supervisor.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with log.open("ab") as output:
+            popen = subprocess.Popen(
+                # -P and cwd: a file in the operator's folder that is named like a module must not be imported.
+                [sys.executable, "-P", "-m", "migctl.stack.supervisor", str(state_dir)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                cwd="/",
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise not_writable(log.parent, error) from None
+    # The first process detaches the real one and ends; the pipe ends when the start has succeeded or failed.
+    try:
+        said, _ = popen.communicate(timeout=_UP_S)
+    except subprocess.TimeoutExpired:
+        popen.kill()
+        raise Transient(f"the embedded stack did not come up in {_UP_S:.0f} s", do=f"see {log}") from None
+    try:
+        report = json.loads(said)
+    except ValueError:
+        raise _gone(state_dir) from None
+    if "error" in report:
+        kinds: dict[int, type[MigctlError]] = {2: Usage, 3: Transient, 4: Refused}
+        raise kinds.get(report["exit_code"], MigctlError)(report["error"], do=report["do"])
+
+
+def _ask_for_missing(state_dir: Path, record: state.Record) -> state.Record:
+    before = record.revision
+    record.supervisor.signal(signal.SIGHUP)
+
+    def answered() -> bool:
+        now = _running(state_dir)
+        return now is None or now.revision > before
+
+    wait_until(answered, _UP_S)
+    now = _running(state_dir)
+    if now is None:
+        raise _gone(state_dir)
+    if now.errors:
+        part, why = next(iter(now.errors.items()))
+        raise Transient(why, do=f"see {state_dir / 'stack'}/{part}, or bring the stack down and up again")
+    if now.down():
+        raise Transient(
+            f"{', '.join(now.down())} of the embedded stack did not come back",
+            do=f"see {state_dir / 'stack' / 'supervisor.log'}",
+        )
+    return now
+
+
+def _gone(state_dir: Path) -> MigctlError:
+    return Transient(
+        "the supervisor of the embedded stack ended without a word",
+        do=f"see {state_dir / 'stack' / 'supervisor.log'}",
+    )
+
+
+@contextlib.contextmanager
+def _turn(state_dir: Path) -> Iterator[None]:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(state_dir / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise not_writable(state_dir, error) from None
+
+    def taken() -> bool:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    try:
+        if not wait_until(taken, _TURN_S, every_s=0.05):
+            raise Transient(
+                f"another command has been starting or stopping the stack in {state_dir} for {_TURN_S:.0f} s",
+                do="wait for it, or end it",
+            )
+        yield
+    finally:
+        os.close(lock)

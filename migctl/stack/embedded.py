@@ -1,0 +1,246 @@
+"""EmbeddedStack: the three parts as children of this process, in one folder, on ports of their own.
+
+Promises: all parts up or none; one owner a folder; no part outlives the owner, however it dies; a part that is killed stays down
+until `start_part`, and comes back on its port with its data.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self, get_args
+
+from migctl.config import Target
+from migctl.errors import Refused, Transient
+from migctl.stack.keys import Keys, write_private
+from migctl.stack.launcher import any_free_port, first_free_port, not_writable, port_is_free
+from migctl.stack.postgres import Postgres
+from migctl.stack.process import Process, wait_until
+from migctl.stack.standin_process import StandinProcess
+from migctl.stack.valkey import Valkey
+
+Part = Literal["postgres", "valkey", "standin"]
+PARTS: tuple[Part, ...] = get_args(Part)  # in the order of their start
+_LEFTOVER_S = 15.0
+_LOCK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """A port for each part."""
+
+    standin: int = 54321
+    postgres: int = 54322
+    valkey: int = 54323
+
+    @classmethod
+    def any_free(cls) -> Ports:
+        found: list[int] = []
+        while len(found) < 3:
+            port = any_free_port()
+            if port not in found:
+                found.append(port)
+        return cls(*found)
+
+    def or_next_free(self) -> Ports:
+        """Each of these, or the first free one after it."""
+        standin = first_free_port(self.standin)
+        postgres = first_free_port(self.postgres, but=frozenset({standin}))
+        return Ports(standin, postgres, first_free_port(self.valkey, but=frozenset({standin, postgres})))
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """What is known of a part; `process` is None where it was never started."""
+
+    part: Part
+    up: bool
+    port: int
+    process: Process | None
+
+
+class _Running(Protocol):
+    @property
+    def process(self) -> Process | None: ...
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def port(self) -> int: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def send(self, sig: signal.Signals) -> None: ...
+    def wait(self, timeout_s: float) -> int: ...
+
+
+class EmbeddedStack:
+    """Started and stopped in the main thread (see launcher). A context manager: `with EmbeddedStack(folder) as stack`."""
+
+    def __init__(self, folder: Path, *, ports: Ports | None = None) -> None:
+        """folder: data, logs and keys; kept by `stop`, removed by `discard`.
+
+        ports: each of them, or the next free one after it; None: any free ports.
+        """
+        self.folder = folder.absolute()
+        self._wanted = ports
+        self._lock: int | None = None
+        self._parts: dict[Part, _Running] = {}
+        self._target: Target | None = None
+
+    @property
+    def target(self) -> Target:
+        """Addresses and keys. Raises Transient before the stack was started."""
+        if self._target is None:
+            raise Transient("the embedded stack was not started", do="call start() first")
+        return self._target
+
+    def start(self) -> Target:
+        """Bring all parts up and return the target; nothing is left running where one doesn't come up.
+
+        Raises Refused where the folder has an owner, Transient where a part doesn't start, Usage where the folder can't be written.
+        """
+        self._take_folder()
+        try:
+            self._end_leftovers()
+            keys = Keys.kept(self.folder / "keys.json")
+            ports = self._wanted.or_next_free() if self._wanted is not None else Ports.any_free()
+            postgres = Postgres(self.folder / "postgres", ports.postgres)
+            valkey = Valkey(self.folder / "valkey", ports.valkey)
+            standin = StandinProcess(
+                self.folder / "standin",
+                ports.standin,
+                database_url=postgres.url(),
+                jwt_secret=keys.jwt_secret,
+            )
+            self._parts = {"postgres": postgres, "valkey": valkey, "standin": standin}
+            for part in PARTS:
+                self.start_part(part)
+        except BaseException:
+            self.stop()
+            raise
+        self._target = Target(
+            supabase_url=standin.url,
+            anon_key=keys.anon_key,
+            service_role_key=keys.service_role_key,
+            jwt_secret=keys.jwt_secret,
+            database_url=postgres.url(),
+            redis_url=valkey.url,
+            embedded=True,
+        )
+        return self._target
+
+    def start_part(self, part: Part) -> None:
+        """Start a part on its port; nothing happens where it is up. Raises Transient where it doesn't come up."""
+        running = self._parts[part]
+        if running.alive:
+            return
+        try:
+            running.start()
+        except Transient as error:
+            if not port_is_free(running.port):
+                raise Transient(
+                    f"{part} of the embedded stack can't start: port {running.port} on 127.0.0.1 is taken",
+                    do=f"end what listens there (ss -ltnp 'sport = :{running.port}'), or bring the stack down and up again",
+                ) from error
+            raise
+        finally:
+            self._note_processes()
+
+    def kill(self, part: Part, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Send a part a signal; after SIGKILL, return when it is gone."""
+        running = self._parts[part]
+        running.send(sig)
+        if sig == signal.SIGKILL:
+            running.wait(10)
+
+    def status(self) -> list[PartStatus]:
+        """Each part in the order of its start."""
+        return [
+            PartStatus(part, running.alive, running.port, running.process)
+            for part, running in self._parts.items()
+        ]
+
+    def stop(self) -> None:
+        """Stop the parts in order, the one that uses others first. Data and keys stay."""
+        for part in reversed(PARTS):
+            if part in self._parts:
+                self._parts[part].stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def discard(self) -> None:
+        """Stop, and remove everything the stack has on disk."""
+        postgres = self._parts.get("postgres")
+        self.stop()
+        if isinstance(postgres, Postgres):
+            postgres.discard()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _take_folder(self) -> None:
+        path = self.folder / "lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise not_writable(self.folder, error) from None
+
+        def taken() -> bool:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        # A moment of patience: an owner that was killed holds it until the kernel has closed its files.
+        if not wait_until(taken, _LOCK_S):
+            owner = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise Refused(
+                f"{self.folder} belongs to a stack that is running (pid {owner})",
+                do="use that one (`migctl stack status`), or another folder with MIGCTL_STATE_DIR",
+            )
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        self._lock = lock
+
+    @property
+    def _processes_path(self) -> Path:
+        return self.folder / "processes.json"
+
+    def _note_processes(self) -> None:
+        known = {
+            part: {"pid": process.pid, "born": process.born}
+            for part, running in self._parts.items()
+            if (process := running.process) is not None
+        }
+        write_private(self._processes_path, json.dumps(known))
+
+    def _end_leftovers(self) -> None:
+        """Parts of an owner that was killed: they are about to end by themselves, and must have ended before ours start."""
+        try:
+            known = json.loads(self._processes_path.read_text(encoding="utf-8"))
+            left = [Process(int(entry["pid"]), str(entry["born"])) for entry in known.values()]
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self._processes_path.unlink(missing_ok=True)
+            return
+        for process in left:
+            if not process.wait_gone(_LEFTOVER_S):
+                process.signal(signal.SIGKILL)
+                process.wait_gone(_LEFTOVER_S)

@@ -1,0 +1,142 @@
+"""Supervisor: the small process that owns the stack of a state folder and outlives the terminal that asked for it.
+
+SIGTERM and SIGINT: stop the parts in order and leave. SIGHUP: start the parts that are down. A part that dies stays down. When it
+is killed itself, the kernel takes its parts along (launcher), so nothing is left behind.
+
+`python -m migctl.stack.supervisor STATE_DIR` says how the start went in one line of JSON on stdout, then detaches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from migctl import telemetry
+from migctl.errors import MigctlError
+from migctl.stack import state
+from migctl.stack.embedded import EmbeddedStack, Ports
+from migctl.stack.process import Process
+
+_log = telemetry.get_logger("stack")
+
+
+class Supervisor:
+    """Owns one EmbeddedStack, and answers signals one after the other."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._stack = EmbeddedStack(state_dir / "stack", ports=self._ports())
+        self._revision = 0
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._down: set[str] = set()
+
+    def listen(self) -> None:
+        """From now on a signal is a byte to read, never an interruption of what is being done."""
+        self._wake_writer.setblocking(False)
+        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(sig, lambda _number, _frame: None)
+        signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
+
+    def start(self) -> None:
+        self._stack.start()
+        self._write({})
+
+    def serve(self) -> None:
+        """Answer signals until one of them means the end; then the parts are stopped."""
+        while True:
+            got = set(self._wake_reader.recv(64))
+            if got & {signal.SIGTERM, signal.SIGINT}:
+                break
+            if signal.SIGHUP in got:
+                self._start_missing()
+            self._notice()
+        _log.info("stopping")
+        self._stack.stop()
+        _log.info("stopped")
+
+    def _start_missing(self) -> None:
+        errors: dict[str, str] = {}
+        for status in self._stack.status():
+            if status.up:
+                continue
+            try:
+                self._stack.start_part(status.part)
+                _log.info("part started", part=status.part, port=status.port)
+            except MigctlError as error:
+                errors[status.part] = error.what
+                _log.error("part did not start", part=status.part, error=error.what)
+        self._write(errors)
+
+    def _notice(self) -> None:
+        down = {status.part for status in self._stack.status() if not status.up}
+        for part in down - self._down:
+            _log.warning("part is down; `migctl stack up` starts it again", part=part)
+        self._down = set(down)
+
+    def _write(self, errors: dict[str, str]) -> None:
+        self._revision += 1
+        ourselves = Process.of(os.getpid())
+        assert ourselves is not None
+        statuses = self._stack.status()
+        state.write(
+            self._state_dir,
+            state.Record(
+                target=self._stack.target,
+                ports=Ports(**{status.part: status.port for status in statuses}),
+                supervisor=ourselves,
+                parts={status.part: status.process for status in statuses if status.process is not None},
+                revision=self._revision,
+                errors=errors,
+            ),
+        )
+
+    def _ports(self) -> Ports:
+        # The same as last time where they are free: clients keep their address over a restart.
+        with contextlib.suppress(MigctlError):
+            before = state.read(self._state_dir)
+            if before is not None:
+                return before.ports
+        return Ports()
+
+
+def main(state_dir: Path) -> int:
+    """Detach, start the stack, report, serve. The exit code is that of the parent which detached."""
+    if os.fork() != 0:
+        return 0  # whoever started us has nothing left to reap
+    telemetry.configure()
+    supervisor = None
+    try:
+        supervisor = Supervisor(state_dir)
+        supervisor.listen()
+        supervisor.start()
+    except MigctlError as error:
+        _report({"error": error.what, "do": error.do, "exit_code": error.exit_code})
+        return error.exit_code
+    except BaseException as error:
+        _report(
+            {"error": f"{type(error).__name__}: {error}", "do": "report it with the log", "exit_code": 70}
+        )
+        raise
+    _report({"pid": os.getpid()})
+    supervisor.serve()
+    return 0
+
+
+def _report(document: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # whoever asked may be gone; the stack is up nonetheless
+        sys.stdout.write(json.dumps(document) + "\n")
+        sys.stdout.flush()
+    # The reader waits for the end of this pipe, and children must not hold it either.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
