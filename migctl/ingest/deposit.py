@@ -1,0 +1,97 @@
+"""Deposit: how a source that has no answer to give brings its events to the journal.
+
+While the journal can't take them it waits and tries the same batch again, so nothing is lost here and memory holds one batch. An
+event that conflicts (its id is there with another body) is set aside as rejected, and the rest of its batch goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import NamedTuple
+
+from migctl.clock import now
+from migctl.events import BadEvent, Event
+from migctl.ingest.rejected import Rejected
+from migctl.journal import Conflict, Journal, JournalUnavailable
+from migctl.resilience import Backoff
+from migctl.telemetry import get_logger
+
+BACKOFF = Backoff(first_s=0.05, most_s=2.0)
+
+_log = get_logger("ingest")
+
+
+class Item(NamedTuple):
+    """An event, the text it came from, and the offset of that text (None where the source has none)."""
+
+    event: Event
+    text: bytes
+    offset: int | None
+
+
+class Deposit:
+    """Puts batches of one source into the journal, and counts what became of them."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        source: str,
+        rejected: Rejected,
+        backoff: Backoff = BACKOFF,
+        random: Callable[[], float] | None = None,
+    ) -> None:
+        self._journal = journal
+        self._source = source
+        self._rejected = rejected
+        self._backoff = backoff
+        self._random = random or Random().random
+        self.accepted = 0
+        self.duplicates = 0
+        self.conflicts = 0
+        self.without_time = 0
+        self.waiting_for: str | None = None
+
+    async def put(self, items: Sequence[Item], *, offset: tuple[str, int] | None = None) -> None:
+        """Return once the batch is durable, with `offset` in the same transaction."""
+        left = list(items)
+        failures = 0
+        while left or offset is not None:
+            try:
+                appended = await self._journal.append([item.event for item in left], offset=offset)
+            except Conflict as conflict:
+                left = self._set_aside(left, conflict)
+                continue
+            except JournalUnavailable as error:
+                failures += 1
+                if self.waiting_for is None:
+                    _log.warning(
+                        "the journal takes nothing now; waiting", source=self._source, reason=error.what
+                    )
+                self.waiting_for = error.what
+                await asyncio.sleep(self._backoff.delay_s(failures, self._random))
+                continue
+            if self.waiting_for is not None:
+                _log.info("the journal takes events again", source=self._source, attempts=failures + 1)
+                self.waiting_for = None
+            self.accepted += appended.accepted
+            self.duplicates += appended.duplicates
+            self.without_time += sum(item.event.clock == "arrival" for item in left)
+            return
+
+    def _set_aside(self, items: list[Item], conflict: Conflict) -> list[Item]:
+        indexes = {index for index, _ in conflict.conflicts}
+        for index in sorted(indexes):
+            item = items[index]
+            reason = f"{item.event.id} is in the journal already, with another body"
+            self._rejected.add(
+                item.text,
+                BadEvent("id", "conflict", reason),
+                source=self._source,
+                offset=item.offset,
+                at=now(),
+            )
+        self.conflicts += len(indexes)
+        return [item for index, item in enumerate(items) if index not in indexes]
