@@ -16,6 +16,7 @@ from typing import Any
 
 from migctl.clock import now
 from migctl.events import Event
+from migctl.events.canonical import body_hash
 from migctl.events.times import micros_of
 from migctl.journal.protocol import Appended, Conflict, JournalUnavailable
 from migctl.journal.rows import (
@@ -138,6 +139,11 @@ class Writer(threading.Thread):
         except sqlite3.Error as error:
             self._fail(requests, error)
             return
+        except Exception as error:  # noqa: BLE001 - a thread that dies in silence would leave every producer waiting
+            self._give_up(
+                requests, f"an error of ours in the journal's writer: {type(error).__name__}: {error}"
+            )
+            return
         self._head += len(group.events)
         self._on_commit(group)
 
@@ -150,9 +156,12 @@ class Writer(threading.Thread):
             self._on_failure(requests, full)
             return
         # After a failed fsync the kernel may have thrown the pages away: trying again would acknowledge what is not there.
+        self._give_up(requests, f"the journal's disk failed: {error}")
+
+    def _give_up(self, requests: list[Request], what: str) -> None:
         broken = JournalUnavailable(
-            f"the journal's disk failed: {error}",
-            do="look at the disk, then start again; events of this group were not acknowledged",
+            what,
+            do="look at the disk, then start again; what was not acknowledged is sent again by its producer",
         )
         self.failed.set_result(broken)
         self._on_failure(requests, broken)
@@ -224,8 +233,6 @@ class Writer(threading.Thread):
 
     def _insert(self, request: Request, group: Group) -> list[Event]:
         """Insert what is new of one request. Raises Conflict, with every item that conflicts."""
-        from migctl.events.canonical import body_hash
-
         first = group.first_seq + len(group.events)
         fresh: list[Event] = []
         seqs: list[int] = []

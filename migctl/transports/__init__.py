@@ -1,1 +1,41 @@
 """Transports: the WebSocket gateway, and Supabase Realtime (table writer, heads, broadcast)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from migctl.transports.protocol import Transport, TransportName, TransportStatus
+
+if TYPE_CHECKING:
+    from migctl.config import Mode, Settings, Target
+    from migctl.journal import Journal
+
+__all__ = ["Transport", "TransportName", "TransportStatus", "create"]
+
+
+def create(
+    mode: Mode,
+    settings: Settings,
+    *,
+    journal: Journal,
+    target: Target | None = None,
+    table_head: Callable[[], int] = lambda: 0,
+) -> list[Transport]:
+    """The transports of a mode, over one journal: `dual` is both.
+
+    target: needed where the mode has Realtime. table_head: what the relay has written, for the hints to tell.
+    Raises ValueError for a mode with Realtime and no target.
+    """
+    made: list[Transport] = []
+    if mode in ("websocket", "dual"):
+        from migctl.transports.websocket import Gateway
+
+        made.append(Gateway(journal, legacy_frame=settings.legacy.frame))
+    if mode in ("realtime", "dual"):
+        from migctl.transports.realtime import Broadcast
+
+        if target is None:
+            raise ValueError(f"mode {mode} needs a target")
+        made.append(Broadcast(journal, target, settings, table_head))
+    return made

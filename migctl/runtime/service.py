@@ -1,0 +1,272 @@
+"""What `serve` runs: journal, transports, relay, source and the listener, in one task group with one owner.
+
+Started in the order in which the parts need each other; stopped the other way round, so that nothing is taken in that is not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from migctl import __version__
+from migctl.clock import now
+from migctl.config import Mode, Settings, Target
+from migctl.errors import MigctlError, Transient
+from migctl.events import format_time
+from migctl.journal import Journal
+from migctl.journal.sqlite import SqliteJournal
+from migctl.telemetry import get_logger
+from migctl.transports import Transport, create
+
+DRAIN_S = 10.0
+
+
+class Source(Protocol):
+    """Where events come from besides `POST /events`."""
+
+    async def run(self, journal: Journal) -> None:
+        """Feed the journal until the source ends, or for ever."""
+        ...
+
+    def status(self) -> dict[str, Any]: ...
+
+
+class JournalFailed(MigctlError):
+    """The journal's disk failed: nothing can be acknowledged any more, and the fsync is not tried again."""
+
+    exit_code = 70
+
+
+@dataclass(slots=True)
+class Left:
+    """What `serve` leaves behind when it ends: told on stderr, found again at the next start."""
+
+    backlog: int = 0
+    subscribers: int = 0
+    head: int = 0
+
+
+@dataclass(slots=True)
+class Service:
+    """One `serve` process.
+
+    source: None where events only come over HTTP. gate: None, or a callable that waits until the source may begin and, called
+    again, until it must end.
+    """
+
+    settings: Settings
+    mode: Mode
+    target: Target | None
+    source: Source | None = None
+    gate: Callable[[], Any] | None = None
+    until_done: bool = False
+    draining: bool = False
+    url: str = ""
+    left: Left = field(default_factory=Left)
+    _source_done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[Service], None] = lambda _: None) -> Left:
+        """Serve until `stop` is set (or, with until_done, until the source is read and relayed), then drain.
+
+        ready: called once the listener answers.
+        Raises Refused for a second writer, Transient where the port is taken, JournalFailed.
+        """
+        journal = await SqliteJournal.open(self.settings.journal_path)
+        try:
+            await self._serve(journal, stop, ready)
+        finally:
+            await journal.aclose()
+        return self.left
+
+    async def _serve(
+        self, journal: SqliteJournal, stop: asyncio.Event, ready: Callable[[Service], None]
+    ) -> None:
+        from migctl.server import build
+
+        log = get_logger("serve")
+        relay = self._relay(journal)
+        transports = create(
+            self.mode,
+            self.settings,
+            journal=journal,
+            target=self.target,
+            table_head=(lambda: relay.table_head) if relay is not None else (lambda: 0),
+        )
+        gateway: Any = next((transport for transport in transports if transport.name == "websocket"), None)
+        app = build(
+            journal=journal,
+            gateway=gateway,
+            settings=self.settings,
+            status=lambda: self._status(journal, transports, relay),
+            ready=lambda: self._ready(transports, relay),
+        )
+        async with listening(app, self.settings) as url, asyncio.TaskGroup() as group:
+            self.url = url
+            carriers = [group.create_task(transport.run(), name=transport.name) for transport in transports]
+            if relay is not None:
+                carriers.append(group.create_task(relay.run(), name="relay"))
+            watch = group.create_task(_watch(journal), name="journal-watch")
+            feed = group.create_task(self._feed(journal), name="source")
+            with Announcement(self):
+                log.info("serving", url=url, mode=self.mode, epoch=journal.epoch, head=journal.head)
+                ready(self)
+                await self._until(stop, journal, relay)
+                self.draining = True
+                log.info("draining", head=journal.head)
+                feed.cancel()
+                await asyncio.wait([feed])
+                await self._drain(journal, transports, relay)
+            for task in (*carriers, watch):
+                task.cancel()
+        log.info("stopped", head=self.left.head, backlog=self.left.backlog)
+
+    def _relay(self, journal: SqliteJournal) -> Any:
+        if self.mode == "websocket":
+            return None
+        from migctl.delivery import Relay
+        from migctl.transports.realtime import Heads, TableWriter
+
+        assert self.target is not None
+        schema = self.settings.supabase.schema_
+        return Relay(journal, TableWriter(self.target, schema), Heads(self.target, schema), self.settings)
+
+    async def _feed(self, journal: Journal) -> None:
+        if self.source is None:
+            if self.until_done:
+                self._source_done.set()
+            return
+        if self.gate is None:
+            await self.source.run(journal)
+        else:
+            await self.gate()
+            feeding = asyncio.ensure_future(self.source.run(journal))
+            ended = asyncio.ensure_future(self.gate())
+            try:
+                await asyncio.wait([feeding, ended], return_when=asyncio.FIRST_COMPLETED)
+                if feeding.done():
+                    feeding.result()
+            finally:
+                for task in (feeding, ended):
+                    task.cancel()
+                await asyncio.wait([feeding, ended])
+        get_logger("serve").info("source ended", head=journal.head)
+        self._source_done.set()
+
+    async def _until(self, stop: asyncio.Event, journal: Journal, relay: Any) -> None:
+        stopped = asyncio.ensure_future(stop.wait())
+        done = asyncio.ensure_future(self._done(journal, relay))
+        try:
+            await asyncio.wait([stopped, done], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            done.cancel()
+
+    async def _done(self, journal: Journal, relay: Any) -> None:
+        if not self.until_done:
+            await asyncio.Event().wait()
+        await self._source_done.wait()
+        while relay is not None and relay.table_head < journal.head:
+            await asyncio.sleep(0.05)
+
+    async def _drain(self, journal: Journal, transports: list[Transport], relay: Any) -> None:
+        if relay is not None:
+            self.left.backlog = await relay.drain(DRAIN_S)
+        for transport in transports:
+            still = await transport.drain(DRAIN_S)
+            if transport.name == "websocket":
+                self.left.subscribers = still
+        self.left.head = journal.head
+
+    def _status(self, journal: SqliteJournal, transports: list[Transport], relay: Any) -> dict[str, Any]:
+        shown = [transport.status() for transport in transports]
+        return {
+            "schema": "migctl.status/1",
+            "version": __version__,
+            "pid": os.getpid(),
+            "mode": self.mode,
+            "draining": self.draining,
+            "target": self.target.name if self.target is not None else None,
+            "journal": {
+                "path": str(journal.path),
+                "epoch": journal.epoch,
+                "writer_id": journal.writer_id,
+                "head": journal.head,
+                "tail": journal.tail,
+            },
+            "transports": {
+                one.name: {"state": one.state, "reason": one.reason, **one.details} for one in shown
+            },
+            "relay": relay.status() if relay is not None else None,
+            "source": self.source.status() if self.source is not None else None,
+        }
+
+    def _ready(self, transports: list[Transport], relay: Any) -> tuple[bool, dict[str, Any]]:
+        states = {one.name: one.state for one in (transport.status() for transport in transports)}
+        degraded = [name for name, state in states.items() if state not in ("connected",)]
+        if self.draining:
+            return False, {"status": "draining"}
+        if relay is not None and relay.status().get("state") not in (None, "running", "idle"):
+            degraded.append("relay")
+        return True, {"status": "degraded" if degraded else "ok", "degraded": degraded}
+
+
+async def _watch(journal: SqliteJournal) -> None:
+    failure = await journal.failure()
+    raise JournalFailed(failure.what, do=failure.do)
+
+
+@asynccontextmanager
+async def listening(app: web.Application, settings: Settings) -> AsyncIterator[str]:
+    """The listener, open for as long as the context is. Yields its address. Raises Transient where the port is taken."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024)
+        try:
+            await site.start()
+        except socket.gaierror as error:
+            raise Transient(
+                f"{settings.listen}: {error.strerror}", do="give --listen a host of this machine"
+            ) from None
+        except OSError as error:
+            raise Transient(
+                f"can't listen on {settings.listen}: {error.strerror or error}",
+                do="stop what listens there, or choose another port: --listen 127.0.0.1:8081",
+            ) from None
+        host, port = runner.addresses[0][:2]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+class Announcement:
+    """`serve.json` in the state folder, for as long as the process serves: who listens where."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._path = Path(service.settings.state_dir) / "serve.json"
+
+    def __enter__(self) -> None:
+        said = {
+            "schema": "migctl.serve/1",
+            "pid": os.getpid(),
+            "url": self._service.url,
+            "mode": self._service.mode,
+            "started_at": format_time(now()),
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        half = self._path.with_suffix(".json.new")
+        half.write_text(json.dumps(said, indent=2) + "\n")
+        half.replace(self._path)
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,230 @@
+"""The contract of every journal. Each implementation is a parameter; what is said here holds for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from migctl.errors import Refused
+from migctl.events import Event, Position, make_event
+from migctl.journal import Appended, Conflict, DeadLetter, Journal
+from migctl.journal.sqlite import SqliteJournal
+
+MOMENT = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+def event(
+    number: int = 0, *, id: str | None = None, data: bytes | None = None, timestamp: datetime | None = MOMENT
+) -> Event:
+    return make_event(
+        id=id,
+        event_type="cache_metrics",
+        timestamp=timestamp,
+        source="host-1",
+        data=data or b'{"number": %d, "spelled": 1.10}' % number,
+        arrived=MOMENT,
+        default_source="host-1",
+    )
+
+
+@pytest.fixture(params=["sqlite"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+    assert request.param == "sqlite"
+    opened = await SqliteJournal.open(tmp_path / "journal.db")
+    yield opened
+    await opened.aclose()
+
+
+async def ids(journal: Journal, after: int = 0) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    while entries := await journal.read(after, limit=7):
+        found += [(entry.seq, entry.event.id) for entry in entries]
+        after = entries[-1].seq
+    return found
+
+
+async def test_an_empty_journal_has_head_0_and_tail_1(journal: Journal) -> None:
+    assert isinstance(journal, Journal)
+    assert (journal.head, journal.tail) == (0, 1)
+    assert await journal.read(0) == []
+
+
+async def test_what_was_appended_is_read_back_byte_for_byte(journal: Journal) -> None:
+    sent = [
+        event(1),
+        event(2, data=b'{"b":1,\n "a":2,"a":3,"n":1e400000,"s":"\\ud800\\u0000"}'),
+        event(3, id="order 17"),
+    ]
+    answer = await journal.append(sent)
+    assert (answer.accepted, answer.duplicates, answer.first_seq, answer.last_seq) == (3, 0, 1, 3)
+    entries = await journal.read(0)
+    assert [entry.event for entry in entries] == sent
+    assert [entry.seq for entry in entries] == [1, 2, 3]
+    assert {entry.epoch for entry in entries} == {journal.epoch}
+    assert entries[2].event.source_id == "order 17"
+
+
+async def test_seqs_are_contiguous_whoever_appends_at_once(journal: Journal) -> None:
+    async def produce(producer: int) -> list[Appended]:
+        return [await journal.append([event(i) for i in range(1 + (producer + n) % 4)]) for n in range(20)]
+
+    answers = [answer for batch in await asyncio.gather(*(produce(p) for p in range(25))) for answer in batch]
+    total = sum(answer.accepted for answer in answers)
+    assert journal.head == total
+    assert [seq for seq, _ in await ids(journal)] == list(range(1, total + 1))
+    taken = sorted(seq for answer in answers for seq in answer.seqs)
+    assert taken == list(range(1, total + 1))
+    for answer in answers:
+        assert answer.first_seq is not None
+        assert list(answer.seqs) == list(range(answer.first_seq, answer.first_seq + answer.accepted))
+
+
+async def test_the_same_event_again_is_a_duplicate_with_the_seq_it_had(journal: Journal) -> None:
+    first, second = event(1), event(2)
+    await journal.append([first])
+    answer = await journal.append([first, second, second])
+    assert (answer.accepted, answer.duplicates, answer.first_seq, answer.last_seq) == (1, 2, 2, 2)
+    assert list(answer.seqs) == [1, 2, 2]
+    assert await ids(journal) == [(1, first.id), (2, second.id)]
+
+
+async def test_only_duplicates_give_no_first_and_last_seq(journal: Journal) -> None:
+    one = event(1)
+    await journal.append([one])
+    answer = await journal.append([one])
+    assert (answer.accepted, answer.duplicates, answer.first_seq, answer.last_seq) == (0, 1, None, None)
+    assert journal.head == 1
+
+
+async def test_another_spelling_of_the_same_body_is_a_duplicate(journal: Journal) -> None:
+    await journal.append([event(id="a", data=b'{"x": 1.0, "y": 2}')])
+    answer = await journal.append([event(id="a", data=b'{"y":2,"x":1}')])
+    assert answer.duplicates == 1
+
+
+async def test_the_same_id_with_another_body_fails_alone_and_stores_nothing_of_its_request(
+    journal: Journal,
+) -> None:
+    await journal.append([event(id="a", data=b'{"x": 1}')])
+    fresh = event(7)
+    bad = journal.append([fresh, event(id="a", data=b'{"x": 2}')])
+    good = journal.append([event(8)])
+    results = await asyncio.gather(bad, good, return_exceptions=True)
+    assert isinstance(results[0], Conflict)
+    assert [index for index, _ in results[0].conflicts] == [1]
+    assert isinstance(results[1], Appended)
+    assert journal.head == 2
+    assert await journal.get(fresh.id) is None
+
+
+async def test_an_event_without_a_time_is_the_same_event_when_it_is_sent_again_later(
+    journal: Journal,
+) -> None:
+    def at(second: int) -> Event:
+        return make_event(
+            id="a",
+            event_type="t",
+            timestamp=None,
+            source=None,
+            data=b"{}",
+            arrived=MOMENT.replace(second=second),
+            default_source="host-1",
+        )
+
+    await journal.append([at(1)])
+    assert (await journal.append([at(2)])).duplicates == 1
+
+
+async def test_a_follower_gets_every_entry_once_and_in_order(journal: Journal) -> None:
+    seen: list[int] = []
+
+    async def follow() -> None:
+        async for entries in journal.follow(0):
+            seen.extend(entry.seq for entry in entries)
+            if len(seen) >= 300:
+                return
+
+    follower = asyncio.create_task(follow())
+    for start in range(0, 300, 10):
+        await journal.append([event(start + n) for n in range(10)])
+    await asyncio.wait_for(follower, 10)
+    assert seen == list(range(1, 301))
+
+
+async def test_a_read_is_bounded_by_count_and_bytes_but_never_empty(journal: Journal) -> None:
+    await journal.append([event(n, data=b'{"pad":"%s"}' % (b"x" * 1000)) for n in range(10)])
+    assert len(await journal.read(0, limit=3)) == 3
+    assert len(await journal.read(0, max_bytes=2500)) == 2
+    assert len(await journal.read(0, max_bytes=1)) == 1
+    assert [entry.seq for entry in await journal.read(7)] == [8, 9, 10]
+
+
+async def test_a_cursor_survives_and_never_goes_back(journal: Journal) -> None:
+    assert await journal.cursor("relay") is None
+    await journal.move_cursor("relay", Position(journal.epoch, 5))
+    with pytest.raises(ValueError, match="before"):
+        await journal.move_cursor("relay", Position(journal.epoch, 4))
+    await journal.append([event(1)])
+    assert await journal.cursor("relay") == Position(journal.epoch, 5)
+
+
+async def test_an_offset_is_stored_with_its_events(journal: Journal) -> None:
+    assert await journal.offset("events.ndjson") is None
+    await journal.append([event(1)], offset=("events.ndjson", 120))
+    await journal.append([], offset=("events.ndjson", 150))
+    assert await journal.offset("events.ndjson") == 150
+    with pytest.raises(Conflict):
+        await journal.append(
+            [event(1), event(id="a"), event(id="a", data=b'{"z":0}')], offset=("events.ndjson", 200)
+        )
+    assert await journal.offset("events.ndjson") == 150
+
+
+async def test_a_dead_letter_is_recorded_once(journal: Journal) -> None:
+    letter = DeadLetter(
+        Position(journal.epoch, 3), event().id, "22P05", "unsupported Unicode escape sequence", MOMENT
+    )
+    await journal.bury(letter)
+    await journal.bury(letter)
+    assert await journal.dead_letters() == [letter]
+
+
+async def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    first = await SqliteJournal.open(path)
+    with pytest.raises(Refused, match=r"process \d+") as refused:
+        await SqliteJournal.open(path)
+    assert refused.value.exit_code == 4
+    await first.aclose()
+    second = await SqliteJournal.open(path)
+    await second.aclose()
+
+
+async def reopened(path: Path, sent: Sequence[Event]) -> SqliteJournal:
+    journal = await SqliteJournal.open(path)
+    await journal.append(sent)
+    await journal.move_cursor("relay", Position(journal.epoch, 1))
+    await journal.aclose()
+    return await SqliteJournal.open(path)
+
+
+async def test_epoch_writer_seq_and_cursor_outlive_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    sent = [event(n) for n in range(3)]
+    first = await SqliteJournal.open(path)
+    identity = (first.epoch, first.writer_id)
+    await first.aclose()
+    journal = await reopened(path, sent)
+    try:
+        assert (journal.epoch, journal.writer_id) == identity
+        assert (journal.head, journal.tail) == (3, 1)
+        assert [entry.event for entry in await journal.read(0)] == sent
+        assert await journal.cursor("relay") == Position(journal.epoch, 1)
+        assert (await journal.append([event(9)])).first_seq == 4
+        assert [info.epoch for info in await journal.epochs()] == [journal.epoch]
+    finally:
+        await journal.aclose()
