@@ -11,12 +11,14 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from migctl.events.ids import canonical_id, uuid7
 from migctl.events.model import Entry, Event
+from migctl.events.numbers import read_integer
 from migctl.events.times import format_time, parse_time
 
 MAX_DATA_BYTES = 1 << 20
@@ -56,6 +58,7 @@ _string = msgspec.json.Encoder()
 def loads(text: bytes | str) -> Any:
     """Parse JSON as strictly as RFC 8259 and as leniently: exact integers, lone surrogates allowed, no NaN.
 
+    An integer of more than 4300 digits comes as a Decimal; a fraction or an exponent makes a float.
     Raises ValueError.
     """
     try:
@@ -66,7 +69,9 @@ def loads(text: bytes | str) -> Any:
 
 def _slow_loads(text: bytes | str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        # Decoded here: json.loads would guess UTF-16 from NULs, and let surrogates pass as raw bytes.
+        decoded = text.decode() if isinstance(text, bytes) else text
+        return json.loads(decoded, parse_int=read_integer, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -153,7 +158,7 @@ def _slow_items(data: bytes) -> list[bytes]:
     return items
 
 
-_scanner = json.JSONDecoder(parse_constant=_no_constant)
+_scanner = json.JSONDecoder(parse_int=read_integer, parse_constant=_no_constant)
 
 
 def _scan(text: str, at: int) -> tuple[Any, int]:
@@ -333,7 +338,7 @@ def type_word(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "a boolean"
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float, Decimal)):
         return "a number"
     if isinstance(value, str):
         return "a string"
