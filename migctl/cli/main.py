@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from migctl import __version__
-from migctl.cli import context, stack
+from migctl.cli import context, schema, stack
 
 app = typer.Typer(
     name="migctl",
@@ -38,6 +38,7 @@ def root(
 
 
 app.add_typer(stack.app, name="stack")
+app.add_typer(schema.app, name="schema")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,52 @@
+"""Asking before something is changed. On a terminal a question; elsewhere `--yes`, or a refusal (exit 4)."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from migctl.errors import Refused
+
+if TYPE_CHECKING:
+    from migctl.config import Target
+
+
+def confirm(question: str, *, yes: bool, target: Target, always: bool = False) -> None:
+    """Go on, or raise Refused. The question names the target and the database.
+
+    On the embedded stack nothing is asked unless `always`.
+    """
+    if yes or (target.embedded and not always):
+        return
+    where = f"{target.name}, database {target.database_name}"
+    if not sys.stdin.isatty():
+        raise Refused(
+            f"{where}: not confirmed, and there is no terminal to ask on",
+            do="add --yes if this is the target you mean",
+        )
+    try:
+        agreed = typer.confirm(f"{question}\n  on {where}?", default=False, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise Refused(f"{where}: declined, nothing was changed", do="run it again when you are sure")
+
+
+def confirm_name(question: str, name: str, *, given: str | None, target: Target) -> None:
+    """For what can't be taken back: the operator types `name`, or gave it on the command line. Else Refused."""
+    where = f"{target.name}, database {target.database_name}"
+    if given is None and sys.stdin.isatty():
+        try:
+            given = typer.prompt(
+                f"{question}\n  on {where}. Type {name} to go on", default="", show_default=False, err=True
+            )
+        except typer.Abort:
+            given = ""
+    if given is None:
+        raise Refused(
+            f"{where}: {question}: not confirmed", do=f"add --confirm {name} if this is what you mean"
+        )
+    if given != name:
+        raise Refused(f"{where}: {given!r} is not {name}, nothing was changed", do=f"type {name} exactly")

@@ -1,0 +1,120 @@
+"""Schema: brings the target's tables to what sql/ says, keeps the ledger of it, and checks the live database against it.
+
+Every call takes the address of the database and the name of the schema, opens one connection and closes it. Errors are ours:
+Transient (not reachable, lock held), Systemic (not permitted, a part of Supabase is missing), Refused (history that does not fit),
+Wanting (a file can't be applied to what is there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from migctl.schema import catalog, ledger
+from migctl.schema import plan as planning
+from migctl.schema import verify as verification
+from migctl.schema.apply import Done, Run
+from migctl.schema.connection import connect, operator
+from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, render, topic
+from migctl.schema.plan import Plan, Step
+from migctl.schema.statements import split
+from migctl.schema.verify import Difference
+
+__all__ = [
+    "EVENTS",
+    "HEADS",
+    "TOMBSTONES",
+    "Applied",
+    "Difference",
+    "Migration",
+    "Plan",
+    "Step",
+    "apply",
+    "canary_topic",
+    "operator",
+    "plan",
+    "status",
+    "topic",
+    "verify",
+]
+
+LOCK_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """plan: as it was before; done: the files that this call applied, none for a dry run."""
+
+    plan: Plan
+    done: tuple[Done, ...]
+
+
+async def plan(database_url: str, schema: str, *, folder: Path | None = None) -> Plan:
+    """What `apply` would do and what stands in its way. Changes nothing; `Plan.blocker()` is why apply would refuse."""
+    files = load(folder)
+    async with connect(database_url) as connection:
+        return await planning.read(connection, schema, files)
+
+
+async def apply(
+    database_url: str,
+    schema: str,
+    *,
+    who: str,
+    dry_run: bool = False,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    say: Callable[[str], None] = lambda _: None,
+    folder: Path | None = None,
+) -> Applied:
+    """Apply the pending files, each whole or not at all. Twice is once.
+
+    who: for the ledger (see `operator`); say: is told what is waited for; folder: other files than those of this migctl.
+    """
+    files = load(folder)
+    async with connect(database_url) as connection:
+        before = await planning.read(connection, schema, files)
+        if (blocked := before.blocker()) is not None:
+            raise blocked
+        if dry_run or not before.pending:
+            return Applied(before, ())
+        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
+        done = await run.apply(before.pending)
+        return Applied(before, done)
+
+
+async def status(database_url: str, schema: str, *, folder: Path | None = None) -> tuple[Step, ...]:
+    """The files beside the ledger, in order."""
+    files = load(folder)
+    async with connect(database_url) as connection:
+        return planning.compare(files, await ledger.rows(connection, schema))
+
+
+async def verify(database_url: str, schema: str, *, folder: Path | None = None) -> list[Difference]:
+    """How the live database differs from what the files make; empty where it does not."""
+    files = load(folder)
+    async with connect(database_url) as connection:
+        steps = planning.compare(files, await ledger.rows(connection, schema))
+        live = await catalog.read(connection, schema)
+    found = [
+        Difference(
+            f"sql/{step.version:04d}_{step.name}.up.sql",
+            "ledger",
+            "applied",
+            step.state if step.state in ("changed", "vanished", "failed") else "not applied",
+            "migctl schema apply",
+        )
+        for step in steps
+        if step.state != "applied"
+    ]
+    return found + verification.differences(live, schema, function_source=_move_head_source(files, schema))
+
+
+def _move_head_source(files: tuple[Migration, ...], schema: str) -> str:
+    """The body of monitoring_move_head, from the last file that makes it."""
+    source = ""
+    for migration in files:
+        for statement in split(render(migration.up, schema)):
+            if "$move_head$" in statement.text:
+                source = statement.text.split("$move_head$")[1]
+    return source

@@ -1,0 +1,151 @@
+"""Applies pending files: each in a transaction of its own, together with its row in the ledger.
+
+So a file is applied whole or not at all, whatever is killed; and of several processes that apply at once, one works while the
+others wait, and then find it done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from migctl import __version__
+from migctl.errors import MigctlError, Transient, Wanting
+from migctl.schema import ledger
+from migctl.schema.connection import Connection, message, translate
+from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, render
+from migctl.schema.plan import compare, refusal
+from migctl.schema.statements import Statement, split
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One file that this call has applied."""
+
+    migration: Migration
+    statements: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One call's way through the files: where, by whom, and how long it waits for a lock."""
+
+    connection: Connection
+    schema: str
+    files: Sequence[Migration]
+    who: str
+    lock_timeout_s: float
+    say: Callable[[str], None]
+
+    async def apply(self, pending: Sequence[Migration]) -> tuple[Done, ...]:
+        """Apply `pending` in order. Raises on the first that fails; those before it stay applied, of it nothing stays."""
+        done = [one for migration in pending if (one := await self._apply_one(migration)) is not None]
+        if done:
+            # PostgREST keeps a picture of the schema; without an event trigger it learns of new tables only from this.
+            await self.connection.execute("notify pgrst, 'reload schema'")
+        return tuple(done)
+
+    async def _apply_one(self, migration: Migration) -> Done | None:
+        """None where another process has applied it since the plan was made."""
+        statements = split(render(migration.up, self.schema))
+        at: Statement | None = None
+        try:
+            async with self.connection.transaction():
+                await self._lock()
+                if self._already(migration, await ledger.rows(self.connection, self.schema)):
+                    return None
+                for at in statements:
+                    await self.connection.execute(at.text.encode())
+                at = None
+                await ledger.write(
+                    self.connection, self.schema, migration, "applied", who=self.who, tool_version=__version__
+                )
+        except psycopg.Error as error:
+            failure = await self._failure(migration.file, at, error)
+            if at is not None and not self.connection.closed:
+                await self._record(migration, at, error)
+            raise failure from error
+        return Done(migration, len(statements))
+
+    async def _lock(self) -> None:
+        await ledger.lock(self.connection, who=self.who, timeout_s=self.lock_timeout_s, say=self.say)
+        await ledger.create(self.connection)
+
+    def _already(self, migration: Migration, rows: dict[int, ledger.Row]) -> bool:
+        """Whether this very file is applied by now. Raises Refused where it was another text."""
+        for step in compare(self.files, rows):
+            if step.version == migration.version:
+                if (refused := refusal(step)) is not None:
+                    raise refused
+                return step.state == "applied"
+        return False
+
+    async def _failure(self, file: str, at: Statement | None, error: psycopg.Error) -> MigctlError:
+        where = f"{file}, statement {at.number} (line {at.line}: {at.first_line})" if at is not None else file
+        stays = f"nothing of {file} was kept"
+        state = error.sqlstate or ""
+        if self.connection.closed or not state:
+            return Transient(
+                f"{where}: the connection was lost: {message(error)}",
+                do="migctl schema status tells what was applied",
+            )
+        if state == "55P03":
+            held = await table_holders(self.connection, self.schema)
+            return Transient(
+                f"{where}: waited {self.lock_timeout_s:g} s for a lock, held by {held}; {stays}",
+                do="end that session or wait for it, then migctl schema apply again (--lock-timeout waits longer)",
+            )
+        if state == "42501" or state[:2] in ("08", "53", "57"):
+            known = translate(error, where)
+            return type(known)(f"{known.what}; {stays}", do=known.do)
+        return Wanting(
+            f"{where}: {message(error)} ({state}); {stays}",
+            do="mend what the message names, then migctl schema apply again",
+        )
+
+    async def _record(self, migration: Migration, at: Statement, error: psycopg.Error) -> None:
+        """Note the failure in the ledger. What the operator is told does not hang on it, so a second failure is let go."""
+        try:
+            async with self.connection.transaction():
+                await self._lock()
+                known = (await ledger.rows(self.connection, self.schema)).get(migration.version)
+                if known is not None and known.state == "applied":
+                    return  # another process had more luck with it meanwhile
+                await ledger.write(
+                    self.connection,
+                    self.schema,
+                    migration,
+                    "failed",
+                    who=self.who,
+                    tool_version=__version__,
+                    failed_statement=at.number,
+                    error=f"{error.sqlstate}: {message(error)}",
+                )
+        except (psycopg.Error, Transient):
+            return
+
+
+_HOLDERS = """
+select distinct a.pid, a.usename, a.application_name, a.state
+from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a using (pid)
+where l.granted and l.relation = any(%s::oid[]) and a.pid <> pg_backend_pid()
+"""
+
+
+async def table_holders(connection: Connection, schema: str) -> str:
+    """Who has locks on our tables, for a message; as far as this role may see it."""
+    names = [sql.Identifier(schema, table).as_string(connection) for table in (EVENTS, TOMBSTONES, HEADS)]
+    found = await connection.execute(
+        "select array_agg(to_regclass(n)::oid) filter (where to_regclass(n) is not null) from unnest(%s::text[]) n",
+        [[*names, "realtime.messages"]],
+    )
+    row = await found.fetchone()
+    cursor = await connection.execute(_HOLDERS, [row[0] if row is not None else []])
+    held = [
+        f"pid {pid} (user {user or 'hidden'}, {application or 'no name'}, {state or 'state hidden'})"
+        for pid, user, application, state in await cursor.fetchall()
+    ]
+    return ", ".join(held) or "a session that has just ended"

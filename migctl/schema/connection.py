@@ -1,0 +1,107 @@
+"""A connection to the target's database, and the one place where psycopg's errors become ours.
+
+Works through a transaction pooler: no prepared statements, no session state; what must hold is set with SET LOCAL.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+
+from migctl.errors import MigctlError, Systemic, Transient, Usage
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+_CONNECT_TIMEOUT_S = 10
+# Refusals of a server that is there but not ready; anything else it says at the door is for the operator to mend.
+_NOT_YET = (
+    "starting up",
+    "shutting down",
+    "recovery mode",
+    "too many",
+    "remaining connection slots",
+    "not accepting",
+)
+
+
+@asynccontextmanager
+async def connect(database_url: str) -> AsyncIterator[Connection]:
+    """An autocommit connection, closed at the end.
+
+    Raises Usage for an address that is none, Transient where nobody answers, Systemic where the server refuses; errors of
+    statements inside that nobody caught come out as Transient or Systemic.
+    """
+    try:
+        given: dict[str, Any] = dict(conninfo_to_dict(database_url))
+    except psycopg.ProgrammingError:  # its text may hold the password
+        raise Usage(
+            "DATABASE_URL is not an address of a PostgreSQL database",
+            do="write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        ) from None
+    given.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
+    where = f"{given.get('host', 'localhost')}:{given.get('port', 5432)}"
+    try:
+        connection = await psycopg.AsyncConnection.connect(**given, autocommit=True, prepare_threshold=None)
+    except psycopg.Error as error:
+        raise _refused_at_the_door(error, where, given) from None
+    try:
+        async with connection:
+            yield connection
+    except psycopg.Error as error:
+        raise translate(error, where) from error
+
+
+def _refused_at_the_door(error: psycopg.Error, where: str, given: dict[str, Any]) -> MigctlError:
+    said = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
+    if "FATAL" not in str(error):
+        return Transient(
+            f"no PostgreSQL answers at {where}: {said}",
+            do="start it, or mend host and port in DATABASE_URL",
+        )
+    reason = str(error).partition("FATAL:")[2].strip().splitlines()[0]
+    if any(words in reason for words in _NOT_YET):
+        return Transient(f"PostgreSQL at {where} is not ready: {reason}", do="try again in a moment")
+    return Systemic(
+        f"PostgreSQL at {where} refuses user {given.get('user', getpass.getuser())!r}: {reason}",
+        do="mend user, password and database in DATABASE_URL",
+    )
+
+
+def translate(error: psycopg.Error, where: str) -> MigctlError:
+    """An error that a statement ended with. where: host:port, or the file and statement."""
+    said = message(error)
+    state = error.sqlstate or ""
+    if state == "42501":
+        return Systemic(
+            f"{where}: not permitted: {said}",
+            do="connect as the role that owns the project's tables (on Supabase: postgres)",
+        )
+    if not state or state[:2] in ("08", "53", "57"):
+        return Transient(
+            f"{where}: {said or 'the connection was lost'}",
+            do="run the command again when the server is well",
+        )
+    return Systemic(f"{where}: {said} ({state})", do="mend what the message names, and run the command again")
+
+
+def message(error: psycopg.Error) -> str:
+    """The server's sentence, with its detail; without position and context."""
+    diagnostics = error.diag
+    said = diagnostics.message_primary or str(error).strip()
+    return f"{said} ({diagnostics.message_detail})" if diagnostics.message_detail else said
+
+
+def operator() -> str:
+    """Who runs this, for ledgers: user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,129 @@
+"""The catalog that all files together make: what `verify` holds the live database against. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, canary_topic, receive_policy, topic
+
+TIME = "timestamp with time zone"
+WRITES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
+READS = frozenset({"SELECT"})
+PUBLICATION = "supabase_realtime"
+MOVE_HEAD = "monitoring_move_head"
+MOVE_HEAD_FILE = 3
+MOVE_HEAD_ARGUMENTS = (
+    "p_epoch text, p_writer_id text, p_fence bigint, p_table_head bigint, p_journal_head bigint,"
+    " p_prev_epoch text, p_lost_from bigint, p_lost_to bigint, p_started_at timestamp with time zone"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """default: as the server spells it; None where it does not matter."""
+
+    name: str
+    type: str
+    not_null: bool = True
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """command: SELECT, INSERT, UPDATE, DELETE or ALL; using and check as `plain` spells them."""
+
+    name: str
+    command: str
+    roles: tuple[str, ...]
+    using: str | None
+    check: str | None = None
+    permissive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    uniques: tuple[tuple[str, ...], ...]
+    policies: tuple[Policy, ...]
+    grants: tuple[tuple[str, frozenset[str]], ...]
+
+
+_POLICIES = (
+    Policy("migctl_read", "SELECT", ("authenticated",), "true"),
+    Policy("migctl_write", "ALL", ("service_role",), "true", "true"),
+)
+_GRANTS = (("authenticated", READS), ("service_role", WRITES))
+
+
+def _table(name: str, columns: tuple[Column, ...], key: tuple[str, ...], *uniques: tuple[str, ...]) -> Table:
+    return Table(name, columns, key, uniques, _POLICIES, _GRANTS)
+
+
+TABLES = (
+    _table(
+        EVENTS,
+        (
+            Column("id", "uuid"),
+            Column("event_type", "text"),
+            Column("timestamp", TIME),
+            Column("data", "jsonb"),
+            Column("source", "text"),
+            Column("created_at", TIME, default="now()"),
+            Column("epoch", "text", not_null=False),
+            Column("seq", "bigint", not_null=False),
+            Column("committed_at", TIME, not_null=False),
+        ),
+        ("id",),
+        ("epoch", "seq"),
+    ),
+    _table(
+        TOMBSTONES,
+        (
+            Column("epoch", "text"),
+            Column("seq", "bigint"),
+            Column("id", "uuid"),
+            Column("reason", "text"),
+            Column("event", "text", not_null=False),
+            Column("committed_at", TIME),
+            Column("created_at", TIME, default="now()"),
+        ),
+        ("epoch", "seq"),
+    ),
+    _table(
+        HEADS,
+        (
+            Column("epoch", "text"),
+            Column("prev_epoch", "text", not_null=False),
+            Column("lost_from", "bigint", not_null=False),
+            Column("lost_to", "bigint", not_null=False),
+            Column("writer_id", "text"),
+            Column("fence", "bigint", default="0"),
+            Column("started_at", TIME),
+            Column("table_tail", "bigint", default="1"),
+            Column("table_head", "bigint", default="0"),
+            Column("journal_head", "bigint", default="0"),
+            Column("updated_at", TIME, default="now()"),
+        ),
+        ("epoch",),
+    ),
+)
+
+
+def receive(schema: str) -> Policy:
+    """The policy on realtime.messages that lets `authenticated` receive our two topics."""
+    topics = f"'{topic(schema)}', '{canary_topic(schema)}'"
+    return Policy(
+        receive_policy(schema),
+        "SELECT",
+        ("authenticated",),
+        plain(f"((extension = 'broadcast'::text) AND (realtime.topic() = ANY (ARRAY[{topics}])))"),
+    )
+
+
+def plain(expression: str) -> str:
+    """An expression as PostgreSQL prints it, without what differs between its versions: casts to text, outer and inner brackets."""
+    for noise in ("::text", "(", ")", " "):
+        expression = expression.replace(noise, "")
+    return expression.lower()

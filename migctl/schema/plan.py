@@ -1,0 +1,119 @@
+"""What would be done: the files beside the ledger, and what stands in the way. Pure but for `read`; nothing is changed here.
+
+A file that was applied is never applied again and never edited; so a changed or vanished one is refused, not skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from migctl.errors import MigctlError, Refused, Systemic
+from migctl.schema import ledger, preflight
+from migctl.schema.connection import Connection
+from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration
+from migctl.schema.preflight import Findings, Lack
+
+StepState = Literal["applied", "pending", "failed", "changed", "vanished", "late"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One file, one ledger row, or both.
+
+    state: applied; pending; failed (pending, and tried before); changed (the file is not what was applied); vanished (applied, but
+    no file); late (not applied, though a later one is).
+    """
+
+    version: int
+    name: str
+    state: StepState
+    file: Migration | None
+    row: ledger.Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in order, and what blocks them."""
+
+    schema: str
+    steps: tuple[Step, ...]
+    findings: Findings
+
+    @property
+    def pending(self) -> tuple[Migration, ...]:
+        return tuple(
+            step.file for step in self.steps if step.state in ("pending", "failed") and step.file is not None
+        )
+
+    def blocker(self) -> MigctlError | None:
+        """Why `apply` will not run, or None. Refused for history that does not fit, Systemic for what the database lacks."""
+        for step in self.steps:
+            if (refused := refusal(step)) is not None:
+                return refused
+        if self.findings.lacks:
+            return lacking(self.findings.lacks)
+        return None
+
+
+def refusal(step: Step) -> Refused | None:
+    """The refusal of a history that the files don't continue."""
+    if step.state == "changed" and step.file is not None and step.row is not None:
+        return Refused(
+            f"{step.file.file} was changed after it was applied ({step.row.finished_at:%Y-%m-%d %H:%M} UTC by {step.row.who}):"
+            f" applied sha256 {step.row.sha256}, on disk {step.file.sha256}",
+            do="put the file back as it was applied, and make the change in a new file with the next number",
+        )
+    if step.state == "vanished" and step.row is not None:
+        return Refused(
+            f"{step.version:04d}_{step.name}.up.sql was applied ({step.row.finished_at:%Y-%m-%d %H:%M} UTC by {step.row.who},"
+            f" sha256 {step.row.sha256}), but this migctl has no such file",
+            do=f"use the migctl that applied it ({step.row.tool_version}) or a newer one, or put the file back",
+        )
+    if step.state == "late":
+        return Refused(
+            f"{step.version:04d}_{step.name}.up.sql is not applied, but a later file is",
+            do="if its objects are there: migctl schema repair --status applied; else give the file the next free number",
+        )
+    return None
+
+
+def lacking(lacks: Sequence[Lack]) -> Systemic:
+    if len(lacks) == 1:
+        return Systemic(lacks[0].what, do=lacks[0].do)
+    return Systemic(
+        "; ".join(lack.what for lack in lacks),
+        do="\n  ".join(f"{n}. {lack.do}" for n, lack in enumerate(lacks, 1)),
+    )
+
+
+def compare(files: Sequence[Migration], rows: Mapping[int, ledger.Row]) -> tuple[Step, ...]:
+    """The files beside the ledger's rows, in order of their number."""
+    by_version = {migration.version: migration for migration in files}
+    highest = max((v for v, row in rows.items() if row.state == "applied"), default=0)
+    steps: list[Step] = []
+    for version in sorted(by_version.keys() | {v for v, row in rows.items() if row.state == "applied"}):
+        migration, row = by_version.get(version), rows.get(version)
+        state: StepState
+        if row is not None and row.state == "applied":
+            same = migration is not None and row.sha256 == migration.sha256
+            state = "applied" if same else "changed" if migration is not None else "vanished"
+        elif version < highest:
+            state = "late"
+        else:
+            state = "failed" if row is not None and row.state == "failed" else "pending"
+        name = migration.name if migration is not None else row.name if row is not None else ""
+        steps.append(Step(version, name, state, migration, row))
+    return tuple(steps)
+
+
+async def read(connection: Connection, schema: str, files: Sequence[Migration]) -> Plan:
+    """The plan for this database as it is now."""
+    steps = compare(files, await ledger.rows(connection, schema))
+    # Which tables files to come will make; a file that makes none needs no look at what is there.
+    makes = {1: EVENTS, 2: TOMBSTONES, 3: HEADS}
+    pending = frozenset(
+        makes[step.version] for step in steps if step.state != "applied" and step.version in makes
+    )
+    return Plan(schema, steps, await preflight.examine(connection, schema, pending=pending))
