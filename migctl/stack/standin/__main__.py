@@ -1,0 +1,114 @@
+"""`python -m migctl.stack.standin --listen HOST:PORT --database-url URL`: the stand-in as a process of its own.
+
+The JWT secret comes from MIGCTL_STANDIN_JWT_SECRET. Ready when GET /health answers 200; SIGTERM and SIGINT end it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from migctl.errors import MigctlError, Refused, Transient, Usage
+from migctl.stack.standin.app import build
+from migctl.stack.standin.limits import PLANS, Limits
+from migctl.telemetry import configure
+
+_SECRET = "MIGCTL_STANDIN_JWT_SECRET"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until told to stop. Returns the exit code."""
+    options = _parser().parse_args(argv)
+    configure(level=options.log_level)
+    try:
+        host, port = _address(options.listen)
+        secret = os.environ.get(_SECRET, "")
+        if not secret:
+            raise Usage(f"{_SECRET} is not set", do=f"export {_SECRET} with the secret that signs the keys")
+        limits = Limits(
+            plan=PLANS[options.plan],
+            schemas=tuple(options.schemas.split(",")),
+            max_rows=options.max_rows,
+            join_error_s=options.join_error_seconds,
+            connect_error_s=options.connect_error_seconds,
+            publication_check_s=options.publication_check_seconds,
+        )
+        _run(_serve(host, port, options.database_url, secret, limits))
+    except MigctlError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m migctl.stack.standin", description=__doc__)
+    parser.add_argument("--listen", required=True, metavar="HOST:PORT")
+    parser.add_argument("--database-url", required=True, metavar="URL")
+    parser.add_argument("--plan", choices=sorted(PLANS), default="no-cap", help="whose rate limits to keep")
+    parser.add_argument("--schemas", default="public,graphql_public", help="schemas that REST exposes")
+    parser.add_argument("--max-rows", type=int, default=1000, help="the most rows that one read answers")
+    parser.add_argument("--join-error-seconds", type=float, default=5.0, help="wait before a join is refused")
+    parser.add_argument(
+        "--connect-error-seconds", type=float, default=2.0, help="wait before an upgrade is refused"
+    )
+    parser.add_argument(
+        "--publication-check-seconds", type=float, default=60.0, help="how often the publication is looked at"
+    )
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
+    return parser
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Usage(f"--listen: expected HOST:PORT, got {listen!r}", do="write 127.0.0.1:54321")
+    if host not in _LOOPBACK:
+        raise Refused(
+            f"--listen {listen}: the stand-in is for development and speaks to this machine only",
+            do="listen on 127.0.0.1",
+        )
+    return host, int(port)
+
+
+async def _serve(host: str, port: int, dsn: str, secret: str, limits: Limits) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(
+        build(dsn=dsn, secret=secret, limits=limits), access_log=None, shutdown_timeout=1.0
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port, backlog=1024).start()
+        except OSError as error:
+            raise Transient(
+                f"{host}:{port} can't be listened on: {error.strerror}",
+                do="choose another port, or stop who has it",
+            ) from error
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # not made for this platform
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Connections to the one PostgreSQL: a small pool each for a purpose, and transactions under a client's role.
+
+A connection that breaks takes the idle ones with it, so a restart of PostgreSQL is felt once and not once a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import AsyncRawCursor
+from psycopg.conninfo import make_conninfo
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+_CONNECT_TIMEOUT_S = 5
+_CACHED_PLAN = "0A000"
+
+
+class DatabaseDown(Exception):
+    """PostgreSQL can't be reached, or the connection broke under us. `lost` says that it broke in use."""
+
+    def __init__(self, message: str, *, lost: bool = False) -> None:
+        super().__init__(message)
+        self.lost = lost
+
+
+class PoolTimeout(Exception):
+    """All connections are in use, for longer than a request may wait."""
+
+
+class Pool:
+    """At most `size` connections, opened when needed.
+
+    user: log in as this role and not as the one of the dsn; it can then take only roles that were granted to it.
+    """
+
+    def __init__(self, dsn: str, *, size: int, timeout_s: float, user: str | None = None) -> None:
+        self._dsn = make_conninfo(dsn) if user is None else make_conninfo(dsn, user=user)
+        self._timeout_s = timeout_s
+        self._slots = asyncio.Semaphore(size)
+        self._idle: deque[Connection] = deque()
+        self._closed = False
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit mode. Raises DatabaseDown or PoolTimeout; other errors of PostgreSQL pass through."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise PoolTimeout from None
+        try:
+            conn = self._idle.pop() if self._idle else await self._connect()
+            try:
+                yield conn
+            except psycopg.Error as error:
+                if conn.broken or conn.closed:
+                    await self._flush()
+                    raise DatabaseDown(str(error).strip(), lost=True) from error
+                if error.sqlstate == _CACHED_PLAN:
+                    await self._flush()
+                    await conn.close()
+                raise
+            finally:
+                await self._give_back(conn)
+        finally:
+            self._slots.release()
+
+    async def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back."""
+        self._closed = True
+        await self._flush()
+
+    async def _connect(self) -> Connection:
+        try:
+            return await psycopg.AsyncConnection.connect(
+                self._dsn,
+                autocommit=True,
+                cursor_factory=AsyncRawCursor,
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                application_name="migctl stand-in",
+            )
+        except psycopg.Error as error:
+            raise DatabaseDown(str(error).strip()) from error
+
+    async def _give_back(self, conn: Connection) -> None:
+        # A request that was cut off in the middle leaves its connection in a state that nobody can know: it is not used again.
+        if self._closed or conn.closed or conn.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            await conn.close()
+        else:
+            self._idle.append(conn)
+
+    async def _flush(self) -> None:
+        while self._idle:
+            await self._idle.pop().close()
+
+
+async def fetch(conn: Connection, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run one statement with `$1` placeholders and return its rows."""
+    cursor = await conn.execute(sql.encode(), params)
+    return await cursor.fetchall()
+
+
+def quote_ident(name: str) -> str:
+    """A name as an SQL identifier, always quoted."""
+    return '"' + name.replace("\0", "").replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """A text as an SQL literal, for names that come from the catalogue."""
+    escaped = text.replace("\0", "").replace("'", "''")
+    if "\\" in escaped:
+        return "E'" + escaped.replace("\\", "\\\\") + "'"
+    return "'" + escaped + "'"

@@ -1,0 +1,322 @@
+"""HTTP for the PostgREST subset. Each request is one transaction under the role and the claims of its token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import psycopg
+from aiohttp import web
+
+from migctl.stack.standin.auth import ANON, BadToken, Identity, Tokens, bearer
+from migctl.stack.standin.database import Connection, DatabaseDown, Pool, PoolTimeout, quote_ident
+from migctl.stack.standin.limits import Limits
+from migctl.stack.standin.rest import errors, query
+from migctl.stack.standin.rest.catalog import Catalog, Function, Table
+from migctl.stack.standin.rest.errors import RestError
+from migctl.stack.standin.rest.filters import BadQuery
+from migctl.stack.standin.rest.request import Asked, Prefer, parse
+
+_JSON = "application/json; charset=utf-8"
+_OBJECT = "application/vnd.pgrst.object+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """total: rows in all, if asked. count: rows in `body`, which is their JSON array (or a function's value)."""
+
+    total: int | None
+    count: int
+    body: str
+
+
+class Rest:
+    """The routes below /rest/v1. wall: seconds since 1970."""
+
+    def __init__(
+        self, pool: Pool, tokens: Tokens, catalog: Catalog, limits: Limits, wall: Callable[[], float]
+    ) -> None:
+        self._pool = pool
+        self._tokens = tokens
+        self._catalog = catalog
+        self._limits = limits
+        self._wall = wall
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/rest/v1/", self._answered(self._root)),
+            web.route("*", "/rest/v1/rpc/{name}", self._answered(self._rpc)),
+            web.route("*", "/rest/v1/{name}", self._answered(self._table)),
+        ]
+
+    def _answered(
+        self, handler: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            try:
+                return await handler(request)
+            except RestError as error:
+                refusal = error
+            except BadQuery as error:
+                refusal = errors.from_query(error)
+            except BadToken as error:
+                refusal = errors.from_token(error)
+            except (DatabaseDown, PoolTimeout) as error:
+                refusal = errors.from_outage(error)
+            except psycopg.Error as error:
+                self._catalog.forget()
+                refusal = errors.from_postgres(error, anonymous=bearer_of(request) is None)
+            headers = {"Content-Type": _JSON, **refusal.headers}
+            return web.Response(status=refusal.status, body=refusal.body(), headers=headers)
+
+        return answer
+
+    def _identity(self, request: web.Request) -> Identity:
+        token = bearer_of(request)
+        return ANON if token is None else self._tokens.for_rest(token, self._wall())
+
+    async def _root(self, request: web.Request) -> web.Response:
+        self._identity(request)
+        body = {
+            "swagger": "2.0",
+            "info": {"title": "migctl stand-in", "description": "a stand-in for PostgREST", "version": "0"},
+            "paths": {},
+        }
+        return web.Response(text=json.dumps(body), headers={"Content-Type": _JSON})
+
+    async def _table(self, request: web.Request) -> web.Response:
+        identity = self._identity(request)
+        reads = request.method in ("GET", "HEAD")
+        schema = self._schema(request, "Accept-Profile" if reads else "Content-Profile")
+        asked = parse(request.query.items(), range_header=request.headers.get("Range") if reads else None)
+        prefer = Prefer.parse(request.headers.getall("Prefer", ()))
+        body = "" if reads else await _body(request)
+        async with self._pool.connection() as conn:
+            table = await self._catalog.table(conn, schema, request.match_info["name"])
+            if table is None:
+                raise errors.no_table(schema, request.match_info["name"])
+            statement = self._statement(request.method, table, asked, prefer, body)
+            result = await self._run(conn, request, identity, schema, statement)
+        return _reply(request, schema, asked, prefer, result)
+
+    def _statement(
+        self, method: str, table: Table, asked: Asked, prefer: Prefer, body: str
+    ) -> query.Statement:
+        representation = prefer.returned == "representation"
+        match method:
+            case "GET" | "HEAD":
+                counts = prefer.count in ("exact", "planned", "estimated")
+                return query.read(table, asked, max_rows=self._limits.max_rows, count=counts)
+            case "POST":
+                return query.insert(
+                    table,
+                    asked,
+                    body,
+                    _columns(table, asked, body),
+                    resolution=prefer.resolution,
+                    representation=representation,
+                    missing_default=prefer.missing == "default",
+                )
+            case "PATCH":
+                columns = _columns(table, asked, body)
+                return query.update(table, asked, body, columns, representation=representation)
+            case "DELETE":
+                return query.delete(table, asked, representation=representation)
+        raise RestError(405, "PGRST117", f"Unsupported HTTP method: {method}")
+
+    async def _rpc(self, request: web.Request) -> web.Response:
+        identity = self._identity(request)
+        if request.method not in ("GET", "HEAD", "POST"):
+            raise RestError(405, "PGRST101", f"Cannot use the {request.method} method on RPC")
+        posted = request.method == "POST"
+        schema = self._schema(request, "Content-Profile" if posted else "Accept-Profile")
+        asked = parse(request.query.items(), rpc=not posted, range_header=request.headers.get("Range"))
+        body = (await _body(request) or "{}") if posted else json.dumps(dict(asked.arguments))
+        names = _keys(body)
+        if isinstance(names, list):
+            raise errors.invalid_body("An rpc takes one JSON object")
+        name = request.match_info["name"]
+        async with self._pool.connection() as conn:
+            found = await self._catalog.functions(conn, schema, name)
+            function = _choose(schema, name, found, names)
+            given = [argument for argument in function.arguments if argument in names]
+            statement = query.call(function, body, given, asked, max_rows=self._limits.max_rows)
+            result = await self._run(conn, request, identity, schema, statement)
+        if function.returns_nothing:
+            return web.Response(status=204)
+        prefer = Prefer.parse(request.headers.getall("Prefer", ()))
+        return _reply(request, schema, asked, prefer, result, single=not function.returns_set)
+
+    def _schema(self, request: web.Request, header: str) -> str:
+        schema = request.headers.get(header) or self._limits.schemas[0]
+        if schema not in self._limits.schemas:
+            raise RestError(
+                406,
+                "PGRST106",
+                f"Invalid schema: {schema}",
+                hint=f"Only the following schemas are exposed: {', '.join(self._limits.schemas)}",
+            )
+        return schema
+
+    async def _run(
+        self,
+        conn: Connection,
+        request: web.Request,
+        identity: Identity,
+        schema: str,
+        statement: query.Statement,
+    ) -> Result:
+        settings = [
+            (
+                "search_path",
+                ", ".join(quote_ident(name) for name in dict.fromkeys([schema, "public", "extensions"])),
+            ),
+            *await self._catalog.settings_of(conn, identity.role),
+            ("role", identity.role),
+            ("request.jwt.claims", identity.claims),
+            ("request.method", request.method),
+            ("request.path", request.path),
+            ("request.headers", json.dumps({name.lower(): value for name, value in request.headers.items()})),
+        ]
+        async with conn.pipeline(), conn.transaction():
+            await conn.execute(*_enter(settings))
+            cursor = await conn.execute(statement.sql.encode(), statement.params)
+            row = await cursor.fetchone()
+        assert row is not None
+        return Result(total=row[0], count=row[1], body=row[2])
+
+
+def _enter(settings: list[tuple[str, str]]) -> tuple[bytes, list[str]]:
+    """One statement that makes settings for the transaction. The role comes after what only the login role may set."""
+    calls = ", ".join(f"set_config(${n}, ${n + 1}, true)" for n in range(1, 2 * len(settings), 2))
+    return f"select {calls}".encode(), [text for setting in settings for text in setting]
+
+
+def bearer_of(request: web.Request) -> str | None:
+    """The token that counts: the Authorization header, else the API key, as the gateway puts it there."""
+    return (
+        bearer(request.headers.get("Authorization"))
+        or request.headers.get("apikey")
+        or request.query.get("apikey")
+    )
+
+
+async def _body(request: web.Request) -> str:
+    raw = await request.read()
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        message = f'invalid byte sequence for encoding "UTF8": 0x{raw[error.start]:02x}'
+        raise RestError(400, "22021", message) from None
+    if "\0" in text:
+        raise RestError(400, "22021", 'invalid byte sequence for encoding "UTF8": 0x00')
+    return text
+
+
+def _columns(table: Table, asked: Asked, body: str) -> tuple[str, ...]:
+    """The columns to write: those of `columns=`, else the keys of the body, which must then be the same in each object."""
+    if asked.columns is not None:
+        names = asked.columns
+        if not body.strip():
+            raise errors.invalid_body("Empty or invalid json")
+    else:
+        keys = _keys(body)
+        rows = keys if isinstance(keys, list) else [keys]
+        if any(row != rows[0] for row in rows):
+            raise errors.invalid_body("All object keys must match")
+        names = tuple(sorted(rows[0])) if rows else ()
+    for name in names:
+        if name not in table.types:
+            raise errors.no_column(table.name, name)
+    return names
+
+
+def _keys(body: str) -> frozenset[str] | list[frozenset[str]]:
+    """The keys of the object, or of each object, in a body. Numbers are not read, so none is too long."""
+    try:
+        value = json.loads(body, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        raise errors.invalid_body("Empty or invalid json") from None
+    if isinstance(value, dict):
+        return frozenset(value)
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return [frozenset(item) for item in value]
+    raise errors.invalid_body("All object keys must match")
+
+
+def _choose(schema: str, name: str, found: list[Function], names: frozenset[str]) -> Function:
+    fitting = [function for function in found if function.takes(names)]
+    if not fitting:
+        raise errors.no_function(schema, name, sorted(names))
+    if len(fitting) > 1:
+        shown = ", ".join(
+            f"{f.schema}.{f.name}({', '.join(f'{a} => {t}' for a, t in f.arguments.items())})"
+            for f in fitting
+        )
+        raise RestError(
+            300,
+            "PGRST203",
+            f"Could not choose the best candidate function between: {shown}",
+            hint="Try renaming the parameters or the function itself in the database so function overloading "
+            "can be resolved",
+        )
+    return fitting[0]
+
+
+def _reply(
+    request: web.Request,
+    schema: str,
+    asked: Asked,
+    prefer: Prefer,
+    result: Result,
+    *,
+    single: bool = False,
+) -> web.Response:
+    """The status, range and body of a result, as PostgREST forms them. single: the body is no array."""
+    headers = {"Content-Profile": schema}
+    applied = [
+        f"{name}={value}"
+        for name, value in (
+            ("resolution", prefer.resolution),
+            ("return", prefer.returned),
+            ("count", prefer.count),
+        )
+        if value
+    ]
+    if applied:
+        headers["Preference-Applied"] = ", ".join(applied)
+    total = "*" if result.total is None else str(result.total)
+    status = 200
+    if request.method in ("GET", "HEAD"):
+        last = asked.offset + result.count - 1
+        headers["Content-Range"] = f"{asked.offset}-{last}/{total}" if result.count else f"*/{total}"
+        if result.total is not None:
+            if asked.offset > result.total:
+                raise RestError(
+                    416,
+                    "PGRST103",
+                    "Requested range not satisfiable",
+                    details=f"An offset of {asked.offset} was requested, but there are only {result.total} rows.",
+                )
+            status = 206 if result.count < result.total else 200
+    else:
+        headers["Content-Range"] = f"*/{result.count if prefer.count else '*'}"
+        if "rpc" not in request.path.split("/"):
+            minimal = prefer.returned != "representation"
+            status = 201 if request.method == "POST" else 204 if minimal else 200
+            if minimal:
+                return web.Response(status=status, headers=headers)
+    body, kind = result.body, _JSON
+    if _OBJECT in request.headers.get("Accept", ""):
+        kind = f"{_OBJECT}; charset=utf-8"
+        if not single:
+            if result.count != 1:
+                raise RestError(
+                    406,
+                    "PGRST116",
+                    "Cannot coerce the result to a single JSON object",
+                    details=f"The result contains {result.count} rows",
+                )
+            body = body[1:-1]
+    return web.Response(status=status, body=body.encode(), headers={**headers, "Content-Type": kind})

@@ -1,0 +1,129 @@
+"""A stand-in on tables of its own, started with the limits that a test asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import psycopg
+import pytest
+
+from migctl.stack.keys import Keys
+from migctl.stack.launcher import any_free_port
+
+TABLES = (Path(__file__).parent / "tables.sql").read_text()
+
+
+@dataclass(frozen=True)
+class Site:
+    """One running stand-in."""
+
+    url: str
+    keys: Keys
+    database: str
+    process: subprocess.Popen[bytes]
+
+    def token(self, role: str = "authenticated", *, ttl: float = 3600, **claims: Any) -> str:
+        now = int(time.time())
+        return jwt.encode(
+            {"role": role, "iat": now, "exp": int(now + ttl), **claims}, self.keys.jwt_secret, "HS256"
+        )
+
+    def sql(self, text: str, *params: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            cursor = connection.execute(text.encode(), params or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def rest(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
+        key = self.keys.anon_key
+        return httpx.AsyncClient(
+            base_url=f"{self.url}/rest/v1",
+            headers={"apikey": key, "Authorization": f"Bearer {token or key}", **headers},
+        )
+
+
+Start = Callable[..., Site]
+
+
+@pytest.fixture
+def start(database: str, keys: Keys, tmp_path: Path) -> Iterator[Start]:
+    """Starts a stand-in with flags: `start("--plan", "free")`. Without a wait before refusals unless asked for."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def run(*flags: str, tables: bool = True) -> Site:
+        if tables:
+            with psycopg.connect(database, autocommit=True) as connection:
+                connection.execute(TABLES.encode())
+        port = any_free_port()
+        with (tmp_path / f"standin-{port}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "migctl.stack.standin"),
+                    *("--listen", f"127.0.0.1:{port}", "--database-url", database),
+                    *("--join-error-seconds", "0", "--connect-error-seconds", "0", "--log-level", "info"),
+                    *flags,
+                ],
+                env={**os.environ, "MIGCTL_STANDIN_JWT_SECRET": keys.jwt_secret},
+                stderr=log,
+            )
+        running.append(process)
+        site = Site(f"http://127.0.0.1:{port}", keys, database, process)
+        wait_until(lambda: _healthy(site), 20)
+        return site
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+
+
+@pytest.fixture
+def site(start: Start) -> Site:
+    return start()
+
+
+def _healthy(site: Site) -> bool:
+    assert site.process.poll() is None, "the stand-in ended while starting"
+    try:
+        return httpx.get(f"{site.url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for a condition without blocking the loop."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def service(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    """REST as service_role."""
+    async with site.rest(site.keys.service_role_key) as client:
+        yield client
+
+
+@pytest.fixture
+async def user(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    """REST as authenticated."""
+    async with site.rest(site.token()) as client:
+        yield client

@@ -1,0 +1,253 @@
+"""The PostgREST subset against a real PostgreSQL: what comes back, who may, and how errors look."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from tests.integration.standin.conftest import Site, Start
+
+MANY_DIGITS = "1234567890123456789012345678901234567890.12345678901234567890"
+UPSERT = "return=representation,resolution=ignore-duplicates"
+
+
+def _rows(count: int, first: int = 1) -> list[dict[str, object]]:
+    return [
+        {"id": f"00000000-0000-0000-0000-{n:012d}", "seq": n, "kind": "even" if n % 2 == 0 else "odd"}
+        for n in range(first, first + count)
+    ]
+
+
+async def test_upsert_that_ignores_duplicates_returns_only_new_rows(service: httpx.AsyncClient) -> None:
+    first = await service.post("/notes", json=_rows(3), headers={"Prefer": "return=minimal"})
+    assert first.status_code == 201
+    assert first.content == b""
+    params = {"on_conflict": "id", "columns": '"id","seq","kind"', "select": "seq"}
+    again = await service.post("/notes", json=_rows(5), params=params, headers={"Prefer": UPSERT})
+    assert again.status_code == 201
+    assert again.json() == [{"seq": 4}, {"seq": 5}]
+
+
+async def test_upsert_on_the_key_does_not_hide_another_unique_violation(service: httpx.AsyncClient) -> None:
+    await service.post("/notes", json=_rows(1))
+    row = {"id": "00000000-0000-0000-0000-0000000000ff", "seq": 1, "kind": "x"}
+    answer = await service.post(
+        "/notes", json=[row], params={"on_conflict": "id"}, headers={"Prefer": UPSERT}
+    )
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "23505"
+    assert set(answer.json()) == {"code", "details", "hint", "message"}
+
+
+async def test_merge_duplicates_changes_the_row(service: httpx.AsyncClient) -> None:
+    await service.post("/notes", json=_rows(1))
+    changed = {**_rows(1)[0], "kind": "changed"}
+    prefer = {"Prefer": "resolution=merge-duplicates, return=representation"}
+    answer = await service.post("/notes", json=changed, headers=prefer, params={"select": "seq,kind"})
+    assert answer.json() == [{"seq": 1, "kind": "changed"}]
+
+
+@pytest.mark.parametrize("number", [MANY_DIGITS, "1e400", "12345678901234567890123", "0.1"])
+async def test_a_number_passes_through_jsonb_unharmed(
+    service: httpx.AsyncClient, site: Site, number: str
+) -> None:
+    body = '[{"seq": 1, "data": {"n": %s, "n2": 1, "n2": %s}}]' % (number, number)
+    answer = await service.post("/notes", content=body, headers={"Prefer": "return=representation"})
+    assert answer.status_code == 201
+    assert site.sql("select data->>'n' = %s::numeric::text from notes", number) == [(True,)]
+    read = json.loads((await service.get("/notes")).text, parse_float=str, parse_int=str)
+    expected = site.sql("select %s::numeric::text", number)[0][0]
+    assert read[0]["data"] == {"n": expected, "n2": expected}
+
+
+async def test_what_jsonb_refuses_is_an_error_of_class_22(service: httpx.AsyncClient) -> None:
+    for text in ('"\\u0000"', '"\\ud800"', "1e400000"):
+        answer = await service.post(
+            "/notes", content='[{"seq": 1, "data": {"x": %s}}]' % text, params={"columns": "seq,data"}
+        )
+        assert answer.status_code == 400
+        assert answer.json()["code"].startswith("22")
+
+
+async def test_a_bad_row_fails_its_whole_batch(service: httpx.AsyncClient) -> None:
+    answer = await service.post("/notes", content='[{"seq": 1}, {"seq": "x"}]')
+    assert (answer.status_code, answer.json()["code"]) == (400, "22P02")
+    assert (await service.get("/notes")).json() == []
+
+
+async def test_reads_end_at_the_row_cap_whatever_the_limit_says(start: Start) -> None:
+    site = start("--max-rows", "10")
+    async with site.rest(site.keys.service_role_key) as client:
+        await client.post("/notes", json=_rows(25))
+        for params in ({}, {"limit": "20"}):
+            assert len((await client.get("/notes", params={"order": "seq", **params})).json()) == 10
+        page = await client.get(
+            "/notes", params={"order": "seq.desc", "limit": "20", "offset": "20", "select": "seq"}
+        )
+        assert [row["seq"] for row in page.json()] == [5, 4, 3, 2, 1]
+        counted = await client.get("/notes", headers={"Prefer": "count=exact", "Range": "0-4"})
+        assert counted.status_code == 206
+        assert counted.headers["content-range"] == "0-4/25"
+        assert len((await client.post("/rpc/some_notes", json={"n": 20})).json()) == 10
+
+
+@pytest.mark.parametrize(
+    ("params", "seqs"),
+    [
+        ([("seq", "eq.3")], [3]),
+        ([("seq", "gt.2"), ("seq", "lte.4")], [3, 4]),
+        ([("seq", "in.(1,5,9)")], [1, 5]),
+        ([("kind", 'in.("odd","a,b")'), ("seq", "lt.4")], [1, 3]),
+        ([("kind", "neq.odd")], [2, 4]),
+        ([("seq", "not.in.(1,2,3)")], [4, 5]),
+        ([("owner", "is.null"), ("seq", "gte.5")], [5]),
+        ([("owner", "not.is.null")], []),
+        ([("or", "(seq.eq.1,and(seq.gt.3,kind.eq.odd))")], [1, 5]),
+        ([("not.or", "(seq.lt.3,seq.gt.4)")], [3, 4]),
+        ([("kind", "like.e*")], [2, 4]),
+        ([("data->>n", "eq.3")], [3]),
+        ([("data->n", "gt.3")], [4, 5]),
+        ([("seq", "eq(any).{1,2}")], [1, 2]),
+        ([("id", "eq.00000000-0000-0000-0000-000000000002")], [2]),
+    ],
+)
+async def test_filters_select_what_they_say(
+    service: httpx.AsyncClient, site: Site, params: list[tuple[str, str]], seqs: list[int]
+) -> None:
+    await service.post("/notes", json=_rows(5))
+    site.sql("update notes set data = jsonb_build_object('n', seq)")
+    answer = await service.get("/notes", params=[*params, ("select", "seq"), ("order", "seq")])
+    assert [row["seq"] for row in answer.json()] == seqs
+
+
+async def test_select_renames_casts_and_takes_json_paths(service: httpx.AsyncClient) -> None:
+    await service.post("/notes", content='{"seq": 1, "data": {"host": {"name": "db1"}}}')
+    answer = await service.get(
+        "/notes", params={"select": "no:seq,text:seq::text,data->host->>name,data->host"}
+    )
+    assert answer.json() == [{"no": 1, "text": "1", "name": "db1", "host": {"name": "db1"}}]
+
+
+async def test_one_object_is_answered_when_asked_for(service: httpx.AsyncClient) -> None:
+    await service.post("/notes", json=_rows(2))
+    accept = {"Accept": "application/vnd.pgrst.object+json"}
+    one = await service.get("/notes", params={"seq": "eq.1", "select": "seq"}, headers=accept)
+    assert one.json() == {"seq": 1}
+    two = await service.get("/notes", headers=accept)
+    assert (two.status_code, two.json()["code"]) == (406, "PGRST116")
+
+
+async def test_update_and_delete_touch_only_what_is_filtered(service: httpx.AsyncClient) -> None:
+    await service.post("/notes", json=_rows(4))
+    prefer = {"Prefer": "return=representation"}
+    changed = await service.patch(
+        "/notes", params={"seq": "gt.3", "select": "seq,kind"}, json={"kind": "new"}, headers=prefer
+    )
+    assert changed.json() == [{"seq": 4, "kind": "new"}]
+    gone = await service.delete("/notes", params={"kind": "eq.odd"})
+    assert gone.status_code == 204
+    left = await service.get("/notes", params={"select": "seq", "order": "seq"})
+    assert [row["seq"] for row in left.json()] == [2, 4]
+
+
+async def test_functions_take_named_arguments(service: httpx.AsyncClient) -> None:
+    assert (await service.post("/rpc/add_numbers", json={"a": 1, "b": 2})).text == "3"
+    assert (await service.post("/rpc/add_numbers", json={"a": 1})).text == "11"
+    assert (await service.get("/rpc/add_numbers", params={"a": "5"})).text == "15"
+    await service.post("/notes", json=_rows(2))
+    assert (await service.post("/rpc/one_note", json={"s": 2})).json()["seq"] == 2
+    assert [row["seq"] for row in (await service.post("/rpc/some_notes", json={"n": 5})).json()] == [1, 2]
+    assert (await service.post("/rpc/nothing")).status_code == 204
+
+
+async def test_an_sqlstate_pt_is_the_status_it_names(service: httpx.AsyncClient) -> None:
+    answer = await service.post("/rpc/conflict")
+    assert answer.status_code == 409
+    assert answer.json() == {
+        "code": "PT409",
+        "message": "held by another",
+        "details": "writer b",
+        "hint": "adopt it",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kwargs", "status", "code"),
+    [
+        ("GET", "/nowhere", {}, 404, "PGRST205"),
+        ("POST", "/rpc/nowhere", {"json": {"a": 1}}, 404, "PGRST202"),
+        ("POST", "/rpc/add_numbers", {"json": {"z": 1}}, 404, "PGRST202"),
+        ("POST", "/notes", {"json": {"nope": 1}}, 400, "PGRST204"),
+        ("POST", "/notes", {"json": [{"seq": 1}], "params": {"columns": "nope"}}, 400, "PGRST204"),
+        ("POST", "/notes", {"content": b"{"}, 400, "PGRST102"),
+        ("POST", "/notes", {"content": b"[{]", "params": {"columns": "seq"}}, 400, "22P02"),
+        ("POST", "/notes", {"content": b"\xff", "params": {"columns": "seq"}}, 400, "22021"),
+        ("POST", "/notes", {"json": [{"seq": 1}, {"kind": "x"}]}, 400, "PGRST102"),
+        ("GET", "/notes", {"params": {"nope": "eq.1"}}, 400, "42703"),
+        ("GET", "/notes", {"params": {"seq": "1"}}, 400, "PGRST100"),
+        ("GET", "/notes", {"params": {"seq": "eq.x"}}, 400, "22P02"),
+        ("GET", "/notes", {"params": {"order": "seq.up"}}, 400, "PGRST100"),
+        ("GET", "/notes", {"headers": {"Accept-Profile": "auth"}}, 406, "PGRST106"),
+        ("PUT", "/notes", {"json": {}}, 405, "PGRST117"),
+    ],
+)
+async def test_errors_are_shaped_as_postgrest_shapes_them(
+    service: httpx.AsyncClient, method: str, path: str, kwargs: dict[str, object], status: int, code: str
+) -> None:
+    answer = await service.request(method, path, **kwargs)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert set(answer.json()) == {"code", "details", "hint", "message"}
+
+
+async def test_row_level_security_and_grants_are_postgresqls(site: Site, service: httpx.AsyncClient) -> None:
+    await service.post("/notes", json=[{"seq": 1, "owner": None}, {"seq": 2, "owner": "ann"}])
+    async with (
+        site.rest(site.token(sub="ann")) as ann,
+        site.rest(site.token(sub="bob")) as bob,
+        site.rest() as anon,
+    ):
+        assert len((await ann.get("/notes")).json()) == 2
+        assert [row["seq"] for row in (await bob.get("/notes")).json()] == [1]
+        assert (await anon.get("/notes")).json()["code"] == "42501"
+        denied = await ann.post("/notes", json={"seq": 3})
+        assert (denied.status_code, denied.json()["code"]) == (403, "42501")
+        assert (await ann.post("/rpc/only_service")).status_code == 403
+    assert (await service.post("/rpc/only_service")).json() == "yes"
+
+
+async def test_a_request_needs_a_known_key_and_a_good_token(site: Site) -> None:
+    bare = httpx.AsyncClient(base_url=f"{site.url}/rest/v1")
+    async with bare:
+        assert (await bare.get("/notes")).status_code == 401
+        assert (await bare.get("/notes", headers={"apikey": "nonsense"})).status_code == 401
+        assert (await bare.get("/notes", headers={"apikey": site.token()})).status_code == 401
+    for token, code in (
+        (site.token(ttl=-60), "PGRST303"),
+        ("a.b", "PGRST301"),
+        (site.token() + "x", "PGRST301"),
+    ):
+        async with site.rest(token) as client:
+            answer = await client.get("/notes")
+            assert (answer.status_code, answer.json()["code"]) == (401, code)
+    async with site.rest(site.token(ttl=-60)) as client:
+        assert (await client.get("/notes")).json()["message"] == "JWT expired"
+    async with site.rest(site.token("postgres")) as client:
+        assert (await client.get("/notes")).status_code == 403
+    async with site.rest(site.token("nobody")) as client:
+        assert (await client.get("/notes")).status_code == 401
+
+
+async def test_many_requests_at_once_all_answer(service: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(service.post("/notes", json=_rows(1, n)) for n in range(1, 61)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len((await service.get("/notes")).json()) == 60
+
+
+async def test_sigterm_ends_it_promptly(site: Site) -> None:
+    async with site.rest(site.token()) as client:
+        await client.get("/notes")
+        site.process.terminate()
+        assert await asyncio.to_thread(site.process.wait, 3) == 0
