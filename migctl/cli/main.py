@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from migctl import __version__
-from migctl.cli import context, schema, stack
+from migctl.cli import context, demo, schema, serve, stack
 
 app = typer.Typer(
     name="migctl",
@@ -37,6 +37,8 @@ def root(
     pass
 
 
+app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
 app.add_typer(stack.app, name="stack")
 app.add_typer(schema.app, name="schema")
 

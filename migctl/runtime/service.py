@@ -8,19 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from aiohttp import web
-
 from migctl import __version__
 from migctl.clock import now
 from migctl.config import Mode, Settings, Target
-from migctl.errors import MigctlError, Transient
+from migctl.errors import MigctlError
 from migctl.events import format_time
 from migctl.journal import Journal
 from migctl.journal.sqlite import SqliteJournal
@@ -67,7 +63,7 @@ class Service:
     mode: Mode
     target: Target | None
     source: Source | None = None
-    gate: Callable[[], Any] | None = None
+    gate: Callable[[], Awaitable[object]] | None = None
     until_done: bool = False
     draining: bool = False
     url: str = ""
@@ -90,7 +86,7 @@ class Service:
     async def _serve(
         self, journal: SqliteJournal, stop: asyncio.Event, ready: Callable[[Service], None]
     ) -> None:
-        from migctl.server import build
+        from migctl.server import build, listening
 
         log = get_logger("serve")
         relay = self._relay(journal)
@@ -109,15 +105,16 @@ class Service:
             status=lambda: self._status(journal, transports, relay),
             ready=lambda: self._ready(transports, relay),
         )
-        async with listening(app, self.settings) as url, asyncio.TaskGroup() as group:
-            self.url = url
+        listener = listening(app, self.settings.listen_host, self.settings.listen_port)
+        async with listener as where, asyncio.TaskGroup() as group:
+            self.url = where.url
             carriers = [group.create_task(transport.run(), name=transport.name) for transport in transports]
             if relay is not None:
                 carriers.append(group.create_task(relay.run(), name="relay"))
             watch = group.create_task(_watch(journal), name="journal-watch")
             feed = group.create_task(self._feed(journal), name="source")
             with Announcement(self):
-                log.info("serving", url=url, mode=self.mode, epoch=journal.epoch, head=journal.head)
+                log.info("serving", url=self.url, mode=self.mode, epoch=journal.epoch, head=journal.head)
                 ready(self)
                 await self._until(stop, journal, relay)
                 self.draining = True
@@ -207,11 +204,12 @@ class Service:
             },
             "relay": relay.status() if relay is not None else None,
             "source": self.source.status() if self.source is not None else None,
+            "source_done": self._source_done.is_set(),
         }
 
     def _ready(self, transports: list[Transport], relay: Any) -> tuple[bool, dict[str, Any]]:
         states = {one.name: one.state for one in (transport.status() for transport in transports)}
-        degraded = [name for name, state in states.items() if state not in ("connected",)]
+        degraded: list[str] = [name for name, state in states.items() if state != "connected"]
         if self.draining:
             return False, {"status": "draining"}
         if relay is not None and relay.status().get("state") not in (None, "running", "idle"):
@@ -222,30 +220,6 @@ class Service:
 async def _watch(journal: SqliteJournal) -> None:
     failure = await journal.failure()
     raise JournalFailed(failure.what, do=failure.do)
-
-
-@asynccontextmanager
-async def listening(app: web.Application, settings: Settings) -> AsyncIterator[str]:
-    """The listener, open for as long as the context is. Yields its address. Raises Transient where the port is taken."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024)
-        try:
-            await site.start()
-        except socket.gaierror as error:
-            raise Transient(
-                f"{settings.listen}: {error.strerror}", do="give --listen a host of this machine"
-            ) from None
-        except OSError as error:
-            raise Transient(
-                f"can't listen on {settings.listen}: {error.strerror or error}",
-                do="stop what listens there, or choose another port: --listen 127.0.0.1:8081",
-            ) from None
-        host, port = runner.addresses[0][:2]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    finally:
-        await runner.cleanup()
 
 
 class Announcement:

@@ -1,0 +1,168 @@
+"""`migctl demo`: the whole job in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from migctl.cli import context, output
+from migctl.cli.context import OutputOption
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from migctl.demo import DemoResult, Scene
+
+
+def demo(
+    seconds: Annotated[float, typer.Option("--seconds", min=4, help="How long to publish.")] = 20.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate", min=1, help="Events/s, all types together. Default: about 150.", show_default=False
+        ),
+    ] = None,
+    mode: Annotated[
+        Literal["websocket", "realtime", "dual"], typer.Option("--mode", "-m", help="What to publish over.")
+    ] = "dual",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where captures and report are kept. Default: .migctl/demo-TIME.",
+            show_default=False,
+        ),
+    ] = None,
+    output_format: OutputOption = "text",
+) -> None:
+    """See the whole job in under a minute: publish this host's metrics over both transports, and prove that they agree.
+
+    Starts a stack of its own, applies the schema, publishes in dual mode, subscribes on both transports with the official clients,
+    kills the stand-in for Supabase midway, and compares what arrived. Then stops everything; exit 0 only if nothing was lost.
+    """
+    from migctl.clock import now
+    from migctl.demo import demo as run_demo
+
+    folder = out or Path(".migctl") / f"demo-{now():%Y%m%d-%H%M%S}"
+    with _Display(quiet=output_format == "json") as display:
+        result = context.run(
+            run_demo(out=folder, seconds=seconds, rate=rate, mode=mode, watch=display.update)
+        )
+    if output_format == "json":
+        output.document(result.document)
+    else:
+        _tell(result, mode)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+class _Display:
+    """Live on a terminal; a line per phase elsewhere. Always on stderr."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.live import Live
+
+        self._console = output.console_err()
+        self._live = (
+            Live(console=self._console, refresh_per_second=8, transient=True)
+            if self._console.is_terminal and not quiet
+            else None
+        )
+        self._last = ""
+        self._quiet = quiet
+
+    def __enter__(self) -> _Display:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, scene: Scene) -> None:
+        if self._live is not None:
+            self._live.update(_draw(scene))
+        if scene.line and scene.line != self._last and not self._quiet:
+            self._console.print(f"[dim]{scene.elapsed_s:5.1f} s[/]  {scene.line}", soft_wrap=True)
+        self._last = scene.line
+
+
+def _draw(scene: Scene) -> RenderableType:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    if scene.phase == "prepare":
+        return Text("")
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(width=24)
+    rows.add_column(justify="right", width=8)
+    rows.add_column(width=30)
+    progress = scene.progress
+    total = max(progress.published, 1)
+    rows.add_row(
+        "published, durable",
+        f"{progress.published:,}",
+        ProgressBar(total=scene.seconds, completed=scene.elapsed_s),
+    )
+    counts: list[tuple[str, int]] = []
+    if progress.table is not None:
+        counts.append(("in the Supabase table", progress.table))
+    counts += [(f"received over {name}", count) for name, count in progress.received.items()]
+    for label, count in counts:
+        behind = total - count
+        style = "yellow" if behind > total * 0.02 else "green"
+        bar = ProgressBar(total=total, completed=count, complete_style=style, finished_style="green")
+        rows.add_row(label, f"{count:,}", bar)
+    return Group(Text(""), rows)
+
+
+def _tell(result: DemoResult, mode: str) -> None:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    said = result.document
+    table = Table.grid(padding=(0, 3))
+    table.add_column(style="bold")
+    for _ in said["transports"]:
+        table.add_column(justify="right")
+    names = list(said["transports"])
+    table.add_row("", *(Text(name, style="bold") for name in names))
+    table.add_row(
+        "received", *(f"{said['transports'][name]['received']:,} of {said['published']:,}" for name in names)
+    )
+    for quantile in ("p50", "p99"):
+        table.add_row(
+            f"latency {quantile}", *(_ms(said["transports"][name]["latency_ms"], quantile) for name in names)
+        )
+    verdict = Text(said["verdict"].upper(), style="bold green" if result.passed else "bold red")
+    verdict.append(
+        f"   lost {said['lost']}   duplicates {said['duplicates']}   match {_percent(said['match_percent'])}",
+        style="bold",
+    )
+    output.show(Panel(table, title=verdict, title_align="left", expand=False, padding=(1, 2)))
+    lines = [
+        f"captures, report and logs: {result.folder}",
+        "",
+        "next:",
+        f"  migctl validate report {result.folder} --window journal",
+        "  migctl stack up",
+        "  migctl schema apply",
+        f"  migctl serve --mode {mode} --source host",
+    ]
+    output.show(Text("\n".join(lines)))
+
+
+def _ms(latency: dict[str, Any] | None, quantile: str) -> str:
+    value = latency.get(quantile) if latency else None
+    return "no samples" if value is None else f"{value:.1f} ms"
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g} %"

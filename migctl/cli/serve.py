@@ -1,0 +1,136 @@
+"""`migctl serve`: publish a stream over WebSocket, Realtime or both."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from migctl.cli import context, output
+from migctl.cli.context import ConfigOption
+
+if TYPE_CHECKING:
+    from migctl.runtime.service import Left, Service
+
+MODE_HELP = "websocket, realtime or dual (both). Also MIGCTL_MODE. Default: dual."
+
+
+def serve(
+    mode: Annotated[
+        Literal["websocket", "realtime", "dual"] | None,
+        typer.Option("--mode", "-m", help=MODE_HELP, show_default=False),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="HOST:PORT",
+            help="Where HTTP and /ws are served. Default: 127.0.0.1:8080.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            metavar="FILE|-|ws://...|host",
+            help="Where events come from, besides POST /events: a file, stdin, a WebSocket to tap, or this host's own metrics.",
+            show_default=False,
+        ),
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FIELD=PATH[|PATH...]",
+            help="Which part of a foreign message is which field, e.g. timestamp='.time|.data.at'. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    ignore: Annotated[
+        str | None,
+        typer.Option(
+            "--ignore", metavar="TYPE,...", help="Message types that are no events.", show_default=False
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate", min=0.1, help="Events/s of --source host, all types together.", show_default=False
+        ),
+    ] = None,
+    until_done: Annotated[
+        bool,
+        typer.Option(
+            "--until-done", help="End once the source is read and relayed, rather than go on serving."
+        ),
+    ] = False,
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], typer.Option("--log-level")] = "info",
+    config: ConfigOption = None,
+    gate: Annotated[bool, typer.Option("--gate", hidden=True)] = False,
+) -> None:
+    """Publish events over the mode's transports, from one durable journal.
+
+    Events come in over POST /events and from --source. SIGTERM or Ctrl-C drains: what was acknowledged stays in the journal, and
+    what the table does not have yet is told on stderr and sent at the next start.
+    """
+    from migctl import telemetry
+    from migctl.config import load
+
+    telemetry.configure(level=log_level, pretty=sys.stderr.isatty())
+    flags: dict[tuple[str, ...], str | None] = {("mode",): mode, ("listen",): listen}
+    settings = load(file=config, flags=flags)
+
+    async def work() -> Left:
+        from migctl.ingest import open_source, parse_map
+        from migctl.runtime.service import Service
+        from migctl.runtime.target import resolve
+
+        opened = None
+        if source is not None:
+            mapper = parse_map(map_ or [], settings.source, ignore=[ignore] if ignore else [])
+            opened = open_source(source, mapper=mapper, state_dir=settings.state, rate=rate)
+        target = None
+        if settings.mode != "websocket":
+            target = await resolve(settings, need=("anon_key", "service_role_key"), say=output.note)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        service = Service(
+            settings=settings,
+            mode=settings.mode,
+            target=target,
+            source=opened,
+            gate=_signals() if gate else None,
+            until_done=until_done,
+        )
+        return await service.run(stop, _say_ready)
+
+    left = context.run_fast(work())
+    if left.backlog:
+        output.note(
+            f"{left.backlog} events are in the journal and not yet in the table; the next start sends them"
+        )
+    output.note(f"stopped at seq {left.head}")
+
+
+def _say_ready(service: Service) -> None:
+    target = f" -> {service.target.name}" if service.target is not None else ""
+    output.note(f"serving: {service.mode} on {service.url}{target}")
+    output.note(
+        f"  publish: POST {service.url}/events   subscribe: {service.url.replace('http', 'ws', 1)}/ws?v=2"
+    )
+
+
+def _signals() -> Callable[[], Awaitable[object]]:
+    """Waits for SIGUSR1, then for SIGUSR2: so a rehearsal says when the source begins and ends, once its subscribers are there."""
+    loop = asyncio.get_running_loop()
+    awaited = [asyncio.Event(), asyncio.Event()]
+    for number, event in zip((signal.SIGUSR1, signal.SIGUSR2), awaited, strict=True):
+        loop.add_signal_handler(number, event.set)
+    return lambda: awaited.pop(0).wait()

@@ -1,0 +1,144 @@
+"""The demo: the main job end to end, on real input, with a failure in the middle.
+
+A stack of its own, `serve` in dual mode on this host's metrics, a subscriber for each transport, the stand-in for Supabase killed
+and started again, and a report computed from what the subscribers wrote to disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from migctl.clock import mono
+from migctl.config import Mode
+from migctl.runtime.rehearsal import Progress, Rehearsal, transports_of
+from migctl.transports.protocol import TransportName
+
+OUTAGE_S = 3.0
+LOOK_S = 0.2
+
+Phase = Literal["prepare", "publish", "outage", "settle", "compare", "done"]
+
+
+@dataclass(slots=True)
+class Scene:
+    """What a display shows: the phase, one line on it, seconds of publishing done and wanted, and the counts."""
+
+    phase: Phase = "prepare"
+    line: str = ""
+    elapsed_s: float = 0.0
+    seconds: float = 0.0
+    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """The end of a demo. `document` is `migctl.demo/1`; `report` the whole `migctl.report/1`."""
+
+    document: dict[str, Any]
+    report: dict[str, Any]
+    folder: Path
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.document["verdict"] == "pass")
+
+
+async def demo(
+    *,
+    out: Path,
+    seconds: float = 20.0,
+    rate: float | None = None,
+    mode: Mode = "dual",
+    watch: Callable[[Scene], None] = lambda _: None,
+) -> DemoResult:
+    """Run the demo; the captures, the report and the logs stay in `out`.
+
+    seconds: of publishing. rate: events/s, all types together; None: the host source's own. watch: called at each change.
+    Must run in the main thread. Raises MigctlError where a part does not come up; a failing comparison is a result.
+    """
+    scene = Scene(seconds=seconds)
+
+    def show(**changes: Any) -> None:
+        for name, value in changes.items():
+            setattr(scene, name, value)
+        watch(scene)
+
+    source = ["--source", "host", *(["--rate", str(rate)] if rate else [])]
+    async with Rehearsal(out, mode=mode, source=source, say=lambda line: show(line=line)) as rehearsal:
+        await rehearsal.start()
+        began = mono()
+        rehearsal.begin()
+        outage = (
+            (seconds / 2, seconds / 2 + min(OUTAGE_S, seconds / 4)) if rehearsal.stack is not None else None
+        )
+        down = False
+        while (elapsed := mono() - began) < seconds:
+            if outage is not None and rehearsal.stack is not None:
+                if not down and outage[0] <= elapsed < outage[1]:
+                    rehearsal.stack.kill("standin")
+                    down = True
+                elif down and elapsed >= outage[1]:
+                    rehearsal.stack.start_part("standin")
+                    down = False
+            show(
+                phase="outage" if down else "publish",
+                line="the stand-in for Supabase was killed (SIGKILL); events go on"
+                if down
+                else "publishing this host's metrics",
+                elapsed_s=elapsed,
+                progress=await rehearsal.progress(),
+            )
+            await asyncio.sleep(LOOK_S)
+        if down and rehearsal.stack is not None:
+            rehearsal.stack.start_part("standin")
+        rehearsal.end()
+        show(
+            phase="settle",
+            line="publishing has ended; waiting until every subscriber has everything",
+            elapsed_s=seconds,
+        )
+        await rehearsal.settle(lambda progress: show(progress=progress))
+        show(phase="compare", line="stopping the parts and comparing what each subscriber received")
+        await rehearsal.finish()
+    report = await compare(out, transports_of(mode))
+    show(phase="done", line="")
+    return DemoResult(document(report, out, transports_of(mode)), report, out)
+
+
+async def compare(out: Path, transports: tuple[TransportName, ...]) -> dict[str, Any]:
+    """The consistency report of a finished rehearsal, from the files in `out`; it is kept there as report.json."""
+    from migctl.validate import report
+
+    captures = {name: out / f"{name}.ndjson" for name in transports}
+    made = await asyncio.to_thread(
+        report, journal=out / "journal.ndjson", captures=captures, window="journal"
+    )
+    value: dict[str, Any] = made.to_json()
+    (out / "report.json").write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return value
+
+
+def document(report: dict[str, Any], out: Path, transports: tuple[TransportName, ...]) -> dict[str, Any]:
+    """`migctl.demo/1`: the few figures that a newcomer or a script asks for."""
+    discrepancies = report["discrepancies"]
+    return {
+        "schema": "migctl.demo/1",
+        "published": report["expected"],
+        "lost": report["lost"],
+        "duplicates": sum(discrepancies[f"duplicate_{name}"] or 0 for name in transports),
+        "match_percent": report["match_percent"],
+        "transports": {
+            name: {
+                "received": report["expected"] - discrepancies[f"missing_{name}"],
+                "latency_ms": report["latency_ms"][name],
+            }
+            for name in transports
+        },
+        "verdict": report["verdict"],
+        "report": str(out / "report.json"),
+    }

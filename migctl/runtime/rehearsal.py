@@ -1,0 +1,298 @@
+"""A rehearsal: stack, `serve` and a subscriber for each transport, all real, each in a process of its own, in a folder of its own.
+
+Whatever happens, nothing is left running: every process dies with this one. The captures, the journal's export and the logs stay
+in `out`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from migctl.clock import mono
+from migctl.config import Mode, Target
+from migctl.errors import MigctlError, Refused, Transient, Usage
+from migctl.events.codec import encode_entry
+from migctl.journal.sqlite import read_file
+from migctl.stack import EmbeddedStack
+from migctl.stack.launcher import Child, launch
+from migctl.transports.protocol import TransportName
+
+READY_S = 30.0
+SETTLE_S = 30.0
+LOOK_S = 0.1
+
+_OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
+
+
+def transports_of(mode: Mode) -> tuple[TransportName, ...]:
+    """The transports of a mode, in the order in which they are shown."""
+    if mode == "dual":
+        return ("websocket", "realtime")
+    return (mode,)
+
+
+def _says_ready(capture: Child) -> bool:
+    return "ready:" in capture.said(lines=50)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far it is: counts of events. `table` is None where the mode has no table."""
+
+    published: int = 0
+    table: int | None = None
+    received: dict[TransportName, int] = field(default_factory=dict)
+
+
+class Rehearsal:
+    """`async with Rehearsal(...) as it: await it.start(); ...; await it.finish()`. In the main thread."""
+
+    def __init__(
+        self,
+        out: Path,
+        *,
+        mode: Mode,
+        target: Target | None = None,
+        source: Sequence[str] = (),
+        say: Callable[[str], None],
+    ) -> None:
+        """out: a folder that is not there or empty; target: None for a stack of its own; source: options of `serve`.
+
+        Raises Refused where `out` has something in it.
+        """
+        self.out = out.absolute()
+        self.mode = mode
+        self.transports = transports_of(mode)
+        self.stack: EmbeddedStack | None = None
+        self.url = ""
+        self._target = target
+        self._source = source
+        self._say = say
+        self._work = Path()
+        self._serve: Child | None = None
+        self._captures: dict[TransportName, Child] = {}
+        self._counted: dict[TransportName, tuple[int, int]] = {}
+        self._http: httpx.AsyncClient | None = None
+        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise Refused(
+                f"{out}: is there already, and is not an empty folder", do="name another with --out"
+            )
+
+    async def __aenter__(self) -> Self:
+        try:
+            (self.out / "logs").mkdir(parents=True)
+        except OSError as error:
+            raise Usage(
+                f"{self.out}: {error.strerror}", do="name a folder that can be made with --out"
+            ) from None
+        self._work = Path(tempfile.mkdtemp(prefix="migctl-"))
+        self._http = httpx.AsyncClient(timeout=10.0, trust_env=False)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in (*self._captures.values(), self._serve):
+            if child is not None:
+                child.stop(signal.SIGKILL, 5.0)
+        if self.stack is not None:
+            self.stack.stop()
+        if self._http is not None:
+            await self._http.aclose()
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    async def start(self) -> None:
+        """Bring everything up: stack, schema, serve, subscribers; the source begins with `begin`."""
+        from migctl import schema
+
+        if self._target is None and self.mode != "websocket":
+            self._say("starting a stack of its own: PostgreSQL, Valkey and a stand-in for Supabase")
+            self.stack = EmbeddedStack(self._work / "stack")
+            self._target = self.stack.start()
+            self._say("applying the schema")
+            await schema.apply(self._target.need("database_url"), "public", who="rehearsal")
+        self._say(f"starting serve in mode {self.mode}")
+        gate = ["--gate"] if self._source else []
+        self._serve = self._launch(
+            "serve", ["serve", "--mode", self.mode, "--listen", "127.0.0.1:0", *self._source, *gate]
+        )
+        self.url = (await self._announced(self._serve))["url"]
+        for name in self.transports:
+            self._say(f"subscribing over {name}")
+            where = ["--url", self.url.replace("http", "ws", 1) + "/ws"] if name == "websocket" else []
+            self._captures[name] = self._launch(
+                f"capture-{name}", ["capture", "--transport", name, "--out", str(self.out), *where]
+            )
+        for name, child in self._captures.items():
+            await self._wait(partial(_says_ready, child), f"the {name} subscriber", child)
+
+    def _launch(self, name: str, arguments: list[str]) -> Child:
+        environ = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
+        environ["MIGCTL_STATE_DIR"] = str(self._work / name)
+        if self._target is not None:
+            environ["SUPABASE_URL"] = self._target.supabase_url
+            parts = {
+                "SUPABASE_ANON_KEY": self._target.anon_key,
+                "SUPABASE_SERVICE_ROLE_KEY": self._target.service_role_key,
+                "SUPABASE_JWT_SECRET": self._target.jwt_secret,
+                "DATABASE_URL": self._target.database_url,
+            }
+            environ.update({key: value for key, value in parts.items() if value})
+        program = [sys.executable, "-m", "migctl", *arguments]
+        return launch(program, log=self.out / "logs" / f"{name}.log", death=signal.SIGTERM, environ=environ)
+
+    async def _announced(self, child: Child) -> dict[str, Any]:
+        path = self._work / "serve" / "serve.json"
+        await self._wait(path.exists, "serve", child)
+        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return said
+
+    async def _wait(self, condition: Callable[[], bool], what: str, child: Child) -> None:
+        deadline = mono() + READY_S
+        while not condition():
+            if not child.alive:
+                raise Transient(
+                    f"{what} ended with exit code {child.exit_code}:\n{child.said()}", do=f"see {child.log}"
+                )
+            if mono() > deadline:
+                raise Transient(
+                    f"{what} is not ready after {READY_S:.0f} s:\n{child.said()}", do=f"see {child.log}"
+                )
+            await asyncio.sleep(LOOK_S)
+
+    def begin(self) -> None:
+        """Let the source of `serve` begin."""
+        assert self._serve is not None
+        self._serve.send(signal.SIGUSR1)
+
+    def end(self) -> None:
+        """Let the source of `serve` end."""
+        assert self._serve is not None
+        self._serve.send(signal.SIGUSR2)
+
+    async def publish(self, lines: bytes) -> dict[str, Any]:
+        """POST /events with NDJSON. Raises Transient where serve doesn't take it, Usage where it refuses an event."""
+        assert self._http is not None
+        try:
+            answer = await self._http.post(
+                f"{self.url}/events", content=lines, headers={"Content-Type": "application/x-ndjson"}
+            )
+        except httpx.HTTPError as error:
+            raise Transient(
+                f"serve does not answer: {error}", do=f"see {self.out / 'logs' / 'serve.log'}"
+            ) from None
+        body: dict[str, Any] = answer.json()
+        if answer.status_code in (409, 422):
+            raise Usage(
+                f"serve refuses an event: {body['errors'][0]}",
+                do="mend the recording, or leave the event out",
+            )
+        if answer.status_code != 201:
+            raise Transient(
+                f"serve answered {answer.status_code}: {answer.text[:200]}",
+                do="see serve.log beside the captures",
+            )
+        return body
+
+    async def status(self) -> dict[str, Any]:
+        """What serve says of itself."""
+        assert self._http is not None
+        try:
+            body: dict[str, Any] = (await self._http.get(f"{self.url}/api/status")).json()
+        except httpx.HTTPError as error:
+            raise Transient(
+                f"serve does not answer: {error}", do=f"see {self.out / 'logs' / 'serve.log'}"
+            ) from None
+        return body
+
+    async def progress(self) -> Progress:
+        """Counts as they are now. Raises Transient where a process of the rehearsal has died."""
+        self._all_alive()
+        status = await self.status()
+        relay = status["relay"]
+        return Progress(
+            published=status["journal"]["head"],
+            table=relay["table_head"] if relay else None,
+            received={name: self._lines(name) for name in self.transports},
+        )
+
+    def _all_alive(self) -> None:
+        children: dict[str, Child | None] = {
+            "serve": self._serve,
+            **{f"capture-{n}": c for n, c in self._captures.items()},
+        }
+        for name, child in children.items():
+            if child is not None and not child.alive:
+                raise Transient(
+                    f"{name} ended with exit code {child.exit_code}:\n{child.said()}", do=f"see {child.log}"
+                )
+
+    def _lines(self, name: TransportName) -> int:
+        """Lines of a capture so far; reads only what is new."""
+        offset, count = self._counted.get(name, (0, 0))
+        path = self.out / f"{name}.ndjson"
+        if path.exists():
+            with path.open("rb") as file:
+                file.seek(offset)
+                while block := file.read(1 << 20):
+                    offset += len(block)
+                    count += block.count(b"\n")
+        self._counted[name] = (offset, count)
+        return count
+
+    async def settle(self, watch: Callable[[Progress], None]) -> bool:
+        """Wait until the source is done and everything published is in the table and with each subscriber.
+
+        Returns False where that did not happen in time; the report then says what is missing.
+        """
+        deadline = mono() + SETTLE_S
+        while mono() < deadline:
+            done = (await self.status())["source_done"] or not self._source
+            now = await self.progress()
+            watch(now)
+            counts = [*now.received.values(), *([now.table] if now.table is not None else [])]
+            if done and all(count >= now.published for count in counts):
+                return True
+            await asyncio.sleep(LOOK_S)
+        return False
+
+    async def finish(self) -> Path:
+        """End subscribers, serve and stack, in this order; write the journal's export. Returns `out`."""
+        for child in self._captures.values():
+            child.send(signal.SIGTERM)
+        for name, child in self._captures.items():
+            await self._ended(child, f"the {name} subscriber")
+        assert self._serve is not None
+        self._serve.send(signal.SIGTERM)
+        await self._ended(self._serve, "serve")
+        if self.stack is not None:
+            self.stack.stop()
+        with (self.out / "journal.ndjson").open("wb") as file:
+            for entry in read_file(self._work / "serve" / "journal.db"):
+                file.write(encode_entry(entry) + b"\n")
+        return self.out
+
+    async def _ended(self, child: Child, what: str) -> None:
+        deadline = mono() + SETTLE_S
+        while child.alive:
+            if mono() > deadline:
+                raise Transient(f"{what} does not end:\n{child.said()}", do=f"see {child.log}")
+            await asyncio.sleep(LOOK_S / 2)
+        if child.exit_code != 0:
+            raise MigctlError(
+                f"{what} ended with exit code {child.exit_code}:\n{child.said()}", do=f"see {child.log}"
+            )
