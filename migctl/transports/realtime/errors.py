@@ -1,0 +1,155 @@
+"""What an answer or a failed request of Supabase means: Transient, Systemic or Poison. Pure.
+
+The SQLSTATE counts for more than the HTTP status: PostgREST answers 500 to a missing privilege and to a serialization failure
+alike. What is not known is systemic: an event is blamed only for what the database itself says of its value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import httpx
+
+from migctl.errors import MigctlError, Poison, Refused, Systemic, Transient
+from migctl.events.codec import loads
+
+_MAX_TOLD = 300
+
+_POISON = re.compile(r"22|23|54")
+_SYSTEMIC = re.compile(r"42|25006|PGRST1|PGRST2|0A|3F|28")
+_TRANSIENT = re.compile(r"08|53|55|57|40|58|XX|25|PGRST0")
+
+
+class Unauthorized(Systemic):
+    """401: the key is not taken. Once in a row it is retried like a transient error, since a key may just have been renewed."""
+
+
+class JournalRegressed(Systemic):
+    """The table has another event under this (epoch, seq): an older copy of the journal was put back."""
+
+
+class Rejected(Poison):
+    """The table refuses the value. code: SQLSTATE, or the HTTP status as text; reason: the database's own words."""
+
+    def __init__(self, what: str, *, do: str, code: str, reason: str) -> None:
+        super().__init__(what, do=do)
+        self.code = code
+        self.reason = reason
+
+
+class Fenced(Refused):
+    """Heads belong to another writer, or another relay holds a newer lease: this one must not write any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the error body says; empty strings where it says nothing."""
+
+    code: str = ""
+    message: str = ""
+    details: str = ""
+    hint: str = ""
+
+
+def told(body: bytes) -> Told:
+    """Read PostgREST's `{"code","message","details","hint"}`, Realtime's `{"error"}`, or a page of some proxy between."""
+    try:
+        parsed = loads(body)
+    except ValueError:
+        return Told(message=_short(body.decode("utf-8", "replace")))
+    if not isinstance(parsed, dict):
+        return Told(message=_short(str(parsed)))
+
+    def text(*keys: str) -> str:
+        return next((str(parsed[key]) for key in keys if parsed.get(key) is not None), "")
+
+    return Told(
+        code=text("code"),
+        message=_short(text("message", "error", "msg")),
+        details=_short(text("details")),
+        hint=_short(text("hint")),
+    )
+
+
+def of_answer(action: str, status: int, body: bytes, *, retry_401: bool = False) -> MigctlError:
+    """The error that an answer other than 2xx stands for.
+
+    action: what was tried, for the message, with the seqs it speaks of ("write seq 5 to 9 of E to public.monitoring_events").
+    retry_401: the call before this one went through, so that a 401 is worth one more try.
+    """
+    said = told(body)
+    code = said.code
+    reason = f"{code}: {said.message}" if code else said.message
+    what = f"{action}: HTTP {status}" + (f", {reason}" if reason else "")
+
+    if code == "PT409":
+        return Fenced(what, do=said.hint or "stop this process: another one has taken over")
+    if status == 401:
+        kind = Transient if retry_401 else Unauthorized
+        return kind(what, do="check SUPABASE_SERVICE_ROLE_KEY: it must be this project's, and not expired")
+    if code == "23505" and _names_position(said):
+        return JournalRegressed(
+            f"{what}: the table has another event at this position",
+            do="an older journal was put back: stop, and bring back the journal that wrote the table",
+        )
+    # 413 without an SQLSTATE comes from PostgREST or a proxy, and means the request, be it one event or many.
+    if (code and _POISON.match(code)) or (status == 413 and not code):
+        return Rejected(
+            what,
+            do="look at the event; it is kept as a tombstone and as a dead letter",
+            code=code or str(status),
+            reason=said.message or f"HTTP {status}",
+        )
+    if code and _SYSTEMIC.match(code):
+        return Systemic(what, do=_way_out(status, code))
+    if status != 540 and (
+        status in (408, 425, 429) or status >= 500 or (code and bool(_TRANSIENT.match(code)))
+    ):
+        return Transient(what, do="nothing: it is tried again; if it stays so, look at the project's health")
+    return Systemic(what, do=_way_out(status, code))
+
+
+def of_exception(action: str, error: httpx.HTTPError | httpx.InvalidURL) -> MigctlError:
+    """The error that a failed request stands for. Whether the other side got the request is not known."""
+    what = f"{action}: {type(error).__name__}" + (f": {error}" if str(error) else "")
+    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects)):
+        return Systemic(
+            what, do="set SUPABASE_URL to the project's address, such as https://PROJECT.supabase.co"
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return Systemic(
+            what, do="the certificate is not trusted: check SUPABASE_URL and this machine's CA store"
+        )
+    return Transient(what, do="nothing: it is tried again; if it stays so, see whether the target is up")
+
+
+def unreadable(action: str, body: bytes) -> Systemic:
+    """A 2xx whose body is not what was asked for: some other service answers at this address."""
+    return Systemic(
+        f"{action}: the answer is not PostgREST's: {_short(body.decode('utf-8', 'replace'))!r}",
+        do="set SUPABASE_URL to the project's address; a proxy or another service answered",
+    )
+
+
+def _names_position(said: Told) -> bool:
+    return "(epoch, seq)" in said.details or "epoch_seq" in said.message
+
+
+def _way_out(status: int, code: str) -> str:
+    if code == "25006":
+        return (
+            "the database is read-only: free disk space or end the read-only mode in the project's dashboard"
+        )
+    if status == 540:
+        return "the project is paused: restore it in the dashboard"
+    if code == "42501" or status == 403:
+        return "run `migctl schema verify`, and check that SUPABASE_SERVICE_ROLE_KEY is the service_role key"
+    if status == 404 or code.startswith(("PGRST2", "42")):
+        return "run `migctl schema apply`; the schema must also be among the API's exposed schemas"
+    return "check SUPABASE_URL and the project's settings, then run `migctl schema verify`"
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _MAX_TOLD else text[: _MAX_TOLD - 1] + "…"

@@ -1,0 +1,69 @@
+"""Phoenix frames, version 1.0.0: `{"topic","event","payload","ref","join_ref"}`. Pure; payloads are bytes and stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from migctl.events.codec import dumps, loads, quote
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the server said. ref: the frame of ours that it answers; None for what it says by itself."""
+
+    topic: str
+    event: str
+    payload: dict[str, Any]
+    ref: str | None
+
+
+def encode(topic: str, event: str, payload: bytes, *, ref: int, join_ref: int | None) -> bytes:
+    """A frame of ours. payload: JSON."""
+    join = b"null" if join_ref is None else b'"%d"' % join_ref
+    return b'{"topic":%b,"event":%b,"payload":%b,"ref":"%d","join_ref":%b}' % (
+        quote(topic),
+        quote(event),
+        payload,
+        ref,
+        join,
+    )
+
+
+def join_payload(access_token: str) -> bytes:
+    """Join a private channel for sending: each broadcast is acknowledged, and ours don't come back to us."""
+    return dumps(
+        {
+            "access_token": access_token,
+            "config": {
+                "private": True,
+                "broadcast": {"ack": True, "self": False},
+                "presence": {"key": "", "enabled": False},
+                "postgres_changes": [],
+            },
+        }
+    )
+
+
+def token_payload(access_token: str) -> bytes:
+    """A renewed token for a joined channel."""
+    return dumps({"access_token": access_token})
+
+
+def broadcast_payload(event: str, payload: bytes) -> bytes:
+    """What a client pushes to broadcast."""
+    return b'{"type":"broadcast","event":%b,"payload":%b}' % (quote(event), payload)
+
+
+def decode(text: str | bytes) -> Frame:
+    """Read a frame of the server. Raises ValueError."""
+    value = loads(text)
+    if not isinstance(value, dict) or not isinstance(value.get("event"), str):
+        raise ValueError("expected a Phoenix frame")
+    payload, ref = value.get("payload"), value.get("ref")
+    return Frame(
+        topic=str(value.get("topic")),
+        event=value["event"],
+        payload=payload if isinstance(payload, dict) else {},
+        ref=None if ref is None else str(ref),
+    )
