@@ -131,16 +131,8 @@ def _table(settings: Settings) -> None:
         "standin": found.target.supabase_url,
     }
     output.table(
-        ("part", "state", ("pid", "right"), "address"),
-        [
-            (
-                part.part,
-                "up" if part.up else "down",
-                part.process.pid if part.process is not None and part.up else "-",
-                addresses[part.part],
-            )
-            for part in found.parts
-        ],
+        ("part", "state", "address"),
+        [(part.part, "up" if part.up else "down", addresses[part.part]) for part in found.parts],
     )
     if found.up:
         output.note("a stand-in for development, drills and CI; keys: migctl stack status --output json")

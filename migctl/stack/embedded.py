@@ -72,7 +72,8 @@ class _Running(Protocol):
     def alive(self) -> bool: ...
     @property
     def port(self) -> int: ...
-    def start(self) -> None: ...
+    def begin(self) -> None: ...
+    def wait_ready(self) -> None: ...
     def stop(self) -> None: ...
     def send(self, sig: signal.Signals) -> None: ...
     def wait(self, timeout_s: float) -> int: ...
@@ -118,8 +119,7 @@ class EmbeddedStack:
                 jwt_secret=keys.jwt_secret,
             )
             self._parts = {"postgres": postgres, "valkey": valkey, "standin": standin}
-            for part in PARTS:
-                self.start_part(part)
+            self._bring_up(PARTS)
         except BaseException:
             self.stop()
             raise
@@ -136,20 +136,32 @@ class EmbeddedStack:
 
     def start_part(self, part: Part) -> None:
         """Start a part on its port; nothing happens where it is up. Raises Transient where it doesn't come up."""
-        running = self._parts[part]
-        if running.alive:
-            return
+        if not self._parts[part].alive:
+            self._bring_up((part,))
+
+    def _bring_up(self, parts: tuple[Part, ...]) -> None:
+        # All begin before the first is waited for: the stand-in's imports take as long as the database's start. It asks for the
+        # database only when it is asked itself, which is after the database is ready.
         try:
-            running.start()
-        except Transient as error:
-            if not port_is_free(running.port):
-                raise Transient(
-                    f"{part} of the embedded stack can't start: port {running.port} on 127.0.0.1 is taken",
-                    do=f"end what listens there (ss -ltnp 'sport = :{running.port}'), or bring the stack down and up again",
-                ) from error
-            raise
+            for part in reversed(parts):
+                # Looked at first, or whoever has the port would be taken for ours.
+                if not port_is_free(self._parts[part].port):
+                    raise _taken(part, self._parts[part].port)
+                self._parts[part].begin()
+            self._note_processes()
+            for part in parts:
+                self._wait_ready(part)
         finally:
             self._note_processes()
+
+    def _wait_ready(self, part: Part) -> None:
+        running = self._parts[part]
+        try:
+            running.wait_ready()
+        except Transient as error:
+            if port_is_free(running.port):
+                raise
+            raise _taken(part, running.port) from error
 
     def kill(self, part: Part, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send a part a signal; after SIGKILL, return when it is gone."""
@@ -244,3 +256,10 @@ class EmbeddedStack:
             if not process.wait_gone(_LEFTOVER_S):
                 process.signal(signal.SIGKILL)
                 process.wait_gone(_LEFTOVER_S)
+
+
+def _taken(part: Part, port: int) -> Transient:
+    return Transient(
+        f"{part} of the embedded stack can't start: port {port} on 127.0.0.1 is taken",
+        do=f"end what listens there (ss -ltnp 'sport = :{port}'), or bring the stack down and up again",
+    )

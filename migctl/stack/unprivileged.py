@@ -19,11 +19,9 @@ from pathlib import Path
 
 from migctl.errors import MigctlError, Systemic
 from migctl.stack.launcher import NAMESPACE, OURSELVES, Identity, launch, not_writable
-from migctl.telemetry import get_logger
 
 _OURS = Path("/var/lib/migctl")
 _USER = "migctl"
-_log = get_logger("stack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,11 @@ def _system_home(binary: Path, folder: Path, why: str) -> Home:
             _copy(wheel, place)
     except OSError as error:
         raise not_writable(_OURS, error) from None
-    _log.warning("PostgreSQL runs as a system user", user=_USER, binaries=str(place), data=str(data), why=why)
+    from migctl.telemetry import get_logger
+
+    get_logger("stack").warning(
+        "PostgreSQL runs as a system user", user=_USER, binaries=str(place), data=str(data), why=why
+    )
     sys.stderr.write(
         f"note: no user namespace here ({why}); PostgreSQL runs as user {_USER}, binaries in {place}, data in {data}\n"
     )

@@ -38,8 +38,8 @@ class Valkey:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
-        """Start it and wait until it answers. Raises Transient with the server's own words where it doesn't."""
+    def begin(self) -> None:
+        """Start it, and wait for nothing. Raises Usage where the folder can't be written or the wheel is missing."""
         machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
             platform.machine().lower(), platform.machine().lower()
         )
@@ -60,9 +60,12 @@ class Valkey:
         }
         options = [word for name, value in settings.items() for word in (f"--{name}", value)]
         # SIGKILL when the owner dies: nothing is lost by it, and a server that was stopped (SIGSTOP) goes too.
-        self._child = child = launch(
-            [str(binary), *options], log=self._folder / "valkey.log", death=signal.SIGKILL
-        )
+        self._child = launch([str(binary), *options], log=self._folder / "valkey.log", death=signal.SIGKILL)
+
+    def wait_ready(self) -> None:
+        """Wait until it answers. Raises Transient with the server's own words where it doesn't."""
+        child = self._child
+        assert child is not None
         up = wait_until(lambda: self._answers() or not child.alive, _START_S, every_s=0.005)
         if not up or not child.alive:
             child.stop(signal.SIGKILL, 5)

@@ -1,0 +1,104 @@
+"""EmbeddedStack: all parts or none, one owner a folder, and what it keeps."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from migctl.errors import Refused, Transient, Usage
+from migctl.stack import EmbeddedStack, Ports
+from migctl.stack.launcher import any_free_port
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    with EmbeddedStack(tmp_path_factory.mktemp("stack") / "s") as running:
+        yield running
+
+
+def test_each_part_of_the_target_answers(stack: EmbeddedStack) -> None:
+    target = stack.target
+    with psycopg.connect(target.need("database_url")) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    assert redis.Redis.from_url(target.need("redis_url")).ping()
+    with urllib.request.urlopen(target.supabase_url + "/health") as answer:
+        assert answer.status == 200
+
+
+def test_valkey_keeps_what_it_acknowledged(stack: EmbeddedStack) -> None:
+    client = redis.Redis.from_url(stack.target.need("redis_url"), decode_responses=True)
+    settings = client.config_get("append*", "maxmemory-policy")
+    assert settings["appendonly"] == "yes"
+    assert settings["appendfsync"] == "always"
+    assert settings["maxmemory-policy"] == "noeviction"
+
+
+def test_second_owner_of_a_folder_is_refused_with_the_first_ones_pid(stack: EmbeddedStack) -> None:
+    with pytest.raises(Refused, match=r"pid \d+"):
+        EmbeddedStack(stack.folder).start()
+
+
+def test_two_stacks_stand_beside_each_other_with_keys_of_their_own(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
+    with EmbeddedStack(tmp_path / "other") as other:
+        assert other.target.jwt_secret != stack.target.jwt_secret
+        assert other.target.supabase_url != stack.target.supabase_url
+
+
+def test_taken_port_leads_to_the_next_free_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = Ports(port, port, port).or_next_free()
+    assert port not in (found.standin, found.postgres, found.valkey)
+    assert len({found.standin, found.postgres, found.valkey}) == 3
+
+
+def test_stack_needs_the_main_thread_because_children_die_with_their_thread(tmp_path: Path) -> None:
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            EmbeddedStack(tmp_path / "s").start()
+        except RuntimeError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert "main thread" in str(errors[0])
+
+
+def test_folder_that_is_a_file_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("")
+    with pytest.raises(Usage, match=str(tmp_path / "s")):
+        EmbeddedStack(tmp_path / "s").start()
+
+
+def test_target_before_the_start_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(Transient, match="not started"):
+        _ = EmbeddedStack(tmp_path / "s").target
+
+
+def test_part_that_fails_leaves_no_other_part_running(tmp_path: Path) -> None:
+    broken = EmbeddedStack(tmp_path / "s", ports=Ports(*(any_free_port() for _ in range(3))))
+    (tmp_path / "s" / "postgres" / "data").mkdir(parents=True)
+    (tmp_path / "s" / "postgres" / "data" / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(Transient, match="PostgreSQL"):
+        broken.start()
+    assert not [status for status in broken.status() if status.up]
+    with pytest.raises(Transient, match="PostgreSQL"):  # and the folder is free again
+        EmbeddedStack(tmp_path / "s").start()
+
+
+def test_discard_leaves_nothing_on_disk(tmp_path: Path) -> None:
+    stack = EmbeddedStack(tmp_path / "s")
+    stack.start()
+    stack.discard()
+    assert list(tmp_path.iterdir()) == []
