@@ -7,9 +7,9 @@ event that conflicts (its id is there with another body) is set aside as rejecte
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from migctl.clock import now
 from migctl.events import BadEvent, Event
@@ -21,6 +21,18 @@ from migctl.telemetry import get_logger
 BACKOFF = Backoff(first_s=0.05, most_s=2.0)
 
 _log = get_logger("ingest")
+
+
+async def see_through(work: Coroutine[Any, Any, None], *, within_s: float) -> None:
+    """Await `work`. Where we are cancelled meanwhile, it gets `within_s` more, and then the cancellation goes on."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=within_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 class Item(NamedTuple):

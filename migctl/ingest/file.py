@@ -1,8 +1,8 @@
 """File: events from an NDJSON file, or from stdin.
 
 The offset of what was read stands in the journal, in the same transaction as the events, so a file that is read again after
-kill -9 gives each line exactly once. stdin and pipes can't be read again, and say so. Memory holds one chunk and one batch; a journal
-that takes nothing stops the reading.
+kill -9 gives each line exactly once. stdin and pipes can't be read again, and say so. Memory holds one chunk and one batch; a
+journal that takes nothing stops the reading.
 
 A file is known by its path and its first line, so that another file under the same name begins anew.
 """
@@ -22,7 +22,7 @@ from migctl.clock import now
 from migctl.errors import Usage
 from migctl.events import BadEvent
 from migctl.events.ids import id_of_line
-from migctl.ingest.deposit import Deposit, Item
+from migctl.ingest.deposit import Deposit, Item, see_through
 from migctl.ingest.lines import Line, Lines
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.rejected import Rejected
@@ -31,6 +31,7 @@ from migctl.telemetry import get_logger
 
 CHUNK_BYTES = 256 << 10
 BATCH_EVENTS = 1000
+STOP_WITHIN_S = 2.0
 _LINES_BETWEEN_YIELDS = 64
 _FINGERPRINT_BYTES = 4096
 _BOM = b"\xef\xbb\xbf"
@@ -87,7 +88,7 @@ class FileSource:
         if self._spec == "-":
             return 0, False
         try:
-            fd = os.open(self._spec, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self._spec, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise Usage(
                 f"--source {self._spec}: {error.strerror}", do="name a file that can be read, or - for stdin"
@@ -117,12 +118,17 @@ class FileSource:
         lines = Lines(offset=self._end)
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
-                for line in lines.feed(chunk):
-                    await self._take(line, deposit)
-                await self._flush(deposit)
+                work = self._chunk(lines, chunk, deposit)
+                # What came from a pipe can't be read again, so it is brought to the journal before we go.
+                await (work if self._key is not None else see_through(work, within_s=STOP_WITHIN_S))
         last = lines.end()
         if last is not None:
             await self._take(last, deposit)
+        await self._flush(deposit)
+
+    async def _chunk(self, lines: Lines, chunk: bytes, deposit: Deposit) -> None:
+        for line in lines.feed(chunk):
+            await self._take(line, deposit)
         await self._flush(deposit)
 
     async def _take(self, line: Line, deposit: Deposit) -> None:
@@ -193,7 +199,10 @@ async def _from_stream(fd: int, *, regular: bool) -> AsyncGenerator[bytes, None]
                 await _readable(loop, fd)
             except OSError:  # what can't be polled (/dev/null) does not block either
                 polled = False
-        chunk = os.read(fd, CHUNK_BYTES) if polled else await asyncio.to_thread(os.read, fd, CHUNK_BYTES)
+        try:
+            chunk = os.read(fd, CHUNK_BYTES) if polled else await asyncio.to_thread(os.read, fd, CHUNK_BYTES)
+        except BlockingIOError:  # another process read it first
+            continue
         if not chunk:
             return
         yield chunk

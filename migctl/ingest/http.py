@@ -6,10 +6,12 @@ Pure. A body is one JSON object, an array, or NDJSON, by content type or by look
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid5
+
+from msgspec.structs import replace
 
 from migctl.events import BadEvent, Event, decode_event
 from migctl.events.codec import loads, split_array, split_object, type_word

@@ -1,6 +1,7 @@
 """Lines: cuts a stream of bytes at the byte `\\n`, and only there, and knows at which offset each line stands.
 
-Other line ends of Unicode are part of a line. A line without end has no claim on memory: above the bound only its beginning is kept.
+Other line ends of Unicode are part of a line. A line that does not end has no claim on memory: above the bound only its beginning
+is kept.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Rejected:
 
 
 def _line(text: bytes, error: BadEvent, source: str, offset: int | None, at: datetime) -> bytes:
-    """`text` is the line as it came; `base64` where it is no UTF-8; cut above MAX_TEXT_BYTES, and then `bytes` says how long it was."""
+    """`text` is the line as it came, `base64` where it is no UTF-8; above MAX_TEXT_BYTES it is cut, and `bytes` is its length."""
     kept = text[:MAX_TEXT_BYTES]
     record: dict[str, Any] = {
         "at": format_time(at),

@@ -44,6 +44,10 @@ def open_source(
         raise Usage(
             f"--rate has no meaning for the source {spec}", do="leave it out; only --source host has a rate"
         )
+    if rate is not None and not rate > 0:
+        raise Usage(
+            f"--rate {rate:g}: expected more than 0 events per second", do="leave it out for the default"
+        )
     if spec == "host":
         from migctl.ingest.host import HostSource
 

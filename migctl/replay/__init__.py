@@ -1,0 +1,1 @@
+"""Replay: recorded events, published again with their pacing, and compared."""
