@@ -1,0 +1,46 @@
+"""Token: the access token of one reader, renewed at 80 % of its life, before somebody refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import jwt
+
+from migctl import clock
+
+RENEW_AT = 0.8
+# For a token that does not say when it ends.
+ASSUMED_LIFE_S = 3600.0
+
+
+class Token:
+    """Asks `access_token` for a new one when it has to, and keeps it in between."""
+
+    def __init__(self, access_token: Callable[[], Awaitable[str]]) -> None:
+        self._ask = access_token
+        self._text: str | None = None
+        self._renew_at = 0.0
+
+    async def get(self, *, renew: bool = False) -> str:
+        """A token that is good for a while. renew: the one we have was refused."""
+        if self._text is None or renew or clock.mono() >= self._renew_at:
+            text = await self._ask()
+            self._renew_at = clock.mono() + RENEW_AT * _life_s(text)
+            self._text = text
+        return self._text
+
+    @property
+    def renew_in_s(self) -> float:
+        """Seconds until the next renewal is due."""
+        return max(0.0, self._renew_at - clock.mono())
+
+
+def _life_s(text: str) -> float:
+    """How long the token is still good, by its own claim: it was made for us, so its signature is not ours to check."""
+    try:
+        ends = jwt.decode(text, options={"verify_signature": False}).get("exp")
+    except jwt.InvalidTokenError:
+        return ASSUMED_LIFE_S
+    if not isinstance(ends, (int, float)):
+        return ASSUMED_LIFE_S
+    return max(0.0, float(ends) - clock.now().timestamp())
