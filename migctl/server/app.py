@@ -41,16 +41,18 @@ def build(
     status: Callable[[], dict[str, Any]],
     ready: Callable[[], tuple[bool, dict[str, Any]]],
     origins: Collection[str] = (),
+    refusing: Callable[[], str | None] = lambda: None,
 ) -> web.Application:
     """The application of one `serve`.
 
     gateway: None in mode realtime; `/ws` then answers 410. status, ready: asked at each request of their routes.
     origins: further browser origins that may pass the guard.
+    refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
     Raises Refused where `settings.listen` could be reached from other machines.
     """
     check_listen(settings.listen_host, settings.listen_port)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_log, _json_errors, guard(origins)])
-    events = Events(journal)
+    events = Events(journal, refusing)
 
     async def index(_: web.Request) -> web.StreamResponse:
         return answer(200, {"name": "migctl", "version": __version__, "here": _INDEX})
@@ -117,4 +119,6 @@ def _why(request: web.Request, error: web.HTTPException) -> str:
         return f"nothing is at {request.path}; GET / lists what is here"
     if error.status == 405:
         return f"{request.method} is not for {request.path}; GET / lists what is here"
-    return error.text or error.reason
+    if error.status == 400 and request.path == "/ws":
+        return "this is a WebSocket: connect with ws://, and Connection: Upgrade"
+    return " ".join((error.text or error.reason).split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -28,11 +29,15 @@ RETRY_AFTER_S = 1
 class Events:
     """The two handlers, over one journal."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, refusing: Callable[[], str | None]) -> None:
         self._journal = journal
+        self._refusing = refusing
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """201 once everything of the request is durable; else nothing of it is stored."""
+        why = self._refusing()
+        if why is not None:
+            return _unavailable(why)
         try:
             events = await self._read(request)
             appended = await self._journal.append(events)
@@ -45,9 +50,7 @@ class Events:
             items = [ItemError(index, id_, "id", "conflict", reason) for index, id_ in error.conflicts]
             return errors(409, items)
         except JournalUnavailable as error:
-            return refusal(
-                503, "unavailable", f"{error.what}; {error.do}", headers={"Retry-After": str(RETRY_AFTER_S)}
-            )
+            return _unavailable(f"{error.what}; {error.do}")
         log.info(
             "events taken",
             epoch=appended.epoch,
@@ -107,6 +110,10 @@ class Events:
             b",".join([frames.event_text(entry) for entry in entries]),
         )
         return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _unavailable(reason: str) -> web.Response:
+    return refusal(503, "unavailable", reason, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _gone(journal: Journal, reason: str | None) -> web.Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -66,7 +67,7 @@ class Gateway:
         self._draining = False
         self._changed = asyncio.Event()
         self._fallback: tuple[str, str, str] | None = None
-        self._closed_by_code: dict[int, int] = {}
+        self._closed_by_code: Counter[int] = Counter()
         self._frames_written = 0
 
     # Delivering.
@@ -208,7 +209,7 @@ class Gateway:
             self._sessions.discard(session)
             self._leave(session)
             code = session.close_code or frames.ABNORMAL
-            self._closed_by_code[code] = self._closed_by_code.get(code, 0) + 1
+            self._closed_by_code[code] += 1
             self._changed.set()
             if catching_up is not None:
                 catching_up.cancel()
@@ -352,18 +353,21 @@ class Gateway:
 
     def status(self) -> TransportStatus:
         sessions = self._sessions
-        legacy = sum(session.form == "legacy" for session in sessions)
-        standby = sum(session.standby for session in sessions)
+        legacy = sum(session.form == "legacy" for session in sessions if session.close_code is None)
+        standby = sum(session.standby for session in sessions if session.close_code is None)
+        closing = Counter(session.close_code for session in sessions if session.close_code is not None)
+        live = len(self._live_v2) + len(self._live_legacy)
         details = {
-            "subscribers": len(sessions) - standby,
-            "subscribers_v2": len(sessions) - standby - legacy,
+            "subscribers": len(sessions) - standby - sum(closing.values()),
+            "subscribers_v2": len(sessions) - standby - legacy - sum(closing.values()),
             "subscribers_legacy": legacy,
             "standby": standby,
-            "catching_up": len(sessions) - standby - len(self._live_v2) - len(self._live_legacy),
+            "catching_up": len(sessions) - standby - live - sum(closing.values()),
             "delivered_seq": self._delivered,
             "behind_events": self._journal.head - self._delivered,
             "max_queued_bytes": max((session.queued_bytes for session in sessions), default=0),
             "frames_written": self._frames_written,
+            "closing_by_code": dict(closing),
             "closed_by_code": dict(self._closed_by_code),
         }
         if self._draining:

@@ -1,0 +1,86 @@
+"""A journal, a gateway and a listener on a free port, as `serve` has them, for tests that speak to real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from migctl import server
+from migctl.config import Settings
+from migctl.events import Event
+from migctl.events.ids import uuid7
+from migctl.journal.sqlite import SqliteJournal
+from migctl.transports.websocket import Gateway
+
+DEADLINE_S = 20.0
+
+
+@dataclass
+class Served:
+    journal: SqliteJournal
+    gateway: Gateway
+    http: httpx.AsyncClient
+    ws_url: str
+    host: str
+    port: int
+    ready: list[bool] = field(default_factory=lambda: [True])
+    refusing: list[str | None] = field(default_factory=lambda: [None])
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    folder: Path, *, origins: tuple[str, ...] = (), **gateway_options: Any
+) -> AsyncIterator[Served]:
+    """Everything real; gateway_options go to the Gateway."""
+    journal = await SqliteJournal.open(folder / "journal.db")
+    gateway = Gateway(journal, **gateway_options)
+    ready, refusing = [True], [None]
+    app = server.build(
+        journal=journal,
+        gateway=gateway,
+        settings=Settings(),
+        status=lambda: {"gateway": gateway.status().details},
+        ready=lambda: (ready[0], {"status": "ready" if ready[0] else "draining"}),
+        origins=origins,
+        refusing=lambda: refusing[0],
+    )
+    running = asyncio.create_task(gateway.run())
+    try:
+        async with (
+            server.listening(app, "127.0.0.1", 0, shutdown_s=0.2) as listener,
+            httpx.AsyncClient(base_url=listener.url, timeout=DEADLINE_S) as http,
+        ):
+            yield Served(
+                journal, gateway, http, listener.ws_url, listener.host, listener.port, ready, refusing
+            )
+            await gateway.drain(2.0)
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await journal.aclose()
+
+
+def event(data: bytes = b'{"x": 1.50}', *, event_type: str = "cache_metrics", source: str = "test") -> Event:
+    """An event with a new id."""
+    return Event(
+        id=uuid7(),
+        event_type=event_type,
+        timestamp=datetime(2026, 1, 31, 12, 0, 0, 250000, tzinfo=UTC),
+        source=source,
+        data=data,
+    )
+
+
+async def until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
+    """Return once it holds. Raises TimeoutError."""
+    async with asyncio.timeout(deadline_s):
+        while not condition():
+            await asyncio.sleep(0.005)
