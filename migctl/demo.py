@@ -7,7 +7,6 @@ and started again, and a report computed from what the subscribers wrote to disk
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Literal
 
 from migctl.clock import mono
 from migctl.config import Mode
-from migctl.runtime.rehearsal import Progress, Rehearsal, transports_of
+from migctl.runtime.rehearsal import Progress, Rehearsal, compare, transports_of
 from migctl.transports.protocol import TransportName
 
 OUTAGE_S = 3.0
@@ -108,19 +107,6 @@ async def demo(
     report = await compare(out, transports_of(mode))
     show(phase="done", line="")
     return DemoResult(document(report, out, transports_of(mode)), report, out)
-
-
-async def compare(out: Path, transports: tuple[TransportName, ...]) -> dict[str, Any]:
-    """The consistency report of a finished rehearsal, from the files in `out`; it is kept there as report.json."""
-    from migctl.validate import report
-
-    captures = {name: out / f"{name}.ndjson" for name in transports}
-    made = await asyncio.to_thread(
-        report, journal=out / "journal.ndjson", captures=captures, window="journal"
-    )
-    value: dict[str, Any] = made.to_json()
-    (out / "report.json").write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return value
 
 
 def document(report: dict[str, Any], out: Path, transports: tuple[TransportName, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from migctl import __version__
-from migctl.cli import context, demo, schema, serve, stack
+from migctl.cli import capture, context, demo, replay, schema, serve, stack
 
 app = typer.Typer(
     name="migctl",
@@ -37,8 +37,10 @@ def root(
     pass
 
 
+app.command("capture")(capture.capture)
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
+app.command("replay")(replay.replay)
 app.add_typer(stack.app, name="stack")
 app.add_typer(schema.app, name="schema")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from migctl.config.yamlfile import Document, validate
 from migctl.errors import Usage
@@ -22,6 +22,11 @@ MODES: tuple[Mode, ...] = ("websocket", "realtime", "dual")
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_below_a_key_is_no_mistake(cls, value: Any) -> Any:
+        return {} if value is None else value
 
 
 class SupabaseSection(_Section):
@@ -112,7 +117,7 @@ class Settings(_Section):
         return int(self.listen.rpartition(":")[2])
 
 
-# Environment names of plain settings; the rest of the MIGCTL_ prefix is refused, so that a typo is not silent.
+# Environment names of plain settings.
 _ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "MIGCTL_MODE": ("mode",),
     "MIGCTL_LISTEN": ("listen",),
@@ -137,13 +142,16 @@ def load(
     env = os.environ if environ is None else environ
     document = _find(file, folder or Path.cwd())
     data: dict[str, Any] = dict(document.data) if document is not None else {}
+    origins: dict[tuple[str | int, ...], str] = {}
     for name, path in _ENVIRONMENT.items():
         if env.get(name):
             _put(data, path, env[name], name)
+            origins[path] = name
     for path, value in (flags or {}).items():
         if value is not None:
             _put(data, path, value, ".".join(path))
-    return validate(Settings, data, document)
+            origins[path] = f"--{path[-1].replace('_', '-')}"
+    return validate(Settings, data, document, origins)
 
 
 def _find(file: Path | None, folder: Path) -> Document | None:

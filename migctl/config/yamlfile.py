@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,9 +71,15 @@ class Document:
 M = TypeVar("M", bound=BaseModel)
 
 
-def validate(model: type[M], data: dict[str, Any], document: Document | None = None) -> M:
+def validate(
+    model: type[M],
+    data: dict[str, Any],
+    document: Document | None = None,
+    origins: Mapping[Path_, str] | None = None,
+) -> M:
     """Check `data` against a pydantic model; the first thing wrong is told with file, line and key.
 
+    origins: path of a value that is not from the document to what set it (a flag or a variable), which is named instead.
     Raises Usage.
     """
     try:
@@ -82,6 +89,8 @@ def validate(model: type[M], data: dict[str, Any], document: Document | None = N
         path = tuple(part for part in first["loc"] if isinstance(part, (str, int)))
         key = ".".join(str(part) for part in path)
         where = f"{document.name}:{document.line(path)}: " if document is not None else ""
+        if origins and path in origins:
+            where = f"{origins[path]}: "
         if first["type"] == "extra_forbidden":
             raise Usage(f"{where}{key}: no such key", do=_known_keys(model, path)) from None
         message = first["msg"].removeprefix("Value error, ")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -106,7 +107,7 @@ class Recording:
             event = self._mapper.event(
                 text,
                 arrived=arrived,
-                fallback_id=id_of_line(self._id_source, line.offset),
+                make_id=partial(id_of_line, self._id_source, line.offset),
                 allow_control=not self._foreign,
             )
         except BadEvent as error:

@@ -296,3 +296,16 @@ class Rehearsal:
             raise MigctlError(
                 f"{what} ended with exit code {child.exit_code}:\n{child.said()}", do=f"see {child.log}"
             )
+
+
+async def compare(out: Path, transports: tuple[TransportName, ...]) -> dict[str, Any]:
+    """The consistency report of a finished rehearsal, from the files in `out`; it is kept there as report.json."""
+    from migctl.validate import report
+
+    captures = {name: out / f"{name}.ndjson" for name in transports}
+    made = await asyncio.to_thread(
+        report, journal=out / "journal.ndjson", captures=captures, window="journal"
+    )
+    value: dict[str, Any] = made.to_json()
+    (out / "report.json").write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return value

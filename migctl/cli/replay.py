@@ -1,0 +1,235 @@
+"""`migctl replay`: recorded events through both transports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from migctl.cli import context, output
+from migctl.cli.context import ConfigOption, OutputOption, YesOption
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from migctl.config import Settings, Target
+    from migctl.replay.recording import Facts
+    from migctl.replay.run import ReplayResult, ReplayScene
+
+
+def replay(
+    recording: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="NDJSON: a capture, an export, or anybody's events with --map."),
+    ],
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="N|max", help="Times as fast as recorded, or max.")
+    ] = "1",
+    max_wait: Annotated[
+        float, typer.Option("--max-wait", min=0, help="Longest pause between two events, in seconds.")
+    ] = 5.0,
+    transport: Annotated[
+        Literal["websocket", "realtime", "dual"], typer.Option("--transport", help="What to publish over.")
+    ] = "dual",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell count, span, steps back, duplicates and time; publish nothing."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where captures and report are kept. Default: .migctl/replay-TIME.",
+            show_default=False,
+        ),
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FIELD=PATH[|PATH...]",
+            help="Which part of a foreign line is which field.",
+            show_default=False,
+        ),
+    ] = None,
+    ignore: Annotated[
+        str | None,
+        typer.Option("--ignore", metavar="TYPE,...", help="Types that are no events.", show_default=False),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out lines that are no events, and count them.")
+    ] = False,
+    on_target: Annotated[
+        bool,
+        typer.Option(
+            "--on-target",
+            help="Publish to the project of SUPABASE_URL rather than to a stack of its own; asks first.",
+        ),
+    ] = False,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    output_format: OutputOption = "text",
+) -> None:
+    """Publish recorded events with their pacing, capture what each transport delivers, and compare.
+
+    Runs on a stack of its own, which it stops again. Leaves the journal, the captures and report.json in --out;
+    exit 0 only if nothing was lost and everything agreed.
+    """
+    from migctl.clock import now
+    from migctl.config import load
+    from migctl.ingest import parse_map
+    from migctl.replay.pacing import parse_speed
+    from migctl.replay.recording import Recording, survey
+    from migctl.replay.run import refuse_bad_lines
+    from migctl.replay.run import replay as run_replay
+
+    settings = load(file=config)
+    mapper = parse_map(map_ or [], settings.source, ignore=[ignore] if ignore else [])
+    factor = parse_speed(speed)
+    read = Recording(recording, mapper=mapper)
+    facts = survey(read, arrived=now(), speed=factor, max_wait_s=max_wait)
+    if dry_run:
+        _tell_facts(facts, recording, speed, output_format)
+        return
+    if not skip_bad or not facts.reading.events:
+        refuse_bad_lines(recording, facts)
+    target = _confirmed(settings, yes) if on_target else None
+    folder = out or Path(".migctl") / f"replay-{now():%Y%m%d-%H%M%S}"
+    with _Display(quiet=output_format == "json") as display:
+        result = context.run(
+            run_replay(
+                read,
+                facts,
+                out=folder,
+                mode=transport,
+                speed=factor,
+                max_wait_s=max_wait,
+                target=target,
+                watch=display.update,
+            )
+        )
+    if output_format == "json":
+        output.document(result.document)
+    else:
+        _tell(result, facts)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+def _confirmed(settings: Settings, yes: bool) -> Target:
+    from migctl.cli.prompt import confirm
+    from migctl.config import from_environment
+    from migctl.errors import Usage
+
+    target = from_environment(settings)
+    if target is None:
+        raise Usage(
+            "--on-target, and SUPABASE_URL is not set", do="export SUPABASE_URL=..., or leave --on-target out"
+        )
+    confirm(f"publish the recording to {target.name}?", yes=yes, target=target)
+    return target
+
+
+def _tell_facts(facts: Facts, path: Path, speed: str, output_format: str) -> None:
+    if output_format == "json":
+        output.document({"schema": "migctl.recording/1", "recording": str(path), **facts.document()})
+        return
+    said = facts.document()
+    rows = [
+        ("events", f"{said['count']:,}"),
+        ("first", said["first"] or "-"),
+        ("last", said["last"] or "-"),
+        ("span", _span(said["span_s"])),
+        ("steps back in time", f"{said['steps_back']:,} (largest {_span(said['largest_step_back_s'])})"),
+        ("without a time", f"{said['without_time']:,}"),
+        ("duplicate ids", f"{said['duplicate_ids']:,}"),
+        ("event types", f"{len(said['by_event_type']):,}"),
+        ("ignored", f"{said['ignored'] + said['control']:,}"),
+        (
+            "not an event",
+            f"{said['rejected']:,}" + (" and a torn last line" if said["torn_last_line"] else ""),
+        ),
+        (f"time at --speed {speed}", _span(said["expected_s"])),
+    ]
+    output.table(["", ("", "right")], rows, title=str(path))
+    for line in said["rejected_lines"][:5]:
+        output.note(f"{path}:{line['line']}: {line['reason']}")
+
+
+def _span(seconds: float) -> str:
+    from datetime import timedelta
+
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return str(timedelta(seconds=round(seconds)))
+
+
+class _Display:
+    """A progress bar on a terminal; a line per phase elsewhere. Always on stderr."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.live import Live
+
+        self._console = output.console_err()
+        live = self._console.is_terminal and not quiet
+        self._live = Live(console=self._console, refresh_per_second=8, transient=True) if live else None
+        self._quiet = quiet
+        self._last = ""
+
+    def __enter__(self) -> _Display:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, scene: ReplayScene) -> None:
+        if self._live is not None and scene.published:
+            self._live.update(_draw(scene))
+        if scene.line != self._last and not self._quiet:
+            self._console.print(f"[dim]{scene.elapsed_s:5.1f} s[/]  {scene.line}", soft_wrap=True)
+        self._last = scene.line
+
+
+def _draw(scene: ReplayScene) -> RenderableType:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(width=24)
+    rows.add_column(justify="right", width=9)
+    rows.add_column(width=30)
+    rows.add_row(
+        "published", f"{scene.published:,}", ProgressBar(total=max(scene.total, 1), completed=scene.published)
+    )
+    for name, count in scene.progress.received.items():
+        rows.add_row(
+            f"received over {name}", f"{count:,}", ProgressBar(total=max(scene.total, 1), completed=count)
+        )
+    wanted = "as fast as it goes" if scene.wanted_per_s is None else f"{scene.wanted_per_s:,.1f}/s wanted"
+    left = "" if scene.left_s is None else f", {scene.left_s:.0f} s left"
+    return Group(Text(""), rows, Text(f"{scene.achieved_per_s:,.1f}/s achieved, {wanted}{left}", style="dim"))
+
+
+def _tell(result: ReplayResult, facts: Facts) -> None:
+    from rich.text import Text
+
+    said = result.document
+    verdict = Text(said["verdict"].upper(), style="bold green" if result.passed else "bold red")
+    verdict.append(f"   lost {said['lost']}   match {said['match_percent']} %", style="bold")
+    output.show(verdict)
+    if facts.reading.rejected or facts.reading.torn_last_line:
+        torn = " and a torn last line" if facts.reading.torn_last_line else ""
+        output.note(f"left out: {facts.reading.rejected} lines that are no events{torn}")
+    wanted = "" if said["wanted_per_s"] is None else f" (wanted {said['wanted_per_s']:,.1f}/s)"
+    output.show(
+        f"{said['published']:,} events in {said['seconds']:.1f} s: {said['achieved_per_s']:,.1f}/s{wanted}"
+    )
+    output.show(f"captures, report and logs: {result.folder}")
+    output.show(f"next: migctl validate report {result.folder} --window journal")
