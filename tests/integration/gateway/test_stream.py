@@ -360,11 +360,12 @@ async def test_resumed_reader_gets_one_contiguous_run_whatever_is_published_mean
             # The reader is cut off after so many events, and comes back at its position, while publishing goes on.
             for cut in [*cuts, last]:
                 url = f"{served.ws_url}?v=2&epoch={served.journal.epoch}&after={len(got)}"
-                async with connect(url, max_size=None) as ws:
+                async with connect(url, max_size=None, max_queue=None) as ws:
                     hello = await frame(ws)
                     assert hello["data"]["resume"] == "recovered"
                     until_seq = min(len(got) + cut, last)
                     if len(got) < until_seq:
                         got += await next_seqs(ws, until_seq)
+                    ws.transport.abort()
             await publishing
             assert got == list(range(1, last + 1))
