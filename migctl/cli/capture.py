@@ -1,0 +1,162 @@
+"""`migctl capture`: write down what a subscriber of one transport really receives."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from migctl.cli import context, output
+
+if TYPE_CHECKING:
+    from migctl.config import Settings, Target
+
+
+def capture(
+    transport: Annotated[
+        Literal["websocket", "realtime"], typer.Option("--transport", "-t", help="Which side to listen to.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder for TRANSPORT.ndjson and TRANSPORT.summary.json."),
+    ],
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            help="The gateway, for websocket. Default: ws://LISTEN/ws of the settings.",
+            show_default=False,
+        ),
+    ] = None,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(
+            "--until-idle",
+            metavar="S",
+            min=0.0,
+            help="End after S seconds without an event.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", metavar="N", min=1, help="End after N events.", show_default=False),
+    ] = None,
+    drain: Annotated[
+        float,
+        typer.Option("--drain", metavar="S", min=0.0, help="Seconds to wait for what is missing at the end."),
+    ] = 5.0,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait", metavar="S", min=0.0, help="Seconds to wait for a server that is not there yet."
+        ),
+    ] = 10.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace a capture that is in the folder.")] = False,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option("--log-level")
+    ] = "warning",
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Capture what a subscriber receives over one transport, until Ctrl-C, SIGTERM or a bound ends it.
+
+    Each line is one event, released in order and once. A lost connection is taken up again at the position. At the end it
+    waits until it has everything that was committed before; a second Ctrl-C ends it at once.
+    """
+    from migctl import telemetry
+    from migctl.config import load
+    from migctl.validate.capture import Capture, Until
+    from migctl.validate.capture_file import CaptureFile
+
+    telemetry.configure(level=log_level, pretty=sys.stderr.isatty())
+    settings = load(file=config)
+    file = CaptureFile(out, transport)
+    file.check(force=force)
+    until = Until(idle_s=until_idle, count=count, drain_s=drain)
+
+    async def work() -> dict[str, Any]:
+        stop, stop_now = _signals()
+        async with await _subscriber(transport, settings, url, wait) as subscriber:
+            role = "authenticated" if transport == "realtime" else "subscriber"
+            return await Capture(subscriber, transport, role, file, until, output.note).run(stop, stop_now)
+
+    summary = context.run_fast(work())
+    if summary["ready_at"] is None:
+        output.error("interrupted before it was ready", "nothing was captured")
+        raise typer.Exit(context.EXIT_INTERRUPTED)
+    if output_format == "json":
+        output.document(summary)
+    else:
+        _tell(summary, file.path)
+
+
+async def _subscriber(
+    transport: Literal["websocket", "realtime"], settings: Settings, url: str | None, wait_s: float
+) -> Any:
+    if transport == "websocket":
+        from migctl.subscriber.websocket import WebsocketSubscriber
+
+        return WebsocketSubscriber(url or f"ws://{settings.listen}/ws", wait_s=wait_s)
+    from migctl.errors import Usage
+    from migctl.runtime.target import resolve
+    from migctl.subscriber.realtime import RealtimeSubscriber
+
+    if url is not None:
+        raise Usage(
+            "--url is for --transport websocket",
+            do="leave it out; the Realtime target is SUPABASE_URL, or the embedded stack",
+        )
+    target = await resolve(settings, need=("anon_key", "jwt_secret"), say=output.note)
+    return RealtimeSubscriber(
+        target.supabase_url,
+        target.need("anon_key"),
+        _access_token(target),
+        schema=settings.supabase.schema_,
+        live=settings.realtime.live,
+        wait_s=wait_s,
+    )
+
+
+def _access_token(target: Target) -> Any:
+    from migctl.transports.realtime.tokens import mint
+
+    async def access_token() -> str:
+        return mint(target.need("jwt_secret"), "authenticated", 3600.0)
+
+    return access_token
+
+
+def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Set at the first SIGINT or SIGTERM, and at the second."""
+    stop, stop_now = asyncio.Event(), asyncio.Event()
+
+    def told() -> None:
+        (stop_now if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told)
+    return stop, stop_now
+
+
+def _tell(summary: dict[str, Any], path: Path) -> None:
+    output.table(
+        (
+            "transport",
+            ("received", "right"),
+            ("repeats dropped", "right"),
+            ("gaps repaired", "right"),
+            ("reconnects", "right"),
+        ),
+        [
+            [
+                summary[key]
+                for key in ("transport", "received", "repeats_dropped", "gaps_repaired", "reconnects")
+            ]
+        ],
+    )
+    output.note(f"{path}: {'complete' if summary['complete'] else 'NOT complete'} ({summary['reason']})")

@@ -1,0 +1,107 @@
+"""The files of one capture: `DIR/<transport>.ndjson`, whole lines only, and `DIR/<transport>.summary.json` when it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from migctl.errors import MigctlError, Refused, Systemic, Usage
+from migctl.subscriber.release import Release, encode_release
+
+
+class CaptureFile:
+    """Open for one capture. What `write` returned from is with the operating system; kill -9 does not lose it."""
+
+    def __init__(self, folder: Path, transport: str) -> None:
+        self.path = folder / f"{transport}.ndjson"
+        self.summary_path = folder / f"{transport}.summary.json"
+        self.lines = 0
+        self._whole_bytes = 0
+        self._descriptor: int | None = None
+
+    def check(self, *, force: bool) -> None:
+        """Make the folder, and see that no capture is in the way. force: remove the one that is.
+
+        Raises Refused, Usage.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for path in (self.summary_path, self.path):
+                if force:
+                    path.unlink(missing_ok=True)
+                elif path.exists():
+                    raise self._occupied(path)
+        except OSError as error:
+            raise self._unusable(error) from None
+        if not os.access(self.path.parent, os.W_OK | os.X_OK):
+            raise self._unusable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+    def open(self) -> None:
+        """Begin the file. Raises Refused where another capture has begun it meanwhile, Usage where it can't be made."""
+        try:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        except FileExistsError:
+            raise self._occupied(self.path) from None
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def write(self, releases: Sequence[Release]) -> None:
+        """Append a line each. Raises Systemic where the disk does not take them; the file then ends with a whole line."""
+        if not releases or self._descriptor is None:
+            return
+        text = b"".join([encode_release(release) + b"\n" for release in releases])
+        left = memoryview(text)
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._whole_bytes)
+            raise self._not_written(error, releases[0]) from error
+        self._whole_bytes += len(text)
+        self.lines += len(releases)
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Make the lines durable and put the summary beside them, whole or not at all. Raises Systemic."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        beside = self.summary_path.with_name(f".{self.summary_path.name}.new")
+        try:
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            with beside.open("w", encoding="utf-8") as file:
+                json.dump(summary, file, indent=2, ensure_ascii=False)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.summary_path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise Systemic(
+                f"{self.summary_path}: {error.strerror}: the capture has {self.lines} lines and no summary",
+                do="make room on the disk; a report takes a capture without summary as one that covers everything",
+            ) from error
+
+    def _occupied(self, path: Path) -> MigctlError:
+        return Refused(
+            f"{path} is there already", do="give another folder with --out, or replace it with --force"
+        )
+
+    def _unusable(self, error: OSError) -> MigctlError:
+        where = error.filename or self.path.parent
+        return Usage(f"{where}: {error.strerror}", do="give a folder that can be written with --out")
+
+    def _not_written(self, error: OSError, first: Release) -> MigctlError:
+        return Systemic(
+            f"{self.path}: {error.strerror}: {self.lines} lines are written, {first.position} is the first that is not",
+            do="make room on the disk and start a new capture; the lines that are there are whole",
+        )
