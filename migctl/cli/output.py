@@ -68,12 +68,13 @@ def show(*what: RenderableType) -> None:
 def table(
     columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[Any]], *, title: str | None = None
 ) -> None:
-    """A table on stdout. A column is a name, or (name, "left" | "right")."""
+    """A table on stdout. A column is a name, or (name, "left" | "right"); no header where all names are empty."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn.show_header = any(column if isinstance(column, str) else column[0] for column in columns)
     for column in columns:
         name, justify = column if isinstance(column, tuple) else (column, "left")
         drawn.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
