@@ -14,6 +14,7 @@ import contextlib
 import os
 import stat
 from collections.abc import AsyncGenerator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,8 @@ class FileSource:
                     "", "large", f"the line has {line.size} bytes; at most {len(line.text)} are read"
                 )
             if text and not text.isspace():
-                fallback = None if self._key is None else id_of_line(self._key, line.offset)
-                event = self._mapper.event(text, arrived=now(), fallback_id=fallback)
+                make_id = None if self._key is None else partial(id_of_line, self._key, line.offset)
+                event = self._mapper.event(text, arrived=now(), make_id=make_id)
                 if event is None:
                     self._ignored += 1
                 else:

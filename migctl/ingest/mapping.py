@@ -11,7 +11,7 @@ because two events with one id are one event. Nothing is ignored unless the oper
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -54,12 +54,17 @@ class Mapper:
         return self if self.default_source else replace(self, default_source=source)
 
     def event(
-        self, text: bytes, *, arrived: datetime, fallback_id: str | None = None, allow_control: bool = False
+        self,
+        text: bytes,
+        *,
+        arrived: datetime,
+        make_id: Callable[[], str] | None = None,
+        allow_control: bool = False,
     ) -> Event | None:
         """The event in `text`, or None where its type is ignored.
 
         arrived: aware UTC; the time of an event that has none, which then says `clock: arrival`.
-        fallback_id: of an event that has none; else it gets a new UUIDv7.
+        make_id: called for an event that has none; without it such an event gets a new UUIDv7.
         allow_control: take `sys.*` types too, for what migctl itself recorded.
         Raises BadEvent with the field and the reason.
         """
@@ -75,8 +80,11 @@ class Mapper:
             return None
         clock = members.get("clock") if self.ours else None
         source_id = members.get("source_id") if self.ours else None
+        own_id = self._text(frame, "id")
+        if own_id is None and make_id is not None:
+            own_id = make_id()
         return make_event(
-            id=self._text(frame, "id") or fallback_id,
+            id=own_id,
             event_type=event_type,
             timestamp=self._time(frame),
             source=self._text(frame, "source") or self.default_source or "unknown",
