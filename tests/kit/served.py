@@ -36,9 +36,9 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    folder: Path, *, origins: tuple[str, ...] = (), **gateway_options: Any
+    folder: Path, *, origins: tuple[str, ...] = (), start: asyncio.Event | None = None, **gateway_options: Any
 ) -> AsyncIterator[Served]:
-    """Everything real; gateway_options go to the Gateway."""
+    """Everything real; gateway_options go to the Gateway. start: the gateway delivers from when this is set."""
     journal = await SqliteJournal.open(folder / "journal.db")
     gateway = Gateway(journal, **gateway_options)
     ready, refusing = [True], [None]
@@ -51,7 +51,13 @@ async def serving(
         origins=origins,
         refusing=lambda: refusing[0],
     )
-    running = asyncio.create_task(gateway.run())
+
+    async def run() -> None:
+        if start is not None:
+            await start.wait()
+        await gateway.run()
+
+    running = asyncio.create_task(run())
     try:
         async with (
             server.listening(app, "127.0.0.1", 0, shutdown_s=0.2) as listener,

@@ -89,6 +89,28 @@ async def test_fresh_reader_starts_at_exactly_the_event_after_the_head_it_was_to
         assert await next_seqs(ws, 10) == [8, 9, 10]
 
 
+async def test_reader_that_comes_while_delivery_lags_gets_nothing_twice_and_misses_nothing(
+    tmp_path: Path,
+) -> None:
+    start = asyncio.Event()
+    async with serving(tmp_path, start=start) as served:
+        await served.journal.append([event() for _ in range(7)])
+        resume = f"{served.ws_url}?v=2&epoch={served.journal.epoch}&after=4"
+        async with (
+            connect(served.ws_url + "?v=2") as fresh,
+            connect(resume) as resumed,
+            connect(served.ws_url) as old,
+        ):
+            for ws in (fresh, resumed):
+                assert (await frame(ws))["data"]["head"] == 7
+            await attached(served, 3)
+            start.set()
+            await served.journal.append([event(b'{"last":1}')])
+            assert await next_seqs(fresh, 8) == [8]
+            assert await next_seqs(resumed, 8) == [5, 6, 7, 8]
+            assert (await frame(old))["data"] == {"last": 1}
+
+
 async def test_resumed_reader_gets_what_it_missed_then_caught_up_then_live(served: Served) -> None:
     await served.journal.append([event() for _ in range(7)])
     async with connect(f"{served.ws_url}?v=2&epoch={served.journal.epoch}&after=4") as ws:
