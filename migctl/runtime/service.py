@@ -116,7 +116,7 @@ class Service:
             with Announcement(self):
                 log.info("serving", url=self.url, mode=self.mode, epoch=journal.epoch, head=journal.head)
                 ready(self)
-                await self._until(stop, journal, relay)
+                await self._until(stop, relay)
                 self.draining = True
                 log.info("draining", head=journal.head)
                 feed.cancel()
@@ -158,21 +158,21 @@ class Service:
         get_logger("serve").info("source ended", head=journal.head)
         self._source_done.set()
 
-    async def _until(self, stop: asyncio.Event, journal: Journal, relay: Any) -> None:
+    async def _until(self, stop: asyncio.Event, relay: Any) -> None:
         stopped = asyncio.ensure_future(stop.wait())
-        done = asyncio.ensure_future(self._done(journal, relay))
+        done = asyncio.ensure_future(self._done(relay))
         try:
             await asyncio.wait([stopped, done], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
             done.cancel()
 
-    async def _done(self, journal: Journal, relay: Any) -> None:
+    async def _done(self, relay: Any) -> None:
         if not self.until_done:
             await asyncio.Event().wait()
         await self._source_done.wait()
-        while relay is not None and relay.table_head < journal.head:
-            await asyncio.sleep(0.05)
+        while relay is not None and await relay.drain(DRAIN_S) > 0:
+            get_logger("serve").info("waiting for the table", **relay.status())
 
     async def _drain(self, journal: Journal, transports: list[Transport], relay: Any) -> None:
         if relay is not None:
