@@ -16,7 +16,8 @@ from migctl.telemetry import get_logger
 
 T = TypeVar("T")
 
-State = Literal["connecting", "ok", "retrying", "paused"]
+State = Literal["running", "connecting", "retrying", "paused"]
+STATES: tuple[State, ...] = ("running", "connecting", "retrying", "paused")  # from good to bad
 
 TRANSIENT = Backoff(first_s=0.1, most_s=2.0)
 SYSTEMIC = Backoff(first_s=1.0, most_s=10.0)
@@ -53,7 +54,7 @@ class Attempts:
 
     def fail(self, state: State, reason: str, do: str) -> None:
         """Take this state; logged once per change, not per attempt."""
-        if self.state in ("ok", "connecting"):
+        if self.state in ("running", "connecting"):
             self._since = clock.mono()
         # The same trouble with other seqs is the same trouble: a batch that waits grows, and its text with it.
         if state != self.state:
@@ -64,4 +65,4 @@ class Attempts:
     def _recover(self) -> None:
         if self.state in ("retrying", "paused"):
             _log.info(f"{self._what} reached again", after_s=round(clock.mono() - self._since, 3))
-        self.state, self.reason = "ok", None
+        self.state, self.reason = "running", None

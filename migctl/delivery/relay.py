@@ -15,7 +15,7 @@ from typing import Any
 from migctl import clock
 from migctl.config import Settings
 from migctl.delivery import ownership
-from migctl.delivery.attempts import Attempts
+from migctl.delivery.attempts import STATES, Attempts
 from migctl.delivery.batches import Batch, Bound, Hold, Rules, Waiting, form
 from migctl.delivery.bisect import Bisect
 from migctl.delivery.classes import Classifier
@@ -85,7 +85,8 @@ class Relay:
 
     def status(self) -> dict[str, Any]:
         oldest = self._entries[0].committed_at if self._entries else None
-        attempts = self._table if self._table.state != "ok" else self._heads_attempts
+        # The worse of the two.
+        attempts = max(self._table, self._heads_attempts, key=lambda each: STATES.index(each.state))
         return {
             "state": attempts.state,
             "reason": attempts.reason,
@@ -134,6 +135,7 @@ class Relay:
             journal_head=self._journal.head,
             target=self._writer.name,
         )
+        await self._table.until_done(self._writer.probe)
         cursor = await self._journal.cursor(CURSOR)
         if cursor is not None and cursor.epoch == self._journal.epoch:
             self._table_head = cursor.seq
