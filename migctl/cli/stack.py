@@ -108,6 +108,7 @@ def _document(settings: Settings) -> dict[str, Any]:
             }
             for part in found.parts
         },
+        "note": found.note,
         "folder": str(settings.state.absolute()),
     }
 
@@ -134,6 +135,8 @@ def _table(settings: Settings) -> None:
         ("part", "state", "address"),
         [(part.part, "up" if part.up else "down", addresses[part.part]) for part in found.parts],
     )
+    if found.note:
+        output.note(found.note)
     if found.up:
         output.note("a stand-in for development, drills and CI; keys: migctl stack status --output json")
     else:

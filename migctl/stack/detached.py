@@ -44,6 +44,7 @@ class Status:
     target: Target | None
     supervisor_pid: int | None
     parts: tuple[PartStatus, ...]
+    note: str | None = None
 
     @property
     def up(self) -> bool:
@@ -117,7 +118,9 @@ def status(state_dir: Path) -> Status:
         )
         for part in PARTS
     )
-    return Status(record.target if owned else None, record.supervisor.pid if owned else None, parts)
+    return Status(
+        record.target if owned else None, record.supervisor.pid if owned else None, parts, record.note
+    )
 
 
 def _running(state_dir: Path) -> state.Record | None:

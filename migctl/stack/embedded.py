@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ Part = Literal["postgres", "valkey", "standin"]
 PARTS: tuple[Part, ...] = get_args(Part)  # in the order of their start
 _LEFTOVER_S = 15.0
 _LOCK_S = 1.0
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Ports:
                 found.append(port)
         return cls(*found)
 
-    def or_next_free(self) -> Ports:
-        """Each of these, or the first free one after it."""
-        standin = first_free_port(self.standin)
-        postgres = first_free_port(self.postgres, but=frozenset({standin}))
-        return Ports(standin, postgres, first_free_port(self.valkey, but=frozenset({standin, postgres})))
+    def or_next_free(self, shift: int = 0) -> Ports:
+        """Each of these (and `shift`), or the first free one after it."""
+        standin = first_free_port(self.standin + shift)
+        postgres = first_free_port(self.postgres + shift, but=frozenset({standin}))
+        return Ports(
+            standin, postgres, first_free_port(self.valkey + shift, but=frozenset({standin, postgres}))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,12 @@ class EmbeddedStack:
             raise Transient("the embedded stack was not started", do="call start() first")
         return self._target
 
+    @property
+    def note(self) -> str | None:
+        """What the operator must be told about where it keeps its data and who runs it, if anything."""
+        postgres = self._parts.get("postgres")
+        return postgres.note if isinstance(postgres, Postgres) else None
+
     def start(self) -> Target:
         """Bring all parts up and return the target; nothing is left running where one doesn't come up.
 
@@ -109,21 +119,32 @@ class EmbeddedStack:
         try:
             self._end_leftovers()
             keys = Keys.kept(self.folder / "keys.json")
-            ports = self._wanted.or_next_free() if self._wanted is not None else Ports.any_free()
-            postgres = Postgres(self.folder / "postgres", ports.postgres)
-            valkey = Valkey(self.folder / "valkey", ports.valkey)
-            standin = StandinProcess(
-                self.folder / "standin",
-                ports.standin,
-                database_url=postgres.url(),
-                jwt_secret=keys.jwt_secret,
-            )
-            self._parts = {"postgres": postgres, "valkey": valkey, "standin": standin}
-            self._bring_up(PARTS)
+            for attempt in range(_ATTEMPTS):
+                # Somewhere else after a clash: stacks that start at the same moment would clash again in step.
+                shift = 0 if attempt == 0 else 3 * (1 + secrets.randbelow(100))
+                try:
+                    self._target = self._start_on(
+                        keys, self._wanted.or_next_free(shift) if self._wanted else Ports.any_free()
+                    )
+                    break
+                except _PortTaken:  # somebody was quicker than we between looking and listening
+                    self._stop_parts()
+                    if attempt == _ATTEMPTS - 1:
+                        raise
         except BaseException:
             self.stop()
             raise
-        self._target = Target(
+        return self.target
+
+    def _start_on(self, keys: Keys, ports: Ports) -> Target:
+        postgres = Postgres(self.folder / "postgres", ports.postgres)
+        valkey = Valkey(self.folder / "valkey", ports.valkey)
+        standin = StandinProcess(
+            self.folder / "standin", ports.standin, database_url=postgres.url(), jwt_secret=keys.jwt_secret
+        )
+        self._parts = {"postgres": postgres, "valkey": valkey, "standin": standin}
+        self._bring_up(PARTS)
+        return Target(
             supabase_url=standin.url,
             anon_key=keys.anon_key,
             service_role_key=keys.service_role_key,
@@ -132,7 +153,6 @@ class EmbeddedStack:
             redis_url=valkey.url,
             embedded=True,
         )
-        return self._target
 
     def start_part(self, part: Part) -> None:
         """Start a part on its port; nothing happens where it is up. Raises Transient where it doesn't come up."""
@@ -146,7 +166,7 @@ class EmbeddedStack:
             for part in reversed(parts):
                 # Looked at first, or whoever has the port would be taken for ours.
                 if not port_is_free(self._parts[part].port):
-                    raise _taken(part, self._parts[part].port)
+                    raise _PortTaken(part, self._parts[part].port)
                 self._parts[part].begin()
             self._note_processes()
             for part in parts:
@@ -161,7 +181,7 @@ class EmbeddedStack:
         except Transient as error:
             if port_is_free(running.port):
                 raise
-            raise _taken(part, running.port) from error
+            raise _PortTaken(part, running.port) from error
 
     def kill(self, part: Part, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send a part a signal; after SIGKILL, return when it is gone."""
@@ -179,12 +199,15 @@ class EmbeddedStack:
 
     def stop(self) -> None:
         """Stop the parts in order, the one that uses others first. Data and keys stay."""
-        for part in reversed(PARTS):
-            if part in self._parts:
-                self._parts[part].stop()
+        self._stop_parts()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _stop_parts(self) -> None:
+        for part in reversed(PARTS):
+            if part in self._parts:
+                self._parts[part].stop()
 
     def discard(self) -> None:
         """Stop, and remove everything the stack has on disk."""
@@ -258,8 +281,9 @@ class EmbeddedStack:
                 process.wait_gone(_LEFTOVER_S)
 
 
-def _taken(part: Part, port: int) -> Transient:
-    return Transient(
-        f"{part} of the embedded stack can't start: port {port} on 127.0.0.1 is taken",
-        do=f"end what listens there (ss -ltnp 'sport = :{port}'), or bring the stack down and up again",
-    )
+class _PortTaken(Transient):
+    def __init__(self, part: Part, port: int) -> None:
+        super().__init__(
+            f"{part} of the embedded stack can't start: port {port} on 127.0.0.1 is taken",
+            do=f"end what listens there (ss -ltnp 'sport = :{port}'), or bring the stack down and up again",
+        )

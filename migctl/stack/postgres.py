@@ -59,6 +59,11 @@ class Postgres:
     def alive(self) -> bool:
         return self._child is not None and self._child.alive
 
+    @property
+    def note(self) -> str | None:
+        """What the operator must be told about where and as whom it runs, if anything."""
+        return self._home.note if self._home is not None else None
+
     def url(self, database: str = "postgres") -> str:
         """As a project's DATABASE_URL: user `postgres`, no superuser, member of the API roles."""
         return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/{database}"

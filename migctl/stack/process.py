@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+_LISTEN = "0A"  # the kernel's TCP_LISTEN
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -39,6 +41,20 @@ class Process:
         except ProcessLookupError:
             return False
         return True
+
+    def listens_on(self, port: int) -> bool:
+        """Whether it, and nobody else, listens on this port of 127.0.0.1. For processes of our own user."""
+        wanted = f"0100007F:{port:04X}"
+        try:
+            lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+            listeners = {
+                f"socket:[{fields[9]}]"
+                for fields in map(str.split, lines)
+                if fields[1] == wanted and fields[3] == _LISTEN
+            }
+            return any(str(entry.readlink()) in listeners for entry in Path(f"/proc/{self.pid}/fd").iterdir())
+        except OSError:
+            return False
 
     def wait_gone(self, timeout_s: float) -> bool:
         """Wait until it is gone; False at the deadline. It need not be our child."""

@@ -65,7 +65,7 @@ class StandinProcess:
         """Wait until it is healthy. Raises Transient with its own words where it doesn't come up."""
         child = self._child
         assert child is not None
-        up = wait_until(lambda: self._healthy() or not child.alive, _START_S)
+        up = wait_until(lambda: not child.alive or self._healthy(child), _START_S)
         if not up or not child.alive:
             child.stop(signal.SIGKILL, 5)
             raise Transient(
@@ -85,7 +85,9 @@ class StandinProcess:
         """Wait for its end; the exit code."""
         return self._child.wait(timeout_s) if self._child is not None else 0
 
-    def _healthy(self) -> bool:
+    def _healthy(self, child: Child) -> bool:
+        if not child.process.listens_on(self.port):  # whoever else has the port is not ours
+            return False
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
             connection.request("GET", "/health")

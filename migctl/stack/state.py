@@ -23,7 +23,10 @@ SCHEMA = "migctl.stack/1"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the file says. revision: grows with each writing; errors: why a part could not be started, last time."""
+    """What the file says. revision: grows with each writing; errors: why a part could not be started, last time.
+
+    note: what the operator must be told of where the data are, if anything.
+    """
 
     target: Target
     ports: Ports
@@ -31,6 +34,7 @@ class Record:
     parts: Mapping[Part, Process]
     revision: int = 1
     errors: Mapping[str, str] = field(default_factory=dict)
+    note: str | None = None
 
     def down(self) -> list[Part]:
         """The parts that are not running, in the order of their start."""
@@ -52,6 +56,7 @@ def write(state_dir: Path, record: Record) -> None:
         "supervisor": asdict(record.supervisor),
         "parts": {part: asdict(process) for part, process in record.parts.items()},
         "errors": dict(record.errors),
+        "note": record.note,
     }
     write_private(path(state_dir), json.dumps(document, indent=2))
 
@@ -86,7 +91,8 @@ def _record(document: dict[str, Any]) -> Record:
         supervisor=_process(document["supervisor"]),
         parts={part: _process(document["parts"][part]) for part in PARTS if part in document["parts"]},
         revision=int(document["revision"]),
-        errors=dict(document["errors"]),
+        errors=dict(document.get("errors") or {}),
+        note=document.get("note"),
     )
 
 

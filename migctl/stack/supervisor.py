@@ -93,6 +93,7 @@ class Supervisor:
                 parts={status.part: status.process for status in statuses if status.process is not None},
                 revision=self._revision,
                 errors=errors,
+                note=self._stack.note,
             ),
         )
 

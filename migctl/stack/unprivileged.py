@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -26,11 +25,15 @@ _USER = "migctl"
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """binaries: folder with `postgres` and `initdb`. data: the cluster's folder, which may not be there yet."""
+    """binaries: folder with `postgres` and `initdb`. data: the cluster's folder, which may not be there yet.
+
+    note: what the operator must be told, where it isn't all in the folder they named.
+    """
 
     binaries: Path
     data: Path
     identity: Identity
+    note: str | None = None
 
     def fresh_part(self) -> Path:
         """A place beside `data` for a cluster in the making; leftovers of an earlier try are removed."""
@@ -67,12 +70,29 @@ def home_for(binary: Path, folder: Path) -> Home:
     in_place = folder / "data"
     if os.geteuid() != 0:
         return Home(binary.parent, in_place, OURSELVES)
+    closed = _closed_above(folder)
+    if closed is not None:
+        return _system_home(binary, folder, f"{closed} is closed to it")
     probe = launch(
         [str(binary), "--version"], log=folder / "initdb.log", death=signal.SIGKILL, identity=NAMESPACE
     )
     if probe.wait(20) == 0:
         return Home(binary.parent, in_place, NAMESPACE)
     return _system_home(binary, folder, probe.said(lines=1))
+
+
+def _closed_above(folder: Path) -> Path | None:
+    """A folder above that root reaches by its privileges only, which it has no more in a namespace."""
+    for above in folder.parents:
+        entry = above.stat()
+        mine = entry.st_uid == 0 and entry.st_mode & 0o100
+        if not (
+            mine
+            or (entry.st_uid != 0 and entry.st_gid == 0 and entry.st_mode & 0o010)
+            or entry.st_mode & 0o001
+        ):
+            return above
+    return None
 
 
 def _system_home(binary: Path, folder: Path, why: str) -> Home:
@@ -87,15 +107,12 @@ def _system_home(binary: Path, folder: Path, why: str) -> Home:
             _copy(wheel, place)
     except OSError as error:
         raise not_writable(_OURS, error) from None
-    from migctl.telemetry import get_logger
-
-    get_logger("stack").warning(
-        "PostgreSQL runs as a system user", user=_USER, binaries=str(place), data=str(data), why=why
-    )
-    sys.stderr.write(
-        f"note: no user namespace here ({why}); PostgreSQL runs as user {_USER}, binaries in {place}, data in {data}\n"
-    )
-    return Home(place / wheel.name / "pginstall" / "bin", data, Identity(f"{uid}:{gid}"))
+    told = folder / "data.elsewhere"
+    if not told.exists():  # the folder was deleted and made anew, so the data of its name are nobody's
+        shutil.rmtree(data, ignore_errors=True)
+        told.write_text(f"{data}\n", encoding="utf-8")
+    note = f"PostgreSQL can't run in a user namespace here ({why}): it runs as user {_USER}, from {place}, its data in {data}"
+    return Home(place / wheel.name / "pginstall" / "bin", data, Identity(f"{uid}:{gid}"), note)
 
 
 def _copy(wheel: Path, place: Path) -> None:

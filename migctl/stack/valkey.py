@@ -66,7 +66,11 @@ class Valkey:
         """Wait until it answers. Raises Transient with the server's own words where it doesn't."""
         child = self._child
         assert child is not None
-        up = wait_until(lambda: self._answers() or not child.alive, _START_S, every_s=0.005)
+        up = wait_until(
+            lambda: not child.alive or self._answers(child),
+            _START_S,
+            every_s=0.005,
+        )
         if not up or not child.alive:
             child.stop(signal.SIGKILL, 5)
             raise Transient(
@@ -86,7 +90,9 @@ class Valkey:
         """Wait for its end; the exit code."""
         return self._child.wait(timeout_s) if self._child is not None else 0
 
-    def _answers(self) -> bool:
+    def _answers(self, child: Child) -> bool:
+        if not child.process.listens_on(self.port):  # whoever else has the port is not ours
+            return False
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
