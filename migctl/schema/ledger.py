@@ -6,8 +6,8 @@ The lock is one of the transaction, so that it holds through a transaction poole
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 import psycopg
@@ -86,22 +86,32 @@ class Row:
 
 async def rows(connection: Connection, schema: str) -> dict[int, Row]:
     """The schema's rows by version; empty where there is no ledger yet."""
-    found = await (
-        await connection.execute("select to_regclass('migctl.schema_migrations')::text")
-    ).fetchone()
-    if found is None or found[0] is None:
+    if not await _there(connection):
         return {}
     cursor = await connection.execute(_ROWS, [schema])
-    return {row[0]: Row(*row) for row in await cursor.fetchall()}
+    # The server gives times in its session's zone; ours are UTC.
+    found = [Row(*row) for row in await cursor.fetchall()]
+    return {
+        row.version: replace(
+            row, started_at=row.started_at.astimezone(UTC), finished_at=row.finished_at.astimezone(UTC)
+        )
+        for row in found
+    }
 
 
 async def create(connection: Connection) -> None:
     """Make the ledger where it is not there. The caller holds the lock."""
-    found = await (
-        await connection.execute("select to_regclass('migctl.schema_migrations')::text")
-    ).fetchone()
-    if found is None or found[0] is None:
+    if not await _there(connection):
         await connection.execute(_CREATE)
+
+
+async def _there(connection: Connection) -> bool:
+    # Not to_regclass: it answers from a cache that a wait for an advisory lock does not refresh, so the second of two first
+    # writers would not see the table that the other had just made.
+    cursor = await connection.execute(
+        "select 1 from pg_catalog.pg_tables where schemaname = 'migctl' and tablename = 'schema_migrations'"
+    )
+    return await cursor.fetchone() is not None
 
 
 async def write(

@@ -41,7 +41,7 @@ select current_setting('server_version_num')::int as version,
           from unnest(array['anon', 'authenticated', 'service_role']) w where to_regrole(w) is null) as no_roles,
        to_regclass('realtime.messages') is not null as messages,
        to_regprocedure('realtime.topic()') is not null as topic,
-       (select row(pg_has_role(pubowner, 'usage'), pg_get_userbyid(pubowner)::text, pubinsert)
+       (select jsonb_build_array(pg_has_role(pubowner, 'usage'), pg_get_userbyid(pubowner), pubinsert)
           from pg_publication where pubname = 'supabase_realtime') as publication,
        (select has_schema_privilege(oid, 'create') from pg_namespace where nspname = %(schema)s) as may_create_in_schema,
        has_database_privilege(current_database(), 'create') as may_create_schema,
