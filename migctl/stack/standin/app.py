@@ -12,6 +12,12 @@ from migctl.stack.standin import gateway
 from migctl.stack.standin.auth import Tokens
 from migctl.stack.standin.database import DatabaseDown, Pool, PoolTimeout, fetch
 from migctl.stack.standin.limits import Limits
+from migctl.stack.standin.realtime.authorize import Authorizer
+from migctl.stack.standin.realtime.changes import Changes
+from migctl.stack.standin.realtime.http import BroadcastApi
+from migctl.stack.standin.realtime.hub import Hub
+from migctl.stack.standin.realtime.presence import Presence
+from migctl.stack.standin.realtime.socket import Parts, Realtime
 from migctl.stack.standin.rest.catalog import Catalog
 from migctl.stack.standin.rest.handlers import Rest
 
@@ -27,6 +33,11 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
     clients = Pool(dsn, size=limits.pool_size, timeout_s=limits.pool_timeout_s, user="authenticator")
     rest = Rest(clients, tokens, Catalog(time.monotonic), limits, time.time)
 
+    authorizer = Authorizer(owner)
+    hub = Hub(limits)
+    parts = Parts(tokens, limits, hub, Presence(), authorizer, Changes())
+    realtime = Realtime(parts)
+
     async def health(request: web.Request) -> web.Response:
         try:
             async with owner.connection() as conn:
@@ -35,6 +46,9 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
             return web.json_response({"status": "database away", "reason": str(error)}, status=503)
         return web.json_response({"status": "ok"})
 
+    async def say_goodbye(app: web.Application) -> None:
+        await realtime.close()
+
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
         yield
         await owner.close()
@@ -42,5 +56,8 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
 
     app.router.add_get("/health", health)
     app.add_routes(rest.routes())
+    app.add_routes(realtime.routes())
+    app.add_routes(BroadcastApi(tokens, hub, authorizer, limits).routes())
+    app.on_shutdown.append(say_goodbye)
     app.cleanup_ctx.append(lifetime)
     return app

@@ -54,7 +54,7 @@ async def test_merge_duplicates_changes_the_row(service: httpx.AsyncClient) -> N
 async def test_a_number_passes_through_jsonb_unharmed(
     service: httpx.AsyncClient, site: Site, number: str
 ) -> None:
-    body = '[{"seq": 1, "data": {"n": %s, "n2": 1, "n2": %s}}]' % (number, number)
+    body = f'[{{"seq": 1, "data": {{"n": {number}, "n2": 1, "n2": {number}}}}}]'
     answer = await service.post("/notes", content=body, headers={"Prefer": "return=representation"})
     assert answer.status_code == 201
     assert site.sql("select data->>'n' = %s::numeric::text from notes", number) == [(True,)]
@@ -66,7 +66,7 @@ async def test_a_number_passes_through_jsonb_unharmed(
 async def test_what_jsonb_refuses_is_an_error_of_class_22(service: httpx.AsyncClient) -> None:
     for text in ('"\\u0000"', '"\\ud800"', "1e400000"):
         answer = await service.post(
-            "/notes", content='[{"seq": 1, "data": {"x": %s}}]' % text, params={"columns": "seq,data"}
+            "/notes", content=f'[{{"seq": 1, "data": {{"x": {text}}}}}]', params={"columns": "seq,data"}
         )
         assert answer.status_code == 400
         assert answer.json()["code"].startswith("22")

@@ -1,0 +1,321 @@
+"""One channel of one socket: its join, its token, what it may do, and its end.
+
+Every reason and every silence is the real server's: a denied join is answered, a denied send is not; an expired token ends the
+channel with a `system` message and `phx_close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from migctl.stack.standin.auth import BadToken, Identity
+from migctl.stack.standin.realtime import frames
+from migctl.stack.standin.realtime.authorize import Extension, Policies, Unavailable
+from migctl.stack.standin.realtime.changes import BadBinding, Feed
+from migctl.stack.standin.realtime.config import Join
+from migctl.stack.standin.realtime.frames import Message, Version
+from migctl.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from migctl.stack.standin.realtime.socket import Socket
+
+_log = get_logger("standin.realtime")
+# The real server looks at a token at the latest every five minutes, and when it expires.
+_CONFIRM_S = 300
+_NO_DATABASE = "Realtime was unable to connect to the project database"
+_NO_CLAIMS = "Fields `role` and `exp` are required in JWT"
+
+
+class Denied(Exception):
+    """A refusal. `code: message` is what a join is answered; `message` alone is what ends a channel."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.message = message
+
+
+class Channel:
+    """A joined channel, or one that is being joined."""
+
+    def __init__(self, socket: Socket, topic: str, join_ref: str | None, asked: Join) -> None:
+        self.topic = topic
+        self.name = topic.removeprefix("realtime:")
+        self.join_ref = join_ref
+        self.asked = asked
+        self._socket = socket
+        self._parts = socket.parts
+        token = asked.access_token
+        # Publishable keys are no JWTs; the key of the socket stands for them.
+        self._token = token if token is not None and not token.startswith("sb_") else socket.token
+        self._identity: Identity | None = None
+        self._policies: Policies | None = None
+        self._confirm: asyncio.TimerHandle | None = None
+        self._feed: Feed | None = None
+        self._subscribing: asyncio.Task[None] | None = None
+        self._presence_key = asked.presence_key or str(uuid.uuid1())
+        self._presence_enabled = asked.presence
+        self._closed = False
+
+    # What the hub sees
+
+    @property
+    def version(self) -> Version:
+        return self._socket.version
+
+    @property
+    def hears(self) -> bool:
+        return self._policies is None or self._policies.broadcast_read is True
+
+    def push(self, frame: bytes) -> None:
+        self._socket.write(frame)
+
+    def shut_down(self, reason: str) -> None:
+        if self._closed:
+            return
+        _log.info("channel shut down", topic=self.topic, reason=reason)
+        self._system("system", "error", reason)
+        self._socket.drop(self)
+
+    # The life of the channel
+
+    async def join(self) -> bytes:
+        """Returns the response of the join. Raises Denied."""
+        self._identity = self._checked_token()
+        if self.asked.replay:
+            raise Denied("UnableToReplayMessages", "Replay is not part of the stand-in")
+        self._policies = await self._read_policies(self._identity)
+        self._parts.hub.join(self.name, self.asked.private, self)
+        self._arm()
+        asked = [{**binding.asked, "id": binding.id} for binding in self.asked.bindings]
+        return frames.dumps({"postgres_changes": asked})
+
+    def joined(self) -> None:
+        """After the reply has gone out: presence, then the subscription to changes, which reports for itself."""
+        if self._presence_enabled and self._reads_presence:
+            state = self._parts.presence.state(self.name, self.asked.private)
+            self._message("presence_state", frames.dumps(state))
+        if self.asked.bindings:
+            self._subscribe_after(0)
+
+    def close(self) -> None:
+        """Leave everything. The socket tells the client."""
+        self._closed = True
+        if self._confirm is not None:
+            self._confirm.cancel()
+        if self._subscribing is not None:
+            self._subscribing.cancel()
+        if self._feed is not None:
+            self._feed.close()
+        self._parts.hub.leave(self.name, self.asked.private, self)
+        diff = self._parts.presence.untrack(self.name, self.asked.private, self)
+        if diff is not None:
+            self._tell_presence(diff)
+
+    async def handle(self, message: Message) -> None:
+        """A message other than join and leave."""
+        match message.event:
+            case "broadcast":
+                await self._broadcast(message)
+            case "access_token":
+                await self._renew(frames.loads(message.payload))
+            case "presence":
+                await self._presence(message, frames.loads(message.payload))
+            case _:
+                _log.info("unexpected message", topic=self.topic, name=message.event)
+
+    # Token and permissions
+
+    def _checked_token(self) -> Identity:
+        try:
+            return self._parts.tokens.for_realtime(self._token, time.time())
+        except BadToken as error:
+            match error.flaw:
+                case "expired":
+                    message = f"Token has expired {error.expired_s} seconds ago"
+                    raise Denied("InvalidJWTToken", message) from None
+                case "claims":
+                    raise Denied("InvalidJWTToken", _NO_CLAIMS) from None
+                case "signature":
+                    raise Denied("JwtSignatureError", "Failed to validate JWT signature") from None
+            raise Denied("MalformedJWT", "The token provided is not a valid JWT") from None
+
+    def _arm(self) -> None:
+        """Look at the token again when it expires. A renewed one has a new time."""
+        if self._confirm is not None:
+            self._confirm.cancel()
+        assert self._identity is not None and self._identity.exp is not None
+        wait = max(0.0, min(_CONFIRM_S, self._identity.exp - time.time()))
+        self._confirm = asyncio.get_running_loop().call_later(wait, self._look_at_token)
+
+    def _look_at_token(self) -> None:
+        try:
+            self._identity = self._checked_token()
+        except Denied as denial:
+            self.shut_down(denial.message)
+        else:
+            self._arm()
+
+    async def _read_policies(self, identity: Identity) -> Policies | None:
+        """None for a public channel. Raises Denied."""
+        authorizer = self._parts.authorizer
+        try:
+            if not self.asked.private:
+                await authorizer.alive()
+                return None
+            wanted: Sequence[Extension] = (
+                ("broadcast", "presence") if self._presence_enabled else ("broadcast",)
+            )
+            allowed = await authorizer.read(identity, self.name, wanted, self._socket.headers)
+        except Unavailable:
+            raise Denied("UnableToConnectToProject", _NO_DATABASE) from None
+        policies = Policies(broadcast_read=allowed["broadcast"], presence_read=allowed.get("presence"))
+        if not policies.broadcast_read and not policies.presence_read:
+            message = f"You do not have permissions to read from this Channel topic: {self.name}"
+            raise Denied("Unauthorized", message)
+        return policies
+
+    async def _renew(self, payload: Any) -> None:
+        token = payload.get("access_token") if isinstance(payload, dict) else None
+        if not isinstance(token, str) or token.startswith("sb_") or token == self._token:
+            return
+        before, self._token = self._policies, token
+        try:
+            self._identity = self._checked_token()
+            self._policies = await self._read_policies(self._identity)
+        except Denied as denial:
+            self.shut_down(denial.message)
+            return
+        if before is not None and self._policies is not None and _revoked(before, self._policies):
+            self.shut_down(f"You no longer have permission to read from this Channel topic: {self.name}")
+            return
+        if self._closed:
+            return
+        self._arm()
+        if self.asked.bindings:
+            self._subscribe_after(random.uniform(1, 3))
+
+    # Broadcast and presence
+
+    async def _broadcast(self, message: Message) -> None:
+        payload = message.payload if message.user is not None else frames.respelled(message.payload)
+        if not await self._may_write("broadcast"):
+            return  # the real one is silent too, even where an acknowledgement was asked for
+        size = len(message.user.payload if message.user is not None else payload)
+        if size > self._parts.limits.plan.broadcast_bytes:
+            if self.asked.ack:
+                self._reply(message, "error", b'"payload_size_exceeded"')
+            return
+        self._parts.hub.send(
+            self.name,
+            self.asked.private,
+            payload,
+            user=message.user,
+            but=None if self.asked.to_self else self,
+        )
+        if self.asked.ack and not self._closed:
+            self._reply(message, "ok", b"{}")
+
+    async def _may_write(self, extension: Extension) -> bool:
+        if self._policies is None:
+            return True
+        known = getattr(self._policies, f"{extension}_write")
+        if known is None:
+            assert self._identity is not None
+            try:
+                known = await self._parts.authorizer.write(
+                    self._identity, self.name, extension, self._socket.headers
+                )
+            except Unavailable:
+                return False
+            setattr(self._policies, f"{extension}_write", known)
+        return bool(known)
+
+    @property
+    def _reads_presence(self) -> bool:
+        return self._policies is None or self._policies.presence_read is True
+
+    async def _presence(self, message: Message, payload: Any) -> None:
+        word = str(payload.get("event", "")).lower() if isinstance(payload, dict) else ""
+        if word == "track":
+            meta = payload.get("payload")
+            if not isinstance(meta, dict):
+                self._reply(message, "error", b'{"reason":"Presence track payload must be a map"}')
+                return
+            if not await self._may_write("presence"):
+                self._reply(message, "error", b"{}")
+                return
+            self._presence_enabled = True
+            private = self.asked.private
+            self._tell_presence(
+                self._parts.presence.track(self.name, private, self, self._presence_key, meta)
+            )
+        elif word == "untrack":
+            diff = self._parts.presence.untrack(self.name, self.asked.private, self)
+            if diff is not None:
+                self._tell_presence(diff)
+        else:
+            self._reply(message, "error", b"{}")
+            return
+        self._reply(message, "ok", b"{}")
+
+    def _tell_presence(self, diff: dict[str, Any]) -> None:
+        self._parts.hub.send(
+            self.name, self.asked.private, frames.dumps(diff), event="presence_diff", counted=False
+        )
+
+    # Changes of the database
+
+    def _subscribe_after(self, delay_s: float) -> None:
+        if self._subscribing is not None:
+            self._subscribing.cancel()
+        self._subscribing = self._socket.spawn(self._subscribe(delay_s))
+
+    async def _subscribe(self, delay_s: float) -> None:
+        """Until it holds, with the real server's pauses; then only when the feed goes down."""
+        while not self._closed:
+            await asyncio.sleep(delay_s)
+            assert self._identity is not None
+            try:
+                feed = await self._parts.changes.subscribe(
+                    self.topic,
+                    self.asked.bindings,
+                    self._identity,
+                    self,
+                    lambda: self._subscribe_after(random.uniform(1, 3)),
+                )
+            except BadBinding as error:
+                self._system("postgres_changes", "error", str(error))
+                return  # asking again would not help
+            except Unavailable as error:
+                self._system("postgres_changes", "error", str(error))
+                delay_s = random.uniform(5, 10)
+                continue
+            if self._feed is not None:
+                self._feed.close()
+            self._feed = feed
+            self._system("postgres_changes", "ok", "Subscribed to PostgreSQL")
+            return
+
+    # To the client
+
+    def _message(self, event: str, payload: bytes) -> None:
+        text = frames.message(self.version, self.topic, event, payload)
+        self._socket.write(frames.text_frame(text))
+
+    def _system(self, extension: str, status: str, message: str) -> None:
+        body = {"extension": extension, "status": status, "message": message, "channel": self.name}
+        self._message("system", frames.dumps(body))
+
+    def _reply(self, message: Message, status: str, response: bytes) -> None:
+        self._socket.reply(message, "ok" if status == "ok" else "error", response)
+
+
+def _revoked(before: Policies, now: Policies) -> bool:
+    return (before.broadcast_read is True and now.broadcast_read is False) or (
+        before.presence_read is True and now.presence_read is False
+    )

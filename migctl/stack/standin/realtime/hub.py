@@ -1,0 +1,117 @@
+"""The hub: which channels listen to a topic, and how a broadcast reaches them.
+
+A broadcast is encoded once for each protocol version, whoever many listen. Deliveries count against the plan's rate; over it,
+every channel that receives is shut down, as on the real server.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from migctl.stack.standin.limits import Limits
+from migctl.stack.standin.realtime.frames import (
+    BadFrame,
+    UserBroadcast,
+    Version,
+    binary_frame,
+    broadcast,
+    message,
+    respelled,
+    text_frame,
+    user_broadcast,
+)
+from migctl.stack.standin.realtime.rates import RateCounter
+
+TOO_MANY = "Too many messages per second"
+
+
+class Listener(Protocol):
+    """What the hub needs of a channel."""
+
+    @property
+    def version(self) -> Version: ...
+
+    @property
+    def hears(self) -> bool:
+        """May it receive broadcasts?"""
+        ...
+
+    def push(self, frame: bytes) -> None:
+        """Hand over a finished WebSocket frame. Never waits."""
+        ...
+
+    def shut_down(self, reason: str) -> None:
+        """Tell the client why, and close the channel."""
+        ...
+
+
+class Hub:
+    """Topics are told apart by name and by being private."""
+
+    def __init__(self, limits: Limits) -> None:
+        now = time.monotonic()
+        self._topics: dict[tuple[str, bool], dict[Listener, None]] = {}
+        self.rate = RateCounter(limits.plan.messages_per_s, now=now)
+        self.joins = RateCounter(limits.plan.joins_per_s, now=now, tick_s=1.0, buckets=60)
+        self.sockets = 0
+
+    def join(self, topic: str, private: bool, listener: Listener) -> None:
+        self._topics.setdefault((topic, private), {})[listener] = None
+
+    def leave(self, topic: str, private: bool, listener: Listener) -> None:
+        listeners = self._topics.get((topic, private))
+        if listeners is not None:
+            listeners.pop(listener, None)
+            if not listeners:
+                del self._topics[topic, private]
+
+    def listeners(self, topic: str, private: bool) -> Iterable[Listener]:
+        return list(self._topics.get((topic, private), ()))
+
+    def send(
+        self,
+        topic: str,
+        private: bool,
+        payload: bytes,
+        *,
+        event: str = "broadcast",
+        user: UserBroadcast | None = None,
+        but: Listener | None = None,
+        counted: bool = True,
+    ) -> int:
+        """Deliver to all listeners but one; returns to how many. payload: JSON text; user: the binary form instead of it."""
+        frames: dict[Version, bytes] = {}
+        receivers = [
+            listener
+            for listener in self._topics.get((topic, private), ())
+            if listener is not but and (event != "broadcast" or listener.hears)
+        ]
+        for listener in receivers:
+            frame = frames.get(listener.version)
+            if frame is None:
+                frame = _frame(listener.version, "realtime:" + topic, event, payload, user)
+                frames[listener.version] = frame
+            if frame:
+                listener.push(frame)
+        if counted:
+            now = time.monotonic()
+            self.rate.add(len(receivers) + 1, now)
+            if self.rate.triggered(now):
+                for listener in receivers:
+                    listener.shut_down(TOO_MANY)
+        return len(receivers)
+
+
+def _frame(version: Version, topic: str, event: str, payload: bytes, user: UserBroadcast | None) -> bytes:
+    if user is None:
+        return text_frame(message(version, topic, event, payload))
+    if version == "2.0.0":
+        return binary_frame(user_broadcast(topic, user))
+    if not user.is_json:
+        return b""  # protocol 1.0.0 has no way to say it
+    try:
+        return text_frame(message(version, topic, event, broadcast(user.event, respelled(user.payload))))
+    except BadFrame:
+        return b""

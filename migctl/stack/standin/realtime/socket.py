@@ -1,0 +1,226 @@
+"""One WebSocket: the upgrade, the messages in their order, and frames written at once.
+
+Frames are written to the transport without waiting: a client that does not read fills its own buffer, and is cut off when that
+is full. Nobody waits for anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import aiohttp
+from aiohttp import web
+
+from migctl.stack.standin.auth import BadToken, Tokens
+from migctl.stack.standin.limits import Limits
+from migctl.stack.standin.realtime import config, frames
+from migctl.stack.standin.realtime.authorize import Authorizer
+from migctl.stack.standin.realtime.changes import Changes
+from migctl.stack.standin.realtime.channel import Channel, Denied
+from migctl.stack.standin.realtime.frames import BadFrame, Message, Version
+from migctl.stack.standin.realtime.hub import Hub
+from migctl.stack.standin.realtime.presence import Presence
+from migctl.telemetry import get_logger
+
+_log = get_logger("standin.realtime")
+_MAX_FRAME = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What sockets work with."""
+
+    tokens: Tokens
+    limits: Limits
+    hub: Hub
+    presence: Presence
+    authorizer: Authorizer
+    changes: Changes
+
+
+class Realtime:
+    """The route of the WebSocket, and all that are open."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._open: set[web.WebSocketResponse] = set()
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/realtime/v1/websocket", self._upgrade)]
+
+    async def close(self) -> None:
+        """Tell all clients to come back later."""
+        for response in list(self._open):
+            await response.close(code=1012, message=b"service restart")
+
+    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
+        parts = self._parts
+        keys = (request.headers.get("x-api-key"), request.query.get("apikey"), request.headers.get("apikey"))
+        token = next((key for key in keys if key), "")
+        try:
+            parts.tokens.for_realtime(token, time.time())
+        except BadToken as error:
+            await asyncio.sleep(parts.limits.connect_error_s)
+            return web.json_response({"error": _REFUSALS[error.flaw]}, status=401)
+        if parts.hub.sockets >= parts.limits.plan.users:
+            await asyncio.sleep(parts.limits.connect_error_s)
+            return web.json_response({"error": "Too many connected users"}, status=429)
+        version: Version = "2.0.0" if request.query.get("vsn", "1.0.0").startswith("2.") else "1.0.0"
+        response = web.WebSocketResponse(compress=False, max_msg_size=_MAX_FRAME)
+        await response.prepare(request)
+        transport = request.transport
+        if transport is None:  # gone again already
+            return response
+        headers = json.dumps({k.lower(): v for k, v in request.headers.items() if k.lower().startswith("x-")})
+        parts.hub.sockets += 1
+        self._open.add(response)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                socket = Socket(parts, transport, tasks, version=version, token=token, headers=headers)
+                try:
+                    await socket.run(response)
+                finally:
+                    socket.close()
+        finally:
+            self._open.discard(response)
+            parts.hub.sockets -= 1
+        return response
+
+
+_REFUSALS = {
+    "expired": "Token has expired",
+    "claims": "Fields `role` and `exp` are required in JWT",
+    "malformed": "The token provided is not a valid JWT",
+    "signature": "Failed to validate JWT signature",
+    "not_yet": "The token provided is not a valid JWT",
+}
+
+
+class Socket:
+    """The channels of one connection. token: the API key that it came with."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        transport: asyncio.Transport,
+        tasks: asyncio.TaskGroup,
+        *,
+        version: Version,
+        token: str,
+        headers: str,
+    ) -> None:
+        self.parts = parts
+        self.version: Version = version
+        self.token = token
+        self.headers = headers
+        self._transport = transport
+        self._tasks = tasks
+        self._spawned: set[asyncio.Task[None]] = set()
+        self._channels: dict[str, Channel] = {}
+        self._limit = parts.limits.socket_queue_bytes
+
+    async def run(self, response: web.WebSocketResponse) -> None:
+        """Until the client goes, or is silent for too long."""
+        while True:
+            try:
+                received = await response.receive(timeout=self.parts.limits.socket_idle_s)
+            except TimeoutError:
+                await response.close(code=1000, message=b"")
+                return
+            if received.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                return
+            try:
+                await self._handle(frames.decode(received.data, self.version), response)
+            except BadFrame as error:
+                _log.warning("frame dropped", reason=str(error)[:200])
+
+    def close(self) -> None:
+        for channel in list(self._channels.values()):
+            channel.close()
+        self._channels.clear()
+        for task in self._spawned:
+            task.cancel()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Work that ends with the socket."""
+        task = self._tasks.create_task(work)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+        return task
+
+    def write(self, frame: bytes) -> None:
+        """Write a finished frame, or cut the client off when too much waits for it already."""
+        if self._transport.is_closing():
+            return
+        self._transport.write(frame)
+        if self._transport.get_write_buffer_size() > self._limit:
+            _log.warning("slow client cut off", waiting_bytes=self._transport.get_write_buffer_size())
+            self._transport.abort()
+
+    def reply(self, message: Message, status: Literal["ok", "error"], response: bytes) -> None:
+        text = frames.reply(
+            self.version, message.topic, status, response, ref=message.ref, join_ref=message.join_ref
+        )
+        self.write(frames.text_frame(text))
+
+    def drop(self, channel: Channel) -> None:
+        """Close a channel and tell the client so."""
+        channel.close()
+        if self._channels.get(channel.topic) is channel:
+            del self._channels[channel.topic]
+        text = frames.message(
+            self.version, channel.topic, "phx_close", b"{}", ref=channel.join_ref, join_ref=channel.join_ref
+        )
+        self.write(frames.text_frame(text))
+
+    async def _handle(self, message: Message, response: web.WebSocketResponse) -> None:
+        if message.topic == "phoenix":
+            if message.event == "heartbeat":
+                self.reply(message, "ok", b"{}")
+            return
+        channel = self._channels.get(message.topic)
+        if message.event == "phx_join" and message.topic.startswith("realtime:"):
+            if channel is not None:  # a second join replaces the first
+                self.drop(channel)
+            await self._join(message, response)
+        elif message.event == "phx_leave":
+            self.reply(message, "ok", b"{}")
+            if channel is not None:
+                self.drop(channel)
+        elif channel is None:
+            self.reply(message, "error", b'{"reason":"unmatched topic"}')
+        elif message.join_ref is None or message.join_ref == channel.join_ref:
+            await channel.handle(message)
+
+    async def _join(self, message: Message, response: web.WebSocketResponse) -> None:
+        asked = config.parse(frames.loads(message.payload))
+        channel = Channel(self, message.topic, message.join_ref or message.ref, asked)
+        flooded = False
+        try:
+            if not channel.name:
+                raise Denied("TopicNameRequired", "You must provide a topic name")
+            now = time.monotonic()
+            flooded = self.parts.hub.joins.triggered(now)
+            if flooded:
+                raise Denied("ClientJoinRateLimitReached", "Too many joins per second")
+            self.parts.hub.joins.add(1, now)
+            if len(self._channels) >= self.parts.limits.channels_per_client:
+                raise Denied("ChannelRateLimitReached", "Too many channels")
+            answer = await channel.join()
+        except Denied as denial:
+            _log.info("join denied", topic=message.topic, reason=str(denial))
+            channel.close()
+            # Nothing else of this socket is answered meanwhile, as on the real server.
+            await asyncio.sleep(self.parts.limits.join_error_s)
+            self.reply(message, "error", frames.dumps({"reason": str(denial)}))
+            if flooded:
+                await response.close(code=1001)
+            return
+        self._channels[message.topic] = channel
+        self.reply(message, "ok", answer)
+        channel.joined()
