@@ -23,8 +23,8 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, W
 
 from migctl import clock
 from migctl.errors import MigctlError, Systemic, Transient
-from migctl.subscriber.near import is_near
 from migctl.subscriber.pages import Arrived
+from migctl.transports.realtime.rest import is_loopback
 
 MAX_FRAME_BYTES = 16 << 20
 CLOSE_S = 1.0
@@ -64,8 +64,8 @@ class _Client(AsyncRealtimeClient):
             open_timeout=self.timeout,
             close_timeout=CLOSE_S,
             max_size=MAX_FRAME_BYTES,
-            compression=None if is_near(url) else "deflate",
-            proxy=None if is_near(url) else True,
+            compression=None if is_loopback(url) else "deflate",
+            proxy=None if is_loopback(url) else True,
             create_connection=_Stamped,
         )
         await self._on_connect()

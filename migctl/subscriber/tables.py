@@ -12,7 +12,6 @@ import httpx
 from migctl import clock
 from migctl.errors import MigctlError, Systemic
 from migctl.subscriber.merge import Item
-from migctl.subscriber.near import is_near
 from migctl.subscriber.pages import (
     EVENT_COLUMNS,
     HEAD_COLUMNS,
@@ -25,6 +24,7 @@ from migctl.subscriber.pages import (
 )
 from migctl.subscriber.token import Token
 from migctl.transports.realtime.errors import Unauthorized, of_answer, of_exception
+from migctl.transports.realtime.rest import is_loopback
 
 TIMEOUT_S = 5.0
 MOST_ROWS = 1000
@@ -43,7 +43,7 @@ class Tables:
             base_url=f"{supabase_url}/rest/v1/",
             headers={"apikey": anon_key, "Accept-Profile": schema, "Accept": "application/json"},
             timeout=TIMEOUT_S,
-            trust_env=not is_near(supabase_url),
+            trust_env=not is_loopback(supabase_url),
         )
 
     async def aclose(self) -> None:

@@ -27,10 +27,10 @@ from migctl.resilience import Backoff
 from migctl.subscriber.flow import Batch, Flow
 from migctl.subscriber.frames import Hello, read_frame, read_heartbeat, read_hello
 from migctl.subscriber.merge import Merge
-from migctl.subscriber.near import is_near
 from migctl.subscriber.pages import Arrived
 from migctl.subscriber.release import Discontinuity, Release, Via
 from migctl.telemetry import get_logger
+from migctl.transports.realtime.rest import is_loopback
 
 HEARTBEAT_S = 5.0
 MISSED_HEARTBEATS = 2.5
@@ -171,7 +171,7 @@ class WebsocketSubscriber:
             max_size=MAX_FRAME_BYTES,
             compression=None,
             ping_interval=None,  # the gateway's heartbeat says more: that it still follows the journal
-            proxy=None if is_near(self._url) else True,
+            proxy=None if is_loopback(self._url) else True,
         )
 
     async def _hello(self, socket: ClientConnection) -> Hello:

@@ -1,0 +1,98 @@
+"""Frames of the v2 socket and hints of the channel, as the subscriber reads them: written by the side that sends them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from migctl.subscriber.frames import read_frame, read_hello
+from migctl.subscriber.hints import read_events, read_heartbeat, read_insert
+from migctl.subscriber.release import Release
+from migctl.transports.realtime import hints
+from migctl.transports.websocket import frames
+from tests.kit.entries import EPOCH, entry
+from tests.kit.releases import ARRIVED, WHEN
+
+
+@pytest.mark.parametrize("data", [b'{"x": 1.50}', b'{"half": "\\ud800"}', b'{"huge": 1e400000}', b"{}"])
+def test_frame_of_our_gateway_is_read_with_the_text_of_its_data(data: bytes) -> None:
+    one = entry(7, data)
+    found = read_frame(frames.event_text(one)).release(EPOCH, "resume", ARRIVED)
+    assert (found.id, found.seq, found.event_type, found.data) == (one.event.id, 7, "cpu", data)
+    assert (found.timestamp, found.source, found.via) == ("2026-01-31T12:00:00.000000Z", "host-1", "resume")
+
+
+def test_event_type_with_a_lone_surrogate_is_still_an_event() -> None:
+    text = b'{"type":"\\ud800","data":{},"timestamp":"t","id":"i","seq":1}'
+    assert read_frame(text).seq == 1
+
+
+def test_legacy_greeting_is_no_hello() -> None:
+    assert read_hello(b'{"type":"initial_stats","stats":{},"timestamp":"x"}') is None
+    assert read_hello(b"not json") is None
+
+
+def test_hello_is_read() -> None:
+    data = {"v": 2, "epoch": EPOCH, "head": 9, "tail": 2, "resume": "unrecoverable", "reason": "trimmed"}
+    hello = read_hello(frames.control_text("sys.hello", data, WHEN))
+    assert hello is not None
+    assert (hello.head, hello.tail, hello.resume, hello.reason) == (9, 2, "unrecoverable", "trimmed")
+
+
+def sent(*datas: bytes) -> dict[str, Any]:
+    """A hint as the official client hands it over."""
+    entries = [entry(seq, data) for seq, data in enumerate(datas, 1)]
+    (hint,) = hints.hints(entries, table_head=0, max_bytes=4096)
+    payload: dict[str, Any] = json.loads(hint.payload)
+    return payload
+
+
+def test_hint_of_our_broadcast_brings_its_events_and_names_those_without_text() -> None:
+    hint = read_events(sent(b'{"a": 1.5}', b'{"half": "\\ud800"}', b'{"n": null}'), ARRIVED)
+    assert hint is not None
+    assert (hint.epoch, hint.head, hint.named) == (EPOCH, 3, [2])
+    assert [(item.seq, item.data) for item in hint.items if isinstance(item, Release)] == [
+        (1, b'{"a":1.5}'),
+        (3, b'{"n":null}'),
+    ]
+
+
+def test_number_that_became_infinite_on_its_way_is_fetched_not_written_as_null() -> None:
+    payload = sent(b'{"a": 1.5}')
+    payload["events"][0]["data"] = {"a": float("inf")}
+    hint = read_events(payload, ARRIVED)
+    assert hint is not None
+    assert (hint.items, hint.named) == ([], [1])
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"v": 2, "epoch": "a", "last": 1, "events": []},
+        {"v": 1, "epoch": "a", "last": "1", "events": []},
+        {"v": 1, "epoch": "a", "last": 1, "events": [3]},
+        {"v": 1, "epoch": "a", "last": 1, "events": [{"seq": 1, "data": []}]},
+    ],
+)
+def test_strange_hint_is_no_hint_and_never_an_exception(payload: dict[str, Any]) -> None:
+    assert read_events(payload, ARRIVED) is None
+
+
+def test_heartbeat_tells_the_journal_head() -> None:
+    hint = read_heartbeat(json.loads(hints.heartbeat(epoch=EPOCH, journal_head=9, table_head=4)))
+    assert hint is not None
+    assert (hint.epoch, hint.head, hint.items) == (EPOCH, 9, [])
+
+
+def test_insert_that_was_cut_for_its_size_is_named() -> None:
+    record = {"id": "i", "epoch": EPOCH, "seq": 5, "event_type": "cpu"}
+    hint = read_insert({"record": record, "errors": ["Error 413: Payload Too Large"]}, ARRIVED)
+    assert hint is not None
+    assert (hint.named, hint.head) == ([5], 5)
+
+
+def test_adopted_row_without_position_is_not_ours() -> None:
+    assert read_insert({"record": {"id": "i", "epoch": None, "seq": None}, "errors": None}, ARRIVED) is None
