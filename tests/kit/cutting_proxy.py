@@ -13,7 +13,7 @@ class CuttingProxy:
     def __init__(self, port: int) -> None:
         self._upstream = port
         self._marker: bytes | None = None
-        self._then_refuse = self._refusing = False
+        self._then_refuse = self._refusing = self._swallowing = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -32,8 +32,16 @@ class CuttingProxy:
         self._marker = request
         self._then_refuse = then_refuse
 
+    def refuse(self) -> None:
+        """Let nobody in, until `let_in`."""
+        self._refusing = True
+
     def let_in(self) -> None:
         self._refusing = False
+
+    def swallow_answers(self, wanted: bool = True) -> None:
+        """Keep connections open, and pass on nothing of what the server says."""
+        self._swallowing = wanted
 
     def cut_all(self) -> None:
         """Reset every connection that is open now."""
@@ -71,8 +79,9 @@ class CuttingProxy:
                         self._refusing = True
                         self.cut_all()
                     return
-                writer.write(data)
-                await writer.drain()
+                if not self._swallowing:
+                    writer.write(data)
+                    await writer.drain()
 
         tasks = [asyncio.ensure_future(up()), asyncio.ensure_future(down())]
         try:

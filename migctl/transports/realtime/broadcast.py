@@ -36,7 +36,8 @@ class Broadcast:
     """A Transport.
 
     table_head: how far the relay is; told with every message, so that a reader can tell *not there yet* from *never*.
-    messages_per_second: the plan's limit; subscribers: how many receive each message. Both make the pace.
+    messages_per_second: the plan's limit, deliveries included; default 500 on the embedded stack, else 100, which every plan
+    allows. subscribers: how many receive each message. Both make the pace.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Broadcast:
         settings: Settings,
         table_head: Callable[[], int],
         *,
-        messages_per_second: float = 100.0,
+        messages_per_second: float | None = None,
         subscribers: int = 1,
         rng: Random | None = None,
     ) -> None:
@@ -56,7 +57,8 @@ class Broadcast:
         self._apikey = target.need("service_role_key")
         self._table_head = table_head
         self._max_bytes = settings.realtime.max_hint_bytes
-        self._pace_s = pace_s(messages_per_second=messages_per_second, subscribers=subscribers)
+        limit = messages_per_second or (500.0 if target.embedded else 100.0)
+        self._pace_s = pace_s(messages_per_second=limit, subscribers=subscribers)
         self._random = (rng or Random()).random
         self._not_before = 0.0
         self._after = journal.head

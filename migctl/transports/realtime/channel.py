@@ -24,6 +24,8 @@ from migctl.transports.realtime.tokens import RENEW_AT_SHARE, SENDER_TTL_S
 ACKNOWLEDGED_WITHIN_S = 1.0
 HEARTBEAT_S = 25.0
 OPEN_TIMEOUT_S = 5.0
+# The server holds a refusal back for 5 s; a shorter patience would never hear the reason.
+JOIN_TIMEOUT_S = 8.0
 
 # A join that is refused for one of these is refused again, whoever asks.
 _SYSTEMIC_REASONS = (
@@ -83,10 +85,10 @@ class Channel:
         self._join_ref = self._ref + 1
         await self._send("phx_join", frames.join_payload(access_token))
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
+            async with asyncio.timeout(JOIN_TIMEOUT_S):
                 await self._join_reply
         except TimeoutError:
-            raise self._lost(f"no reply to the join for {OPEN_TIMEOUT_S:.0f} s") from None
+            raise self._lost(f"no reply to the join for {JOIN_TIMEOUT_S:.0f} s") from None
 
     async def _read(self) -> None:
         try:
