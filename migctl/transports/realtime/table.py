@@ -197,6 +197,8 @@ def _items(action: str, body: bytes) -> list[bytes]:
 def _seqs(action: str, body: bytes) -> set[int]:
     try:
         rows: Any = loads(body)
+        if not isinstance(rows, list):
+            raise TypeError
         return {int(row["seq"]) for row in rows}
     except (ValueError, TypeError, KeyError):
         raise errors.unreadable(action, body) from None
