@@ -28,13 +28,12 @@ _KEEP_LOG_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a child runs as, in the shim's words: `same`, `namespace` or `UID:GID`."""
+    """Who a child runs as, in the shim's words: `same`, `namespace:UID` or `UID:GID`."""
 
     shim: str = "same"
 
 
 OURSELVES = Identity()
-NAMESPACE = Identity("namespace")
 
 
 class Child:

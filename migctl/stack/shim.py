@@ -4,7 +4,7 @@ Run by path in an isolated interpreter, `python -I -S shim.py PARENT SIGNAL IDEN
 of the standard library. A process of its own rather than a `preexec_fn`: nothing of ours runs between fork and exec of a process
 with threads.
 
-IDENTITY: `same`; `namespace` (root appears as uid 1000 in a user namespace; files stay root's); `UID:GID` (a system user).
+IDENTITY: `same`; `namespace:UID` (we appear as UID in a user namespace; files stay ours); `UID:GID` (a system user).
 Exit code 97, with the reason on stderr, where this can't be done.
 """
 
@@ -17,12 +17,16 @@ PR_SET_PDEATHSIG = 1
 FAILED = 97
 
 
-def _enter_user_namespace(libc: ctypes.CDLL) -> None:
+def _enter_user_namespace(libc: ctypes.CDLL, inside: int) -> None:
     uid, gid = os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWUSER) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"unshare: {os.strerror(number)}")
-    for name, text in (("setgroups", "deny"), ("uid_map", f"1000 {uid} 1"), ("gid_map", f"1000 {gid} 1")):
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{inside} {uid} 1"),
+        ("gid_map", f"{inside} {gid} 1"),
+    ):
         with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - pathlib costs 10 ms of start-up here
             file.write(text)
 
@@ -30,8 +34,8 @@ def _enter_user_namespace(libc: ctypes.CDLL) -> None:
 def main(arguments: list[str]) -> None:
     parent, death, identity, program = arguments[:4]
     libc = ctypes.CDLL(None, use_errno=True)
-    if identity == "namespace":
-        _enter_user_namespace(libc)
+    if identity.startswith("namespace:"):
+        _enter_user_namespace(libc, int(identity.removeprefix("namespace:")))
     elif identity != "same":
         uid, gid = (int(part) for part in identity.split(":"))
         os.setgroups([])

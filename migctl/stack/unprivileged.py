@@ -1,13 +1,14 @@
-"""Where PostgreSQL's binaries and data are, and who runs them: it refuses to run as root.
+"""Where PostgreSQL's binaries and data are, and who runs them: it refuses to run as root, or as a user without a name.
 
-Not root: everything stays in place. Root: in a user namespace, where root appears as uid 1000; binaries and data stay in place and
-stay root's, also below a folder of mode 0700. Where namespaces are forbidden: a copy of the binaries and the data below
-/var/lib/migctl, owned by a system user of ours. No folder that is not ours is ever chmodded.
+A named user: everything stays in place. Root, and a bare uid as containers have: in a user namespace, where we appear as an
+ordinary user; binaries and data stay in place and stay ours, also below a folder of mode 0700. Where root can't make a namespace: a
+copy of the binaries and the data below /var/lib/migctl, owned by a system user of ours. No folder that is not ours is chmodded.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from migctl.errors import MigctlError, Systemic
-from migctl.stack.launcher import NAMESPACE, OURSELVES, Identity, launch, not_writable
+from migctl.stack.launcher import OURSELVES, Identity, launch, not_writable
 
 _OURS = Path("/var/lib/migctl")
 _USER = "migctl"
@@ -60,7 +61,7 @@ class Home:
         shutil.rmtree(self.data, ignore_errors=True)
 
     def _give(self, path: Path) -> None:
-        if self.identity not in (OURSELVES, NAMESPACE):
+        if self.identity.shim[0].isdigit():
             uid, gid = (int(part) for part in self.identity.shim.split(":"))
             os.chown(path, uid, gid)
 
@@ -68,27 +69,47 @@ class Home:
 def home_for(binary: Path, folder: Path) -> Home:
     """Where the cluster of `folder` lives and who runs it. Raises Systemic where nothing works, with what was tried."""
     in_place = folder / "data"
-    if os.geteuid() != 0:
+    us = os.geteuid()
+    if us != 0 and _has_name(us):
         return Home(binary.parent, in_place, OURSELVES)
-    closed = _closed_above(folder)
+    named = {entry.pw_uid for entry in pwd.getpwall()} - {0}
+    closed = _closed_above(folder, us)
     if closed is not None:
-        return _system_home(binary, folder, f"{closed} is closed to it")
-    probe = launch(
-        [str(binary), "--version"], log=folder / "initdb.log", death=signal.SIGKILL, identity=NAMESPACE
-    )
-    if probe.wait(20) == 0:
-        return Home(binary.parent, in_place, NAMESPACE)
-    return _system_home(binary, folder, probe.said(lines=1))
+        why = f"{closed} is closed to it"
+    elif not named:
+        why = "the system knows no user but root"
+    else:
+        # initdb looks its user up by number, so the one we appear as must have a name.
+        identity = Identity(f"namespace:{1000 if 1000 in named else min(named)}")
+        log = folder / "initdb.log"
+        probe = launch([str(binary), "--version"], log=log, death=signal.SIGKILL, identity=identity)
+        if probe.wait(20) == 0:
+            return Home(binary.parent, in_place, identity)
+        why = probe.said(lines=1)
+    if us != 0:
+        raise Systemic(
+            f"PostgreSQL refuses to run as a user without a name (uid {us}), and a user namespace was refused ({why})",
+            do="run migctl as a user that /etc/passwd names, or set SUPABASE_URL to use another target",
+        )
+    return _system_home(binary, folder, why)
 
 
-def _closed_above(folder: Path) -> Path | None:
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _closed_above(folder: Path, us: int) -> Path | None:
     """A folder above that root reaches by its privileges only, which it has no more in a namespace."""
     for above in folder.parents:
         entry = above.stat()
-        mine = entry.st_uid == 0 and entry.st_mode & 0o100
+        mine = entry.st_uid == us and entry.st_mode & 0o100
         if not (
             mine
-            or (entry.st_uid != 0 and entry.st_gid == 0 and entry.st_mode & 0o010)
+            or (entry.st_uid != us and entry.st_gid == os.getegid() and entry.st_mode & 0o010)
             or entry.st_mode & 0o001
         ):
             return above
@@ -132,8 +153,6 @@ def _copy(wheel: Path, place: Path) -> None:
 
 
 def _system_user(why: str) -> tuple[int, int]:
-    import pwd
-
     try:
         entry = pwd.getpwnam(_USER)
     except KeyError:

@@ -17,6 +17,7 @@ import pytest
 
 from migctl import stack as stacks
 from migctl.stack import EmbeddedStack, state
+from migctl.stack.launcher import Identity, launch
 from tests.kit import nonamespace
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: this is about root, and we are not")
@@ -54,6 +55,19 @@ def test_root_below_a_closed_folder_keeps_everything_in_place_and_opens_nothing(
     record = state.read(closed)
     assert record is not None
     assert record.parts["postgres"].alive
+
+
+@root_only
+def test_user_without_a_name_as_in_a_container_gets_a_stack(closed: Path) -> None:
+    program = "import sys; from pathlib import Path; from migctl.stack import EmbeddedStack as S; S(Path(sys.argv[1])).start()"
+    log = closed.parent / "log"
+    child = launch(
+        [sys.executable, "-c", program, str(closed)],
+        log=log,
+        death=signal.SIGKILL,
+        identity=Identity("namespace:54321"),
+    )
+    assert child.wait(60) == 0, child.said()
 
 
 @makes_user
