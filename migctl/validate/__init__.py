@@ -1,0 +1,27 @@
+"""Validate: capture what subscribers receive, compare it with the journal, and give a verdict.
+
+`report` is what other rooms call; `python -m migctl.validate.shard` is one process's share of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from migctl.validate.consistency import Report, report
+    from migctl.validate.gates import Bounds
+
+__all__ = ["Bounds", "Report", "report"]
+
+
+def __getattr__(name: str) -> Any:
+    # Found when it is asked for: a capture needs none of it, and a shard only its own part.
+    if name in ("Report", "report"):
+        from migctl.validate import consistency
+
+        return getattr(consistency, name)
+    if name == "Bounds":
+        from migctl.validate.gates import Bounds
+
+        return Bounds
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

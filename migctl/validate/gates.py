@@ -1,0 +1,91 @@
+"""Gates: bounds on what a report found, and the one verdict. Pure.
+
+A gate without samples is inconclusive, never passed. What hides evidence (an empty capture, one that began late) makes the whole
+report inconclusive, whatever the gates say of the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["pass", "fail", "inconclusive", "error", "terminated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What must hold. None: not asked for."""
+
+    min_match_percent: float | None = 99.9
+    max_lost: int | None = 0
+    min_events: int | None = 1
+    max_latency_p99_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One bound and what was found. samples: how many events the value rests on."""
+
+    name: str
+    bound: float
+    value: float | None
+    samples: int
+    verdict: Verdict
+
+
+def evaluate(
+    bounds: Bounds,
+    *,
+    expected: int,
+    match_percent: float | None,
+    lost: int,
+    latency_p99_ms: Sequence[tuple[float | None, int]],
+) -> list[Gate]:
+    """Judge each bound that was asked for.
+
+    latency_p99_ms: (p99, samples) of each transport under comparison; the slowest counts, and none may be without samples.
+    """
+    gates: list[Gate] = []
+    if bounds.min_match_percent is not None:
+        verdict = _at_least(match_percent, bounds.min_match_percent, expected)
+        gates.append(Gate("min_match_percent", bounds.min_match_percent, match_percent, expected, verdict))
+    if bounds.max_lost is not None:
+        verdict = _at_most(lost, bounds.max_lost, expected)
+        gates.append(Gate("max_lost", bounds.max_lost, lost, expected, verdict))
+    if bounds.min_events is not None:
+        verdict = "pass" if expected >= bounds.min_events else "inconclusive"
+        gates.append(Gate("min_events", bounds.min_events, expected, expected, verdict))
+    if bounds.max_latency_p99_ms is not None:
+        samples = min((n for _, n in latency_p99_ms), default=0)
+        known = [value for value, _ in latency_p99_ms if value is not None]
+        worst = max(known, default=None)
+        verdict = _at_most(worst, bounds.max_latency_p99_ms, samples)
+        if worst is not None and worst > bounds.max_latency_p99_ms:
+            verdict = "fail"  # one transport is enough to fail, whatever the other has to show
+        gates.append(Gate("max_latency_p99_ms", bounds.max_latency_p99_ms, worst, samples, verdict))
+    return gates
+
+
+def _at_least(value: float | None, bound: float, samples: int) -> Verdict:
+    if value is None or not samples:
+        return "inconclusive"
+    return "pass" if value >= bound else "fail"
+
+
+def _at_most(value: float | None, bound: float, samples: int) -> Verdict:
+    if value is None or not samples:
+        return "inconclusive"
+    return "pass" if value <= bound else "fail"
+
+
+def overall(gates: Sequence[Gate], *, hidden: bool, cut_short: bool) -> Verdict:
+    """hidden: something keeps evidence from us. cut_short: an input was ended before its time."""
+    verdicts = {gate.verdict for gate in gates}
+    if hidden:
+        return "inconclusive"
+    if "fail" in verdicts:
+        return "fail"
+    if not gates or "inconclusive" in verdicts:
+        return "inconclusive"
+    return "terminated" if cut_short else "pass"
