@@ -7,17 +7,21 @@ Wanting (a file can't be applied to what is there).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from migctl.schema import catalog, ledger
 from migctl.schema import plan as planning
+from migctl.schema import repair as repairing
+from migctl.schema import rollback as rolling
 from migctl.schema import verify as verification
 from migctl.schema.apply import Done, Run
 from migctl.schema.connection import connect, operator
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, render, topic
 from migctl.schema.plan import Plan, Step
+from migctl.schema.repair import Status
+from migctl.schema.rollback import Rollback
 from migctl.schema.statements import split
 from migctl.schema.verify import Difference
 
@@ -29,11 +33,14 @@ __all__ = [
     "Difference",
     "Migration",
     "Plan",
+    "Rollback",
     "Step",
     "apply",
     "canary_topic",
     "operator",
     "plan",
+    "repair",
+    "rollback",
     "status",
     "topic",
     "verify",
@@ -81,6 +88,52 @@ async def apply(
         run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
         done = await run.apply(before.pending)
         return Applied(before, done)
+
+
+async def rollback(
+    database_url: str,
+    schema: str,
+    *,
+    who: str,
+    to: int | None = None,
+    drop_data: bool = False,
+    dry_run: bool = False,
+    reason: str | None = None,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    say: Callable[[str], None] = lambda _: None,
+    folder: Path | None = None,
+) -> Rollback:
+    """Take back the applied files above `to` (default: the last one). Returns what was, or for a dry run would be, taken back.
+
+    Raises Refused where rows would go and `drop_data` was not given, before anything is changed.
+    """
+    files = load(folder)
+    async with connect(database_url) as connection:
+        chosen = await rolling.prepare(connection, schema, files, to)
+        if dry_run:
+            return chosen
+        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
+        done = await rolling.carry_out(run, chosen, drop_data=drop_data, reason=reason)
+        return Rollback(done, chosen.rows)
+
+
+async def repair(
+    database_url: str,
+    schema: str,
+    versions: Sequence[int],
+    to: Status,
+    *,
+    who: str,
+    reason: str,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    say: Callable[[str], None] = lambda _: None,
+    folder: Path | None = None,
+) -> tuple[Migration, ...]:
+    """Say in the ledger that files are applied or reverted, without running them. Returns those whose row was changed."""
+    files = load(folder)
+    async with connect(database_url) as connection:
+        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
+        return await repairing.carry_out(run, versions, to, reason=reason)
 
 
 async def status(database_url: str, schema: str, *, folder: Path | None = None) -> tuple[Step, ...]:

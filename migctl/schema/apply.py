@@ -6,7 +6,7 @@ others wait, and then find it done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -44,35 +44,66 @@ class Run:
         """Apply `pending` in order. Raises on the first that fails; those before it stay applied, of it nothing stays."""
         done = [one for migration in pending if (one := await self._apply_one(migration)) is not None]
         if done:
-            # PostgREST keeps a picture of the schema; without an event trigger it learns of new tables only from this.
-            await self.connection.execute("notify pgrst, 'reload schema'")
+            await self.tell_postgrest()
         return tuple(done)
 
     async def _apply_one(self, migration: Migration) -> Done | None:
         """None where another process has applied it since the plan was made."""
-        statements = split(render(migration.up, self.schema))
+
+        async def wanted() -> bool:
+            return not self._already(migration, await ledger.rows(self.connection, self.schema))
+
+        done = await self.carry_out(migration, migration.file, migration.up, "applied", wanted=wanted)
+        return None if done is None else Done(migration, done)
+
+    async def carry_out(
+        self,
+        migration: Migration,
+        file: str,
+        text: str,
+        state: ledger.State,
+        *,
+        wanted: Callable[[], Awaitable[bool]],
+        reason: str | None = None,
+    ) -> int | None:
+        """Run one file's text and write its ledger row, in one transaction under the lock; the number of its statements.
+
+        wanted: asked under the lock whether it is still to be done; None where not.
+        """
+        statements = split(render(text, self.schema))
         at: Statement | None = None
         try:
             async with self.connection.transaction():
-                await self._lock()
-                if self._already(migration, await ledger.rows(self.connection, self.schema)):
+                await self.lock()
+                if not await wanted():
                     return None
                 for at in statements:
                     await self.connection.execute(at.text.encode())
                 at = None
                 await ledger.write(
-                    self.connection, self.schema, migration, "applied", who=self.who, tool_version=__version__
+                    self.connection,
+                    self.schema,
+                    migration,
+                    state,
+                    who=self.who,
+                    reason=reason,
+                    tool_version=__version__,
                 )
         except psycopg.Error as error:
-            failure = await self._failure(migration.file, at, error)
-            if at is not None and not self.connection.closed:
+            failure = await self._failure(file, at, error)
+            if state == "applied" and at is not None and not self.connection.closed:
                 await self._record(migration, at, error)
             raise failure from error
-        return Done(migration, len(statements))
+        return len(statements)
 
-    async def _lock(self) -> None:
+    async def lock(self) -> None:
+        """Be the only writer of this transaction, with a ledger to write to."""
         await ledger.lock(self.connection, who=self.who, timeout_s=self.lock_timeout_s, say=self.say)
         await ledger.create(self.connection)
+
+    async def tell_postgrest(self) -> None:
+        """PostgREST keeps a picture of the schema; without an event trigger it learns of a change only from this."""
+        await self.connection.execute("notify pgrst, 'reload schema'")
 
     def _already(self, migration: Migration, rows: dict[int, ledger.Row]) -> bool:
         """Whether this very file is applied by now. Raises Refused where it was another text."""
@@ -96,21 +127,21 @@ class Run:
             held = await table_holders(self.connection, self.schema)
             return Transient(
                 f"{where}: waited {self.lock_timeout_s:g} s for a lock, held by {held}; {stays}",
-                do="end that session or wait for it, then migctl schema apply again (--lock-timeout waits longer)",
+                do="end that session or wait for it, then run this again (--lock-timeout waits longer)",
             )
         if state == "42501" or state[:2] in ("08", "53", "57"):
             known = translate(error, where)
             return type(known)(f"{known.what}; {stays}", do=known.do)
         return Wanting(
             f"{where}: {message(error)} ({state}); {stays}",
-            do="mend what the message names, then migctl schema apply again",
+            do="mend what the message names, then run this again",
         )
 
     async def _record(self, migration: Migration, at: Statement, error: psycopg.Error) -> None:
         """Note the failure in the ledger. What the operator is told does not hang on it, so a second failure is let go."""
         try:
             async with self.connection.transaction():
-                await self._lock()
+                await self.lock()
                 known = (await ledger.rows(self.connection, self.schema)).get(migration.version)
                 if known is not None and known.state == "applied":
                     return  # another process had more luck with it meanwhile

@@ -63,18 +63,21 @@ def refusal(step: Step) -> Refused | None:
         return Refused(
             f"{step.file.file} was changed after it was applied ({step.row.finished_at:%Y-%m-%d %H:%M} UTC by {step.row.who}):"
             f" applied sha256 {step.row.sha256}, on disk {step.file.sha256}",
-            do="put the file back as it was applied, and make the change in a new file with the next number",
+            do="put the file back as it was applied, and make the change in a new file with the next number; where the change"
+            f" makes no difference to the database: migctl schema repair {step.version} --status applied --reason ...",
         )
     if step.state == "vanished" and step.row is not None:
         return Refused(
             f"{step.version:04d}_{step.name}.up.sql was applied ({step.row.finished_at:%Y-%m-%d %H:%M} UTC by {step.row.who},"
             f" sha256 {step.row.sha256}), but this migctl has no such file",
-            do=f"use the migctl that applied it ({step.row.tool_version}) or a newer one, or put the file back",
+            do=f"use the migctl that applied it ({step.row.tool_version}) or a newer one, or put the file back; where its objects"
+            f" are gone: migctl schema repair {step.version} --status reverted --reason ...",
         )
     if step.state == "late":
         return Refused(
             f"{step.version:04d}_{step.name}.up.sql is not applied, but a later file is",
-            do="if its objects are there: migctl schema repair --status applied; else give the file the next free number",
+            do=f"where its objects are there: migctl schema repair {step.version} --status applied --reason ...; else give the"
+            " file the next free number",
         )
     return None
 

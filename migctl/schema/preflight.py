@@ -15,6 +15,7 @@ from migctl.schema.connection import Connection
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES
 
 MIN_SERVER = 150000
+_MADE_BY = {EVENTS: 1, TOMBSTONES: 2, HEADS: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ select a.attname, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull,
 from pg_attribute a where a.attrelid = to_regclass(%(table)s) and a.attnum > 0 and not a.attisdropped
 """
 
+_KEPT: LiteralString = """
+select 'policy ' || polname from pg_policy where polrelid = to_regclass(%(table)s)
+union all
+select 'constraint ' || conname from pg_constraint where conrelid = to_regclass(%(table)s) and contype in ('c', 'f', 'x', 'u')
+union all
+select 'trigger ' || tgname from pg_trigger where tgrelid = to_regclass(%(table)s) and not tgisinternal
+order by 1
+"""
+
 # What each column of an adopted table may have been: the types that can be widened without a loss.
 _WIDENS: dict[str, tuple[str, ...]] = {
     "id": ("uuid", "text", "character varying", "character"),
@@ -99,7 +109,8 @@ async def examine(connection: Connection, schema: str, *, pending: frozenset[str
             lacks.append(
                 Lack(
                     f"{full} is there, but the ledger does not know it",
-                    "if it is ours (a restored database): migctl schema repair --status applied; else rename it",
+                    f"where it is ours (a restored database): migctl schema repair {_MADE_BY[name]} --status applied --reason ...;"
+                    " else rename it",
                 )
             )
         elif kind != "r" or persistence != "p":
@@ -227,7 +238,14 @@ async def _adoption(connection: Connection, schema: str) -> tuple[list[Lack], st
     remark = f"{name} is there with {rows} rows: it is adopted, its rows stay"
     if changes:
         remark += f"; types: {', '.join(changes)} (the table is locked while it is rewritten)"
-    return lacks, remark + "; anon and others lose what they were granted on it"
+    remark += "; anon and authenticated lose what they were granted on it, but for reading as authenticated"
+    cursor = await connection.execute(_KEPT, {"table": table.as_string(connection)})
+    kept = [row[0] for row in await cursor.fetchall()]
+    if kept:
+        remark += (
+            f"; kept, though they may hide or refuse rows (schema verify will say so): {', '.join(kept)}"
+        )
+    return lacks, remark
 
 
 _TYPES = {
