@@ -94,11 +94,11 @@ class Relay:
             "table_head": self._table_head,
             "journal_head": self._journal.head,
             "backlog": self._journal.head - self._table_head,
-            "oldest_waits_s": round((clock.now() - oldest).total_seconds(), 3) if oldest else 0.0,
+            "oldest_waits_s": round((clock.now() - oldest).total_seconds(), 3) if oldest else None,
             "batches": self._counts["batches"],
             "rows": self._counts["rows"],
             "repeats": self._counts["repeats"],
-            "retries": self._table.retries,
+            "retries": self._table.retries + self._heads_attempts.retries,
             "cuts": dict(self._cuts),
             "tombstones": dict(self._tombstones),
         }
