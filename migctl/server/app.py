@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from migctl import __version__
 from migctl.clock import mono
@@ -51,7 +53,10 @@ def build(
     Raises Refused where `settings.listen` could be reached from other machines.
     """
     check_listen(settings.listen_host, settings.listen_port)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_log, _json_errors, guard(origins)])
+    counts = Counts()
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES, middlewares=[_counting(counts), _json_errors, guard(origins)]
+    )
     events = Events(journal, refusing)
 
     async def index(_: web.Request) -> web.StreamResponse:
@@ -65,7 +70,7 @@ def build(
         return answer(200 if is_ready else 503, body)
 
     async def api_status(_: web.Request) -> web.StreamResponse:
-        return answer(200, status())
+        return answer(200, {**status(), "http": asdict(counts)})
 
     async def gone(_: web.Request) -> web.StreamResponse:
         return refusal(
@@ -82,19 +87,32 @@ def build(
     return app
 
 
-@web.middleware
-async def _log(request: web.Request, handler: Handler) -> web.StreamResponse:
-    began = mono()
-    response = await handler(request)
-    log.debug(
-        "request",
-        method=request.method,
-        path=request.path,
-        status=response.status,
-        peer=request.remote,
-        ms=round((mono() - began) * 1000, 1),
-    )
-    return response
+@dataclass(slots=True)
+class Counts:
+    """Requests answered, and those answered 5xx: what the error rate is made of. A socket counts once it ends."""
+
+    requests: int = 0
+    answered_5xx: int = 0
+
+
+def _counting(counts: Counts) -> Middleware:
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = mono()
+        response = await handler(request)
+        counts.requests += 1
+        counts.answered_5xx += response.status >= 500
+        log.debug(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status,
+            peer=request.remote,
+            ms=round((mono() - began) * 1000, 1),
+        )
+        return response
+
+    return count
 
 
 @web.middleware
@@ -107,6 +125,8 @@ async def _json_errors(request: web.Request, handler: Handler) -> web.StreamResp
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         code = error.reason.lower().replace(" ", "_")
         return refusal(error.status, code, _why(request, error), headers=headers)
+    except web.RequestPayloadError as error:
+        return refusal(400, "encoding", f"the body can't be read: {' '.join(str(error).split())}")
     except ConnectionError:
         raise  # the client is gone: nobody is left to be answered
     except Exception as error:

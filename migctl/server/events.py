@@ -51,7 +51,8 @@ class Events:
             return errors(409, items)
         except JournalUnavailable as error:
             return _unavailable(f"{error.what}; {error.do}")
-        log.info(
+        tell = log.info if events else log.debug
+        tell(
             "events taken",
             epoch=appended.epoch,
             first=appended.first_seq,

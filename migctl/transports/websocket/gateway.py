@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -23,6 +24,9 @@ from migctl.transports.websocket import frames, resume
 from migctl.transports.websocket.session import Session
 
 log = get_logger("gateway")
+
+# It would warn with every subprotocol that a client offers, and a token may be one of them.
+logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 # What one write holds at most, beyond a single larger event; between two the event loop looks after everything else.
 RUN_BYTES = 256 << 10

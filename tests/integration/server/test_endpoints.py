@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -103,6 +104,24 @@ async def test_large_request_is_taken_whole_and_in_order(served: Served) -> None
     assert (answer.status_code, answer.json()["accepted"]) == (201, 10_000)
     tail = await served.journal.read(9_999)
     assert tail[0].event.data == b'{"n":9999}'
+
+
+async def test_body_in_an_encoding_that_it_is_not_in_is_400(served: Served) -> None:
+    answer = await served.http.post("/events", content=b"no gzip", headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "encoding")
+
+
+async def test_compressed_body_is_bounded_by_what_it_holds(served: Served) -> None:
+    bomb = gzip.compress(b"[" + b" " * (17 << 20))
+    answer = await served.http.post("/events", content=bomb, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 413
+
+
+async def test_status_counts_answers_and_those_that_are_errors_of_the_server(served: Served) -> None:
+    await served.http.post("/events", json=GOOD)
+    served.refusing[0] = "draining"
+    await served.http.post("/events", json=GOOD)
+    assert (await served.http.get("/api/status")).json()["http"] == {"requests": 2, "answered_5xx": 1}
 
 
 async def test_draining_refuses_events_with_503_and_a_time_to_come_back(served: Served) -> None:
