@@ -64,6 +64,7 @@ class Child:
         if not self.alive:
             return True
         self.send(sig)
+        self.send(signal.SIGCONT)  # one that was stopped would not hear it
         try:
             self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired:

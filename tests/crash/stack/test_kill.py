@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from migctl import stack as stacks
-from migctl.stack import EmbeddedStack, state
+from migctl.stack import PARTS, EmbeddedStack, state
 from migctl.stack.process import Process
 from tests.kit.owners import start_owner
 
@@ -99,6 +99,16 @@ def test_killed_postgres_comes_back_with_what_was_committed_though_sessions_were
         stack.start_part("postgres")
     with psycopg.connect(url) as connection:
         assert connection.execute("select answer from public.kept").fetchone() == (42,)
+
+
+def test_stack_whose_parts_were_stopped_by_a_signal_still_ends_cleanly(tmp_path: Path) -> None:
+    stack = EmbeddedStack(tmp_path / "stack")
+    stack.start()
+    for part in PARTS:
+        stack.kill(part, signal.SIGSTOP)
+    stack.stop()
+    assert not [status for status in stack.status() if status.up]
+    assert "database system is shut down" in (tmp_path / "stack" / "postgres" / "postgres.log").read_text()
 
 
 def test_killed_valkey_comes_back_with_what_it_acknowledged(stack: EmbeddedStack) -> None:

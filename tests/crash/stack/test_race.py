@@ -7,6 +7,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from migctl import stack as stacks
 
 _UP = "import sys; from pathlib import Path; from migctl import stack; print(stack.ensure(Path(sys.argv[1]))[1])"
@@ -28,6 +30,7 @@ def test_two_commands_that_want_one_stack_at_once_start_it_once(tmp_path: Path) 
         stacks.down(folder)
 
 
+@pytest.mark.slow
 def test_stacks_of_several_folders_that_start_at_once_get_ports_of_their_own(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(3)]
     try:
