@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -46,6 +47,13 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         return self.document
+
+    def write(self, path: Path) -> None:
+        """Keep the document as JSON. Raises Usage where it can't be written."""
+        try:
+            path.write_text(json.dumps(self.document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise Usage(f"{path}: {error.strerror or error}", do="name a file that can be written") from None
 
 
 def report(

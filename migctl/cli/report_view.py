@@ -1,0 +1,292 @@
+"""A consistency report for people: verdict first, then why, then what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from migctl.cli import output
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+Document = dict[str, Any]
+
+_STYLES = {"pass": "bold green", "fail": "bold red"}
+_BOUNDS = {"min": "at least", "max": "at most"}
+_WORDS = {
+    "payload_mismatch": "body differs",
+    "number_precision": "number precision (no mismatch)",
+    "late": "late",
+    "unexpected": "not in the journal",
+    "lost": "lost",
+}
+_TYPES_MOST = 12
+_MINUTES_MOST = 10
+
+
+def show(report: Document) -> None:
+    """Print the report to stdout."""
+    _headline(report)
+    _missing_evidence(report)
+    _gates(report)
+    _transports(report)
+    _discrepancies(report)
+    _by_event_type(report)
+    _by_minute(report)
+    _remarks(report)
+    _inputs(report)
+
+
+def _text(*parts: str | tuple[str, str]) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*parts)
+
+
+def _line(*parts: str | tuple[str, str], indent: int = 0) -> None:
+    """A line. On a terminal it is wrapped at words, under its own beginning; in a pipe it stays one line, for grep."""
+    text, screen = _text(*parts), output.console()
+    lines = text.wrap(screen, max(20, screen.width - indent)) if screen.is_terminal and text else [text]
+    for each in lines:
+        each.pad_left(indent)
+        screen.print(each, soft_wrap=True)
+
+
+def verdict_style(verdict: str) -> str:
+    return _STYLES.get(verdict, "bold yellow")
+
+
+def percent(value: float | None) -> str:
+    """Cut off, not rounded: 99.99996 is not 100."""
+    if value is None:
+        return "none"
+    return f"{int(value * 10_000) / 10_000:.4f}".rstrip("0").rstrip(".") + " %"
+
+
+def _headline(report: Document) -> None:
+    verdict = report["verdict"]
+    said = (
+        f"{report['matched']:,} of {report['expected']:,} events match ({percent(report['match_percent'])})"
+    )
+    _line(
+        (verdict.upper(), verdict_style(verdict)),
+        "   ",
+        (said, "bold"),
+        ", ",
+        (f"{report['lost']:,} lost", "bold"),
+    )
+    compared = [name for name, found in report["transports"].items() if found is not None]
+    truth = any(each["side"] == "journal" for each in report["inputs"])
+    against = "the journal" if truth else "each other"
+    window = report["window"]
+    what = "the whole journal" if window["kind"] == "journal" else "what was committed while all captures ran"
+    if window["kind"] == "captures" and not window["starts"] and not window["ends"]:
+        what = "everything, for no capture says when it ran"
+    _line((f"{' and '.join(compared)} against {against}; expected: {what}", "dim"))
+
+
+def _missing_evidence(report: Document) -> None:
+    if not report["missing_evidence"]:
+        return
+    _line()
+    _line(("missing evidence", "bold yellow"))
+    _list(report["missing_evidence"])
+
+
+def _list(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        _line("- ", sentence, indent=2)
+
+
+def _gates(report: Document) -> None:
+    rows = []
+    for gate in report["gates"]:
+        bound = f"{_BOUNDS[gate['name'][:3]]} {gate['bound']:,}"
+        value = "none" if gate["value"] is None else _number(gate["name"], gate["value"])
+        verdict = _text((gate["verdict"], verdict_style(gate["verdict"])))
+        rows.append((gate["name"], bound, value, f"{gate['samples']:,}", verdict))
+    _line()
+    output.table(("gate", ("bound", "right"), ("value", "right"), ("samples", "right"), "verdict"), rows)
+
+
+def _number(name: str, value: float) -> str:
+    return percent(value)[:-2] if name.endswith("_percent") else f"{value:,}"
+
+
+def _transports(report: Document) -> None:
+    names = [name for name, found in report["transports"].items() if found is not None]
+    both = len(names) > 1
+    rows: list[list[Any]] = []
+
+    def row(label: str, cells: list[Any], extra: str = "") -> None:
+        rows.append([label, *cells, *([extra] if both else [])])
+
+    found = report["discrepancies"]
+    row("received", [f"{report['transports'][name]['received']:,}" for name in names])
+    row("missing", [_count(found[f"missing_{name}"]) for name in names])
+    row("duplicate", [_count(found[f"duplicate_{name}"]) for name in names])
+    row("out of order", [_count(found[f"out_of_order_{name}"]) for name in names])
+    for point in ("p50", "p95", "p99", "max"):
+        cells = [_ms(report["latency_ms"][name][point]) for name in names]
+        row(
+            f"latency {point}, ms",
+            cells,
+            _ms(report["latency_ms"]["difference"][point], signed=True) if both else "",
+        )
+    row(
+        "latency samples",
+        [f"{report['latency_ms'][name]['n']:,}" for name in names],
+        f"{report['latency_ms']['difference']['n']:,}" if both else "",
+    )
+    if any(report["catch_up_ms"][name]["n"] for name in names):
+        for point in ("p50", "p99", "max"):
+            row(f"catch-up {point}, ms", [_ms(report["catch_up_ms"][name][point]) for name in names])
+        row("catch-up samples", [f"{report['catch_up_ms'][name]['n']:,}" for name in names])
+    summaries = [report["transports"][name]["summary"] for name in names]
+    for key in ("repeats_dropped", "gaps_repaired", "reconnects"):
+        if any(each and each[key] is not None for each in summaries):
+            row(key.replace("_", " "), [_plain(each[key] if each else None) for each in summaries])
+    columns: list[str | tuple[str, str]] = ["transport", *((name, "right") for name in names)]
+    if both:
+        columns.append(("difference", "right"))
+    output.table(columns, rows)
+    if report["latency_basis"] == "timestamp":
+        _line(("latency is from the event's own timestamp: no capture has a commit time", "yellow"))
+    for name in names:
+        skew = report["clock_skew_ms"][name]
+        if skew["at_least"]:
+            _line(
+                (
+                    f"{name}: clocks differ by at least {skew['at_least']:,.1f} ms; its latency is too low by that",
+                    "yellow",
+                )
+            )
+        if skew["set_by"] and skew["set_by"] > 10:
+            _line(
+                (
+                    f"{name}: the receiver's clock moved by {skew['set_by']:,.1f} ms while it captured",
+                    "yellow",
+                )
+            )
+
+
+def _count(value: int | None) -> Text:
+    return _text(_plain(value)) if not value else _text((f"{value:,}", "bold red"))
+
+
+def _plain(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ms(value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return "-"
+    return f"{value:+,.1f}" if signed else f"{value:,.1f}"
+
+
+def _discrepancies(report: Document) -> None:
+    counts = {"lost": report["lost"]} | report["discrepancies"]
+    there = {kind: count for kind, count in counts.items() if count}
+    if not there:
+        _line(("no discrepancies", "green"))
+        return
+    epochs = {example["epoch"] for found in report["examples"].values() for example in found}
+    _line(("discrepancies", "bold"))
+    for kind, count in there.items():
+        examples = report["examples"].get(kind, [])
+        style = "yellow" if kind == "number_precision" else "bold red"
+        _line((f"{count:,}", style), " ", (_word(kind), "bold"), indent=2)
+        for example in examples:
+            _line(*_example(example, with_epoch=len(epochs) > 1), indent=6)
+        if count > len(examples) > 0:
+            _line((f"and {count - len(examples):,} more (--examples N, --discrepancies F)", "dim"), indent=6)
+    if report["mismatched_fields"]:
+        fields = [f"{name} ({count:,})" for name, count in report["mismatched_fields"].items()]
+        more = f" and {len(fields) - 8} more" if len(fields) > 8 else ""
+        _line("fields that differ: ", ", ".join(fields[:8]) + more, indent=2)
+
+
+def _word(kind: str) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind]
+    what, _, transport = kind.rpartition("_")
+    return f"{what.replace('_', ' ')} on {transport}"
+
+
+def _example(example: Document, *, with_epoch: bool) -> tuple[str | tuple[str, str], ...]:
+    seq = "seq -" if example["seq"] is None else f"seq {example['seq']:,}"
+    where = f"{seq} of {example['epoch']}" if with_epoch else seq
+    more = [str(example["event_type"])]
+    if example.get("fields"):
+        more.append(f"{', '.join(example['fields'])} on {' and '.join(example['transports'])}")
+    if "after_ms" in example:
+        more.append(f"{example['after_ms'] / 1000:,.1f} s after the commit, on {example['transport']}")
+    if "received_on" in example:
+        more.append(f"on {' and '.join(example['received_on'])}")
+    return f"{where}  {example['id']}", ("  " + "  ".join(more), "dim")
+
+
+def _problems(cell: Document) -> int:
+    return int(cell["expected"]) - int(cell["matched"]) + int(cell["number_precision"])
+
+
+def _by_event_type(report: Document) -> None:
+    types = sorted(
+        report["by_event_type"].items(), key=lambda item: (-_problems(item[1]), -item[1]["expected"], item[0])
+    )
+    _cells("event type", types[:_TYPES_MOST], report)
+    if len(types) > _TYPES_MOST:
+        _line((f"and {len(types) - _TYPES_MOST:,} more types (--output json has all)", "dim"))
+
+
+def _by_minute(report: Document) -> None:
+    bad = [
+        (minute, cell) for minute, cell in report["by_minute"].items() if cell["matched"] < cell["expected"]
+    ]
+    if not bad:
+        return
+    _cells("minute", bad[:_MINUTES_MOST], report)
+    rest = len(bad) - _MINUTES_MOST
+    all_of = len(report["by_minute"])
+    more = f"{rest:,} more minutes with discrepancies, " if rest > 0 else ""
+    _line((f"{more}{all_of - len(bad):,} of {all_of:,} minutes without", "dim"))
+
+
+def _cells(title: str, cells: list[tuple[str, Document]], report: Document) -> None:
+    names = [name for name, found in report["transports"].items() if found is not None]
+    columns: list[str | tuple[str, str]] = [title, ("expected", "right"), ("matched", "right")]
+    columns += [(f"missing\n{name}", "right") for name in names]
+    columns.append(("body\ndiffers", "right"))
+    rows = [
+        (
+            key,
+            f"{cell['expected']:,}",
+            f"{cell['matched']:,}",
+            *(_count(cell[f"missing_{name}"]) for name in names),
+            _count(cell["payload_mismatch"]),
+        )
+        for key, cell in cells
+    ]
+    if rows:
+        output.table(columns, rows)
+
+
+def _remarks(report: Document) -> None:
+    if report["remarks"]:
+        _line(("remarks", "bold"))
+        _list(report["remarks"])
+    if report["tombstones"]:
+        _list([f"tombstones: {count:,} {reason}" for reason, count in report["tombstones"].items()])
+
+
+def _inputs(report: Document) -> None:
+    _line()
+    for each in report["inputs"]:
+        lines = f"{each['lines']:,} {'rows' if each['side'] == 'tombstones' else 'events'}"
+        _line(
+            (
+                f"{each['side']}: {each['file']}  {lines}, {each['size']:,} bytes, sha256 {each['sha256'][:12]}",
+                "dim",
+            )
+        )

@@ -1,0 +1,144 @@
+"""`migctl validate`: compare what subscribers received with what the journal holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from migctl.cli import output
+from migctl.cli.context import OutputOption
+
+app = typer.Typer(no_args_is_help=True, help="Compare captures with each other and with the journal.")
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command("report")
+def report(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            help="Folder with websocket.ndjson, realtime.ndjson and, if it is there, journal.ndjson.",
+            show_default=False,
+        ),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal",
+            metavar="F",
+            help="The journal: an NDJSON export or its SQLite file.",
+            show_default=False,
+        ),
+    ] = None,
+    websocket: Annotated[
+        Path | None,
+        typer.Option("--websocket", metavar="F", help="Capture of the WebSocket side.", show_default=False),
+    ] = None,
+    realtime: Annotated[
+        Path | None,
+        typer.Option("--realtime", metavar="F", help="Capture of the Realtime side.", show_default=False),
+    ] = None,
+    tombstones: Annotated[
+        Path | None,
+        typer.Option(
+            "--tombstones",
+            metavar="F",
+            help="Rows of monitoring_tombstones, NDJSON; duplicate_of ones are not expected.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[
+        Literal["captures", "journal"],
+        typer.Option(
+            "--window", help="Expect what was committed while all captures ran, or all of the journal."
+        ),
+    ] = "captures",
+    late_after: Annotated[
+        float,
+        typer.Option(
+            "--late-after", metavar="S", min=0.0, help="Seconds after the commit that count as late."
+        ),
+    ] = 5.0,
+    min_match_percent: Annotated[
+        float,
+        typer.Option(
+            "--min-match-percent", metavar="N", min=0.0, max=100.0, help="Gate: percent of events that match."
+        ),
+    ] = 99.9,
+    max_lost: Annotated[
+        int, typer.Option("--max-lost", metavar="N", min=0, help="Gate: events that reached no transport.")
+    ] = 0,
+    min_events: Annotated[
+        int,
+        typer.Option("--min-events", metavar="N", min=1, help="Gate: events that a verdict must rest on."),
+    ] = 1,
+    max_latency_p99_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--max-latency-p99-ms",
+            metavar="N",
+            min=0.0,
+            help="Gate: p99 from commit to subscriber, of the slowest transport. Default: none.",
+            show_default=False,
+        ),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option("--examples", metavar="N", min=0, help="Discrepancies of each kind to name.")
+    ] = 5,
+    discrepancies: Annotated[
+        Path | None,
+        typer.Option(
+            "--discrepancies",
+            metavar="F",
+            help="Write all discrepancies to this file, NDJSON.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="F", help="Also write the report as JSON to this file.", show_default=False
+        ),
+    ] = None,
+    output_format: OutputOption = "text",
+) -> None:
+    """Compare captures, with the journal as the truth where it is given, and give a verdict.
+
+    Spelling is no difference: order of keys, duplicate keys, numbers and times. Exit 0 only for the verdict pass;
+    fail, inconclusive and terminated exit 1, input that can't be read exits 2.
+    """
+    from migctl.validate import Bounds
+    from migctl.validate import report as compare
+
+    captures = {
+        name: path for name, path in (("websocket", websocket), ("realtime", realtime)) if path is not None
+    }
+    made = compare(
+        folder,
+        journal=journal,
+        captures=captures,
+        tombstones=tombstones,
+        window=window,
+        late_after_s=late_after,
+        bounds=Bounds(min_match_percent, max_lost, min_events, max_latency_p99_ms),
+        examples=examples,
+        discrepancies=discrepancies,
+    )
+    document = made.to_json()
+    if output_format == "json":
+        output.document(document)
+    else:
+        from migctl.cli.report_view import show
+
+        show(document)
+    if out is not None:
+        made.write(out)
+    if not made.passed:
+        raise typer.Exit(1)
