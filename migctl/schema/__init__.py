@@ -17,7 +17,7 @@ from migctl.schema import repair as repairing
 from migctl.schema import rollback as rolling
 from migctl.schema import verify as verification
 from migctl.schema.apply import Done, Run
-from migctl.schema.connection import connect, operator
+from migctl.schema.connection import connect, operator, snapshot
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, render, topic
 from migctl.schema.plan import Plan, Step
 from migctl.schema.repair import Status
@@ -146,7 +146,7 @@ async def status(database_url: str, schema: str, *, folder: Path | None = None) 
 async def verify(database_url: str, schema: str, *, folder: Path | None = None) -> list[Difference]:
     """How the live database differs from what the files make; empty where it does not."""
     files = load(folder)
-    async with connect(database_url) as connection:
+    async with connect(database_url) as connection, snapshot(connection):
         steps = planning.compare(files, await ledger.rows(connection, schema))
         live = await catalog.read(connection, schema)
     found = [

@@ -145,15 +145,7 @@ select array(select rolname::text from pg_roles where rolsuper or rolname in ('p
 
 
 async def read(connection: Connection, schema: str) -> Live:
-    """Everything that `verify` looks at, in one consistent snapshot."""
-    async with connection.transaction():
-        # pg_get_expr leaves a schema out of a name where the search path has it; the comparison wants one spelling.
-        await connection.execute("set transaction isolation level repeatable read, read only")
-        await connection.execute("select set_config('search_path', 'pg_catalog', true)")
-        return await _read(connection, schema)
-
-
-async def _read(connection: Connection, schema: str) -> Live:
+    """Everything that `verify` looks at. The caller opens a `snapshot`."""
     asked = {
         "schema": schema,
         "tables": [table.name for table in TABLES],

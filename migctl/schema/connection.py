@@ -58,6 +58,16 @@ async def connect(database_url: str) -> AsyncIterator[Connection]:
         raise translate(error, where) from error
 
 
+@asynccontextmanager
+async def snapshot(connection: Connection) -> AsyncIterator[None]:
+    """One consistent picture of the database, reading only: what another process applies meanwhile is seen whole or not at all."""
+    async with connection.transaction():
+        await connection.execute("set transaction isolation level repeatable read, read only")
+        # pg_get_expr and its like leave a schema out of a name where the search path has it; comparing wants one spelling.
+        await connection.execute("select set_config('search_path', 'pg_catalog', true)")
+        yield
+
+
 def _refused_at_the_door(error: psycopg.Error, where: str, given: dict[str, Any]) -> MigctlError:
     said = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
     if "FATAL" not in str(error):

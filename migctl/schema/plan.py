@@ -11,7 +11,7 @@ from typing import Literal
 
 from migctl.errors import MigctlError, Refused, Systemic
 from migctl.schema import ledger, preflight
-from migctl.schema.connection import Connection
+from migctl.schema.connection import Connection, snapshot
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration
 from migctl.schema.preflight import Findings, Lack
 
@@ -113,10 +113,11 @@ def compare(files: Sequence[Migration], rows: Mapping[int, ledger.Row]) -> tuple
 
 async def read(connection: Connection, schema: str, files: Sequence[Migration]) -> Plan:
     """The plan for this database as it is now."""
-    steps = compare(files, await ledger.rows(connection, schema))
-    # Which tables files to come will make; a file that makes none needs no look at what is there.
-    makes = {1: EVENTS, 2: TOMBSTONES, 3: HEADS}
-    pending = frozenset(
-        makes[step.version] for step in steps if step.state != "applied" and step.version in makes
-    )
-    return Plan(schema, steps, await preflight.examine(connection, schema, pending=pending))
+    async with snapshot(connection):
+        steps = compare(files, await ledger.rows(connection, schema))
+        # Which tables files to come will make; a file that makes none needs no look at what is there.
+        makes = {1: EVENTS, 2: TOMBSTONES, 3: HEADS}
+        pending = frozenset(
+            makes[step.version] for step in steps if step.state != "applied" and step.version in makes
+        )
+        return Plan(schema, steps, await preflight.examine(connection, schema, pending=pending))

@@ -13,7 +13,7 @@ import pytest
 
 from migctl import clock
 from migctl.errors import Transient
-from migctl.schema import apply, status, verify
+from migctl.schema import apply, rollback, status, verify
 
 HOLD = f"select pg_advisory_xact_lock({int.from_bytes(b'migctl', 'big')})"
 WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
@@ -56,6 +56,13 @@ async def test_two_processes_at_once_both_end_well_and_each_file_is_applied_once
     assert len(applied) == len(set(applied)) == 5
     assert all(b"waiting at most 60 s" in err and b"pid " in err for _, err in ends)
     assert await verify(database, "public") == []
+
+
+async def test_a_plan_made_while_another_applies_sees_each_file_whole_or_not_at_all(database: str) -> None:
+    for _ in range(3):
+        done = await asyncio.gather(*(apply(database, "public", who=f"w{n}") for n in range(8)))
+        assert sum(len(one.done) for one in done) == 5
+        await rollback(database, "public", who="w", to=0)
 
 
 async def test_waiting_too_long_names_the_holder(database: str) -> None:
