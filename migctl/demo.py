@@ -25,10 +25,11 @@ Phase = Literal["prepare", "publish", "outage", "settle", "compare", "done"]
 
 @dataclass(slots=True)
 class Scene:
-    """What a display shows: the phase, one line on it, seconds of publishing done and wanted, and the counts."""
+    """What a display shows: the phase, a line on it, seconds since the start, seconds published and wanted, and the counts."""
 
     phase: Phase = "prepare"
     line: str = ""
+    since_start_s: float = 0.0
     elapsed_s: float = 0.0
     seconds: float = 0.0
     progress: Progress = field(default_factory=Progress)
@@ -61,8 +62,10 @@ async def demo(
     Must run in the main thread. Raises MigctlError where a part does not come up; a failing comparison is a result.
     """
     scene = Scene(seconds=seconds)
+    started = mono()
 
     def show(**changes: Any) -> None:
+        scene.since_start_s = mono() - started
         for name, value in changes.items():
             setattr(scene, name, value)
         watch(scene)

@@ -87,7 +87,7 @@ class _Display:
         if self._live is not None:
             self._live.update(_draw(scene))
         if scene.line and scene.line != self._last and not self._quiet:
-            self._console.print(f"[dim]{scene.elapsed_s:5.1f} s[/]  {scene.line}", soft_wrap=True)
+            self._console.print(f"[dim]{scene.since_start_s:5.1f} s[/]  {scene.line}", soft_wrap=True)
         self._last = scene.line
 
 

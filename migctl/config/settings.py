@@ -59,6 +59,10 @@ class SourceSection(_Section):
 
 class LegacySection(_Section):
     frame: Annotated[Literal["envelope", "data"], Field(description="envelope or data")] = "envelope"
+    origins: Annotated[
+        list[str],
+        Field(description="a list of origins such as http://localhost:3000, whose pages may connect"),
+    ] = []
 
 
 class ClassBounds(_Section):

@@ -104,6 +104,8 @@ class Service:
             settings=self.settings,
             status=lambda: self._status(journal, transports, relay),
             ready=lambda: self._ready(transports, relay),
+            refusing=lambda: "draining" if self.draining else None,
+            origins=self.settings.legacy.origins,
         )
         listener = listening(app, self.settings.listen_host, self.settings.listen_port)
         async with listener as where, asyncio.TaskGroup() as group:

@@ -37,6 +37,14 @@ def configure(*, level: str = "info", stream: TextIO | None = None, pretty: bool
     )
 
 
+# Until then: structlog's own default would print to stdout, where results go.
+structlog.configure(
+    wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1),
+    logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    cache_logger_on_first_use=False,
+)
+
+
 def get_logger(room: str) -> Any:
     """A logger that says which room speaks: `log.info("batch written", first=1, last=50)`."""
     return structlog.get_logger(room=room)
