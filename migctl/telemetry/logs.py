@@ -39,7 +39,7 @@ def configure(*, level: str = "info", stream: TextIO | None = None, pretty: bool
 
 # Until then: structlog's own default would print to stdout, where results go.
 structlog.configure(
-    wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1),
+    wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
     logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     cache_logger_on_first_use=False,
 )
