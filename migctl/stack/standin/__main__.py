@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from migctl.errors import MigctlError, Refused, Transient, Usage
-from migctl.stack.standin.app import build
+from migctl.stack.standin.app import WORK, build
 from migctl.stack.standin.limits import PLANS, Limits
 from migctl.telemetry import configure
 
@@ -84,9 +84,8 @@ async def _serve(host: str, port: int, dsn: str, secret: str, limits: Limits) ->
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        build(dsn=dsn, secret=secret, limits=limits), access_log=None, shutdown_timeout=1.0
-    )
+    app = build(dsn=dsn, secret=secret, limits=limits)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         try:
@@ -96,7 +95,12 @@ async def _serve(host: str, port: int, dsn: str, secret: str, limits: Limits) ->
                 f"{host}:{port} can't be listened on: {error.strerror}",
                 do="choose another port, or stop who has it",
             ) from error
-        await stop.wait()
+        stopping = asyncio.ensure_future(stop.wait())
+        work = app[WORK]
+        await asyncio.wait({stopping, work}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            stopping.cancel()
+            work.result()
     finally:
         await runner.cleanup()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -21,6 +23,9 @@ from migctl.stack.standin.realtime.socket import Parts, Realtime
 from migctl.stack.standin.rest.catalog import Catalog
 from migctl.stack.standin.rest.handlers import Rest
 
+WORK = web.AppKey("work", asyncio.Task[None])
+"""The background work. It never ends by itself; where it does, that is an error of ours."""
+
 
 def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
     """The application. dsn: of a role that may replicate and passes row level security, as `postgres` does on Supabase.
@@ -35,7 +40,8 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
 
     authorizer = Authorizer(owner)
     hub = Hub(limits)
-    parts = Parts(tokens, limits, hub, Presence(), authorizer, Changes())
+    changes = Changes(owner, dsn, limits)
+    parts = Parts(tokens, limits, hub, Presence(), authorizer, changes)
     realtime = Realtime(parts)
 
     async def health(request: web.Request) -> web.Response:
@@ -50,7 +56,12 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
         await realtime.close()
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
+        work = asyncio.create_task(changes.run())
+        app[WORK] = work
         yield
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
         await owner.close()
         await clients.close()
 

@@ -1,36 +1,217 @@
-"""Changes of the database for channels that asked for them. (The streaming part follows.)"""
+"""Changes of the database for the channels that asked for them, with the cadence and the losses of the real server.
+
+Committed rows wait until the next poll: at once after rows were delivered, 150 to 200 ms after only unrelated ones, 500 ms when
+idle. What is committed while the slot is lost, while a subscription is not there yet, or above the rate limit, nobody is told.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
 
 from migctl.stack.standin.auth import Identity
+from migctl.stack.standin.database import Connection, DatabaseDown, Pool, PoolTimeout
+from migctl.stack.standin.limits import Limits
+from migctl.stack.standin.realtime import bindings, frames
 from migctl.stack.standin.realtime.authorize import Unavailable
+from migctl.stack.standin.realtime.bindings import Wanted
 from migctl.stack.standin.realtime.config import Binding
+from migctl.stack.standin.realtime.fanout import Batch, Fanout
+from migctl.stack.standin.realtime.frames import Version
 from migctl.stack.standin.realtime.hub import Listener
+from migctl.stack.standin.realtime.rates import RateCounter
+from migctl.stack.standin.realtime.visibility import Looker
+from migctl.stack.standin.wal.stream import Stream
+from migctl.telemetry import get_logger
+
+_log = get_logger("standin.changes")
+# What one look into the slot costs the real server at the least, before it looks again at once.
+_LOOK_S = 0.003
+_IDLE_POLLS = 5
+_MAX_RETRIES = 6
+_START_S = 10.0
+_AWAY = "Unable to connect to the project database"
 
 
-class BadBinding(Exception):
-    """A binding that can't be served: asking again would not help."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Subscription:
+    """One binding that was accepted: for these tables, seen by this identity."""
+
+    id: int
+    wanted: Wanted
+    identity: Identity
+    tables: frozenset[int]
+    feed: Feed
 
 
 class Feed:
-    """A subscription that holds."""
+    """The subscriptions of one channel, while they hold."""
+
+    def __init__(self, changes: Changes, topic: str, listener: Listener, lost: Callable[[], None]) -> None:
+        self._changes = changes
+        self.topic = topic
+        self.listener = listener
+        self.lost = lost
+
+    @property
+    def version(self) -> Version:
+        return self.listener.version
+
+    def deliver(self, frame: bytes) -> None:
+        self.listener.push(frame)
 
     def close(self) -> None:
-        """End it."""
+        """End them. May be said twice."""
+        self._changes.forget(self)
 
 
 class Changes:
-    """Who subscribed to what."""
+    """Who subscribed to what, and the one stream that serves all. `run` does the work, as a task of its owner."""
+
+    def __init__(self, pool: Pool, dsn: str, limits: Limits) -> None:
+        self._pool = pool
+        self._dsn = dsn
+        self._limits = limits
+        self._looker = Looker(limits.publication, time.monotonic)
+        self._fanout = Fanout(self._looker, limits.max_record_bytes)
+        self._feeds: dict[Feed, list[Subscription]] = {}
+        self._rate = RateCounter(limits.plan.messages_per_s, now=time.monotonic())
+        self._wanted = asyncio.Event()
+        self._streaming = asyncio.Event()
+        self._published: frozenset[int] | None = None
 
     async def subscribe(
         self,
         topic: str,
-        bindings: Sequence[Binding],
+        asked: Sequence[Binding],
         identity: Identity,
         listener: Listener,
         lost: Callable[[], None],
     ) -> Feed:
-        """Raises BadBinding or Unavailable."""
-        raise Unavailable("not yet")
+        """From its return on, what is committed is delivered. lost: called when it no longer holds.
+
+        Raises BadBinding or Unavailable.
+        """
+        wanted = [(binding.id, bindings.parse(binding.asked)) for binding in asked]
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(_START_S):
+                await self._streaming.wait()
+            async with self._pool.connection() as conn:
+                if not await self._looker.knows_role(conn, identity.role):
+                    raise bindings.BadBinding(f'role "{identity.role}" does not exist')
+                tables = [await self._looker.check(conn, item, identity.role) for _, item in wanted]
+        except (TimeoutError, DatabaseDown, PoolTimeout, psycopg.Error) as error:
+            raise Unavailable(f"{_AWAY}: {error}" if str(error) else _AWAY) from error
+        feed = Feed(self, topic, listener, lost)
+        self._feeds[feed] = [
+            Subscription(number, item, identity, oids, feed)
+            for (number, item), oids in zip(wanted, tables, strict=True)
+        ]
+        return feed
+
+    def forget(self, feed: Feed) -> None:
+        self._feeds.pop(feed, None)
+
+    async def run(self) -> None:
+        """Stream from the first subscription on, for ever. A lost slot is made anew; what it had not delivered is lost."""
+        failures = 0
+        while True:
+            await self._wanted.wait()
+            try:
+                stream = await Stream.open(self._dsn, self._limits.publication)
+            except DatabaseDown as error:
+                failures += 1
+                if failures > _MAX_RETRIES:
+                    failures = 0
+                    self._give_up(str(error))
+                else:
+                    await asyncio.sleep(random.uniform(0.1, min(5.0, 0.1 * 3**failures)))
+                continue
+            failures = 0
+            _log.info("streaming", publication=self._limits.publication)
+            try:
+                self._published = None
+                self._streaming.set()
+                await self._poll(stream)
+            finally:
+                self._streaming.clear()
+                await stream.close()
+
+    def _give_up(self, reason: str) -> None:
+        """The real one's worker stops here: channels subscribe again by themselves, and with that a new one is begun."""
+        _log.warning("no database, subscriptions dropped", reason=reason, feeds=len(self._feeds))
+        self._wanted.clear()
+        feeds = list(self._feeds)
+        self._feeds.clear()
+        for feed in feeds:
+            feed.lost()
+
+    async def _poll(self, stream: Stream) -> None:
+        next_check = 0.0
+        while stream.lost is None:
+            try:
+                if time.monotonic() >= next_check:
+                    next_check = time.monotonic() + self._limits.publication_check_s
+                    await self._check_publication()
+                batch = Batch(stream.take(self._limits.poll_max_changes))
+                delivered = await self._deliver(batch)
+            except (DatabaseDown, PoolTimeout) as error:
+                _log.warning("poll failed, its changes are lost", reason=str(error))
+                return
+            except psycopg.Error as error:
+                _log.error("poll failed, its changes are lost", reason=str(error), code=error.sqlstate)
+                delivered = 0
+            if delivered:
+                delay = _LOOK_S
+            elif batch.changes:
+                delay = self._limits.poll_s + random.uniform(0.05, 0.1)
+            else:
+                delay = self._limits.poll_s * _IDLE_POLLS
+            await asyncio.sleep(delay)
+        _log.warning("slot lost, what is committed until the next one is lost", reason=stream.lost)
+
+    async def _check_publication(self) -> None:
+        async with self._pool.connection() as conn:
+            published = await self._looker.published(conn)
+        if self._published is not None and published != self._published:
+            _log.warning("publication changed, all subscriptions are dropped", feeds=len(self._feeds))
+            self._feeds.clear()
+        self._published = published
+
+    async def _deliver(self, batch: Batch) -> int:
+        """Returns how many changes somebody was to be told of."""
+        subscriptions = [item for held in self._feeds.values() for item in held]
+        if not batch.changes or not subscriptions:
+            return 0
+        async with self._pool.connection() as conn:
+            return await self._tell(conn, batch, subscriptions)
+
+    async def _tell(self, conn: Connection, batch: Batch, subscriptions: Sequence[Subscription]) -> int:
+        told = 0
+        messages = await self._fanout.messages(conn, batch, subscriptions)
+        skip = self._rate.triggered(time.monotonic())
+        cache: dict[tuple[Version, str, tuple[int, ...], bytes], bytes] = {}
+        for receivers in messages:
+            told += bool(receivers)
+            if skip:
+                continue
+            self._rate.add(sum(len(ids) for _, ids, _ in receivers), time.monotonic())
+            for feed, ids, data in receivers:
+                if feed not in self._feeds:  # gone while PostgreSQL was asked
+                    continue
+                key = (feed.version, feed.topic, ids, data)
+                frame = cache.get(key)
+                if frame is None:
+                    payload = b'{"ids":%b,"data":%b}' % (frames.dumps(ids), data)
+                    text = frames.message(feed.version, feed.topic, "postgres_changes", payload)
+                    frame = cache[key] = frames.text_frame(text)
+                feed.deliver(frame)
+        if skip and told:
+            _log.warning("rate limit, changes skipped", changes=told)
+        return told

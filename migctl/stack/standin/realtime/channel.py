@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from migctl.stack.standin.auth import BadToken, Identity
 from migctl.stack.standin.realtime import frames
 from migctl.stack.standin.realtime.authorize import Extension, Policies, Unavailable
-from migctl.stack.standin.realtime.changes import BadBinding, Feed
+from migctl.stack.standin.realtime.bindings import BadBinding
+from migctl.stack.standin.realtime.changes import Feed
 from migctl.stack.standin.realtime.config import Join
 from migctl.stack.standin.realtime.frames import Message, Version
 from migctl.telemetry import get_logger
