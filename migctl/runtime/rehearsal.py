@@ -28,7 +28,7 @@ from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events.codec import encode_entry
 from migctl.journal.sqlite import read_file
 from migctl.stack import EmbeddedStack
-from migctl.stack.launcher import Child, launch
+from migctl.stack.launcher import Child, any_free_port, launch
 from migctl.transports.protocol import TransportName
 
 READY_S = 30.0
@@ -127,16 +127,20 @@ class Rehearsal:
             await schema.apply(self._target.need("database_url"), "public", who="rehearsal")
         self._say(f"starting serve in mode {self.mode}")
         gate = ["--gate"] if self._source else []
+        # The port is chosen here, so that subscribers start up beside serve rather than after it; they wait for it.
+        self.url = f"http://127.0.0.1:{any_free_port()}"
+        listen = self.url.removeprefix("http://")
         self._serve = self._launch(
-            "serve", ["serve", "--mode", self.mode, "--listen", "127.0.0.1:0", *self._source, *gate]
+            "serve", ["serve", "--mode", self.mode, "--listen", listen, *self._source, *gate]
         )
-        self.url = (await self._announced(self._serve))["url"]
         for name in self.transports:
             self._say(f"subscribing over {name}")
             where = ["--url", self.url.replace("http", "ws", 1) + "/ws"] if name == "websocket" else []
             self._captures[name] = self._launch(
-                f"capture-{name}", ["capture", "--transport", name, "--out", str(self.out), *where]
+                f"capture-{name}",
+                ["capture", "--transport", name, "--out", str(self.out), "--wait", f"{READY_S:.0f}", *where],
             )
+        await self._wait((self._work / "serve" / "serve.json").exists, "serve", self._serve)
         for name, child in self._captures.items():
             await self._wait(partial(_says_ready, child), f"the {name} subscriber", child)
 
@@ -154,12 +158,6 @@ class Rehearsal:
             environ.update({key: value for key, value in parts.items() if value})
         program = [sys.executable, "-m", "migctl", *arguments]
         return launch(program, log=self.out / "logs" / f"{name}.log", death=signal.SIGTERM, environ=environ)
-
-    async def _announced(self, child: Child) -> dict[str, Any]:
-        path = self._work / "serve" / "serve.json"
-        await self._wait(path.exists, "serve", child)
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return said
 
     async def _wait(self, condition: Callable[[], bool], what: str, child: Child) -> None:
         deadline = mono() + READY_S
@@ -302,7 +300,7 @@ async def compare(out: Path, transports: tuple[TransportName, ...]) -> dict[str,
     """The consistency report of a finished rehearsal, from the files in `out`; it is kept there as report.json."""
     from migctl.validate import report
 
-    captures = {name: out / f"{name}.ndjson" for name in transports}
+    captures: dict[str, Path] = {name: out / f"{name}.ndjson" for name in transports}
     made = await asyncio.to_thread(
         report, journal=out / "journal.ndjson", captures=captures, window="journal"
     )

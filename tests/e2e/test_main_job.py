@@ -1,0 +1,129 @@
+"""The main job as an operator runs it: the demo, and each recorded stream replayed, on real parts in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+MAPPINGS = {
+    "github-events": [
+        "id=.id",
+        "event_type=.type",
+        "timestamp=.created_at",
+        "source=.repo.name",
+        "data=.payload",
+    ],
+    "cloudtrail": [
+        "id=.eventID",
+        "event_type=.eventName",
+        "timestamp=.eventTime",
+        "source=.eventSource",
+        "data=.",
+    ],
+    "nab-cloudwatch-metrics": ["event_type=.file", "timestamp=.timestamp", "source=.file", "data=."],
+}
+COUNTS = {"github-events": 800, "cloudtrail": 310, "nab-cloudwatch-metrics": 23_734}
+
+
+def migctl(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "migctl", *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def ids(path: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in path.read_text().splitlines()]
+
+
+def left_running(folder: Path) -> list[str]:
+    """Command lines of processes that still speak of this folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and entry.name != str(os.getpid()):
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            except OSError:
+                continue
+            if str(folder) in line:
+                found.append(line)
+    return found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", ["dual"])
+def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mode: str) -> None:
+    ended = migctl("demo", "--seconds", "8", "--mode", mode, "--output", "json", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    said: dict[str, Any] = json.loads(ended.stdout)
+    assert said["schema"] == "migctl.demo/1"
+    assert (said["lost"], said["duplicates"], said["match_percent"], said["verdict"]) == (0, 0, 100.0, "pass")
+    assert said["published"] > 200
+    for transport in said["transports"].values():
+        assert transport["received"] == said["published"]
+        assert transport["latency_ms"]["n"] > 0
+    folder = (tmp_path / said["report"]).parent
+    sent = ids(folder / "journal.ndjson")
+    assert len(sent) == said["published"]
+    # What the report says is looked at with other eyes: plain lists of ids, in order.
+    assert ids(folder / "websocket.ndjson") == sent
+    assert ids(folder / "realtime.ndjson") == sent
+    # The outage happened: part of it came from the table.
+    vias = {json.loads(line)["via"] for line in (folder / "realtime.ndjson").read_text().splitlines()}
+    assert vias >= {"live", "table"}
+    assert left_running(tmp_path) == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", sorted(MAPPINGS))
+def test_a_recorded_stream_is_replayed_whole_through_both_transports(tmp_path: Path, name: str) -> None:
+    recording = DATA / f"{name}.ndjson"
+    if not recording.exists():
+        pytest.skip(f"LOUD: {recording} is not here; the replay of real recordings is not tested")
+    options = [option for mapping in MAPPINGS[name] for option in ("--map", mapping)]
+    ended = migctl(
+        "replay", str(recording), "--speed", "max", "--out", "out", "--output", "json", *options, cwd=tmp_path
+    )
+    assert ended.returncode == 0, ended.stderr
+    said: dict[str, Any] = json.loads(ended.stdout)
+    assert (said["events"], said["published"], said["lost"]) == (COUNTS[name], COUNTS[name], 0)
+    assert said["verdict"] == "pass"
+    assert not any(said["discrepancies"].values())
+    out = tmp_path / "out"
+    sent = ids(out / "journal.ndjson")
+    assert ids(out / "websocket.ndjson") == sent
+    assert ids(out / "realtime.ndjson") == sent
+    assert left_running(tmp_path) == []
+
+
+def test_a_truncated_recording_is_told_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "cut.ndjson").write_text(
+        '{"event_type":"a","data":{}}\n{"event_type":"a","da\n{"event_type":"a","data":{}}\n'
+    )
+    ended = migctl("replay", "cut.ndjson", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "cut.ndjson:2:" in ended.stderr
+    assert "--skip-bad" in ended.stderr
+
+
+def test_an_existing_folder_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "websocket.ndjson").write_text("evidence of yesterday\n")
+    (tmp_path / "a.ndjson").write_text('{"event_type":"a","data":{}}\n')
+    ended = migctl("replay", "a.ndjson", "--out", "out", cwd=tmp_path)
+    assert ended.returncode == 4
+    assert (tmp_path / "out" / "websocket.ndjson").read_text() == "evidence of yesterday\n"
