@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -39,7 +39,9 @@ MAX_BUFFER_BYTES = 32 << 20
 BATCH_EVENTS = 500
 BACKOFF = Backoff(first_s=0.2, most_s=5.0)
 OPEN_TIMEOUT_S = 10.0
+PING_EVERY_S = 10.0
 STOP_WITHIN_S = 2.0
+STALL_S = 0.25  # what the buffers of the connection hide from the upstream
 
 # A connection that did not last this long counts as a failure: an upstream that accepts and closes must not be hammered.
 _LASTED_S = 5.0
@@ -131,18 +133,22 @@ class TapSource:
                     max_size=MAX_FRAME_BYTES,
                     open_timeout=OPEN_TIMEOUT_S,
                     close_timeout=1,
+                    ping_interval=PING_EVERY_S,
+                    ping_timeout=PING_EVERY_S,
                     proxy=None if _is_loopback(self._url) else True,
                 ) as socket:
                     opened = loop.time()
                     self._connections += 1
                     self._state, self._reason = "connected", None
                     self._outages.end(now())
-                    reason = await self._receive(socket)
+                    reason, lost_at = await self._receive(socket)
             except (OSError, TimeoutError, WebSocketException) as error:
-                reason = _why(error)
-            # An outage lasts from the loss of a socket; before the first one, from the first attempt.
+                reason, lost_at = (
+                    _why(error),
+                    began,
+                )  # before the first socket we are missing from the first attempt on
             self._reason = reason
-            self._outages.begin(began if opened is None else now(), reason)
+            self._outages.begin(lost_at, reason)
             if self._buffered >= self._max_buffer:
                 self._state = "waiting"
                 await self._until_drained()
@@ -152,8 +158,9 @@ class TapSource:
             self._state = "waiting"
             await asyncio.sleep(self._backoff.delay_s(failures, self._random))
 
-    async def _receive(self, socket: ClientConnection) -> str:
-        """Take frames until the socket or the buffer ends it; return the reason."""
+    async def _receive(self, socket: ClientConnection) -> tuple[str, datetime]:
+        """Take frames until the socket or the buffer ends it; return the reason, and since when frames may be lost."""
+        heard = now()
         while True:
             try:
                 async with asyncio.timeout(SEEN_EVERY_S):
@@ -162,17 +169,32 @@ class TapSource:
                 self._outages.listening(self._stored_until(now()))
                 continue
             except ConnectionClosed as error:
-                return _why(error)
-            arrived = now()
+                ended = now()
+                if (
+                    error.rcvd is None and error.sent is not None
+                ):  # no pong: it may have been dead since the last ping
+                    ended = max(heard, ended - timedelta(seconds=2 * PING_EVERY_S))
+                return _why(error), ended
+            arrived = heard = now()
             assert isinstance(frame, bytes)
             self._received += 1
             self._outages.listening(self._stored_until(arrived))
             self._frames.append((frame, arrived))
             self._buffered += len(frame)
             self._arrived.set()
-            if self._buffered >= self._max_buffer:
+            if self._buffered >= self._max_buffer and not await self._drains_soon():
                 waiting = self._deposit.waiting_for if self._deposit else None
-                return f"the journal did not take events: {waiting or 'slower than the stream'}; {self._buffered} bytes wait"
+                why = f"the journal did not take events: {waiting or 'slower than the stream'}; {self._buffered} bytes wait"
+                return why, arrived  # frames that the library holds by now go with the socket
+
+    async def _drains_soon(self) -> bool:
+        """True where the journal only needed a moment: a burst is no reason to leave the socket."""
+        try:
+            async with asyncio.timeout(STALL_S):
+                await self._until_drained()
+        except TimeoutError:
+            return False
+        return True
 
     async def _until_drained(self) -> None:
         while self._buffered > self._max_buffer // 4:

@@ -39,6 +39,7 @@ asyncio.run(main())
 LINES = 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [(1, 1, 1, 1), (2, 5, 1), (9,)])
 def test_each_line_is_in_the_journal_exactly_once(tmp_path: Path, steps: tuple[int, ...]) -> None:
     with (tmp_path / "a.ndjson").open("wb") as file:
