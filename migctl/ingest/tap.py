@@ -40,6 +40,7 @@ BATCH_EVENTS = 500
 BACKOFF = Backoff(first_s=0.2, most_s=5.0)
 OPEN_TIMEOUT_S = 10.0
 PING_EVERY_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
 STOP_WITHIN_S = 2.0
 STALL_S = 0.25  # what the buffers of the connection hide from the upstream
 
@@ -132,7 +133,7 @@ class TapSource:
                     self._url,
                     max_size=MAX_FRAME_BYTES,
                     open_timeout=OPEN_TIMEOUT_S,
-                    close_timeout=1,
+                    close_timeout=CLOSE_TIMEOUT_S,
                     ping_interval=PING_EVERY_S,
                     ping_timeout=PING_EVERY_S,
                     proxy=None if _is_loopback(self._url) else True,
@@ -173,7 +174,7 @@ class TapSource:
                 if (
                     error.rcvd is None and error.sent is not None
                 ):  # no pong: it may have been dead since the last ping
-                    ended = max(heard, ended - timedelta(seconds=2 * PING_EVERY_S))
+                    ended = max(heard, ended - timedelta(seconds=2 * PING_EVERY_S + CLOSE_TIMEOUT_S))
                 return _why(error), ended
             arrived = heard = now()
             assert isinstance(frame, bytes)
