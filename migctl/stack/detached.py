@@ -183,10 +183,10 @@ def _ask_for_missing(state_dir: Path, record: state.Record) -> state.Record:
 
 
 def _gone(state_dir: Path) -> MigctlError:
-    return Transient(
-        "the supervisor of the embedded stack ended without a word",
-        do=f"see {state_dir / 'stack' / 'supervisor.log'}",
-    )
+    log = state_dir / "stack" / "supervisor.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    last = lines[-1] if lines else "no word"
+    return Transient(f"the supervisor of the embedded stack ended: {last}", do=f"see {log}")
 
 
 @contextlib.contextmanager
