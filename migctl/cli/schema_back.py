@@ -53,7 +53,7 @@ def rollback(
     """Take back applied files, the last first. Rows are never dropped without --drop-data and the typed name."""
     from migctl import schema as room
     from migctl.cli import prompt
-    from migctl.schema.rollback import refuse_rows
+    from migctl.schema.taking_back import refuse_rows
 
     settings = settings_of(config, schema)
     name = settings.supabase.schema_

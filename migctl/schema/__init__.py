@@ -11,19 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from migctl.schema import catalog, ledger
-from migctl.schema import plan as planning
-from migctl.schema import repair as repairing
-from migctl.schema import rollback as rolling
-from migctl.schema import verify as verification
-from migctl.schema.apply import Done, Run
+from migctl.schema import catalog, ledger, mending, planning, taking_back, verification
+from migctl.schema.applying import Done, Run
 from migctl.schema.connection import connect, operator, snapshot
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, render, topic
-from migctl.schema.plan import Plan, Step
-from migctl.schema.repair import Status
-from migctl.schema.rollback import Rollback
+from migctl.schema.mending import Status
+from migctl.schema.planning import Plan, Step
 from migctl.schema.statements import split
-from migctl.schema.verify import Difference
+from migctl.schema.taking_back import Rollback
+from migctl.schema.verification import Difference
 
 __all__ = [
     "EVENTS",
@@ -109,11 +105,11 @@ async def rollback(
     """
     files = load(folder)
     async with connect(database_url) as connection:
-        chosen = await rolling.prepare(connection, schema, files, to)
+        chosen = await taking_back.prepare(connection, schema, files, to)
         if dry_run:
             return chosen
         run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
-        done = await rolling.carry_out(run, chosen, drop_data=drop_data, reason=reason)
+        done = await taking_back.carry_out(run, chosen, drop_data=drop_data, reason=reason)
         return Rollback(done, chosen.rows)
 
 
@@ -133,7 +129,7 @@ async def repair(
     files = load(folder)
     async with connect(database_url) as connection:
         run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
-        return await repairing.carry_out(run, versions, to, reason=reason)
+        return await mending.carry_out(run, versions, to, reason=reason)
 
 
 async def status(database_url: str, schema: str, *, folder: Path | None = None) -> tuple[Step, ...]:

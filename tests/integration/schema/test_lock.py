@@ -13,7 +13,8 @@ import pytest
 
 from migctl import clock
 from migctl.errors import Transient
-from migctl.schema import apply, rollback, status, verify
+from migctl.schema import apply, plan, status, verify
+from migctl.stack.postgres import Postgres
 
 HOLD = f"select pg_advisory_xact_lock({int.from_bytes(b'migctl', 'big')})"
 WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
@@ -58,11 +59,24 @@ async def test_two_processes_at_once_both_end_well_and_each_file_is_applied_once
     assert await verify(database, "public") == []
 
 
-async def test_a_plan_made_while_another_applies_sees_each_file_whole_or_not_at_all(database: str) -> None:
-    for _ in range(3):
-        done = await asyncio.gather(*(apply(database, "public", who=f"w{n}") for n in range(8)))
-        assert sum(len(one.done) for one in done) == 5
-        await rollback(database, "public", who="w", to=0)
+async def test_a_plan_sees_one_picture_whatever_is_made_while_it_looks(
+    postgres: Postgres, database: str
+) -> None:
+    admin = postgres.admin_url(database.rpartition("/")[2])
+    async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as watcher:
+        async with await psycopg.AsyncConnection.connect(admin) as other:
+            # Stops the plan between its look at the ledger and its look at the tables.
+            await other.execute("lock table pg_publication in access exclusive mode")
+            planned = asyncio.create_task(plan(database, "public"))
+            await until(
+                watcher,
+                "select count(*) from pg_locks where relation = 'pg_publication'::regclass and not granted",
+                1,
+            )
+            await other.execute("create table public.monitoring_tombstones (n int)")
+        found = await planned
+    assert found.findings.lacks == ()
+    assert "public.monitoring_tombstones" in str((await plan(database, "public")).blocker())
 
 
 async def test_waiting_too_long_names_the_holder(database: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from migctl.errors import Refused, Systemic
 from migctl.schema.files import Migration
 from migctl.schema.ledger import Row, State
-from migctl.schema.plan import Plan, compare
+from migctl.schema.planning import Plan, compare
 from migctl.schema.preflight import Findings, Lack
 
 WHEN = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

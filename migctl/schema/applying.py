@@ -17,7 +17,7 @@ from migctl.errors import MigctlError, Transient, Wanting
 from migctl.schema import ledger
 from migctl.schema.connection import Connection, message, translate
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, render
-from migctl.schema.plan import compare, refusal
+from migctl.schema.planning import compare, refusal
 from migctl.schema.statements import Statement, split
 
 

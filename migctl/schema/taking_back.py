@@ -13,10 +13,10 @@ from psycopg import sql
 
 from migctl.errors import Refused, Usage
 from migctl.schema import ledger
-from migctl.schema.apply import Run
+from migctl.schema.applying import Run
 from migctl.schema.connection import Connection
 from migctl.schema.files import Migration
-from migctl.schema.plan import Step, compare, refusal
+from migctl.schema.planning import Step, compare, refusal
 
 
 @dataclass(frozen=True, slots=True)

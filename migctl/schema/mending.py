@@ -8,9 +8,9 @@ from typing import Literal
 from migctl import __version__
 from migctl.errors import Usage
 from migctl.schema import ledger
-from migctl.schema.apply import Run
+from migctl.schema.applying import Run
 from migctl.schema.files import Migration
-from migctl.schema.plan import Step, compare
+from migctl.schema.planning import Step, compare
 
 Status = Literal["applied", "reverted"]
 
