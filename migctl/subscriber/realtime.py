@@ -153,11 +153,15 @@ class RealtimeSubscriber:
         """Join, and after each loss join anew with a new client."""
         deadline = clock.mono() + self._wait_s
         failures = 0
+        joined_once = False
         while True:
             link = self._new_link()
             try:
                 await link.join(await self._token.get(), wait_for_system=self._live == "postgres_changes")
-                failures = 0
+                if joined_once:
+                    self.reconnects += 1
+                    log.info("realtime joined again", position=str(self.position), failures=failures)
+                failures, joined_once = 0, True
                 error = await self._live_with(link)
             except MigctlError as refused:
                 error = refused
@@ -167,9 +171,8 @@ class RealtimeSubscriber:
                 self._joined.clear()
                 await link.close()
             failures += 1
-            if self._ready.done():
-                self.reconnects += 1
-                log.warning("realtime lost", position=str(self.position), reason=error.what)
+            tell = log.warning if failures == 1 else log.debug
+            tell("realtime lost", position=str(self.position), reason=error.what)
             if isinstance(error, Systemic):
                 await self._token.get(renew=True)
             # A refusal that no retry changes is still tried again: an operator may be mending it.
@@ -278,6 +281,7 @@ class RealtimeSubscriber:
             self._flow.start(position)
         while position is None:
             try:
+                self._look_now = False  # this look serves as well
                 if not self._ready.done():
                     position = await self._catchup.start()
                     self._ready.set_result(position)

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
-    InvalidHandshake,
     InvalidStatus,
     InvalidURI,
     WebSocketException,
@@ -68,7 +67,7 @@ class WebsocketSubscriber:
         self._wait_s = wait_s
         self._silence_s = MISSED_HEARTBEATS * heartbeat_s
         self._flow = Flow(merge)
-        self._connected = False
+        self._connected = self._served = False
         self._ready: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
         self._running: asyncio.Task[None] | None = None
         self.reconnects = 0
@@ -137,7 +136,6 @@ class WebsocketSubscriber:
         deadline = clock.mono() + self._wait_s
         failures = 0
         while True:
-            heard_before = self.merge.top
             try:
                 async with self._socket(position=self.merge.top or self._wanted) as socket:
                     await self._serve(socket)
@@ -145,14 +143,12 @@ class WebsocketSubscriber:
             except (OSError, TimeoutError, WebSocketException) as lost:
                 error = self._unreachable(lost)
             finally:
-                self._connected = False
+                connected, self._connected = self._connected, False
             if not error.retry or (not self._ready.done() and clock.mono() >= deadline):
                 raise error
-            # A socket that brought something was no failure, so the next comes quickly.
-            failures = 1 if self.merge.top != heard_before else failures + 1
-            if self._ready.done():
-                self.reconnects += 1
-                log.warning("websocket lost", position=str(self.merge.top), reason=error.what)
+            failures = 1 if connected else failures + 1
+            tell = log.warning if failures == 1 else log.debug
+            tell("websocket lost", position=str(self.merge.top), reason=error.what)
             await asyncio.sleep(RECONNECT.delay_s(failures, random.random))
 
     def _socket(self, *, position: Position | None = None, role: str | None = None) -> connect:
@@ -191,6 +187,10 @@ class WebsocketSubscriber:
         if not self._begin(hello):
             return
         self._connected = True
+        if self._served:
+            self.reconnects += 1
+            log.info("websocket resumed", position=str(self.merge.top), resume=hello.resume)
+        self._served = True
         merge, epoch = self.merge, hello.epoch
         self._flow.hear(epoch, hello.head)
         via: Via = "resume" if hello.resume == "recovered" else "live"
@@ -256,9 +256,10 @@ class WebsocketSubscriber:
                 return Systemic(what, do="the WebSocket was switched off; capture --transport realtime")
             if status in (401, 403):
                 return Systemic(what, do="give a token that is good for subscribing")
-            if status in (400, 404, 426) or status < 400:
+            # Later on, an answer like these is a proxy's, whose server is about to come back.
+            if not self._ready.done() and (status in (400, 404, 426) or status < 400):
                 return Usage(what, do="give the address of `migctl serve`, such as ws://127.0.0.1:8080/ws")
-        elif isinstance(error, (InvalidURI, InvalidHandshake)) and not isinstance(error, OSError):
+        elif isinstance(error, InvalidURI):
             return Usage(what, do="give the address of `migctl serve`, such as ws://127.0.0.1:8080/ws")
         elif isinstance(error, TimeoutError) and self._connected:
             what = f"{self._url}: no heartbeat for {self._silence_s:g} s"
