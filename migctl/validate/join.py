@@ -198,6 +198,11 @@ class Join:
     def _note_peak(self) -> None:
         self._tally.peak_bytes = max(self._tally.peak_bytes, len(self._table) * _ID_BYTES + self._held)
 
+    def close(self) -> None:
+        """Let go of the files on disk, also after an error."""
+        if self._spill is not None:
+            self._spill.close()
+
     def finish(self) -> None:
         """Settle what found no partner."""
         self._note_peak()
@@ -225,8 +230,11 @@ class Join:
             folder=self._folder / f"part{number}",
             depth=self._depth + 1,
         )
-        join.replay(records)
-        join.finish()
+        try:
+            join.replay(records)
+            join.finish()
+        finally:
+            join.close()
 
     def replay(self, records: Iterable[Record]) -> None:
         """Take what a partition holds."""

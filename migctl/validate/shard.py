@@ -105,8 +105,11 @@ def run(job: Job) -> Tally:
                 memory_bytes=job.memory_bytes,
                 folder=Path(folder),
             )
-            _read_in_step(join, job.inputs)
-            join.finish()
+            try:
+                _read_in_step(join, job.inputs)
+                join.finish()
+            finally:
+                join.close()
         tally.examples = examples.take()
     finally:
         if out is not None:

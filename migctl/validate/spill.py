@@ -36,7 +36,7 @@ class Partitions:
     def __init__(self, folder: Path, count: int, depth: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = [folder / f"{number}.part" for number in range(count)]
-        self._files: list[BinaryIO] = [path.open("wb") for path in self._paths]
+        self._files: list[BinaryIO | None] = [None] * count
         self._shift = depth * (count - 1).bit_length()
         self.bytes_written = 0
 
@@ -44,16 +44,26 @@ class Partitions:
         head = _HEAD.pack(record.side, record.low, record.number, len(record.text))
         # Other bits of the hash at each depth: the ids of one partition agree on those that chose it.
         bits = crc32(event_id.encode(errors="surrogatepass")) >> self._shift
-        self._files[bits % len(self._files)].write(head + record.text)
+        number = bits % len(self._files)
+        file = self._files[number]
+        if file is None:
+            file = self._files[number] = self._paths[number].open("wb")
+        file.write(head + record.text)
         self.bytes_written += len(head) + len(record.text)
+
+    def close(self) -> None:
+        """Let go of the files; what was put stays until it is drained."""
+        for file in self._files:
+            if file is not None:
+                file.close()
 
     def drain(self) -> Iterator[Iterator[Record]]:
         """The records of each partition, in the order in which they were put. A file is removed once it was read."""
-        for file in self._files:
-            file.close()
-        for path in self._paths:
-            yield _records(path)
-            path.unlink()
+        self.close()
+        for path, file in zip(self._paths, self._files, strict=True):
+            if file is not None:
+                yield _records(path)
+                path.unlink()
 
 
 def _records(path: Path) -> Iterator[Record]:
