@@ -44,6 +44,8 @@ class FileSource:
     """`spec`: a path, or `-`. `run` ends at the end of the input."""
 
     def __init__(self, spec: str, *, mapper: Mapper, rejected: Rejected) -> None:
+        if spec != "-":
+            _refuse_unreadable(spec)
         self._spec = spec
         self._name = "stdin" if spec == "-" else spec
         self._mapper = mapper.named("stdin" if spec == "-" else Path(spec).name or spec)
@@ -91,14 +93,7 @@ class FileSource:
         try:
             fd = os.open(self._spec, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            raise Usage(
-                f"--source {self._spec}: {error.strerror}", do="name a file that can be read, or - for stdin"
-            ) from None
-        if stat.S_ISDIR(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise Usage(
-                f"--source {self._spec}: is a folder", do="name one file, or `cat` several into --source -"
-            )
+            raise _unreadable(self._spec, error) from None
         return fd, True
 
     async def _resume(self, journal: Journal, fd: int, size: int) -> None:
@@ -182,6 +177,22 @@ class FileSource:
             "rejected": self._bad + (deposit.conflicts if deposit else 0),
             "rejected_file": str(self._rejected.path),
         }
+
+
+def _refuse_unreadable(spec: str) -> None:
+    """So that a wrong name is told before anything is started. Raises Usage."""
+    try:
+        mode = Path(spec).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise Usage(f"--source {spec}: is a folder", do="name one file, or `cat` several into --source -")
+        if stat.S_ISREG(mode):  # a pipe is not opened before its time: its writer would see a reader go
+            Path(spec).open("rb").close()
+    except OSError as error:
+        raise _unreadable(spec, error) from None
+
+
+def _unreadable(spec: str, error: OSError) -> Usage:
+    return Usage(f"--source {spec}: {error.strerror}", do="name a file that can be read, or - for stdin")
 
 
 async def _from_file(fd: int, offset: int) -> AsyncGenerator[bytes, None]:

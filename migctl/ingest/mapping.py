@@ -73,7 +73,10 @@ class Mapper:
         except UnicodeDecodeError as error:
             raise BadEvent("", "json", f"not UTF-8 at byte {error.start}") from None
         except ValueError as error:
-            raise BadEvent("", "json", f"is no JSON object: {error}") from None
+            reason = str(error)
+            raise BadEvent(
+                "", "json", reason if "JSON object" in reason else f"is not JSON: {reason}"
+            ) from None
         frame = _Frame(text, members)
         event_type = self._text(frame, "event_type")
         if event_type in self.ignore:

@@ -36,7 +36,7 @@ def open_source(
     """The source that `spec` names: `-`, `host`, `ws://...` or `wss://...`, else a file.
 
     rate: events per second of `host`, all types together; other sources have their own pace.
-    Nothing is opened before `run`. Raises Usage where the spec can't be meant.
+    Nothing is read before `run`. Raises Usage where the spec can't be meant, or names no file that can be read.
     """
     mapper = mapper or Mapper()
     rejected = Rejected(state_dir / "rejected.ndjson")

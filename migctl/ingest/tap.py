@@ -37,7 +37,8 @@ from migctl.telemetry import get_logger
 MAX_FRAME_BYTES = 16 << 20
 MAX_BUFFER_BYTES = 32 << 20
 BATCH_EVENTS = 500
-BACKOFF = Backoff(first_s=0.2, most_s=5.0)
+# Short: what the upstream sends while we stay away is lost, and we are one client.
+BACKOFF = Backoff(first_s=0.1, most_s=1.0)
 OPEN_TIMEOUT_S = 10.0
 PING_EVERY_S = 10.0
 CLOSE_TIMEOUT_S = 1.0

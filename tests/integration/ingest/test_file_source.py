@@ -200,14 +200,19 @@ async def main():
     await journal.aclose()
 
 telemetry.configure()
-asyncio.run(main())
+if sys.argv[2] == "uvloop":  # as serve runs it
+    import uvloop
+    uvloop.run(main())
+else:
+    asyncio.run(main())
 """
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("kind", ["pipe", "file", "nothing"])
-def test_stdin_is_read_to_its_end_and_says_that_it_can_t_resume(kind: str, tmp_path: Path) -> None:
+def test_stdin_is_read_to_its_end_and_says_that_it_can_t_resume(kind: str, loop: str, tmp_path: Path) -> None:
     text = b"" if kind == "nothing" else b"".join(line(number) for number in range(5000))
-    command = [sys.executable, "-c", READER, str(tmp_path)]
+    command = [sys.executable, "-c", READER, str(tmp_path), loop]
     if kind == "file":
         (tmp_path / "in").write_bytes(text)
         with (tmp_path / "in").open("rb") as file:
@@ -224,8 +229,8 @@ def test_stdin_is_read_to_its_end_and_says_that_it_can_t_resume(kind: str, tmp_p
 
 
 @pytest.mark.parametrize("name", ["missing.ndjson", "."])
-async def test_a_source_that_can_t_be_read_is_named(name: str, tmp_path: Path, journal: Refusing) -> None:
+def test_a_source_that_can_t_be_read_is_named_before_anything_runs(name: str, tmp_path: Path) -> None:
     with pytest.raises(Usage) as caught:
-        await source_of(tmp_path / name, tmp_path).run(journal)
+        source_of(tmp_path / name, tmp_path)
     assert str(tmp_path / name) in caught.value.what
     assert caught.value.do
