@@ -21,7 +21,10 @@ class Index:
 
 @dataclass(slots=True)
 class LiveTable:
-    """kind: as pg_class.relkind; logged: unlogged tables can't be published; replica_identity: d, n, f or i."""
+    """kind: as pg_class.relkind; logged: unlogged tables can't be published; replica_identity: d, n, f or i.
+
+    obstacles: (constraint, trigger or rule; its name) to its definition.
+    """
 
     kind: str
     logged: bool
@@ -31,7 +34,7 @@ class LiveTable:
     columns: dict[str, Column] = field(default_factory=dict)
     has_default: dict[str, bool] = field(default_factory=dict)
     indexes: list[Index] = field(default_factory=list)
-    constraints: dict[str, str] = field(default_factory=dict)
+    obstacles: dict[tuple[str, str], str] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     grants: dict[str, frozenset[str]] = field(default_factory=dict)
     published: bool = False
@@ -88,10 +91,22 @@ from pg_index i join pg_class c on c.oid = i.indrelid join pg_class x on x.oid =
 join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %(schema)s and c.relname = any(%(tables)s) and i.indisunique
 """
-_CONSTRAINTS: LiteralString = """
-select c.relname, k.conname, pg_get_constraintdef(k.oid)
-from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = %(schema)s and c.relname = any(%(tables)s) and k.contype in ('c', 'f', 'x')
+# What can refuse, bend or swallow a row besides keys: constraints, triggers that run before, rules.
+_OBSTACLES: LiteralString = """
+with ours as (
+  select c.oid, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = %(schema)s and c.relname = any(%(tables)s)
+)
+select relname, 'constraint', conname, pg_get_constraintdef(k.oid)
+from pg_constraint k join ours on ours.oid = k.conrelid where k.contype in ('c', 'f', 'x')
+union all
+select relname, 'trigger', tgname, pg_get_triggerdef(t.oid)
+from pg_trigger t join ours on ours.oid = t.tgrelid
+where not t.tgisinternal and t.tgenabled in ('O', 'A') and t.tgtype::int & 2 <> 0 and t.tgtype::int & (4 + 16) <> 0
+union all
+select relname, 'rule', rulename, pg_get_ruledef(r.oid)
+from pg_rewrite r join ours on ours.oid = r.ev_class where r.ev_type in ('2', '3')
+order by 1, 2, 3
 """
 _POLICIES: LiteralString = """
 select n.nspname, c.relname, p.polname,
@@ -168,8 +183,8 @@ async def read(connection: Connection, schema: str) -> Live:
     for table, name, primary, usable, columns in await rows(_INDEXES):
         assert isinstance(columns, list)
         tables[str(table)].indexes.append(Index(str(name), tuple(columns), bool(primary), bool(usable)))
-    for table, name, text in await rows(_CONSTRAINTS):
-        tables[str(table)].constraints[str(name)] = str(text)
+    for table, kind, name, text in await rows(_OBSTACLES):
+        tables[str(table)].obstacles[str(kind), str(name)] = str(text)
     messages: dict[str, Policy] = {}
     for space, table, name, command, roles, using, check, permissive in await rows(_POLICIES):
         assert isinstance(roles, list)

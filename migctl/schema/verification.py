@@ -78,14 +78,13 @@ def _shape(name: str, table: Table, live: LiveTable) -> Iterator[Difference]:
         yield Difference(
             name, "replica identity", "default", "nothing", f"alter table {name} replica identity default;"
         )
-    for constraint, text in live.constraints.items():
-        yield Difference(
-            name,
-            f"constraint {constraint}",
-            "none beyond the keys",
-            text,
-            f"alter table {name} drop constraint {identifier(constraint)};",
+    for (kind, obstacle), text in live.obstacles.items():
+        drop = (
+            f"alter table {name} drop constraint {identifier(obstacle)};"
+            if kind == "constraint"
+            else f"drop {kind} {identifier(obstacle)} on {name};"
         )
+        yield Difference(name, f"{kind} {obstacle}", "nothing that can refuse or change a row", text, drop)
 
 
 def _columns(name: str, table: Table, live: LiveTable) -> Iterator[Difference]:

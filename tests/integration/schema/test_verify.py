@@ -50,6 +50,20 @@ PLANTED: list[tuple[str, list[tuple[str, str]]]] = [
         [("public.monitoring_events", "unique index one_source")],
     ),
     (f"alter table {E} add constraint c check (seq < 5)", [("public.monitoring_events", "constraint c")]),
+    (
+        f"create rule quiet as on insert to {E} do instead nothing",
+        [("public.monitoring_events", "rule quiet")],
+    ),
+    (
+        "create function swallow() returns trigger language plpgsql as 'begin return null; end';"
+        f" create trigger swallow before insert on {E} for each row execute function swallow()",
+        [("public.monitoring_events", "trigger swallow")],
+    ),
+    (
+        "create function tell() returns trigger language plpgsql as 'begin return null; end';"
+        f" create trigger tell after insert on {E} for each row execute function tell()",
+        [],
+    ),
     (f"drop table {T}", [("public.monitoring_tombstones", "table")]),
     (f"alter table {H} replica identity nothing", [("public.monitoring_heads", "replica identity")]),
     (f"alter table {E} disable row level security", [("public.monitoring_events", "row level security")]),
