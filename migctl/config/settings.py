@@ -86,6 +86,10 @@ class RealtimeSection(_Section):
     live: Annotated[
         Literal["broadcast", "postgres_changes"], Field(description="broadcast or postgres_changes")
     ] = "broadcast"
+    messages_per_second: Annotated[
+        float | None, Field(gt=0, description="the plan's limit, each delivery counted: 100, 500 or 2500")
+    ] = None
+    expected_subscribers: Annotated[int, Field(ge=0, description="how many receive each broadcast")] = 1
     max_hint_bytes: Annotated[
         int, Field(ge=1024, le=3_000_000, description="bytes of a broadcast message")
     ] = 200 * 1024
@@ -128,6 +132,7 @@ _ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "MIGCTL_STATE_DIR": ("state_dir",),
     "MIGCTL_JOURNAL": ("journal", "path"),
     "MIGCTL_SCHEMA": ("supabase", "schema"),
+    "MIGCTL_MESSAGES_PER_SECOND": ("realtime", "messages_per_second"),
     "SUPABASE_URL": ("supabase", "url"),
 }
 

@@ -34,6 +34,8 @@ from migctl.transports.protocol import TransportName
 READY_S = 30.0
 SETTLE_S = 30.0
 LOOK_S = 0.1
+# Well below what the stand-in allows by default, well above what a rehearsal sends.
+STACK_MESSAGES_PER_SECOND = "500"
 
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
 
@@ -110,7 +112,7 @@ class Rehearsal:
             if child is not None:
                 child.stop(signal.SIGKILL, 5.0)
         if self.stack is not None:
-            self.stack.stop()
+            self.stack.discard()
         if self._http is not None:
             await self._http.aclose()
         shutil.rmtree(self._work, ignore_errors=True)
@@ -156,6 +158,8 @@ class Rehearsal:
                 "DATABASE_URL": self._target.database_url,
             }
             environ.update({key: value for key, value in parts.items() if value})
+        if self.stack is not None:
+            environ["MIGCTL_MESSAGES_PER_SECOND"] = STACK_MESSAGES_PER_SECOND
         program = [sys.executable, "-m", "migctl", *arguments]
         return launch(program, log=self.out / "logs" / f"{name}.log", death=signal.SIGTERM, environ=environ)
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,19 +78,22 @@ class Service:
         Raises Refused for a second writer, Transient where the port is taken, JournalFailed.
         """
         journal = await SqliteJournal.open(self.settings.journal_path)
-        try:
-            await self._serve(journal, stop, ready)
-        finally:
-            await journal.aclose()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(journal.aclose)
+            await self._serve(journal, stack, stop, ready)
         return self.left
 
     async def _serve(
-        self, journal: SqliteJournal, stop: asyncio.Event, ready: Callable[[Service], None]
+        self,
+        journal: SqliteJournal,
+        stack: AsyncExitStack,
+        stop: asyncio.Event,
+        ready: Callable[[Service], None],
     ) -> None:
         from migctl.server import build, listening
 
         log = get_logger("serve")
-        relay = self._relay(journal)
+        relay = self._relay(journal, stack)
         transports = create(
             self.mode,
             self.settings,
@@ -128,7 +132,7 @@ class Service:
                 task.cancel()
         log.info("stopped", head=self.left.head, backlog=self.left.backlog)
 
-    def _relay(self, journal: SqliteJournal) -> Any:
+    def _relay(self, journal: SqliteJournal, stack: AsyncExitStack) -> Any:
         if self.mode == "websocket":
             return None
         from migctl.delivery import Relay
@@ -136,7 +140,10 @@ class Service:
 
         assert self.target is not None
         schema = self.settings.supabase.schema_
-        return Relay(journal, TableWriter(self.target, schema), Heads(self.target, schema), self.settings)
+        writer, heads = TableWriter(self.target, schema), Heads(self.target, schema)
+        stack.push_async_callback(writer.aclose)
+        stack.push_async_callback(heads.aclose)
+        return Relay(journal, writer, heads, self.settings)
 
     async def _feed(self, journal: Journal) -> None:
         if self.source is None:

@@ -46,7 +46,9 @@ select current_setting('server_version_num')::int as version,
           from pg_publication where pubname = 'supabase_realtime') as publication,
        (select has_schema_privilege(oid, 'create') from pg_namespace where nspname = %(schema)s) as may_create_in_schema,
        has_database_privilege(current_database(), 'create') as may_create_schema,
-       to_regnamespace('migctl') is not null as has_ledger_schema
+       to_regnamespace('migctl') is not null as has_ledger_schema,
+       (select substr(c, length('pgrst.db_schemas=') + 1) from pg_roles, unnest(rolconfig) c
+         where rolname = 'authenticator' and c like 'pgrst.db\\_schemas=%%') as exposed
 """
 
 _TABLES: LiteralString = """
@@ -96,6 +98,11 @@ async def examine(connection: Connection, schema: str, *, pending: frozenset[str
     lacks += _environment(found, schema)
     if found["wal_level"] != "logical":
         remarks.append(f"wal_level is {found['wal_level']}: postgres_changes needs logical")
+    exposed = [name.strip() for name in (found["exposed"] or "public").split(",")]
+    if schema not in exposed:
+        remarks.append(
+            f"a hosted project's API serves only {', '.join(exposed)}: add {schema} to its exposed schemas (Settings, API)"
+        )
     tables = await connection.execute(_TABLES, {"schema": schema, "tables": [EVENTS, TOMBSTONES, HEADS]})
     for name, kind, persistence, mine, owner in await tables.fetchall():
         full = f"{schema}.{name}"

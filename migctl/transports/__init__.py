@@ -37,5 +37,14 @@ def create(
 
         if target is None:
             raise ValueError(f"mode {mode} needs a target")
-        made.append(Broadcast(journal, target, settings, table_head))
+        made.append(
+            Broadcast(
+                journal,
+                target,
+                settings,
+                table_head,
+                messages_per_second=settings.realtime.messages_per_second,
+                subscribers=settings.realtime.expected_subscribers,
+            )
+        )
     return made

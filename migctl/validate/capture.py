@@ -186,6 +186,7 @@ class Capture:
             return True, why
         asked_at = clock.now()
         self._times["stop_requested_at"] = format_time(asked_at)
+        self.say(f"stopping ({why}): at most {self.until.drain_s:g} s for what was committed before")
         reached = asyncio.ensure_future(self._reach_head(asked_at))
         hurry = asyncio.ensure_future(stop_now.wait())
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -27,7 +27,8 @@ Receivers = list[tuple["Feed", tuple[int, ...], bytes]]
 class Batch:
     """The changes of one poll, numbered in the order of commit."""
 
-    def __init__(self, transactions: Iterable[Transaction]) -> None:
+    def __init__(self, transactions: Sequence[Transaction]) -> None:
+        self.xids = [transaction.xid for transaction in transactions]
         self.changes: list[tuple[Change, int]] = [
             (change, transaction.commit_us) for transaction in transactions for change in transaction.changes
         ]
@@ -50,6 +51,7 @@ class Fanout:
         self, conn: Connection, batch: Batch, subscriptions: Sequence[Subscription]
     ) -> list[Receivers]:
         """What is to be said of each change, in order."""
+        await self._looker.committed(conn, batch.xids)
         told: list[Receivers] = [[] for _ in batch.changes]
         for relation, numbers in batch.by_table().items():
             concerned = [item for item in subscriptions if relation.oid in item.tables]

@@ -6,6 +6,7 @@ that is gone again is not seen.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from migctl.stack.standin.auth import Identity
@@ -34,6 +35,17 @@ select format('%I.%I', p.schemaname, p.tablename)::regclass::oid, p.schemaname, 
  where p.pubname = $1 and ($2 = '*' or p.schemaname = $2) and ($3 = '*' or p.tablename = $3)
 """
 
+# The log has the lower half of an xid; the upper one is that of the snapshot's, or its neighbour's.
+_COMMITTED = """
+with now as materialized (select pg_current_snapshot() s),
+     edge as (select s, pg_snapshot_xmax(s)::text::bigint top from now)
+select coalesce(bool_and(pg_visible_in_snapshot(
+         (top + ((x - (top & 4294967295) + 2147483648 + 4294967296) % 4294967296 - 2147483648))::text::xid8, s)), true)
+  from edge, unnest($1::bigint[]) x
+"""
+_FIRST_PAUSE_S = 0.0005
+_LAST_PAUSE_S = 0.5
+
 
 class Looker:
     """Asks over one connection at a time. clock: monotonic seconds."""
@@ -42,6 +54,16 @@ class Looker:
         self._publication = publication
         self._clock = clock
         self._described: dict[tuple[int, str], tuple[float, Relation, Described]] = {}
+
+    async def committed(self, conn: Connection, xids: Sequence[int]) -> None:
+        """Wait until these transactions are visible to others: the log tells of a commit a moment before that.
+
+        Without it, a row would be looked for before it can be seen, and lost.
+        """
+        pause = _FIRST_PAUSE_S
+        while not (await fetch(conn, _COMMITTED, [list(xids)]))[0][0] and pause < _LAST_PAUSE_S:
+            await asyncio.sleep(pause)
+            pause *= 2
 
     async def published(self, conn: Connection, schema: str = "*", table: str = "*") -> frozenset[int]:
         """The tables of the publication, by oid."""

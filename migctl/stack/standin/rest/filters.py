@@ -5,6 +5,7 @@ Grammar and operators as in PostgREST (`ApiRequest.QueryParams`, `Query.SqlFragm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -35,6 +36,7 @@ _SIMPLE = {
 }
 _IS = {"null": "NULL", "not_null": "NOT NULL", "true": "TRUE", "false": "FALSE", "unknown": "UNKNOWN"}
 _JSON_TYPES = ("json", "jsonb")
+_INDEX = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 
 class BadQuery(Exception):
@@ -73,14 +75,14 @@ class Field:
         if self.path and types.get(self.name) not in _JSON_TYPES:
             text = f"to_jsonb({text})"
         for arrow, key in self.path:
-            text += arrow + (key if key.lstrip("-").isdigit() else quote_literal(key))
+            text += arrow + (key if _INDEX.fullmatch(key) else quote_literal(key))
         return text
 
     @property
     def label(self) -> str | None:
         """What a selected JSON path is called: its last key that is no index."""
         for _, key in reversed(self.path):
-            if not key.lstrip("-").isdigit():
+            if not _INDEX.fullmatch(key):
                 return key
         return self.name if self.path else None
 

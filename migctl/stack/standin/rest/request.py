@@ -20,6 +20,7 @@ from migctl.stack.standin.rest.filters import (
 _RESERVED = {"select", "order", "limit", "offset", "columns", "on_conflict", "apikey"}
 _LOGIC = {"and", "or", "not.and", "not.or"}
 _CAST = re.compile(r"[A-Za-z0-9_ $]+", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _RANGE = re.compile(r"(\d+)-(\d*)", re.ASCII)
 
 
@@ -131,9 +132,7 @@ def _window(values: Mapping[str, str], range_header: str | None) -> tuple[int | 
 
 def _integer(text: str | None) -> int | None:
     # PostgREST ignores a limit that is no number; the row cap still holds.
-    if text is None or not text.lstrip("-").isdigit():
-        return None
-    return int(text)
+    return int(text) if text is not None and _INTEGER.fullmatch(text) else None
 
 
 def parse_select(text: str) -> tuple[Selected, ...]:

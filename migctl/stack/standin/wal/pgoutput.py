@@ -55,8 +55,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Changes of the published tables that were committed together. commit_us: microseconds since 1970."""
+    """Changes of the published tables that were committed together. commit_us: microseconds since 1970. xid: 32 bits."""
 
+    xid: int
     changes: tuple[Change, ...]
     commit_us: int
     end_lsn: int
@@ -72,6 +73,7 @@ class Decoder:
 
     _relations: dict[int, Relation] = field(default_factory=dict)
     _open: list[Change] = field(default_factory=list)
+    _xid: int = 0
 
     def feed(self, message: bytes) -> Transaction | None:
         """Take one message; returns the transaction that it completes. Raises BadMessage."""
@@ -81,10 +83,11 @@ class Decoder:
                 self._open.append(self._change(kind, message))
             case b"B":
                 self._open = []
+                (self._xid,) = struct.unpack_from(">I", message, 17)
             case b"C":
                 _, _, end_lsn, moment = struct.unpack_from(">bqqq", message, 1)
                 done, self._open = self._open, []
-                return Transaction(tuple(done), moment + _EPOCH_US, end_lsn)
+                return Transaction(self._xid, tuple(done), moment + _EPOCH_US, end_lsn)
             case b"R":
                 relation = _relation(message)
                 self._relations[relation.oid] = relation
