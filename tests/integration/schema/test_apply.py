@@ -10,7 +10,7 @@ import pytest
 
 from migctl.config.assets import folder as asset_folder
 from migctl.errors import MigctlError, Refused, Systemic, Transient, Usage, Wanting
-from migctl.schema import apply, plan, status, verify
+from migctl.schema import Plan, apply, plan, status, verify
 from migctl.stack.postgres import Postgres
 
 
@@ -207,3 +207,17 @@ async def test_a_refusal_at_the_door_names_the_cause_and_no_password(
         await plan(database.replace(old, new, 1), "public")
     assert "secret" not in str(error.value)
     assert "DATABASE_URL" in str(error.value)
+
+
+async def test_a_schema_that_the_api_does_not_serve_is_remarked(postgres: Postgres, database: str) -> None:
+    def remarks(found: Plan) -> str:
+        return " ".join(found.findings.remarks)
+
+    assert "exposed schemas" not in remarks(await plan(database, "public"))
+    assert "serves only public: add monitoring" in remarks(await plan(database, "monitoring"))
+    admin = postgres.admin_url(database.rpartition("/")[2])
+    ask(admin, "alter role authenticator set pgrst.db_schemas = 'public, monitoring'")
+    try:
+        assert "exposed schemas" not in remarks(await plan(database, "monitoring"))
+    finally:
+        ask(admin, "alter role authenticator reset pgrst.db_schemas")
