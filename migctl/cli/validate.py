@@ -23,7 +23,7 @@ def report(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]",
+            metavar="DIR",
             help="Folder with websocket.ndjson, realtime.ndjson and, if it is there, journal.ndjson.",
             show_default=False,
         ),

@@ -1,0 +1,82 @@
+"""Pure parts of the report: histogram, gates, window."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migctl.validate.gates import Bounds, Gate, evaluate, overall
+from migctl.validate.latency import Histogram
+from migctl.validate.tally import Examples
+
+samples = st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=200)
+
+
+def filled(values: list[int]) -> Histogram:
+    histogram = Histogram()
+    for value in values:
+        histogram.add(value)
+    return histogram
+
+
+@given(samples, st.sampled_from([1, 50, 95, 99, 100]))
+def test_a_percentile_is_within_a_thousandth_of_the_exact_one(values: list[int], percent: int) -> None:
+    exact = sorted(values)[max(1, -(-len(values) * percent // 100)) - 1]
+    found = filled(values).percentile_us(percent)
+    assert found is not None
+    assert abs(found - exact) <= abs(exact) * 0.0005 + 0.5
+
+
+@given(samples, samples)
+def test_merged_histograms_are_the_histogram_of_both(one: list[int], other: list[int]) -> None:
+    merged = filled(one)
+    merged.merge(filled(other))
+    assert merged == filled(one + other)
+    assert merged.summary_ms()["max"] == max(one + other) / 1000
+
+
+def test_a_histogram_without_samples_has_nulls_and_n_zero() -> None:
+    assert Histogram().summary_ms() == {"p50": None, "p95": None, "p99": None, "max": None, "n": 0}
+
+
+def test_a_histogram_is_bounded() -> None:
+    assert len(filled(list(range(0, 60_000_000, 997))).counts) < 20_000
+
+
+def judged(**found: object) -> dict[str, str]:
+    facts = {"expected": 10, "match_percent": 100.0, "lost": 0, "latency_p99_ms": [(5.0, 10)]} | found
+    return {gate.name: gate.verdict for gate in evaluate(Bounds(max_latency_p99_ms=100), **facts)}  # type: ignore[arg-type]
+
+
+def test_gates_without_samples_are_inconclusive() -> None:
+    assert set(judged(expected=0, match_percent=None, latency_p99_ms=[(None, 0)]).values()) == {
+        "inconclusive"
+    }
+    assert judged(latency_p99_ms=[(5.0, 10), (None, 0)])["max_latency_p99_ms"] == "inconclusive"
+    assert judged(latency_p99_ms=[])["max_latency_p99_ms"] == "inconclusive"
+
+
+def test_gates_fail_just_beyond_their_bound() -> None:
+    assert set(judged(match_percent=99.9, latency_p99_ms=[(100.0, 1)]).values()) == {"pass"}
+    assert judged(match_percent=99.899)["min_match_percent"] == "fail"
+    assert judged(lost=1)["max_lost"] == "fail"
+    assert judged(latency_p99_ms=[(100.1, 3), (None, 0)])["max_latency_p99_ms"] == "fail"
+
+
+def test_only_gates_that_all_pass_make_a_pass() -> None:
+    good, bad, open_ = (Gate("min_events", 1, 1, 1, verdict) for verdict in ("pass", "fail", "inconclusive"))
+    assert overall([good, good], hidden=False, cut_short=False) == "pass"
+    assert overall([good, open_], hidden=False, cut_short=False) == "inconclusive"
+    assert overall([open_, bad], hidden=False, cut_short=False) == "fail"
+    assert overall([bad], hidden=True, cut_short=False) == "inconclusive"
+    assert overall([good], hidden=False, cut_short=True) == "terminated"
+    assert overall([], hidden=False, cut_short=False) == "inconclusive"
+
+
+@given(st.lists(st.integers(0, 1000), unique=True), st.integers(0, 10))
+def test_examples_are_the_first_by_their_place(places: list[int], limit: int) -> None:
+    examples = Examples(limit)
+    for at in places:
+        if examples.wants("late", at):
+            examples.add("late", at, {})
+    assert sorted(each.at for each in examples.take().get("late", [])) == sorted(places)[:limit]
