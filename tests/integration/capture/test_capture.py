@@ -2,89 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import resource
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from migctl import clock
 from migctl.events import parse_time
 from migctl.stack.launcher import any_free_port
+from tests.kit.capturing import Running, capturing
 from tests.kit.conditions import until
 from tests.kit.served import Served, event, serving
-
-
-class Running:
-    """A capture process and its folder."""
-
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path, transport: str) -> None:
-        self.process = process
-        self.folder = folder
-        self.path = folder / f"{transport}.ndjson"
-        self.summary_path = folder / f"{transport}.summary.json"
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        return (
-            [json.loads(line) for line in self.path.read_bytes().splitlines()] if self.path.exists() else []
-        )
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.summary_path.read_bytes())
-        return found
-
-    async def said(self, word: str) -> str:
-        """The next line on stderr that holds the word."""
-        assert self.process.stderr is not None
-        async with asyncio.timeout(30):
-            while line := (await self.process.stderr.readline()).decode():
-                if word in line:
-                    return line
-        raise AssertionError(f"the process ended without saying {word!r}")
-
-    async def ended(self) -> tuple[int, str, str]:
-        """Exit code, stdout and the rest of stderr."""
-        async with asyncio.timeout(30):
-            out, err = await self.process.communicate()
-        assert self.process.returncode is not None
-        return self.process.returncode, out.decode(), err.decode()
-
-
-@contextlib.asynccontextmanager
-async def capturing(
-    folder: Path, *options: str, transport: str = "websocket", **more: Any
-) -> AsyncIterator[Running]:
-    process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "migctl",
-            "capture",
-            "--transport",
-            transport,
-            "--out",
-            str(folder),
-            *options,
-        ),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=folder.parent,
-        **more,
-    )
-    try:
-        yield Running(process, folder, transport)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
 
 
 @pytest.fixture
