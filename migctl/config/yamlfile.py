@@ -116,7 +116,7 @@ def _model_at(model: type[BaseModel], path: Path_) -> type[BaseModel] | None:
 
 def _known_keys(model: type[BaseModel], path: Path_) -> str:
     parent = _model_at(model, path[:-1])
-    known = sorted(parent.model_fields) if parent is not None else []
+    known = sorted(field.alias or name for name, field in parent.model_fields.items()) if parent else []
     close = difflib.get_close_matches(str(path[-1]), known, 1)
     if close:
         return f"did you mean {close[0]}?"

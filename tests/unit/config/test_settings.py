@@ -52,6 +52,7 @@ def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> No
             ["migctl.yaml:3: relay.high.max_events:", "1 to 500"],
         ),
         ("journal:\n  pth: x\n", ["migctl.yaml:2: journal.pth: no such key", "did you mean path?"]),
+        ("supabase:\n  schem: x\n", ["migctl.yaml:2: supabase.schem: no such key", "did you mean schema?"]),
         ("mode: [dual\n", ["migctl.yaml:", "not YAML"]),
         ("just text\n", ["migctl.yaml:1:", "keys and values"]),
     ],
