@@ -217,7 +217,7 @@ class Relay:
         self._cuts[batch.cut] += 1
         _log.info(
             "batch written", epoch=entries[0].epoch, first=entries[0].seq, last=entries[-1].seq, count=len(entries),
-            cut=batch.cut, ms=round((clock.mono() - started) * 1000, 1),
+            first_id=entries[0].event.id, cut=batch.cut, ms=round((clock.mono() - started) * 1000, 1),
         )  # fmt: skip
 
     async def _write(self, part: Sequence[Entry]) -> Written:

@@ -193,7 +193,14 @@ class Broadcast:
             self._after = hint.last
             self._hints += 1
             self._events += hint.last - hint.first + 1
-            _log.debug("hint sent", first=hint.first, last=hint.last, bytes=len(hint.payload))
+            _log.info(
+                "hint sent",
+                epoch=self._journal.epoch,
+                first=hint.first,
+                last=hint.last,
+                first_id=live[hint.first - live[0].seq].event.id,
+                bytes=len(hint.payload),
+            )
         if entries:
             self._after = entries[-1].seq
         self._tell_moved()

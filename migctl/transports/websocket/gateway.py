@@ -95,6 +95,16 @@ class Gateway:
                 self._fan_out(run)
                 # Written bytes leave when the loop turns; without this a long batch would look like slow subscribers.
                 await asyncio.sleep(0)
+            subscribers = len(self._live_v2) + len(self._live_legacy)
+            if subscribers:
+                log.info(
+                    "frames sent",
+                    epoch=first.epoch,
+                    first=first.seq,
+                    last=batch[-1].seq,
+                    first_id=first.event.id,
+                    subscribers=subscribers,
+                )
 
     def _fan_out(self, run: frames.Run) -> None:
         self._delivered = run.last
