@@ -18,7 +18,6 @@ from psycopg.conninfo import make_conninfo
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _CONNECT_TIMEOUT_S = 5
-_CACHED_PLAN = "0A000"
 
 
 class DatabaseDown(Exception):
@@ -62,9 +61,6 @@ class Pool:
                 if conn.broken or conn.closed:
                     await self._flush()
                     raise DatabaseDown(str(error).strip(), lost=True) from error
-                if error.sqlstate == _CACHED_PLAN:
-                    await self._flush()
-                    await conn.close()
                 raise
             finally:
                 await self._give_back(conn)
@@ -82,6 +78,8 @@ class Pool:
                 self._dsn,
                 autocommit=True,
                 cursor_factory=AsyncRawCursor,
+                # Statements are many, and a pipeline that fails would leave psycopg believing in some that were never prepared.
+                prepare_threshold=None,
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 application_name="migctl stand-in",
             )
@@ -104,6 +102,25 @@ async def fetch(conn: Connection, sql: str, params: Sequence[Any] = ()) -> list[
     """Run one statement with `$1` placeholders and return its rows."""
     cursor = await conn.execute(sql.encode(), params)
     return await cursor.fetchall()
+
+
+async def transact(
+    conn: Connection, enter: tuple[str, Sequence[Any]], statement: tuple[str, Sequence[Any]]
+) -> tuple[Any, ...]:
+    """A transaction of two statements, in one round trip; returns the one row of the second. Nothing stays where either fails."""
+    try:
+        async with conn.pipeline():
+            await conn.execute(b"begin")
+            await conn.execute(enter[0].encode(), enter[1])
+            cursor = await conn.execute(statement[0].encode(), statement[1])
+            await conn.execute(b"commit")
+        row = await cursor.fetchone()
+    except psycopg.Error:
+        if not conn.broken and not conn.closed:
+            await conn.execute(b"rollback")
+        raise
+    assert row is not None
+    return row
 
 
 def quote_ident(name: str) -> str:

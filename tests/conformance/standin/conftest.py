@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.integration.standin.conftest import site, start
+from tests.integration.standin.conftest import shared, site, start
 
-__all__ = ["site", "start"]
+__all__ = ["shared", "site", "start"]

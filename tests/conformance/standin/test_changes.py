@@ -6,7 +6,6 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
 from supabase import AsyncClient
 
 from tests.conformance.standin.test_official_python import client
@@ -124,26 +123,24 @@ async def test_values_have_the_json_that_postgresql_gives_them(site: Site) -> No
         assert [change["record"] for change in watch.changes] == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "seqs"),
-    [
-        ("kind=eq.odd", [1, 3, 5]),
-        ("seq=gt.3", [4, 5]),
-        ("seq=in.(1,4)", [1, 4]),
-        ("seq=not.in.(1,4)", [2, 3, 5]),
-        ("seq=gte.2,kind=neq.odd", [2, 4]),
-        ("kind=like.e%", [2, 4]),
-        ("owner=is.null", [1, 2, 3, 4, 5]),
-    ],
-)
-async def test_filters_are_kept(site: Site, text: str, seqs: list[int]) -> None:
+async def test_filters_are_kept(site: Site) -> None:
+    expected = {
+        "kind=eq.odd": [1, 3, 5],
+        "seq=gt.3": [4, 5],
+        "seq=in.(1,4)": [1, 4],
+        "seq=not.in.(1,4)": [2, 3, 5],
+        "seq=gte.2,kind=neq.odd": [2, 4],
+        "kind=like.e%": [2, 4],
+        "owner=is.null": [1, 2, 3, 4, 5],
+    }
     async with client(site, site.token()) as user:
-        watch = await Watch(user, filter=text).begin()
+        watches = {text: await Watch(user, filter=text).begin() for text in expected}
         site.sql(
-            "insert into notes (seq, kind) select n, (array['even', 'odd'])[1 + (n & 1)] from generate_series(1, 5) n"
+            "insert into notes (seq, kind)"
+            " select n, (array['even', 'odd'])[1 + (n & 1)] from generate_series(1, 5) n"
         )
-        await watch.hears(len(seqs))
-        assert watch.records == seqs
+        await watches["owner=is.null"].hears(5)
+        assert {text: watch.records for text, watch in watches.items()} == expected
 
 
 async def test_only_the_events_asked_for_are_told(site: Site) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import pytest
 
 from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
+from migctl.stack.postgres import Postgres
+from tests.kit import databases
 
 TABLES = (Path(__file__).parent / "tables.sql").read_text()
 
@@ -55,17 +58,14 @@ class Site:
 Start = Callable[..., Site]
 
 
-@pytest.fixture
-def start(database: str, keys: Keys, tmp_path: Path) -> Iterator[Start]:
-    """Starts a stand-in with flags: `start("--plan", "free")`. Without a wait before refusals unless asked for."""
+@contextmanager
+def starting(database: str, keys: Keys, folder: Path) -> Iterator[Start]:
+    """Starts stand-ins with flags: `start("--plan", "free")`. They wait before refusals only where asked to."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def run(*flags: str, tables: bool = True) -> Site:
-        if tables:
-            with psycopg.connect(database, autocommit=True) as connection:
-                connection.execute(TABLES.encode())
+    def run(*flags: str) -> Site:
         port = any_free_port()
-        with (tmp_path / f"standin-{port}.log").open("wb") as log:
+        with (folder / f"standin-{port}.log").open("wb") as log:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "migctl.stack.standin"),
@@ -78,19 +78,45 @@ def start(database: str, keys: Keys, tmp_path: Path) -> Iterator[Start]:
             )
         running.append(process)
         site = Site(f"http://127.0.0.1:{port}", keys, database, process)
-        wait_until(lambda: _healthy(site), 20)
+        wait_until(lambda: _healthy(site), 60)
         return site
 
-    yield run
-    for process in running:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(10)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(TABLES.encode())
+    try:
+        yield run
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(10)
+
+
+@pytest.fixture
+def start(database: str, keys: Keys, tmp_path: Path) -> Iterator[Start]:
+    with starting(database, keys, tmp_path) as run:
+        yield run
 
 
 @pytest.fixture
 def site(start: Start) -> Site:
     return start()
+
+
+@pytest.fixture(scope="module")
+def shared(
+    postgres: Postgres, templates: databases.Templates, keys: Keys, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """One for the tests of a module that only read. It has five notes: seq 1 to 5, even and odd."""
+    url = databases.clone(postgres, templates.get("template_fresh"))
+    with starting(url, keys, tmp_path_factory.mktemp("shared")) as run:
+        site = run()
+        site.sql(
+            "insert into notes (id, seq, kind, data) select ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, n,"
+            " (array['even', 'odd'])[1 + (n & 1)], jsonb_build_object('n', n) from generate_series(1, 5) n"
+        )
+        yield site
+    databases.drop(postgres, url)
 
 
 def _healthy(site: Site) -> bool:

@@ -10,7 +10,7 @@ import psycopg
 from aiohttp import web
 
 from migctl.stack.standin.auth import ANON, BadToken, Identity, Tokens, bearer
-from migctl.stack.standin.database import Connection, DatabaseDown, Pool, PoolTimeout, quote_ident
+from migctl.stack.standin.database import Connection, DatabaseDown, Pool, PoolTimeout, quote_ident, transact
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.rest import errors, query
 from migctl.stack.standin.rest.catalog import Catalog, Function, Table
@@ -179,18 +179,14 @@ class Rest:
             ("request.path", request.path),
             ("request.headers", json.dumps({name.lower(): value for name, value in request.headers.items()})),
         ]
-        async with conn.pipeline(), conn.transaction():
-            await conn.execute(*_enter(settings))
-            cursor = await conn.execute(statement.sql.encode(), statement.params)
-            row = await cursor.fetchone()
-        assert row is not None
+        row = await transact(conn, _enter(settings), (statement.sql, statement.params))
         return Result(total=row[0], count=row[1], body=row[2])
 
 
-def _enter(settings: list[tuple[str, str]]) -> tuple[bytes, list[str]]:
+def _enter(settings: list[tuple[str, str]]) -> tuple[str, list[str]]:
     """One statement that makes settings for the transaction. The role comes after what only the login role may set."""
     calls = ", ".join(f"set_config(${n}, ${n + 1}, true)" for n in range(1, 2 * len(settings), 2))
-    return f"select {calls}".encode(), [text for setting in settings for text in setting]
+    return f"select {calls}", [text for setting in settings for text in setting]
 
 
 def bearer_of(request: web.Request) -> str | None:

@@ -34,6 +34,8 @@ class Stream:
     def __init__(self, conn: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         self._conn = conn
         self._pg = conn.pgconn
+        # Kept: once the connection is lost, libpq no longer says which socket it had, and that has to be given back all the same.
+        self._socket = conn.pgconn.socket
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
         self._ready: deque[tuple[Transaction, int]] = deque()
@@ -94,7 +96,7 @@ class Stream:
         while self._pg.flush():
             await asyncio.sleep(0)
         started = asyncio.Event()
-        self._loop.add_reader(self._pg.socket, started.set)
+        self._loop.add_reader(self._socket, started.set)
         try:
             async with asyncio.timeout(10):
                 while True:
@@ -106,7 +108,7 @@ class Stream:
         except TimeoutError:
             raise psycopg.OperationalError("replication did not start") from None
         finally:
-            self._loop.remove_reader(self._pg.socket)
+            self._loop.remove_reader(self._socket)
         result = self._pg.get_result()
         if result is None or result.status != psycopg.pq.ExecStatus.COPY_BOTH:
             raise psycopg.OperationalError(
@@ -117,7 +119,7 @@ class Stream:
 
     def _read_on(self) -> None:
         self._reading = True
-        self._loop.add_reader(self._pg.socket, self._read)
+        self._loop.add_reader(self._socket, self._read)
         # What came with the last packet is in libpq's buffer already, and the socket will not say so again.
         self._loop.call_soon(self._read)
 
@@ -177,12 +179,12 @@ class Stream:
     def _stop_reading(self) -> None:
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._pg.socket)
+            self._loop.remove_reader(self._socket)
 
     def _end(self, reason: str) -> None:
         if self.lost is not None:
             return
-        self._stop_reading()
         self.lost = reason
+        self._stop_reading()
         if self._feedback is not None:
             self._feedback.cancel()
