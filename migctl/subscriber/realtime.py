@@ -246,6 +246,7 @@ class RealtimeSubscriber:
         await self._joined.wait()
         await self._begin()
         failures = 0
+        reachable = True
         looked_at = float("-inf")
         while True:
             due = looked_at + self._poll_every_s()
@@ -262,11 +263,15 @@ class RealtimeSubscriber:
             self._look_now = False
             try:
                 came = await self._catchup.round()
+                reachable = True
             except MigctlError as error:
                 came = False
-                log.warning("tables not read", position=str(self.position), reason=error.what)
+                tell = log.warning if reachable else log.debug
+                tell("tables not read", position=str(self.position), reason=error.what)
+                reachable = False
             looked_at = clock.mono()
-            failures = 0 if came else failures + 1
+            # Still behind: what was missing is not in the table yet, so the next look waits.
+            failures = 0 if not self._flow.merge.behind else 1 if came else failures + 1
 
     def _poll_every_s(self) -> float:
         if not self._joined.is_set():

@@ -127,10 +127,11 @@ class Capture:
         """Write what comes, until cancelled or until the count is reached."""
         async for batch in self.subscriber.batches():
             releases: list[Release] = []
+            if self._from is not None and not self._from.epoch:  # nothing had been written when we were ready
+                first = batch[0]
+                self._from = first.after if isinstance(first, Discontinuity) else Position(first.epoch, 0)
             for item in batch:
                 if isinstance(item, Release):
-                    if self._from is not None and not self._from.epoch:
-                        self._from = Position(item.epoch, item.seq - 1)
                     releases.append(item)
                 else:
                     self._note(item)

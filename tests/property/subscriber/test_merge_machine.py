@@ -164,6 +164,10 @@ class Reader(RuleBasedStateMachine):
     def a_gap_is_told_exactly_where_something_is_missing(self) -> None:
         if self.merge.top is not None:
             assert (self.merge.repair_at() is not None) == self.merge.behind
+            missing = self.merge.missing()
+            if missing is not None:
+                assert missing[0] == self.merge.top.seq + 1
+                assert missing[0] <= missing[1]
 
     def teardown(self) -> None:
         """Whatever was lost: told of the heads, and paged, it ends complete."""

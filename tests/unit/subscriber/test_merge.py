@@ -56,6 +56,16 @@ def test_event_named_beyond_a_hole_does_not_hurry_the_hole() -> None:
     assert merge.repair_at() == 5.15
 
 
+def test_what_came_before_the_start_counts_from_the_start_on() -> None:
+    merge = Merge()
+    for seq in (1, 2, 3, 6):
+        merge.offer(release(seq), 0.0)
+    assert merge.take() == []
+    merge.start(Position("a", 3), 1.0)
+    assert merge.repeats_dropped == 3
+    assert merge.missing() == (4, 5)
+
+
 def test_repeats_are_counted_once_each() -> None:
     merge = started(3)
     for seq in (1, 3, 5, 5, 4, 4):
