@@ -60,6 +60,12 @@ def line(value: Any) -> None:
     sys.stdout.flush()
 
 
+def plain(text: str) -> None:
+    """Text on stdout as it is, at any width: for what is copied."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def show(*what: RenderableType) -> None:
     """Something rich can draw, on stdout."""
     console().print(*what)

@@ -79,7 +79,7 @@ def serve(
     what the table does not have yet is told on stderr and sent at the next start.
     """
     from migctl import telemetry
-    from migctl.config import load
+    from migctl.config import load, secret
 
     telemetry.configure(level=log_level, pretty=sys.stderr.isatty())
     flags: dict[tuple[str, ...], str | None] = {("mode",): mode, ("listen",): listen}
@@ -89,6 +89,7 @@ def serve(
         from migctl.ingest import open_source, parse_map
         from migctl.runtime.service import Service
         from migctl.runtime.target import resolve
+        from migctl.server.tokens import parse_tokens
 
         opened = None
         if source is not None:
@@ -108,6 +109,7 @@ def serve(
             source=opened,
             gate=_signals() if gate else None,
             until_done=until_done,
+            tokens=parse_tokens(secret("MIGCTL_TOKENS")),
         )
         return await service.run(stop, _say_ready)
 

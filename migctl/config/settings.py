@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,8 +58,23 @@ class SourceSection(_Section):
     zones: Annotated[dict[str, str], Field(description="abbreviation to offset, such as AEDT: '+11:00'")] = {}
 
 
+class IngestSection(_Section):
+    max_events_per_second: Annotated[
+        float | None, Field(gt=0, description="events a second that each token may post, above 0")
+    ] = None
+
+
 class LegacySection(_Section):
     frame: Annotated[Literal["envelope", "data"], Field(description="envelope or data")] = "envelope"
+    open: Annotated[bool, Field(description="true or false: sockets without a token from anywhere")] = False
+    networks: Annotated[
+        list[IPv4Network | IPv6Network],
+        Field(description="a list of networks such as 10.0.0.0/8, from which sockets need no token"),
+    ] = []
+    upstream: Annotated[
+        str | None,
+        Field(pattern=r"^wss?://[^/?#@]+", description="ws://HOST:PORT/PATH, the old service's own socket"),
+    ] = None
     origins: Annotated[
         list[str],
         Field(description="a list of origins such as http://localhost:3000, whose pages may connect"),
@@ -104,6 +120,7 @@ class Settings(_Section):
     supabase: SupabaseSection = SupabaseSection()
     journal: JournalSection = JournalSection()
     source: SourceSection = SourceSection()
+    ingest: IngestSection = IngestSection()
     legacy: LegacySection = LegacySection()
     relay: BatchingSection = BatchingSection()
     realtime: RealtimeSection = RealtimeSection()

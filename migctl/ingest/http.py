@@ -75,11 +75,13 @@ def parse_events(
     arrived: datetime,
     default_source: str,
     idempotency_key: str | None = None,
+    key_scope: str = "",
 ) -> list[Event]:
     """The events of one request, in its order. Raises BadBody.
 
     arrived: aware UTC, for events without a time. default_source: for events without a source.
     idempotency_key: events without an id get one made from it and their index, so that a retry with the same key adds nothing.
+    key_scope: whose key it is; the same key of another scope is another key.
     """
     if len(body) > MAX_BODY_BYTES:
         raise _too_large(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
@@ -97,7 +99,7 @@ def parse_events(
             errors.append(ItemError(index, _id_of(item), error.field or None, error.code, error.reason))
             continue
         if idempotency_key is not None and _has_no_id(item):
-            event = replace(event, id=id_of_key(idempotency_key, index))
+            event = replace(event, id=id_of_key(idempotency_key, index, key_scope))
         events.append(event)
     if errors:
         # "large" can be mended by nobody but the sender's limits, so it names the status where it is the only fault.
@@ -147,9 +149,10 @@ def _is_object(text: bytes) -> bool:
     return True
 
 
-def id_of_key(key: str, index: int) -> str:
+def id_of_key(key: str, index: int, scope: str = "") -> str:
     """The id of an event that came without one in a request with this Idempotency-Key: the same for every retry."""
-    return str(uuid5(NAMESPACE, f"idempotency-key\0{key}\0{index}"))
+    of = f"\0{scope}" if scope else ""
+    return str(uuid5(NAMESPACE, f"idempotency-key\0{key}\0{index}{of}"))
 
 
 def _has_no_id(item: bytes) -> bool:

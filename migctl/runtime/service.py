@@ -21,6 +21,7 @@ from migctl.errors import MigctlError
 from migctl.events import format_time
 from migctl.journal import Journal
 from migctl.journal.sqlite import SqliteJournal
+from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
 from migctl.transports import Transport, create
 
@@ -56,6 +57,7 @@ class Left:
 class Service:
     """One `serve` process.
 
+    tokens: who may do what over HTTP; without any, only loopback is served.
     source: None where events only come over HTTP. gate: None, or a callable that waits until the source may begin and, called
     again, until it must end.
     """
@@ -66,6 +68,7 @@ class Service:
     source: Source | None = None
     gate: Callable[[], Awaitable[object]] | None = None
     until_done: bool = False
+    tokens: Tokens = field(default_factory=Tokens)
     draining: bool = False
     url: str = ""
     left: Left = field(default_factory=Left)
@@ -109,7 +112,7 @@ class Service:
             status=lambda: self._status(journal, transports, relay),
             ready=lambda: self._ready(transports, relay),
             refusing=lambda: "draining" if self.draining else None,
-            origins=self.settings.legacy.origins,
+            tokens=self.tokens,
         )
         listener = listening(app, self.settings.listen_host, self.settings.listen_port)
         async with listener as where, asyncio.TaskGroup() as group:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,9 +14,11 @@ from migctl.clock import mono
 from migctl.config import Settings
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Journal
+from migctl.server.access import Rules, is_loopback
 from migctl.server.answers import answer, refusal
 from migctl.server.events import Events
 from migctl.server.guard import check_listen, guard
+from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import Gateway
 
@@ -42,22 +44,29 @@ def build(
     settings: Settings,
     status: Callable[[], dict[str, Any]],
     ready: Callable[[], tuple[bool, dict[str, Any]]],
-    origins: Collection[str] = (),
+    tokens: Tokens = Tokens(),  # noqa: B008 - frozen
     refusing: Callable[[], str | None] = lambda: None,
 ) -> web.Application:
     """The application of one `serve`.
 
     gateway: None in mode realtime; `/ws` then answers 410. status, ready: asked at each request of their routes.
-    origins: further browser origins that may pass the guard.
+    tokens: who may do what; without any, only loopback is served.
     refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
     Raises Refused where `settings.listen` could be reached from other machines.
     """
-    check_listen(settings.listen_host, settings.listen_port)
+    check_listen(settings.listen_host, settings.listen_port, tokens)
+    rules = Rules(
+        tokens=tokens,
+        loopback=is_loopback(settings.listen_host),
+        legacy_open=settings.legacy.open,
+        legacy_networks=settings.legacy.networks,
+        origins=settings.legacy.origins,
+    )
     counts = Counts()
     app = web.Application(
-        client_max_size=MAX_BODY_BYTES, middlewares=[_counting(counts), _json_errors, guard(origins)]
+        client_max_size=MAX_BODY_BYTES, middlewares=[_counting(counts), _json_errors, guard(rules)]
     )
-    events = Events(journal, refusing)
+    events = Events(journal, refusing, events_per_second=settings.ingest.max_events_per_second)
 
     async def index(_: web.Request) -> web.StreamResponse:
         return answer(200, {"name": "migctl", "version": __version__, "here": _INDEX})

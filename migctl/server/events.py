@@ -9,12 +9,14 @@ from typing import Any
 
 from aiohttp import web
 
-from migctl.clock import now
+from migctl.clock import mono, now
 from migctl.events import Event
 from migctl.events.codec import quote
 from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
 from migctl.journal import Appended, Conflict, Journal, JournalUnavailable
+from migctl.server.allowance import Allowance, retry_after
 from migctl.server.answers import answer, errors, refusal
+from migctl.server.guard import name_of
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames, resume
 
@@ -29,9 +31,18 @@ RETRY_AFTER_S = 1
 class Events:
     """The two handlers, over one journal."""
 
-    def __init__(self, journal: Journal, refusing: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        refusing: Callable[[], str | None],
+        *,
+        events_per_second: float | None = None,
+    ) -> None:
+        """events_per_second: what each token may send; None for no limit."""
         self._journal = journal
         self._refusing = refusing
+        self._events_per_second = events_per_second
+        self._allowances: dict[str, Allowance] = {}  # by token name: as many as MIGCTL_TOKENS has
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """201 once everything of the request is durable; else nothing of it is stored."""
@@ -40,6 +51,9 @@ class Events:
             return _unavailable(why)
         try:
             events = await self._read(request)
+            wait_s = self._wait_s(name_of(request), len(events))
+            if wait_s:
+                return _too_many(wait_s, self._events_per_second)
             appended = await self._journal.append(events)
         except BadBody as error:
             return errors(error.status, error.errors)
@@ -71,6 +85,15 @@ class Events:
             body["items"] = _detail(events, appended)
         return answer(201, body)
 
+    def _wait_s(self, name: str, events: int) -> float:
+        if self._events_per_second is None:
+            return 0.0
+        moment = mono()
+        allowance = self._allowances.get(name)
+        if allowance is None:
+            allowance = self._allowances[name] = Allowance(self._events_per_second, moment)
+        return allowance.take(events, moment)
+
     async def _read(self, request: web.Request) -> list[Event]:
         body = await request.read()
         parse = functools.partial(
@@ -80,6 +103,8 @@ class Events:
             arrived=now(),
             default_source=request.remote or "unknown",
             idempotency_key=request.headers.get("Idempotency-Key"),
+            # Two producers may count their requests alike.
+            key_scope=name_of(request),
         )
         return parse() if len(body) <= PARSE_INLINE_BYTES else await asyncio.to_thread(parse)
 
@@ -115,6 +140,11 @@ class Events:
 
 def _unavailable(reason: str) -> web.Response:
     return refusal(503, "unavailable", reason, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _too_many(wait_s: float, limit: float | None) -> web.Response:
+    reason = f"more than {limit:g} events a second; nothing of this request was stored"
+    return refusal(429, "rate", reason, headers={"Retry-After": retry_after(wait_s)})
 
 
 def _gone(journal: Journal, reason: str | None) -> web.Response:

@@ -1,92 +1,101 @@
-"""Guard: who may speak to a listener that asks for no token.
+"""Guard: asks `access` about every request, and says no in the way the client can read.
 
-Any web page can send requests to 127.0.0.1, also by a name of its own that resolves there. So on loopback the Host must be a
-loopback name, and an Origin, which browsers send, must be ours; and without tokens nothing listens beyond loopback.
+A socket is refused after it was accepted, with close code 4401: a browser sees only 1006 otherwise. What comes over the control
+socket passes: the file's mode has asked already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+import socket
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from migctl.errors import Refused
+from migctl.server.access import Asking, Denied, Rules, is_loopback
 from migctl.server.answers import refusal
+from migctl.server.tokens import Token, Tokens, presented_in
+from migctl.telemetry import get_logger
+from migctl.transports.websocket import frames, resume
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+TOKEN = web.RequestKey("token", Token)
+SOCKET_PATH = "/ws"
 
-def is_loopback(host: str) -> bool:
-    """True for localhost, 127.0.0.0/8 and ::1. Other names are not looked up: what they resolve to can change."""
-    name = host.strip("[]").lower()
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
+log = get_logger("server")
 
 
-def check_listen(host: str, port: int) -> None:
-    """Raises Refused where other machines could reach the listener: nothing would ask them for a token."""
-    if not is_loopback(host):
+def check_listen(host: str, port: int, tokens: Tokens = Tokens()) -> None:  # noqa: B008 - frozen
+    """Raises Refused where other machines could reach the listener, and nothing would ask them for a token."""
+    if not is_loopback(host) and not tokens:
         raise Refused(
             f"--listen {host}:{port} can be reached from other machines, and no tokens guard it",
-            do="listen on 127.0.0.1:PORT, and let others in through an SSH tunnel",
+            do="set MIGCTL_TOKENS (`migctl token mint` makes entries), or listen on 127.0.0.1:PORT",
         )
 
 
-def forbidden(host: str | None, origin: str | None, origins: Collection[str] = ()) -> str | None:
-    """Why a request with these headers is refused, or None where it may pass.
-
-    origins: further origins that may pass, such as http://localhost:3000 of a dashboard's development server.
-    """
-    name, port = _split_host(host or "")
-    if not is_loopback(name):
-        return f"Host {host!r} is no loopback name"
-    if origin is None or origin in origins:
-        return None
-    try:
-        parts = urlsplit(origin)
-        origin_port = parts.port
-    except ValueError:
-        return f"Origin {origin!r} is not ours"
-    if parts.scheme not in ("http", "https") or not is_loopback(parts.hostname or ""):
-        return f"Origin {origin!r} is not ours"
-    default = 443 if parts.scheme == "https" else 80
-    if (origin_port or default) != (port or default):
-        return f"Origin {origin!r} is not ours: another port is another site"
-    return None
+def name_of(request: web.Request) -> str:
+    """Whose token the request passed with; empty where it needed none."""
+    token = request.get(TOKEN)
+    return token.name if token is not None else ""
 
 
-def _split_host(text: str) -> tuple[str, int | None]:
-    try:
-        parts = urlsplit(f"//{text}")
-        if parts.username is not None or parts.path or parts.query or parts.fragment:
-            return "", None
-        return parts.hostname or "", parts.port
-    except ValueError:
-        return "", None
+def over_control_socket(request: web.Request) -> bool:
+    """True where it came through the socket file in the state folder."""
+    transport = request.transport
+    connection = transport.get_extra_info("socket") if transport is not None else None
+    return connection is not None and connection.family == socket.AF_UNIX
 
 
-def guard(origins: Collection[str] = ()) -> Middleware:
-    """The middleware that refuses with 403."""
+def guard(rules: Rules) -> Middleware:
+    """The middleware that lets pass or refuses."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        hosts = request.headers.getall("Host", [])
-        why = (
-            forbidden(hosts[0] if hosts else None, request.headers.get("Origin"), origins)
-            if len(hosts) < 2
-            else "more than one Host"
-        )
-        if why is not None:
-            return refusal(
-                403, "origin", f"{why}; use http://127.0.0.1:PORT, without a browser page of another site"
-            )
+        if over_control_socket(request):
+            return await handler(request)
+        if len(request.headers.getall("Host", [])) > 1:
+            return refusal(403, "origin", "more than one Host")
+        decision = rules.decide(_asking(request))
+        if isinstance(decision, Denied):
+            return await _refuse(request, decision)
+        if decision.token is not None:
+            request[TOKEN] = decision.token
         return await handler(request)
 
     return check
+
+
+def _asking(request: web.Request) -> Asking:
+    offered = resume.subprotocols_in(request.headers.get("Sec-WebSocket-Protocol", ""))
+    is_socket = request.path == SOCKET_PATH
+    return Asking(
+        method=request.method,
+        path=request.path,
+        host=request.headers.get("Host"),
+        origin=request.headers.get("Origin"),
+        peer=request.remote or "",
+        presented=presented_in(request.headers.get("Authorization"), offered if is_socket else ()),
+        legacy=is_socket and not resume.opts_in(request.query, offered),
+    )
+
+
+async def _refuse(request: web.Request, denied: Denied) -> web.StreamResponse:
+    log.warning(
+        "request refused",
+        method=request.method,
+        path=request.path,
+        peer=request.remote,
+        status=denied.status,
+        reason=denied.reason,
+    )
+    if request.path == SOCKET_PATH and denied.code != "origin":
+        closing = web.WebSocketResponse(protocols=(frames.SUBPROTOCOL,), compress=False, timeout=2.0)
+        if closing.can_prepare(request).ok:
+            await closing.prepare(request)
+            await closing.close(code=frames.UNAUTHENTICATED, message=denied.reason.encode()[:123])
+            return closing
+    headers = {"WWW-Authenticate": 'Bearer realm="migctl"'} if denied.status == 401 else None
+    return refusal(denied.status, denied.code, denied.reason, headers=headers)

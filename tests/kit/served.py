@@ -17,6 +17,7 @@ from migctl.config import Settings
 from migctl.events import Event
 from migctl.events.ids import uuid7
 from migctl.journal.sqlite import SqliteJournal
+from migctl.server.tokens import Tokens
 from migctl.transports.websocket import Gateway
 
 DEADLINE_S = 20.0
@@ -36,7 +37,12 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    folder: Path, *, origins: tuple[str, ...] = (), start: asyncio.Event | None = None, **gateway_options: Any
+    folder: Path,
+    *,
+    settings: Settings = Settings(),
+    tokens: Tokens = Tokens(),
+    start: asyncio.Event | None = None,
+    **gateway_options: Any,
 ) -> AsyncIterator[Served]:
     """Everything real; gateway_options go to the Gateway. start: the gateway delivers from when this is set."""
     journal = await SqliteJournal.open(folder / "journal.db")
@@ -45,10 +51,10 @@ async def serving(
     app = server.build(
         journal=journal,
         gateway=gateway,
-        settings=Settings(),
+        settings=settings,
         status=lambda: {"gateway": gateway.status().details},
         ready=lambda: (ready[0], {"status": "ready" if ready[0] else "draining"}),
-        origins=origins,
+        tokens=tokens,
         refusing=lambda: refusing[0],
     )
 

@@ -23,6 +23,7 @@ NORMAL = 1000
 ABNORMAL = 1006  # never sent: the connection went without a goodbye
 INTERNAL = 1011
 DRAINING = 1012
+UNAUTHENTICATED = 4401
 SLOW = 4408
 SILENT = 4409
 OVERTAKEN = 4410

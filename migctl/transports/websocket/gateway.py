@@ -182,10 +182,8 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket to its end."""
-        offered = request.headers.get("Sec-WebSocket-Protocol", "")
-        v2 = request.query.get("v") == "2" or frames.SUBPROTOCOL in (
-            part.strip() for part in offered.split(",")
-        )
+        offered = resume.subprotocols_in(request.headers.get("Sec-WebSocket-Protocol", ""))
+        v2 = resume.opts_in(request.query, offered)
         try:
             wish = resume.wish_in(request.query) if v2 else resume.Wish()
         except resume.BadRequest as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from migctl.events import Position
+from migctl.transports.websocket.frames import SUBPROTOCOL
 
 Role = Literal["subscriber", "standby"]
 
@@ -35,6 +36,16 @@ class Start:
     resume: Literal["fresh", "recovered", "unrecoverable"]
     reason: Literal["trimmed", "epoch", "ahead"] | None
     after: int
+
+
+def subprotocols_in(header: str) -> list[str]:
+    """What `Sec-WebSocket-Protocol` offers."""
+    return [part for part in (text.strip() for text in header.split(",")) if part]
+
+
+def opts_in(query: Mapping[str, str], subprotocols: Sequence[str]) -> bool:
+    """True where a client asks for v2; else it speaks the old service's protocol."""
+    return query.get("v") == "2" or SUBPROTOCOL in subprotocols
 
 
 def position_in(query: Mapping[str, str]) -> Position | None:

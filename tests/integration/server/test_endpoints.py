@@ -226,7 +226,7 @@ async def test_page_of_our_own_listener_gets_a_socket(served: Served) -> None:
 
 async def test_origin_that_the_operator_named_gets_a_socket(tmp_path: Path) -> None:
     async with (
-        serving(tmp_path, origins=("http://localhost:3000",)) as served,
+        serving(tmp_path, settings=Settings(legacy={"origins": ["http://localhost:3000"]})) as served,
         connect(served.ws_url, origin=websockets.Origin("http://localhost:3000")) as ws,
     ):
         await (await ws.ping())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from migctl.errors import Refused
-from migctl.server.guard import check_listen, forbidden
+from migctl.server.access import forbidden
+from migctl.server.guard import check_listen
+from migctl.server.tokens import parse_tokens
 
 
 @pytest.mark.parametrize(
@@ -67,3 +69,7 @@ def test_listening_beyond_loopback_without_tokens_is_refused_with_4(host: str) -
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_listening_on_loopback_is_fine(host: str) -> None:
     check_listen(host, 8080)
+
+
+def test_listening_beyond_loopback_with_tokens_is_fine() -> None:
+    check_listen("0.0.0.0", 8080, parse_tokens(f"admin:me:{'0' * 64}"))

@@ -1,0 +1,188 @@
+"""Access: whether a request may pass, by what it brings. Pure.
+
+Any web page can send requests to 127.0.0.1, also by a name of its own that resolves there. So where no token is asked for, the
+Host must be a loopback name, and an Origin, which browsers send, must be ours. With tokens, each route asks for one of its
+purpose; sockets of the old protocol can bring none, and pass by legacy.open or legacy.networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+from migctl.server.tokens import Purpose, Token, Tokens
+
+Network = IPv4Network | IPv6Network
+
+# Say nothing that a stranger may not know.
+_OPEN = frozenset(("/", "/healthz", "/readyz"))
+_READERS: tuple[Purpose, ...] = ("subscribe", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What counts of a request. legacy: it asks for a socket of the old protocol. peer: its address."""
+
+    method: str
+    path: str
+    host: str | None
+    origin: str | None
+    peer: str
+    presented: str | None = None
+    legacy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """token: what it passed with; None where none was needed."""
+
+    token: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """status: 401 no token or an unknown one, 403 another's purpose, or a page of another site (code "origin")."""
+
+    status: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Of one listener. loopback: nobody beyond this machine reaches it."""
+
+    tokens: Tokens = field(default_factory=Tokens)
+    loopback: bool = True
+    legacy_open: bool = False
+    legacy_networks: Sequence[Network] = ()
+    origins: Collection[str] = ()
+
+    def decide(self, asking: Asking) -> Granted | Denied:
+        needed = purposes_of(asking.method, asking.path)
+        matches = self.tokens.match(asking.presented) if asking.presented is not None else ()
+        for token in matches:
+            if token.purpose in needed:
+                return Granted(token)
+        if asking.legacy:
+            return self._legacy(asking)
+        if not self.tokens:
+            why = forbidden(asking.host, asking.origin, self.origins)
+            return Granted() if why is None else _of_another_site(why)
+        if not needed:
+            return Granted()
+        wanted = f"a token with purpose {' or '.join(needed)}"
+        if matches:
+            have = " and ".join(sorted({token.purpose for token in matches}))
+            return Denied(
+                403, "purpose", f"{wanted} is needed here; {matches[0].name!r} has one with purpose {have}"
+            )
+        if asking.presented is not None:
+            return Denied(401, "token", f"the token is not known; {wanted} is needed here")
+        how = "send `Authorization: Bearer TOKEN`, never a token in the address"
+        return Denied(401, "token", f"{wanted} is needed here; {how}")
+
+    def _legacy(self, asking: Asking) -> Granted | Denied:
+        if self.legacy_open or _within(asking.peer, self.legacy_networks):
+            if asking.origin is None or asking.origin in self.origins or _is_own(asking.origin, asking.host):
+                return Granted()
+            return _of_another_site(f"Origin {asking.origin!r} is not in legacy.origins")
+        if self.loopback:
+            why = forbidden(asking.host, asking.origin, self.origins)
+            return Granted() if why is None else _of_another_site(why)
+        return Denied(
+            401, "token", "a token with purpose subscribe is needed here, or legacy.open or legacy.networks"
+        )
+
+
+def purposes_of(method: str, path: str) -> tuple[Purpose, ...]:
+    """Which purposes open a route, any of them; none where nobody is asked. What is not named here is for admin."""
+    if path in _OPEN:
+        return ()
+    if path == "/events":
+        return ("ingest",) if method == "POST" else ("subscribe",)
+    if path in ("/ws", "/api/transport"):
+        return ("subscribe",)
+    if path in ("/metrics", "/api/status"):
+        return _READERS
+    if path.startswith("/ofrep/"):
+        return ("evaluate",)
+    return ("admin",)
+
+
+def forbidden(host: str | None, origin: str | None, origins: Collection[str] = ()) -> str | None:
+    """Why a request without a token is refused on loopback, or None where it may pass.
+
+    origins: further origins that may pass, such as http://localhost:3000 of a dashboard's development server.
+    """
+    name, port = _split_host(host or "")
+    if not is_loopback(name):
+        return f"Host {host!r} is no loopback name"
+    if origin is None or origin in origins:
+        return None
+    try:
+        parts = urlsplit(origin)
+        origin_port = parts.port
+    except ValueError:
+        return f"Origin {origin!r} is not ours"
+    if parts.scheme not in ("http", "https") or not is_loopback(parts.hostname or ""):
+        return f"Origin {origin!r} is not ours"
+    default = 443 if parts.scheme == "https" else 80
+    if (origin_port or default) != (port or default):
+        return f"Origin {origin!r} is not ours: another port is another site"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """True for localhost, 127.0.0.0/8 and ::1. Other names are not looked up: what they resolve to can change."""
+    name = host.strip("[]").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_own(origin: str, host: str | None) -> bool:
+    """True where a page came from this very address. A name proves nothing: its owner may point it at us."""
+    name, port = _split_host(host or "")
+    try:
+        parts = urlsplit(origin)
+        origin_port = parts.port
+        if name != "localhost":
+            ip_address(name)
+    except ValueError:
+        return False
+    default = 443 if parts.scheme == "https" else 80
+    return (
+        parts.scheme in ("http", "https")
+        and parts.hostname == name
+        and (origin_port or default) == (port or default)
+    )
+
+
+def _within(peer: str, networks: Sequence[Network]) -> bool:
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
+
+
+def _of_another_site(why: str) -> Denied:
+    return Denied(403, "origin", f"{why}; use http://127.0.0.1:PORT, without a browser page of another site")
+
+
+def _split_host(text: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(f"//{text}")
+        if parts.username is not None or parts.path or parts.query or parts.fragment:
+            return "", None
+        return parts.hostname or "", parts.port
+    except ValueError:
+        return "", None
