@@ -15,6 +15,8 @@ import psycopg
 from psycopg import AsyncRawCursor
 from psycopg.conninfo import make_conninfo
 
+from migctl.errors import Usage
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _CONNECT_TIMEOUT_S = 5
@@ -39,7 +41,13 @@ class Pool:
     """
 
     def __init__(self, dsn: str, *, size: int, timeout_s: float, user: str | None = None) -> None:
-        self._dsn = make_conninfo(dsn) if user is None else make_conninfo(dsn, user=user)
+        try:
+            self._dsn = make_conninfo(dsn) if user is None else make_conninfo(dsn, user=user)
+        except psycopg.ProgrammingError as error:
+            raise Usage(
+                f"--database-url is no address of a PostgreSQL: {str(error).strip()}",
+                do="write postgresql://postgres:PASSWORD@127.0.0.1:5432/postgres",
+            ) from None
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(size)
         self._idle: deque[Connection] = deque()

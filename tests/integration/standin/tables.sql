@@ -28,3 +28,8 @@ create policy hear on realtime.messages for select to authenticated
   using (realtime.topic() like 'room:%' and extension in ('broadcast', 'presence'));
 create policy speak on realtime.messages for insert to authenticated
   with check (realtime.topic() = 'room:open' and extension = 'broadcast');
+
+create function public.patience() returns text language sql as $$select current_setting('statement_timeout')$$;
+create function public.whoami() returns jsonb language sql as $$
+  select jsonb_build_object('user', current_user, 'claims', auth.jwt(), 'method', current_setting('request.method'))
+$$;

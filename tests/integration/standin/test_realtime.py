@@ -269,6 +269,14 @@ async def test_sigterm_tells_open_sockets_to_come_back(site: Site) -> None:
         assert await asyncio.to_thread(site.process.wait, 5) == 0
 
 
+async def test_sigterm_does_not_wait_for_a_client_that_sleeps(site: Site) -> None:
+    async with wire(site, close_timeout=0.1) as one:
+        await one.join("t")
+        one.socket.transport.pause_reading()
+        site.process.terminate()
+        assert await asyncio.to_thread(site.process.wait, 4) == 0
+
+
 @pytest.fixture
 def own(keys: Keys, tmp_path: Path) -> Iterator[tuple[Postgres, Site]]:
     """A stand-in on a PostgreSQL of its own, that may be killed."""

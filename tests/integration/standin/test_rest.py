@@ -50,6 +50,18 @@ async def test_merge_duplicates_changes_the_row(service: httpx.AsyncClient) -> N
     assert answer.json() == [{"seq": 1, "kind": "changed"}]
 
 
+async def test_what_a_row_leaves_out_is_null_unless_defaults_are_preferred(
+    service: httpx.AsyncClient,
+) -> None:
+    rows = [{"seq": 1, "kind": "x"}, {"seq": 2}]
+    params = {"columns": "seq,kind", "select": "seq,kind"}
+    refused = await service.post("/notes", json=rows, params=params)
+    assert refused.json()["code"] == "23502"
+    prefer = {"Prefer": "missing=default,return=representation"}
+    answer = await service.post("/notes", json=rows, params=params, headers=prefer)
+    assert answer.json() == [{"seq": 1, "kind": "x"}, {"seq": 2, "kind": "plain"}]
+
+
 @pytest.mark.parametrize("number", [MANY_DIGITS, "1e400", "12345678901234567890123", "0.1"])
 async def test_a_number_passes_through_jsonb_unharmed(
     service: httpx.AsyncClient, site: Site, number: str
@@ -238,6 +250,20 @@ async def test_a_request_needs_a_known_key_and_a_good_token(site: Site) -> None:
         assert (await client.get("/notes")).status_code == 403
     async with site.rest(site.token("nobody")) as client:
         assert (await client.get("/notes")).status_code == 401
+
+
+async def test_a_request_runs_as_its_token_says_with_the_settings_of_its_role(shared: Site) -> None:
+    async with shared.rest(shared.token(sub="ann")) as ann, shared.rest() as anon:
+        told = (await ann.post("/rpc/whoami")).json()
+        assert (told["user"], told["claims"]["sub"], told["method"]) == ("authenticated", "ann", "POST")
+        assert (await ann.post("/rpc/patience")).json() == "8s"
+        assert (await anon.post("/rpc/patience")).json() == "3s"
+
+
+async def test_a_column_that_was_just_added_can_be_written(service: httpx.AsyncClient, site: Site) -> None:
+    assert (await service.post("/plain", json={"id": 1, "later": 1})).status_code == 400
+    site.sql("alter table plain add column later int")
+    assert (await service.post("/plain", json={"id": 1, "later": 1})).status_code == 201
 
 
 async def test_many_requests_at_once_all_answer(service: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ is full. Nobody waits for anybody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Coroutine
@@ -29,6 +30,7 @@ from migctl.telemetry import get_logger
 
 _log = get_logger("standin.realtime")
 _MAX_FRAME = 5_000_000
+_GOODBYE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,11 @@ class Realtime:
         return [web.get("/realtime/v1/websocket", self._upgrade)]
 
     async def close(self) -> None:
-        """Tell all clients to come back later."""
-        for response in list(self._open):
-            await response.close(code=1012, message=b"service restart")
+        """Tell all clients to come back later. Those that don't answer are not waited for."""
+        goodbyes = [response.close(code=1012, message=b"service restart") for response in self._open]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                await asyncio.gather(*goodbyes, return_exceptions=True)
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         parts = self._parts

@@ -57,6 +57,8 @@ class Rest:
             try:
                 return await handler(request)
             except RestError as error:
+                if error.code.startswith("PGRST20"):
+                    self._catalog.forget()  # what is missing may just have been made
                 refusal = error
             except BadQuery as error:
                 refusal = errors.from_query(error)
