@@ -11,7 +11,9 @@ from enum import Enum
 from math import isfinite
 from typing import Any
 
-from migctl.events.numbers import Number, Vast, loads_exact
+import msgspec
+
+from migctl.events.numbers import QUICK_ERRORS, Number, Vast, loads_exact, quick_loads
 
 
 class Equality(Enum):
@@ -34,7 +36,7 @@ class Difference:
     kind: str
 
 
-def equal(a: bytes, b: bytes) -> Equality:
+def equal(a: bytes | msgspec.Raw, b: bytes | msgspec.Raw) -> Equality:
     """Compare two JSON texts. Raises ValueError where one is no JSON.
 
     Two integers are compared exactly. With a fraction or an exponent on at least one side, equal decimals are the same, and
@@ -42,10 +44,13 @@ def equal(a: bytes, b: bytes) -> Equality:
     """
     if a == b:
         return Equality.SAME
-    left, right = loads_exact(a), loads_exact(b)
     try:
-        # Exact already, for numbers are never floats here; only True == 1 needs another look.
-        if left == right and (not (_may_hold_bool(a) or _may_hold_bool(b)) or _same_bools(left, right)):
+        left, right = quick_loads(a), quick_loads(b)
+    except QUICK_ERRORS:
+        left, right = loads_exact(a), loads_exact(b)
+    try:
+        # Exact already, for numbers are never floats here; only where types differ, True == 1 needs another look.
+        if left == right and _same_kinds(left, right):
             return Equality.SAME
     except RecursionError:
         pass
@@ -57,7 +62,7 @@ def equal(a: bytes, b: bytes) -> Equality:
     return found
 
 
-def differences(a: bytes, b: bytes, *, limit: int = 20) -> list[Difference]:
+def differences(a: bytes | msgspec.Raw, b: bytes | msgspec.Raw, *, limit: int = 20) -> list[Difference]:
     """Where two JSON texts differ, in the order of the first document; at most `limit` places. Raises ValueError."""
     found: list[Difference] = []
     for path, kind in _walk(loads_exact(a), loads_exact(b)):
@@ -67,27 +72,32 @@ def differences(a: bytes, b: bytes, *, limit: int = 20) -> list[Difference]:
     return found
 
 
-def _may_hold_bool(text: bytes) -> bool:
-    return b"true" in text or b"false" in text
-
-
-def _same_bools(a: Any, b: Any) -> bool:
-    """Whether two values that are `==` have their booleans in the same places."""
-    if type(a) is dict:
-        pairs: Any = ((value, b[key]) for key, value in a.items())
-    elif type(a) is list:
-        pairs = zip(a, b, strict=True)
-    else:
-        return (type(a) is bool) == (type(b) is bool)
-    for left, right in pairs:
-        if left is right:
-            continue
-        kind = type(left)
-        if kind is bool or type(right) is bool:
-            return False
-        if (kind is dict or kind is list) and not _same_bools(left, right):
-            return False
-    return True
+def _same_kinds(a: Any, b: Any) -> bool:
+    """Whether two values that are `==` have the same Python types throughout. A string is == only to a string."""
+    kind = type(a)
+    if kind is dict:
+        for key, left in a.items():
+            kind = type(left)
+            if kind is str:
+                continue
+            if kind is dict or kind is list:
+                if not _same_kinds(left, b[key]):
+                    return False
+            elif type(b[key]) is not kind:
+                return False
+        return True
+    if kind is list:
+        for left, right in zip(a, b, strict=True):
+            kind = type(left)
+            if kind is str:
+                continue
+            if kind is dict or kind is list:
+                if not _same_kinds(left, right):
+                    return False
+            elif type(right) is not kind:
+                return False
+        return True
+    return type(b) is kind
 
 
 # A path as a linked list, the last step first: walking builds none that nobody asks for.

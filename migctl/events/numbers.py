@@ -84,21 +84,23 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON value")
 
 
-_quick = msgspec.json.Decoder(float_hook=EXACT.create_decimal)
+# What loads_exact tries first. Raises QUICK_ERRORS for texts that only the patient way reads, and for what is no JSON.
+quick_loads = msgspec.json.Decoder(float_hook=EXACT.create_decimal).decode
+QUICK_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError, DecimalException)
 _patient = json.JSONDecoder(parse_float=_fraction, parse_int=read_integer, parse_constant=_no_constant)
 
 
-def loads_exact(text: bytes) -> Any:
+def loads_exact(text: bytes | msgspec.Raw) -> Any:
     """Parse JSON; numbers are int, Decimal or Vast. Duplicate keys: the last wins. Lone surrogates are kept.
 
     Raises ValueError.
     """
     try:
-        return _quick.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, DecimalException):
+        return quick_loads(text)
+    except QUICK_ERRORS:
         pass
     try:
-        return _patient.decode(text.decode())
+        return _patient.decode(bytes(text).decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
     except RecursionError:

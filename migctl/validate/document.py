@@ -147,10 +147,10 @@ def _skew(side: SideTally) -> dict[str, float | None]:
 
     set_by: how far the receiver's clock was set while it captured, against its monotonic one.
     """
-    least, wall = side.live.least, side.wall_us
+    live, wall = side.live, side.wall_us
     return {
-        "at_least": None if least is None else max(0, -least) / 1000,
-        "set_by": None if wall.least is None or wall.most is None else (wall.most - wall.least) / 1000,
+        "at_least": max(0, -live.least) / 1000 if live.counts else None,
+        "set_by": (wall.most - wall.least) / 1000 if wall.counts else None,
     }
 
 

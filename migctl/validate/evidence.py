@@ -89,9 +89,7 @@ def _weigh_capture(
     if counted.torn_line is not None:
         evidence.remarks.append(f"{name}: line {counted.torn_line}, the last, is torn and left out")
     if counted.without_source:
-        evidence.remarks.append(
-            f"{name}: {counted.without_source:,} lines have no source, which was not compared there"
-        )
+        evidence.remarks.append(f"{name}: {counted.without_source:,} lines had no source to compare")
     if counted.received and counted.without_commit == counted.received:
         evidence.remarks.append(f"{name}: no commit time is known, so none of its lines can be late")
     if summary is None:

@@ -11,14 +11,22 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from migctl.validate.kinds import Side
 from migctl.validate.lines import BadLine, Line, UnreadableLine, decode
-from migctl.validate.settle import Part, Settler
+from migctl.validate.settle import Settler
 from migctl.validate.spill import SETTLED, Partitions, Record
 from migctl.validate.tally import Tally
 
 # How our own lines begin. Of those that belong to another shard no more is read than this.
-_OURS = re.compile(rb'\{"id":"[0-9a-f-]{36}","epoch":"([^"\\]*)","seq":([0-9]{1,18}),"event_type":"(?!sys\.)')
+_OURS = re.compile(
+    rb'\{"id":"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"'
+    rb',"epoch":"([^"\\]*)","seq":([0-9]{1,18}),'
+)
+
+_ID_END = 42
+_CONTROL = b',"event_type":"sys.'
 
 # Measured: a settled id costs its text and its place in the table, a decoded line its objects beside the text.
 _ID_BYTES = 150
@@ -27,6 +35,52 @@ _RAW_BYTES = 200
 _DECODED_MOST = 20_000
 _PARTITIONS = 16
 _DEEPEST = 5  # 16^5 partitions; what is left then are repeats, and memory must do
+
+
+class Asleep(msgspec.Struct, gc=False):
+    """A line that waits as text."""
+
+    side: int
+    number: int
+    text: bytes
+
+
+def _wake(asleep: Asleep) -> Line:
+    line = decode(asleep.text)
+    line.side, line.number, line.text = asleep.side, asleep.number, asleep.text
+    return line
+
+
+_Waiting = Line | Asleep
+_NEW: list[_Waiting] = []
+
+
+class _Order:
+    """Where one file is: the highest seq of the epoch that it is in.
+
+    between, start: what stands between id and seq in our own lines of this epoch, and where the seq begins.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: str | None = None
+        self.top = -1
+        self.between = b""
+        self.start = 0
+        self._tops: dict[str | None, int] = {}
+
+    def learn(self, text: bytes) -> None:
+        """Look at a line that begins otherwise than those before."""
+        head = _OURS.match(text)
+        if head is not None:
+            self.turn(head[1].decode(errors="replace"))
+            self.start = head.start(2)
+            self.between = text[_ID_END + 1 : self.start]
+
+    def turn(self, epoch: str | None) -> None:
+        """Go on in another epoch, or in one that was there before."""
+        if epoch != self.epoch:
+            self._tops[self.epoch] = self.top
+            self.epoch, self.top, self.between = epoch, self._tops.get(epoch, -1), b""
 
 
 class Join:
@@ -52,151 +106,157 @@ class Join:
         self._settler = settler
         self._tally = tally
         self._sides = sides
-        self._all = sum(1 << side for side in sides)
         self._paths = paths
         self._shard = shard
         self._mask = shards - 1
         self._memory = memory_bytes
         self._folder = folder
         self._depth = depth
-        # id to the mask of sides that were seen, once it is settled; until then to what was seen of it.
-        self._table: dict[str, int | list[_Waiting]] = {}
-        self._held = 0
+        # id to the lines that wait for their partners; to None once it is settled.
+        self._table: dict[str, _Waiting | list[_Waiting] | None] = {}
         self._waiting = 0
-        self._highest: dict[Side, dict[str, int]] = {side: {} for side in sides}
+        self._line_bytes = 0
+        self._orders = {side: _Order() for side in sides}
         self._spill: Partitions | None = None
 
-    def feed(
-        self, side: Side, number: int, lines: Iterable[bytes], *, torn: bool = False
-    ) -> tuple[str | None, int]:
+    def feed(self, side: Side, number: int, lines: list[bytes]) -> tuple[str | None, int]:
         """Take lines, the first of which has this number. Return (epoch, seq) of the last, as far as it is known.
 
-        torn: the line has no newline behind it; if it was cut, that is told in the tally. Raises Usage for any other bad line.
+        A line that was cut and has no newline behind it is told in the tally. Raises Usage for any other bad line.
         """
-        shard, mask, tally = self._shard, self._mask, self._tally.sides[side]
-        highest = self._highest[side]
-        known_text, epoch, top = b"", "", 0
-        seq: int | None = None
+        shard, mask, table, counts = self._shard, self._mask, self._table, self._tally.sides[side]
+        order = self._orders[side]
+        between, start, top = order.between, order.start, order.top
+        taken = 0
         for text in lines:
-            # A quick look at the id's last digit, where our own lines have it.
-            if mask and text[:7] == b'{"id":"' and text[43:44] == b'"' and text[42] & mask != shard:
-                head = _OURS.match(text)
-                if head is not None and text[-1] == 0x7D:
-                    if head[1] != known_text:
-                        known_text = head[1]
-                        epoch = known_text.decode(errors="replace")
-                        top = highest.get(epoch, 0)
-                    seq = int(head[2])
-                    if seq > top:
-                        top = highest[epoch] = seq
-                    number += 1
-                    continue
-            if not text or text.isspace():
-                number += 1
-                continue
+            # Of a line that is another shard's, by its id's last digit, only the seq is read, where our own lines have it.
+            if mask and len(text) > _ID_END and text[_ID_END] & mask != shard:
+                if not text.startswith(between, _ID_END + 1) or not between:
+                    order.top = top
+                    order.learn(text)
+                    between, start, top = order.between, order.start, order.top
+                if (
+                    text.startswith(between, _ID_END + 1)
+                    and text.startswith(b'{"id":"')
+                    and text[15:31:5] == b"----"
+                    and text.endswith(b"}\n")
+                    and between
+                ):
+                    end = text.find(b",", start)
+                    digits = text[start:end]
+                    if digits.isdigit() and not text.startswith(_CONTROL, end):
+                        seq = int(digits)
+                        top = max(top, seq)
+                        number += 1
+                        continue
             try:
                 line = decode(text)
             except BadLine as bad:
-                if torn and bad.cut:
-                    tally.torn_line = number
+                if text.isspace():
+                    number += 1
+                    continue
+                if bad.cut and not text.endswith(b"\n"):
+                    counts.torn_line = number
                     break
                 raise UnreadableLine(self._paths[side], number, str(bad)) from None
             low = False
-            if line.seq is not None:
-                seq = line.seq
-                if line.epoch != epoch:
-                    epoch = line.epoch or ""
-                    known_text = epoch.encode(errors="replace")
-                    top = highest.get(epoch, 0)
-                if seq > top:
-                    top = highest[epoch] = seq
+            line_seq = line.seq
+            if line_seq is not None:
+                if line.epoch != order.epoch:
+                    order.top = top
+                    order.turn(line.epoch)
+                    between, start, top = order.between, order.start, order.top
+                if line_seq > top:
+                    top = line_seq
                 else:
-                    low = seq < top
+                    low = line_seq < top
             if not mask or ord(line.id[-1]) & mask == shard:
                 if line.event_type.startswith("sys."):
-                    tally.control += 1
+                    counts.control += 1
+                    number += 1
+                    continue
+                taken += 1
+                line.side, line.number, line.text = side, number, text
+                if self._spill is not None:
+                    self._spill.put(line.id, Record(side, low, number, text))
+                elif low or line.id in table:
+                    self._meet(line, low)
+                elif self._waiting < _DECODED_MOST:
+                    table[line.id] = line
+                    self._waiting += 1
                 else:
-                    tally.lines += 1
-                    if self._spill is None:
-                        self._take(side, number, low, line, text)
-                    else:
-                        self._spill.put(line.id, Record(side, low, number, text))
+                    table[line.id] = Asleep(side, number, text)
+                    self._waiting += 1
             number += 1
+        order.top = top
+        counts.lines += taken
+        self._line_bytes = max(self._line_bytes, sum(map(len, lines)) // max(1, len(lines)))
+        self._settler.fold()
         self._check_memory()
-        return epoch, seq if seq is not None else -1
+        return order.epoch, top
 
-    def _take(self, side: Side, number: int, low: bool, line: Line, text: bytes) -> None:
+    def _meet(self, line: Line, low: bool) -> None:
+        """Take a line whose id is known already, or whose seq is low."""
         table = self._table
-        seen = table.get(line.id)
-        bit = 1 << side
-        if seen is None:
-            if low:
-                self._settler.out_of_order(side, number, line)
-            table[line.id] = [self._wait(side, number, low, line, text)]
+        known = table.get(line.id, _NEW)
+        if known is _NEW:
+            self._settler.out_of_order(line)
+            table[line.id] = line
+            self._waiting += 1
             return
-        if isinstance(seen, int):
-            if seen & bit:
-                self._settler.repeat(side, number, line)
-            else:
-                if low:
-                    self._settler.out_of_order(side, number, line)
-                table[line.id] = seen | bit
+        if known is None:
+            self._settler.repeat(line)
             return
-        if any(waiting[0] is side for waiting in seen):
-            self._settler.repeat(side, number, line)
-            return
+        waiting = known if isinstance(known, list) else [known]
+        for each in waiting:
+            if each.side == line.side:
+                self._settler.repeat(line)
+                return
         if low:
-            self._settler.out_of_order(side, number, line)
-        if len(seen) + 1 < len(self._sides):
-            seen.append(self._wait(side, number, low, line, text))
+            self._settler.out_of_order(line)
+        if len(waiting) + 1 < len(self._sides):
+            waiting.append(line)
+            table[line.id] = waiting
+            self._waiting += 1
             return
-        parts: list[Part | None] = [None, None, None]
-        parts[side] = Part(side, number, line)
-        self._put_parts(parts, seen)
-        self._settler.settle(parts)
-        table[line.id] = self._all
+        self._settle(waiting, line)
+        table[line.id] = None
 
-    def _wait(self, side: Side, number: int, low: bool, line: Line, text: bytes) -> _Waiting:
-        self._waiting += 1
-        # While little waits it stays decoded; a long queue waits as text, and is read again when its partner comes.
-        if self._waiting < _DECODED_MOST:
-            self._held += len(text) + _LINE_BYTES
-            return side, number, low, line, text
-        self._held += len(text) + _RAW_BYTES
-        return side, number, low, None, text
+    def _settle(self, waiting: list[Line | Asleep], last: Line | None) -> None:
+        lines: list[Line | None] = [None, None, None]
+        for each in waiting:
+            lines[each.side] = _wake(each) if isinstance(each, Asleep) else each
+        if last is not None:
+            lines[last.side] = last
+        self._waiting -= len(waiting)
+        self._settler.settle(lines)
 
-    def _put_parts(self, parts: list[Part | None], seen: list[_Waiting]) -> None:
-        for side, number, _, line, text in seen:
-            self._waiting -= 1
-            self._held -= len(text) + (_RAW_BYTES if line is None else _LINE_BYTES)
-            parts[side] = Part(side, number, decode(text) if line is None else line)
+    def _held_bytes(self) -> int:
+        decoded = min(self._waiting, _DECODED_MOST) * _LINE_BYTES
+        return len(self._table) * _ID_BYTES + self._waiting * (self._line_bytes + _RAW_BYTES) + decoded
 
     def _check_memory(self) -> None:
-        if (
-            self._spill is None
-            and len(self._table) * _ID_BYTES + self._held > self._memory
-            and self._depth < _DEEPEST
-        ):
+        if self._spill is None and self._held_bytes() > self._memory and self._depth < _DEEPEST:
             self._overflow()
 
     def _overflow(self) -> None:
         """Everything that is known goes to disk, and whatever comes goes there too."""
         self._note_peak()
         self._spill = Partitions(self._folder / f"depth{self._depth}", _PARTITIONS, self._depth)
-        for event_id, seen in self._table.items():
-            if isinstance(seen, int):
-                self._spill.put(
-                    event_id, Record(SETTLED, False, seen, event_id.encode(errors="surrogatepass"))
-                )
-            else:
-                for side, number, _, _, text in seen:
-                    # Out of order was counted when it came.
-                    self._spill.put(event_id, Record(side, False, number, text))
+        for event_id, known in self._table.items():
+            if known is None:
+                text = event_id.encode(errors="surrogatepass")
+                self._spill.put(event_id, Record(SETTLED, False, 0, text))
+                continue
+            for each in (
+                known if isinstance(known, list) else (known,)
+            ):  # out of order was counted when it came
+                self._spill.put(event_id, Record(each.side, False, each.number, each.text))
         self._table = {}
-        self._held = self._waiting = 0
+        self._waiting = 0
 
     def _note_peak(self) -> None:
-        self._tally.peak_bytes = max(self._tally.peak_bytes, len(self._table) * _ID_BYTES + self._held)
+        self._tally.peak_bytes = max(self._tally.peak_bytes, self._held_bytes())
 
     def close(self) -> None:
         """Let go of the files on disk, also after an error."""
@@ -211,11 +271,10 @@ class Join:
             for number, records in enumerate(self._spill.drain()):
                 self._join_partition(number, records)
             return
-        for seen in self._table.values():
-            if not isinstance(seen, int):
-                parts: list[Part | None] = [None, None, None]
-                self._put_parts(parts, seen)
-                self._settler.settle(parts)
+        for known in self._table.values():
+            if known is not None:
+                self._settle(known if isinstance(known, list) else [known], None)
+        self._settler.fold()
         self._table = {}
 
     def _join_partition(self, number: int, records: Iterable[Record]) -> None:
@@ -242,17 +301,19 @@ class Join:
             if record.side == SETTLED:
                 event_id = record.text.decode(errors="surrogatepass")
                 if self._spill is None:
-                    self._table[event_id] = record.number
+                    self._table[event_id] = None
                 else:
                     self._spill.put(event_id, record)
             else:
                 line = decode(record.text)
-                if self._spill is None:
-                    self._take(Side(record.side), record.number, record.low, line, record.text)
-                else:
+                if self._spill is not None:
                     self._spill.put(line.id, record)
+                    continue
+                line.side, line.number, line.text = record.side, record.number, record.text
+                if record.low or line.id in self._table:
+                    self._meet(line, record.low)
+                else:
+                    self._table[line.id] = line
+                    self._waiting += 1
+                    self._line_bytes = max(self._line_bytes, len(record.text))
             self._check_memory()
-
-
-# side, number, low, the line where it is kept decoded, its text.
-_Waiting = tuple[Side, int, bool, Line | None, bytes]

@@ -46,7 +46,7 @@ def compare(a: Line, b: Line) -> Equality:
         return Equality.DIFFERENT
     if a.source != b.source and a.source is not None and b.source is not None:
         return Equality.DIFFERENT
-    return equal(bytes(a.data), bytes(b.data))
+    return equal(a.data, b.data)
 
 
 def fields_that_differ(a: Line, b: Line) -> list[str]:
@@ -58,7 +58,7 @@ def fields_that_differ(a: Line, b: Line) -> list[str]:
         found.append("timestamp")
     if a.source != b.source and a.source is not None and b.source is not None:
         found.append("source")
-    for difference in differences(bytes(a.data), bytes(b.data)):
+    for difference in differences(a.data, b.data):
         path = "data" + ("" if difference.path == "." else difference.path)
         found.append(f"{path} ({difference.kind})" if difference.kind == "number_precision" else path)
     return found

@@ -6,48 +6,49 @@ Microseconds are counted in buckets: exact below 2048 us, above that 1024 bucket
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import msgspec
 
 _EXACT = 2048
 _BITS = 11
+_ABOVE_ALL = 1 << 62
 
 
 class Histogram(msgspec.Struct):
-    """Signed: between two clocks, or two transports, a difference may be negative."""
+    """Signed: between two clocks, or two transports, a difference may be negative. counts: middle of a bucket to samples."""
 
     counts: dict[int, int] = {}
-    n: int = 0
-    least: int | None = None
-    most: int | None = None
+    least: int = _ABOVE_ALL
+    most: int = -_ABOVE_ALL
 
-    def add(self, micros: int) -> None:
-        size = -micros if micros < 0 else micros
-        if size >= _EXACT:
-            shift = size.bit_length() - _BITS
-            size = size >> shift << shift | 1 << shift >> 1
-            bucket = -size if micros < 0 else size
-        else:
-            bucket = micros
-        counts = self.counts
-        counts[bucket] = counts.get(bucket, 0) + 1
-        self.n += 1
-        if self.most is None or micros > self.most:
-            self.most = micros
-        if self.least is None or micros < self.least:
-            self.least = micros
+    @property
+    def n(self) -> int:
+        return sum(self.counts.values())
+
+    def add_all(self, values: list[int]) -> None:
+        """Add samples; `values` is sorted by it."""
+        if not values:
+            return
+        values.sort()
+        self.least = min(self.least, values[0])
+        self.most = max(self.most, values[-1])
+        counts, at, end = self.counts, 0, len(values)
+        while at < end:
+            middle, last = _bucket(values[at])
+            beyond = bisect_right(values, last, at)
+            counts[middle] = counts.get(middle, 0) + beyond - at
+            at = beyond
 
     def merge(self, other: Histogram) -> None:
         for bucket, count in other.counts.items():
             self.counts[bucket] = self.counts.get(bucket, 0) + count
-        self.n += other.n
-        for value in (other.least, other.most):
-            if value is not None:
-                self.least = value if self.least is None else min(self.least, value)
-                self.most = value if self.most is None else max(self.most, value)
+        self.least = min(self.least, other.least)
+        self.most = max(self.most, other.most)
 
     def percentile_us(self, percent: float) -> int | None:
         """The value that `percent` of the samples don't exceed; None without samples."""
-        if not self.n or self.most is None or self.least is None:
+        if not self.counts:
             return None
         rank = max(1, -(-self.n * percent // 100))
         seen = 0
@@ -60,7 +61,19 @@ class Histogram(msgspec.Struct):
     def summary_ms(self) -> dict[str, float | int | None]:
         """`{p50, p95, p99, max, n}` in milliseconds."""
         points = {f"p{percent}": self.percentile_us(percent) for percent in (50, 95, 99)}
-        return {name: _ms(value) for name, value in (points | {"max": self.most}).items()} | {"n": self.n}
+        points["max"] = self.most if self.counts else None
+        return {name: _ms(value) for name, value in points.items()} | {"n": self.n}
+
+
+def _bucket(micros: int) -> tuple[int, int]:
+    """(middle, last) of the bucket that a value falls into."""
+    if -_EXACT < micros < _EXACT:
+        return micros, micros
+    size = abs(micros)
+    shift = size.bit_length() - _BITS
+    first = size >> shift << shift
+    middle = first | 1 << shift >> 1
+    return (-middle, -first) if micros < 0 else (middle, first + (1 << shift) - 1)
 
 
 def _ms(micros: int | None) -> float | None:

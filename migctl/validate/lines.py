@@ -18,14 +18,18 @@ from migctl.events.codec import loads, split_object, type_word
 from migctl.events.ids import canonical_id
 from migctl.events.times import parse_time
 
-BLOCK_BYTES = 1 << 20
+_BRACE = 0x7B
+BLOCK_BYTES = 1 << 18
 
 # Naive times fail here and take the patient way, which knows them for UTC.
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Line(msgspec.Struct, gc=False):
-    """One line. What a foreign file may not have is None."""
+    """One line. What a foreign file may not have is None.
+
+    side, number, text: whose it is, where it stands there, and as it was read; set by whoever reads the file.
+    """
 
     id: str
     event_type: str
@@ -38,17 +42,20 @@ class Line(msgspec.Struct, gc=False):
     received_at: _Time | None = None
     received_mono_ns: int | None = None
     via: str | None = None
+    side: int = msgspec.field(default=0, name="migctl.side")
+    number: int = msgspec.field(default=0, name="migctl.number")
+    text: bytes = msgspec.field(default=b"", name="migctl.text")
 
 
 class Block(NamedTuple):
-    """Lines of one file as they came, without their newlines.
+    """Lines of one file as they came, each with its newline; only the last of a file may have none.
 
-    number: of the first of them, from 1. torn: the last of them has no newline.
+    number: of the first of them, from 1. size: bytes.
     """
 
     number: int
     lines: list[bytes]
-    torn: bool
+    size: int
 
 
 class BadLine(ValueError):
@@ -69,7 +76,7 @@ def decode(text: bytes) -> Line:
     """Read one line. Raises BadLine."""
     try:
         line = _decode(text)
-        if bytes(line.data)[:1] != b"{":
+        if memoryview(line.data)[0] != _BRACE:
             return _patient(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return _patient(text)
@@ -88,7 +95,7 @@ def _event_id(text: str) -> str:
 def _patient(text: bytes) -> Line:
     """The same, for other spellings of times and for lone surrogates; and the one that knows what is wrong."""
     try:
-        members = split_object(text)
+        members = split_object(text.strip())
     except ValueError as error:
         raise BadLine(f"no JSON object: {error}", cut=True) from None
     data = members.get("data")
@@ -157,21 +164,23 @@ def _time(members: dict[str, bytes], field: str, *, needed: bool = False) -> Any
 
 def blocks(path: Path, size: int) -> Iterator[Block]:
     """The first `size` bytes of a file, in blocks of whole lines. Raises Usage where it can't be read."""
-    number, rest = 1, b""
+    number, left = 1, size
     try:
-        with path.open("rb") as file:
-            left = size
-            while left > 0 and (chunk := file.read(min(BLOCK_BYTES, left))):
-                left -= len(chunk)
-                lines = (rest + chunk).split(b"\n")
-                rest = lines.pop()
-                if lines:
-                    yield Block(number, lines, torn=False)
-                    number += len(lines)
+        with path.open("rb", buffering=1 << 16) as file:
+            while left > 0 and (lines := file.readlines(BLOCK_BYTES)):
+                length = sum(map(len, lines))
+                while length > left:  # the file has grown since it was measured
+                    surplus = length - left
+                    last = lines.pop()
+                    length -= len(last)
+                    if surplus < len(last):
+                        lines.append(last[:-surplus])
+                        length = left
+                left -= length
+                yield Block(number, lines, length)
+                number += len(lines)
     except OSError as error:
         raise Usage(f"{path}: {error.strerror or error}", do="name a file that can be read") from None
-    if rest:
-        yield Block(number, [rest], torn=True)
 
 
 class UnreadableLine(Usage):

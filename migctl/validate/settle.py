@@ -1,33 +1,40 @@
-"""Settle: what one event counts for, once all that is known of it stands side by side."""
+"""Settle: what one event counts for, once all that is known of it stands side by side.
+
+Most events match, so that way is short: what a matched event adds is gathered and brought into the tally from time to time.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from migctl.events.equality import Equality
 from migctl.events.numbers import loads_exact
 from migctl.events.times import format_time, micros_of
-from migctl.validate import tally as t
 from migctl.validate.kinds import TRANSPORTS, Side, compare, fields_that_differ
 from migctl.validate.lines import Line, UnreadableLine
-from migctl.validate.tally import Examples, Tally
+from migctl.validate.tally import (
+    COLUMNS,
+    EXPECTED,
+    LOST,
+    MATCHED,
+    MISMATCH,
+    MISSING_REALTIME,
+    MISSING_WEBSOCKET,
+    PRECISION,
+    Examples,
+    Tally,
+)
 from migctl.validate.window import Window
 
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Part(NamedTuple):
-    """The first line of an id on one side, and where it stands there."""
-
-    side: Side
-    number: int
-    line: Line
+_DAY_US = 86_400_000_000
+_Lines = list[Line | None]
+_Cell = tuple[str, int]
 
 
 class Settler:
-    """Counts into `tally`, event by event. The order of calls makes no difference.
+    """Counts into `tally`, event by event; the order of calls makes no difference. `fold` brings in what was gathered.
 
     has_journal: the journal is the truth; without it, each event that any capture has is expected.
     compared: the transports that are under comparison.
@@ -51,149 +58,192 @@ class Settler:
         self._has_journal = has_journal
         self._compared = compared
         self._window = window
+        self._is_open = window.is_open
         self._late_us = round(late_after_s * 1_000_000)
         self._excused = excused
         self._paths = paths
-        self._missing_column = {Side.WEBSOCKET: t.MISSING_WEBSOCKET, Side.REALTIME: t.MISSING_REALTIME}
+        self._is_dual = len(compared) == len(TRANSPORTS)
+        self._matched: dict[_Cell, int] = {}
+        self._live: tuple[list[int], ...] = ([], [], [])
+        self._difference: list[int] = []
 
-    def settle(self, parts: list[Part | None]) -> None:
-        """parts: by side; None where that side has no line with this id."""
-        tally, journal = self._tally, parts[Side.JOURNAL]
-        truth = journal or parts[Side.WEBSOCKET] or parts[Side.REALTIME]
+    def settle(self, lines: _Lines) -> None:
+        """lines: the first of each side; None where that side has no line with this id."""
+        journal, websocket, realtime = lines
+        truth = journal or websocket or realtime
         assert truth is not None
-        line = truth.line
-        committed = line.committed_at or _first_commit(parts)
+        committed = truth.committed_at or _first_commit(lines)
         if journal is None and self._has_journal:
-            tally.unexpected += 1
-            self._example(
-                "unexpected", truth, received_on=[s.label for s in TRANSPORTS if parts[s] is not None]
-            )
+            self._unexpected(lines, truth)
             return
-        if not self._window.is_open and not self._window.covers(line.epoch, line.seq, committed):
-            tally.outside += 1
+        if not self._is_open and not self._window.covers(truth.epoch, truth.seq, committed):
+            self._tally.outside += 1
             return
-        if self._excused and (line.epoch, line.seq) in self._excused:
-            tally.excused += 1
+        if self._excused and (truth.epoch, truth.seq) in self._excused:
+            self._tally.excused += 1
             return
-        cells = self._cells(line, committed)
-        tally.expected += 1
-        for cell in cells:
-            cell[t.EXPECTED] += 1
-        absent, verdict = [], Equality.SAME
+        absent: list[Side] = []
+        verdict = Equality.SAME
         for side in self._compared:
-            part = parts[side]
-            if part is None:
+            line = lines[side]
+            if line is None:
                 absent.append(side)
                 continue
-            tally.sides[side].received += 1
-            self._times(part, committed)
-            if part is not truth:
-                found = self._compare(truth, part)
+            # The usual times in few words; what is unusual about them has a method of its own.
+            if line.via == "live" and committed is not None and line.received_at is not None:
+                delta = line.received_at - committed
+                taken = delta.microseconds + 1_000_000 * delta.seconds + _DAY_US * delta.days
+                self._live[side].append(taken)
+                if taken > self._late_us:
+                    self._late(side, line, taken)
+            else:
+                self._other_times(side, line, committed)
+            if line is not truth:
+                found = self._compare(truth, line)
                 if found is not Equality.SAME and verdict is not Equality.DIFFERENT:
                     verdict = found
-        if len(self._compared) == len(TRANSPORTS) and not absent:
-            self._difference(parts)
-        for side in absent:
+        moment = committed or truth.timestamp
+        if moment.tzinfo is not UTC:
+            moment = moment.astimezone(UTC)
+        cell = truth.event_type, moment.toordinal() * 1440 + moment.hour * 60 + moment.minute
+        if not absent and verdict is Equality.SAME:
+            self._matched[cell] = self._matched.get(cell, 0) + 1
+            if truth.number & 15 == 0:
+                self._watch_clocks(lines)
+        else:
+            self._discrepant(lines, truth, absent, verdict, cell)
+        if self._is_dual and not absent:
+            assert websocket is not None
+            assert realtime is not None
+            if websocket.via == "live" == realtime.via and websocket.received_at and realtime.received_at:
+                delta = realtime.received_at - websocket.received_at
+                self._difference.append(delta.microseconds + 1_000_000 * delta.seconds + _DAY_US * delta.days)
+
+    def fold(self) -> None:
+        """Bring what was gathered into the tally."""
+        tally = self._tally
+        for cell, count in self._matched.items():
+            tally.expected += count
+            tally.matched += count
+            for side in self._compared:
+                tally.sides[side].received += count
+            for counts in self._cells(cell):
+                counts[EXPECTED] += count
+                counts[MATCHED] += count
+        self._matched.clear()
+        for side in self._compared:
+            tally.sides[side].live.add_all(self._live[side])
+            self._live[side].clear()
+        tally.difference.add_all(self._difference)
+        self._difference.clear()
+
+    def repeat(self, line: Line) -> None:
+        """A line after the first with the same id."""
+        self._tally.sides[line.side].repeats += 1
+        if line.side != Side.JOURNAL:
+            self._example(f"duplicate_{Side(line.side).label}", line)
+
+    def out_of_order(self, line: Line) -> None:
+        """A first line whose seq is below the highest before."""
+        self._tally.sides[line.side].out_of_order += 1
+        if line.side != Side.JOURNAL:
+            self._example(f"out_of_order_{Side(line.side).label}", line)
+
+    def _unexpected(self, lines: _Lines, truth: Line) -> None:
+        self._tally.unexpected += 1
+        received_on = [side.label for side in TRANSPORTS if lines[side] is not None]
+        self._example("unexpected", truth, received_on=received_on)
+
+    def _discrepant(
+        self, lines: _Lines, truth: Line, absent: list[Side], verdict: Equality, cell: _Cell
+    ) -> None:
+        tally, both = self._tally, self._cells(cell)
+        columns = [EXPECTED]
+        tally.expected += 1
+        for side in self._compared:
+            if side not in absent:
+                tally.sides[side].received += 1
+                continue
             tally.missing[side] += 1
-            for cell in cells:
-                cell[self._missing_column[side]] += 1
+            columns.append(MISSING_WEBSOCKET if side is Side.WEBSOCKET else MISSING_REALTIME)
             self._example(f"missing_{side.label}", truth)
         if len(absent) == len(self._compared):
             tally.lost += 1
-            for cell in cells:
-                cell[t.LOST] += 1
+            columns.append(LOST)
             self._example("lost", truth)
         if verdict is Equality.DIFFERENT:
             tally.payload_mismatch += 1
-            for cell in cells:
-                cell[t.MISMATCH] += 1
-            self._fields("payload_mismatch", truth, parts)
-            return
-        if verdict is Equality.NUMBER_PRECISION:
+            columns.append(MISMATCH)
+            self._fields("payload_mismatch", truth, lines)
+        elif verdict is Equality.NUMBER_PRECISION:
             tally.number_precision += 1
-            for cell in cells:
-                cell[t.PRECISION] += 1
-            self._fields("number_precision", truth, parts)
-        if not absent:
+            columns.append(PRECISION)
+            self._fields("number_precision", truth, lines)
+        if not absent and verdict is not Equality.DIFFERENT:
             tally.matched += 1
-            for cell in cells:
-                cell[t.MATCHED] += 1
+            columns.append(MATCHED)
+        for counts in both:
+            for column in columns:
+                counts[column] += 1
 
-    def repeat(self, side: Side, number: int, line: Line) -> None:
-        """A line after the first with the same id."""
-        self._tally.sides[side].repeats += 1
-        if side is not Side.JOURNAL:
-            self._example(f"duplicate_{side.label}", Part(side, number, line))
+    def _cells(self, cell: _Cell) -> tuple[list[int], list[int]]:
+        event_type, minute = cell
+        none = [0] * len(COLUMNS)
+        return (
+            self._tally.by_event_type.setdefault(event_type, none.copy()),
+            self._tally.by_minute.setdefault(minute, none),
+        )
 
-    def out_of_order(self, side: Side, number: int, line: Line) -> None:
-        """A first line whose seq is below the highest before."""
-        self._tally.sides[side].out_of_order += 1
-        if side is not Side.JOURNAL:
-            self._example(f"out_of_order_{side.label}", Part(side, number, line))
-
-    def _cells(self, line: Line, committed: datetime | None) -> tuple[list[int], list[int]]:
-        types, minutes = self._tally.by_event_type, self._tally.by_minute
-        moment = committed or line.timestamp
-        if moment.tzinfo is not UTC:
-            moment = moment.astimezone(UTC)
-        minute = moment.toordinal() * 1440 + moment.hour * 60 + moment.minute
-        by_type, by_minute = types.get(line.event_type), minutes.get(minute)
-        if by_type is None:
-            by_type = types[line.event_type] = [0] * len(t.COLUMNS)
-        if by_minute is None:
-            by_minute = minutes[minute] = [0] * len(t.COLUMNS)
-        return by_type, by_minute
-
-    def _times(self, part: Part, committed: datetime | None) -> None:
-        side_tally = self._tally.sides[part.side]
-        line = part.line
-        if line.source is None:
-            side_tally.without_source += 1
+    def _other_times(self, side: Side, line: Line, committed: datetime | None) -> None:
+        counts = self._tally.sides[side]
+        if committed is None:
+            counts.without_commit += 1
         if line.received_at is None:
             return
-        commit = committed or line.committed_at
-        taken = (line.received_at - (commit or line.timestamp)) // _MICROSECOND
+        delta = line.received_at - (committed or line.timestamp)
+        taken = delta.microseconds + 1_000_000 * delta.seconds + _DAY_US * delta.days
         if line.via == "live":
-            (side_tally.live if commit is not None else side_tally.live_by_timestamp).add(taken)
-            if line.received_mono_ns is not None and part.number % 16 == 1:
-                side_tally.wall_us.add(micros_of(line.received_at) - line.received_mono_ns // 1000)
+            counts.live_by_timestamp.add_all([taken])
         elif line.via is not None:
-            side_tally.catch_up.add(taken)
-        if commit is None:
-            side_tally.without_commit += 1
-        elif taken > self._late_us and (line.via == "live" or line.via is None):
-            side_tally.late += 1
-            self._example("late", part, transport=part.side.label, after_ms=taken / 1000)
+            counts.catch_up.add_all([taken])
+        elif committed is not None and taken > self._late_us:
+            self._late(side, line, taken)
 
-    def _difference(self, parts: list[Part | None]) -> None:
-        websocket, realtime = parts[Side.WEBSOCKET], parts[Side.REALTIME]
-        assert websocket is not None
-        assert realtime is not None
-        one, other = websocket.line, realtime.line
-        if one.via == "live" == other.via and one.received_at is not None and other.received_at is not None:
-            self._tally.difference.add((other.received_at - one.received_at) // _MICROSECOND)
+    def _late(self, side: Side, line: Line, taken: int) -> None:
+        self._tally.sides[side].late += 1
+        self._example("late", line, transport=side.label, after_ms=taken / 1000)
 
-    def _compare(self, truth: Part, part: Part) -> Equality:
+    def _watch_clocks(self, lines: _Lines) -> None:
+        """A sample of how the wall clock stands to the monotonic one: it must not move while a capture runs."""
+        for side in self._compared:
+            line = lines[side]
+            if line is not None and line.received_at is not None and line.received_mono_ns is not None:
+                wall = micros_of(line.received_at) - line.received_mono_ns // 1000
+                self._tally.sides[side].wall_us.add_all([wall])
+
+    def _compare(self, truth: Line, line: Line) -> Equality:
+        if line.source is None or truth.source is None:
+            self._tally.sides[line.side].without_source += 1
         try:
-            return compare(truth.line, part.line)
+            return compare(truth, line)
         except ValueError as error:
             # Only here is data parsed whole; say whose line it is.
             try:
-                loads_exact(bytes(part.line.data))
+                loads_exact(line.data)
             except ValueError as own:
-                raise UnreadableLine(self._paths[part.side], part.number, f"data: {own}") from None
-            raise UnreadableLine(self._paths[truth.side], truth.number, f"data: {error}") from None
+                raise UnreadableLine(self._paths[Side(line.side)], line.number, f"data: {own}") from None
+            raise UnreadableLine(self._paths[Side(truth.side)], truth.number, f"data: {error}") from None
 
-    def _fields(self, kind: str, truth: Part, parts: list[Part | None]) -> None:
+    def _fields(self, kind: str, truth: Line, lines: _Lines) -> None:
         if kind == "number_precision" and not self._examples.wants(kind, truth.number):
             return
         fields: list[str] = []
         transports = []
         for side in self._compared:
-            part = parts[side]
-            if part is None or part is truth:
+            line = lines[side]
+            if line is None or line is truth:
                 continue
-            differ = fields_that_differ(truth.line, part.line)
+            differ = fields_that_differ(truth, line)
             if differ:
                 transports.append(side.label)
                 fields.extend(field for field in differ if field not in fields)
@@ -201,22 +251,21 @@ class Settler:
             for field in fields:
                 if not field.endswith(" (number_precision)"):
                     self._tally.count_field(field)
-        self._example(kind, truth, transports=transports, against=truth.side.label, fields=fields)
+        self._example(kind, truth, transports=transports, against=Side(truth.side).label, fields=fields)
 
-    def _example(self, kind: str, part: Part, **more: Any) -> None:
-        if not self._examples.wants(kind, part.number):
+    def _example(self, kind: str, line: Line, **more: Any) -> None:
+        if not self._examples.wants(kind, line.number):
             return
-        line = part.line
         details: dict[str, Any] = {"id": line.id, "epoch": line.epoch, "seq": line.seq}
-        details["file"], details["line"] = str(self._paths[part.side]), part.number
+        details["file"], details["line"] = str(self._paths[Side(line.side)]), line.number
         details["event_type"] = line.event_type
         if line.committed_at is not None:
             details["committed_at"] = format_time(line.committed_at.astimezone(UTC))
-        self._examples.add(kind, part.number, details | more)
+        self._examples.add(kind, line.number, details | more)
 
 
-def _first_commit(parts: list[Part | None]) -> datetime | None:
-    for part in parts:
-        if part is not None and part.line.committed_at is not None:
-            return part.line.committed_at
+def _first_commit(lines: _Lines) -> datetime | None:
+    for line in lines:
+        if line is not None and line.committed_at is not None:
+            return line.committed_at
     return None

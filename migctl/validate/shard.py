@@ -6,6 +6,7 @@ threads or an event loop need not fork.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -148,8 +149,8 @@ def _read_in_step(join: Join, inputs: list[Input]) -> None:
             readers.remove(reader)
             continue
         reader.started = True
-        reader.bytes_read += sum(map(len, block.lines))
-        reader.epoch, reader.seq = join.feed(reader.side, block.number, block.lines, torn=block.torn)
+        reader.bytes_read += block.size
+        reader.epoch, reader.seq = join.feed(reader.side, block.number, block.lines)
 
 
 def _database_blocks(path: Path) -> Iterator[Block]:
@@ -157,8 +158,8 @@ def _database_blocks(path: Path) -> Iterator[Block]:
 
     entries = read_file(path)
     number = 1
-    while lines := [encode_entry(entry) for entry in islice(entries, 2000)]:
-        yield Block(number, lines, torn=False)
+    while lines := [encode_entry(entry) + b"\n" for entry in islice(entries, 2000)]:
+        yield Block(number, lines, sum(map(len, lines)))
         number += len(lines)
 
 
@@ -166,6 +167,8 @@ def main() -> int:
     """The child's side: a job on stdin, an outcome on stdout."""
     # Ctrl-C is the parent's to answer; it ends us when it goes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Nothing here is cyclic, and the collector would walk the table of ids again and again.
+    gc.disable()
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job, dec_hook=_to_path)
     try:
         outcome = Outcome(tally=run(job))

@@ -16,7 +16,7 @@ SETTLED = 255
 
 
 class Record(NamedTuple):
-    """side: of the line, or SETTLED; then number is the mask of sides that were seen, and text the id.
+    """side: of the line, or SETTLED; then text is the id.
 
     low: whether its seq was below the highest before it.
     """

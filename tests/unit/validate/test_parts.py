@@ -14,8 +14,7 @@ samples = st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=200)
 
 def filled(values: list[int]) -> Histogram:
     histogram = Histogram()
-    for value in values:
-        histogram.add(value)
+    histogram.add_all(values)
     return histogram
 
 
