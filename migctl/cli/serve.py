@@ -109,6 +109,7 @@ def serve(
             source=opened,
             gate=_signals() if gate else None,
             until_done=until_done,
+            say=output.note,
             tokens=parse_tokens(secret("MIGCTL_TOKENS")),
         )
         return await service.run(stop, _say_ready)

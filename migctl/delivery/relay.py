@@ -1,25 +1,26 @@
 """Relay: carries events from the journal to the Supabase table, in order, at least once.
 
 The cursor passes a seq only when it is a row or a tombstone, so a crash repeats at most one batch; the table drops repeats by
-event id. A target that is down only makes the backlog grow.
+event id. A target that is down only makes the backlog grow. What is left of an old epoch goes first: readers finish an epoch before
+they go on to the next, so the table is told of the next only then.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from random import Random
 from typing import Any
 
 from migctl import clock
 from migctl.config import Settings
-from migctl.delivery import ownership
 from migctl.delivery.attempts import STATES, Attempts
 from migctl.delivery.batches import Batch, Bound, Hold, Rules, Waiting, form
 from migctl.delivery.bisect import Bisect
+from migctl.delivery.claim import claim
 from migctl.delivery.classes import Classifier
-from migctl.errors import Poison, Refused
+from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import DeadLetter, EpochInfo, Journal
 from migctl.telemetry import get_logger
@@ -69,8 +70,10 @@ class Relay:
         self._entries: deque[Entry] = deque()
         self._waiting: deque[Waiting] = deque()
         self._waiting_bytes = 0
+        self._epochs: list[EpochInfo] | None = None  # those that were claimed; the last is the open one
+        self._epoch = journal.epoch  # the one that is carried now
         self._read_to = 0
-        self._table_head = 0
+        self._done_to = 0
         self._told: tuple[int, int] = (0, 0)
         self._changed = asyncio.Event()
         self._buried_at: deque[float] = deque()
@@ -80,8 +83,21 @@ class Relay:
 
     @property
     def table_head(self) -> int:
-        """Every seq of the epoch up to here is a row or a tombstone."""
-        return self._table_head
+        """Every seq of the open epoch up to here is a row or a tombstone."""
+        return self._done_to if self._epoch == self._journal.epoch else 0
+
+    @property
+    def backlog(self) -> int:
+        """Events that the table does not have yet, those of old epochs with them."""
+        later = False
+        left = self._journal.head - self.table_head
+        for info in self._epochs[:-1] if self._epochs else ():
+            if info.epoch == self._epoch:
+                later = True
+                left += info.head - self._done_to
+            elif later:
+                left += info.head - info.tail + 1
+        return left
 
     def status(self) -> dict[str, Any]:
         oldest = self._entries[0].committed_at if self._entries else None
@@ -90,10 +106,10 @@ class Relay:
         return {
             "state": attempts.state,
             "reason": attempts.reason,
-            "epoch": self._journal.epoch,
-            "table_head": self._table_head,
+            "epoch": self._epoch,
+            "table_head": self._done_to,
             "journal_head": self._journal.head,
-            "backlog": self._journal.head - self._table_head,
+            "backlog": self.backlog,
             "oldest_waits_s": round((clock.now() - oldest).total_seconds(), 3) if oldest else None,
             "batches": self._counts["batches"],
             "rows": self._counts["rows"],
@@ -103,52 +119,83 @@ class Relay:
             "tombstones": dict(self._tombstones),
         }
 
+    async def claim(self, *, within_s: float) -> bool:
+        """Settle who writes to the table, before `run` and before an event is taken; False where it can't be asked now.
+
+        Raises Refused where another journal owns the table.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                self._epochs = await self._claim()
+        except (TimeoutError, MigctlError) as error:
+            if isinstance(error, Refused):
+                raise
+            reason = error.what if isinstance(error, MigctlError) else f"no answer within {within_s:g} s"
+            _log.warning("heads not compared yet; the journal's own mark decides", reason=reason)
+            return False
+        return True
+
     async def run(self) -> None:
         """Carry until cancelled.
 
-        Raises Refused where another journal owns the table, or this one is older than what it wrote. Outages of the target are
-        survived.
+        Raises Refused where another journal owns the table. Outages of the target are survived.
         """
-        epoch = await self._begin()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._move_heads(epoch), name="heads")
-            group.create_task(self._carry(), name="relay")
+        if self._epochs is None:
+            self._epochs = await self._heads_attempts.until_done(self._claim)
+        await self._table.until_done(self._writer.probe)
+        async for info in self._to_carry(self._epochs):
+            async with asyncio.TaskGroup() as group:
+                heads = group.create_task(self._move_heads(info), name="heads")
+                await self._carry()
+                await self._until_told(info.head)
+                heads.cancel()
+            _log.info("epoch carried to its end", epoch=info.epoch, seq=self._done_to)
 
     async def drain(self, timeout_s: float) -> int:
         """Wait, while `run` goes on, until table and heads have what the journal has; return the backlog that is left."""
         try:
             async with asyncio.timeout(timeout_s):
-                while min(self._table_head, *self._told) < self._journal.head:
+                while self._is_old() or min(self._done_to, *self._told) < self._journal.head:
                     await self._change()
         except TimeoutError:
             pass
-        return self._journal.head - self._table_head
+        return self.backlog
 
-    async def _begin(self) -> EpochInfo:
-        """Compare heads with the journal, and find where to go on."""
-        heads = await self._heads_attempts.until_done(self._heads.read)
-        epochs = await self._journal.epochs()
-        ownership.check(
-            heads,
-            epochs,
-            writer_id=self._journal.writer_id,
-            journal_head=self._journal.head,
-            target=self._writer.name,
-        )
-        await self._table.until_done(self._writer.probe)
+    async def _claim(self) -> list[EpochInfo]:
         cursor = await self._journal.cursor(CURSOR)
-        if cursor is not None and cursor.epoch == self._journal.epoch:
-            self._table_head = cursor.seq
-        elif cursor is not None:
-            _log.warning("new epoch", epoch=self._journal.epoch, seq=0, cursor=str(cursor))
-        self._read_to = self._table_head
-        _log.info(
-            "relay starts", epoch=self._journal.epoch, seq=self._table_head, journal_head=self._journal.head
-        )
-        return epochs[-1]
+        return await claim(self._journal, self._heads, self._writer, cursor)
+
+    async def _to_carry(self, epochs: list[EpochInfo]) -> AsyncIterator[EpochInfo]:
+        """Each epoch from the cursor's on, once the one before is carried; the open one is the last, and has no end."""
+        cursor = await self._journal.cursor(CURSOR)
+        places = [n for n, info in enumerate(epochs) if cursor is not None and info.epoch == cursor.epoch]
+        for info in epochs[places[0] if places else 0 :]:
+            after = cursor.seq if cursor is not None and info.epoch == cursor.epoch else info.tail - 1
+            self._epoch, self._read_to, self._done_to = info.epoch, after, after
+            # An old epoch gets its row even where it is empty: the chain of epochs goes through it.
+            self._told = (-1, -1) if self._is_old() else (0, 0)
+            if cursor is None or info.epoch != cursor.epoch:
+                # Also a hold: what comes after it is not trimmed before it is in the table.
+                await self._journal.move_cursor(CURSOR, Position(info.epoch, after))
+            _log.info("relay starts", epoch=info.epoch, seq=after, journal_head=self._goal())
+            yield info
+
+    def _is_old(self) -> bool:
+        return self._epoch != self._journal.epoch
+
+    def _goal(self) -> int:
+        """Where the epoch that is carried ends, as far as is known."""
+        if self._is_old() and self._epochs is not None:
+            return next(info.head for info in self._epochs if info.epoch == self._epoch)
+        return self._journal.head
+
+    async def _until_told(self, head: int) -> None:
+        while min(self._told) < head:
+            await self._change()
 
     async def _carry(self) -> None:
-        while True:
+        """To the end of an epoch that has one, else for ever."""
+        while not self._is_old() or self._done_to < self._goal():
             await self._fill()
             now = clock.now().timestamp()
             decision = form(self._waiting, now, self._rules)
@@ -159,17 +206,19 @@ class Relay:
 
     async def _fill(self) -> None:
         """Have something to form a batch of: at least one event, and two full requests of backlog where they are there."""
-        if not self._entries:
+        if not self._entries and not self._is_old():
             await self._journal.wait(self._read_to)
         while (
-            self._journal.head > self._read_to
+            self._goal() > self._read_to
             and len(self._entries) < 2 * self._rules.backlog_max_events
             and self._waiting_bytes < 2 * self._rules.max_bytes
         ):
-            entries = await self._journal.read(self._read_to, max_bytes=self._rules.max_bytes)
+            entries = await self._journal.read(
+                self._read_to, epoch=self._epoch, max_bytes=self._rules.max_bytes
+            )
             if not entries or entries[0].seq != self._read_to + 1:
                 raise Refused(
-                    f"the journal has no seq {self._read_to + 1} of epoch {self._journal.epoch}, and it was not relayed",
+                    f"the journal has no seq {self._read_to + 1} of epoch {self._epoch}, and it was not relayed",
                     do="bring back a copy of the journal that has it; the table would have a hole",
                 )
             for entry in entries:
@@ -188,6 +237,8 @@ class Relay:
         longest = max(bound.max_wait_s for bound in self._rules.bounds.values())
         try:
             async with asyncio.timeout(min(seconds, longest)):
+                if self._is_old():  # nothing more will come
+                    await asyncio.sleep(seconds)
                 await self._journal.wait(self._read_to)
         except TimeoutError:
             pass
@@ -266,7 +317,7 @@ class Relay:
             self._tombstones[tombstone.reason] += 1
 
     async def _acknowledge(self, position: Position) -> None:
-        self._table_head = position.seq
+        self._done_to = position.seq
         self._tell_change()
         await self._journal.move_cursor(CURSOR, position)
 
@@ -274,7 +325,7 @@ class Relay:
         """Tell readers how far table and journal are: at once, coalesced while busy, every second while behind."""
 
         async def move() -> tuple[int, int]:
-            state = (self._table_head, self._journal.head)
+            state = (self._done_to, self._goal())
             await self._heads.move(
                 epoch, writer_id=self._journal.writer_id, table_head=state[0], journal_head=state[1]
             )
@@ -282,11 +333,11 @@ class Relay:
 
         made = False
         while True:
-            if not made or (self._table_head, self._journal.head) != self._told:
+            if not made or (self._done_to, self._goal()) != self._told:
                 self._told, made = await self._heads_attempts.until_done(move), True
                 self._tell_change()
                 await asyncio.sleep(HEADS_APART_S)
-            if (self._table_head, self._journal.head) == self._told:
+            if (self._done_to, self._goal()) == self._told:
                 try:
                     async with asyncio.timeout(HEADS_BEHIND_S):
                         await self._change()

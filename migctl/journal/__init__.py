@@ -1,5 +1,13 @@
 """The journal: a Protocol, and SQLite for one machine."""
 
-from migctl.journal.protocol import Appended, Conflict, DeadLetter, EpochInfo, Journal, JournalUnavailable
+from migctl.journal.protocol import (
+    Appended,
+    Conflict,
+    DeadLetter,
+    EpochInfo,
+    Journal,
+    JournalUnavailable,
+    Lost,
+)
 
-__all__ = ["Appended", "Conflict", "DeadLetter", "EpochInfo", "Journal", "JournalUnavailable"]
+__all__ = ["Appended", "Conflict", "DeadLetter", "EpochInfo", "Journal", "JournalUnavailable", "Lost"]

@@ -33,11 +33,16 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
     seqs: Sequence[int]
 
 
+# First and last seq of the epoch before, both lost.
+Lost = tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class EpochInfo:
     """One unbroken history.
 
     lost_from..lost_to: seqs of prev_epoch that neither journal nor table has; None where nothing was lost.
+    head, tail: the last seq that it has, and the first that is still held. reason: why it was opened; None for the first.
     """
 
     epoch: str
@@ -45,6 +50,13 @@ class EpochInfo:
     lost_from: int | None
     lost_to: int | None
     started_at: datetime
+    head: int = 0
+    tail: int = 1
+    reason: str | None = None
+
+    @property
+    def lost(self) -> Lost | None:
+        return None if self.lost_from is None or self.lost_to is None else (self.lost_from, self.lost_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +120,13 @@ class Journal(Protocol):
         """
         ...
 
-    async def read(self, after: int, *, limit: int = 1000, max_bytes: int = 8 << 20) -> list[Entry]:
-        """Entries of the epoch with seq > after, in order, contiguous; at least one where there is one."""
+    async def read(
+        self, after: int, *, epoch: str | None = None, limit: int = 1000, max_bytes: int = 8 << 20
+    ) -> list[Entry]:
+        """Entries with seq > after, in order, contiguous; at least one where there is one.
+
+        epoch: one that `epochs` has; None is the open one.
+        """
         ...
 
     async def get(self, event_id: str) -> Entry | None:
@@ -117,11 +134,14 @@ class Journal(Protocol):
         ...
 
     async def wait(self, after: int) -> int:
-        """Return the head once it is above `after`."""
+        """Return the head once it is above `after`, or once another epoch was opened."""
         ...
 
     def follow(self, after: int) -> AsyncIterator[list[Entry]]:
-        """Batches of what comes after `after`, contiguous, for ever. Several may follow at once."""
+        """Batches of what comes after `after`, contiguous, for ever; into each next epoch from its first seq on.
+
+        Several may follow at once.
+        """
         ...
 
     async def offset(self, source: str) -> int | None:
@@ -138,6 +158,22 @@ class Journal(Protocol):
 
     async def epochs(self) -> list[EpochInfo]:
         """All epochs that this journal knows of, oldest first; the last is the open one."""
+        ...
+
+    async def open_epoch(
+        self, prev_epoch: str, *, lost: Lost | None, reason: str, keep_to: int | None = None
+    ) -> EpochInfo:
+        """End the open epoch and begin another, durable when this returns; said aloud.
+
+        prev_epoch: what readers cross from; lost: of it, what neither journal nor table has.
+        keep_to: the last seq of the open epoch that keeps its place; what is above it is moved to the new epoch, from seq 1 on.
+        """
+        ...
+
+    async def link_epoch(
+        self, epoch: str, *, prev_epoch: str | None, lost: Lost | None, reason: str | None = None
+    ) -> None:
+        """Say what `epoch`, which no reader has heard of yet, follows, and what was lost before it. A reason is said aloud."""
         ...
 
     async def bury(self, letter: DeadLetter) -> None:

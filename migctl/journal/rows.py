@@ -21,7 +21,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS epochs (
     ord INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, prev_epoch TEXT, lost_from INTEGER, lost_to INTEGER,
-    started_at INTEGER NOT NULL, head INTEGER NOT NULL DEFAULT 0, tail INTEGER NOT NULL DEFAULT 1
+    started_at INTEGER NOT NULL, head INTEGER NOT NULL DEFAULT 0, tail INTEGER NOT NULL DEFAULT 1, reason TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS events (
     pos INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, event_type TEXT NOT NULL, ts INTEGER NOT NULL, source TEXT NOT NULL,
@@ -102,3 +102,9 @@ def error_code(error: sqlite3.Error) -> int:
     """SQLite's primary result code: 10 is an I/O error, 13 a full disk."""
     code: Any = getattr(error, "sqlite_errorcode", 0)
     return int(code) & 0xFF
+
+
+def extended_code(error: sqlite3.Error) -> int:
+    """SQLite's result code with its detail: which I/O it was that failed."""
+    code: Any = getattr(error, "sqlite_errorcode", 0)
+    return int(code)

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from migctl.clock import now
 from migctl.errors import Usage
 from migctl.events import Entry, Event, Position
-from migctl.events.ids import uuid7
 from migctl.events.times import from_micros, micros_of
 from migctl.journal.checkpoint import Checkpointer
+from migctl.journal.highwater import HighWater
 from migctl.journal.lock import WriterLock
-from migctl.journal.protocol import Appended, DeadLetter, EpochInfo, JournalUnavailable
+from migctl.journal.opening import Opened, open_database, read_epochs, words_of_rotation
+from migctl.journal.protocol import Appended, DeadLetter, EpochInfo, JournalUnavailable, Lost
+from migctl.journal.reading import read_file
 from migctl.journal.recent import Recent
-from migctl.journal.rows import COLUMNS, FORMAT, SEQ_BITS, SEQ_MASK, TABLES, Row, connect, id_bytes, to_entry
-from migctl.journal.writer import Group, Request, Writer
+from migctl.journal.rotation import begin_epoch
+from migctl.journal.rows import COLUMNS, SEQ_BITS, SEQ_MASK, Row, connect, id_bytes, to_entry
+from migctl.journal.writer import Group, Request, Turned, Writer
+from migctl.telemetry import get_logger
 
 T = TypeVar("T")
 
@@ -33,42 +37,50 @@ MAX_WAITING_BYTES = 256 << 20
 class SqliteJournal:
     """Open with `await SqliteJournal.open(path)`; close with `await journal.aclose()`."""
 
-    def __init__(self, path: Path, lock: WriterLock, database: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, lock: WriterLock, opened: Opened, high_water: HighWater, say: Callable[[str], None]
+    ) -> None:
         self._path = path
         self._lock = lock
-        self._database = database
+        self._say = say
+        self._database = opened.database
         self._loop = asyncio.get_running_loop()
-        self._writer_id = _meta(database, "writer_id")
-        self._epochs = _epochs(database)
-        ordinal, head, tail = database.execute(
-            "SELECT ord, head, tail FROM epochs ORDER BY ord DESC LIMIT 1"
-        ).fetchone()
-        self._ordinal: int = ordinal
-        self._head: int = head
-        self._tail: int = tail
+        self._writer_id = opened.writer_id
+        self._epochs = opened.epochs
+        self._head = self._epochs[-1].head
+        self._tail = self._epochs[-1].tail
         self._recent = Recent(self.epoch)
         self._advanced: asyncio.Future[None] = self._loop.create_future()
         self._waiting_bytes = 0
         self._closed = False
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="journal-reader")
         self._reader: sqlite3.Connection | None = None
+        self._high_water = high_water
         self._writer = Writer(
-            database,
+            opened.database,
             epoch=self.epoch,
-            ordinal=ordinal,
-            head=head,
+            ordinal=len(self._epochs),
+            head=self._head,
+            high_water=high_water,
             on_commit=lambda group: self._from_writer(self._committed, group),
             on_failure=lambda requests, error: self._from_writer(self._refused, requests, error),
         )
         self._checkpointer = Checkpointer(path)
         self._writer.start()
         self._checkpointer.start()
+        high_water.start()
+        if opened.rotated is not None:
+            self._tell_rotation(opened.rotated)
 
     @classmethod
-    async def open(cls, path: Path) -> SqliteJournal:
+    async def open(
+        cls, path: Path, *, adopting: bool = False, say: Callable[[str], None] = lambda _: None
+    ) -> SqliteJournal:
         """Open or create the journal for writing.
 
-        Raises Refused where another process writes to it, Usage where the file can't be opened or is no journal.
+        adopting: it may stand where another journal was lost. say: is told what an operator must hear.
+        Raises Refused where another process writes to it or another journal stood here, Usage where the file can't be opened or
+        is no journal.
         """
         path = path.absolute()
         try:
@@ -79,15 +91,21 @@ class SqliteJournal:
             ) from None
         lock = WriterLock(path)
         try:
-            database = connect(str(path))
-            _prepare(database, path)
-        except sqlite3.Error as error:
-            lock.release()
-            raise _unreadable(path, error) from None
+            opened = open_database(path, adopting=adopting)
+            try:
+                high_water = HighWater(
+                    path,
+                    writer_id=opened.writer_id,
+                    epoch=opened.epochs[-1].epoch,
+                    head=opened.epochs[-1].head,
+                )
+            except BaseException:
+                opened.database.close()
+                raise
         except BaseException:
             lock.release()
             raise
-        return cls(path, lock, database)
+        return cls(path, lock, opened, high_water, say)
 
     # What it is.
 
@@ -112,7 +130,7 @@ class SqliteJournal:
         return self._tail
 
     async def epochs(self) -> list[EpochInfo]:
-        return list(self._epochs)
+        return [*self._epochs[:-1], replace(self._epochs[-1], head=self._head, tail=self._tail)]
 
     async def failure(self) -> JournalUnavailable:
         """Return once the disk has failed for good: the process must end (exit 70) and be started again."""
@@ -140,6 +158,30 @@ class SqliteJournal:
             )
 
         await self._submit(Request(operation=move))
+
+    async def open_epoch(
+        self, prev_epoch: str, *, lost: Lost | None, reason: str, keep_to: int | None = None
+    ) -> EpochInfo:
+        def turn(database: sqlite3.Connection) -> Turned:
+            return begin_epoch(database, prev_epoch, lost=lost, reason=reason, keep_to=keep_to)
+
+        turned: Turned = await self._submit(Request(operation=turn, turns=True))
+        return turned.info
+
+    async def link_epoch(
+        self, epoch: str, *, prev_epoch: str | None, lost: Lost | None, reason: str | None = None
+    ) -> None:
+        def link(database: sqlite3.Connection) -> list[EpochInfo]:
+            database.execute(
+                "UPDATE epochs SET prev_epoch = ?, lost_from = ?, lost_to = ?, reason = coalesce(?, reason) WHERE epoch = ?",
+                (prev_epoch, *(lost or (None, None)), reason, epoch),
+            )
+            return read_epochs(database)
+
+        self._epochs = await self._submit(Request(operation=link))
+        if reason is not None:
+            linked = next(info for info in self._epochs if info.epoch == epoch)
+            self._tell_rotation(words_of_rotation(linked))
 
     async def bury(self, letter: DeadLetter) -> None:
         row = (*letter.position, letter.event_id, letter.code, letter.reason, micros_of(letter.at))
@@ -169,11 +211,18 @@ class SqliteJournal:
             return
 
     def _committed(self, group: Group) -> None:
+        turned = group.requests[0].answer
         if group.events:
             self._recent.add(group)
             self._head = group.first_seq + len(group.events) - 1
-            advanced, self._advanced = self._advanced, self._loop.create_future()
-            advanced.set_result(None)
+            self._wake()
+        elif isinstance(turned, Turned):
+            self._epochs[-1] = replace(self._epochs[-1], head=turned.kept_head, tail=self._tail)
+            self._epochs.append(turned.info)
+            self._head, self._tail = turned.head, 1
+            self._recent = Recent(self.epoch)
+            self._tell_rotation(words_of_rotation(turned.info))
+            self._wake()
         for request in group.requests:
             self._waiting_bytes -= request.size
             if request.done.done():  # its producer went away; the event stays
@@ -183,6 +232,14 @@ class SqliteJournal:
             else:
                 request.done.set_result(request.answer)
 
+    def _wake(self) -> None:
+        advanced, self._advanced = self._advanced, self._loop.create_future()
+        advanced.set_result(None)
+
+    def _tell_rotation(self, text: str) -> None:
+        get_logger("journal").warning("epoch opened", epoch=self.epoch, head=self._head, text=text)
+        self._say(text)
+
     def _refused(self, requests: list[Request], error: JournalUnavailable) -> None:
         for request in requests:
             self._waiting_bytes -= request.size
@@ -191,31 +248,26 @@ class SqliteJournal:
 
     # Reading.
 
-    async def read(self, after: int, *, limit: int = 1000, max_bytes: int = 8 << 20) -> list[Entry]:
-        if after >= self._head:
+    async def read(
+        self, after: int, *, epoch: str | None = None, limit: int = 1000, max_bytes: int = 8 << 20
+    ) -> list[Entry]:
+        place = len(self._epochs) - 1
+        if epoch is not None and epoch != self.epoch:
+            place = next((n for n, info in enumerate(self._epochs) if info.epoch == epoch), -1)
+            if place < 0:
+                return []
+        is_open = place == len(self._epochs) - 1
+        head = self._head if is_open else self._epochs[place].head
+        if after >= head:
             return []
-        recent = self._recent.after(after, limit, max_bytes)
+        recent = self._recent.after(after, limit, max_bytes) if is_open else None
         if recent is not None:
             return recent
-        head = self._head
-        return await self._read(lambda database: self._select(database, after, head, limit, max_bytes))
-
-    def _select(
-        self, database: sqlite3.Connection, after: int, head: int, limit: int, max_bytes: int
-    ) -> list[Entry]:
-        base = self._ordinal << SEQ_BITS
-        found: list[Entry] = []
-        size = 0
-        rows = database.execute(
-            f"SELECT {COLUMNS} FROM events WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?",  # noqa: S608 - a constant
-            (base + after, base + head, limit),
+        name = self._epochs[place].epoch
+        base = (place + 1) << SEQ_BITS
+        return await self._read(
+            lambda database: _select(database, name, base + after, base + head, limit, max_bytes)
         )
-        for row in rows:
-            size += len(row[5])
-            if found and size > max_bytes:
-                break
-            found.append(to_entry(row, self.epoch))
-        return found
 
     async def get(self, event_id: str) -> Entry | None:
         def select(database: sqlite3.Connection) -> Row | None:
@@ -231,17 +283,22 @@ class SqliteJournal:
         return to_entry(row, self._epochs[(row[0] >> SEQ_BITS) - 1].epoch)
 
     async def wait(self, after: int) -> int:
-        while self._head <= after:
+        epoch = self.epoch
+        while self._head <= after and self.epoch == epoch:
             await asyncio.shield(self._advanced)
         return self._head
 
     async def follow(self, after: int) -> AsyncIterator[list[Entry]]:
+        place = len(self._epochs) - 1
         while True:
-            await self.wait(after)
-            entries = await self.read(after)
+            entries = await self.read(after, epoch=self._epochs[place].epoch)
             if entries:
                 after = entries[-1].seq
                 yield entries
+            elif place < len(self._epochs) - 1:
+                place, after = place + 1, 0
+            else:
+                await self.wait(after)
 
     async def offset(self, source: str) -> int | None:
         return await self._read(
@@ -287,6 +344,8 @@ class SqliteJournal:
         self._writer.close()
         self._checkpointer.close()
         await asyncio.to_thread(self._writer.join)
+        self._high_water.close()
+        await asyncio.to_thread(self._high_water.join)
         await asyncio.to_thread(self._checkpointer.join)
         await asyncio.to_thread(self._readers.shutdown)
         if self._reader is not None:
@@ -296,69 +355,25 @@ class SqliteJournal:
         self._lock.release()
 
 
-def _prepare(database: sqlite3.Connection, path: Path) -> None:
-    database.execute("BEGIN IMMEDIATE")
-    for statement in TABLES.split(";"):
-        if statement.strip():
-            database.execute(statement)
-    row = database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    if row is None:
-        database.execute("INSERT INTO meta VALUES ('format', ?), ('writer_id', ?)", (str(FORMAT), uuid7()))
-        database.execute("INSERT INTO epochs (epoch, started_at) VALUES (?, ?)", (uuid7(), micros_of(now())))
-    database.execute("COMMIT")
-    if row is not None and int(row[0]) != FORMAT:
-        raise Usage(
-            f"{path}: a journal of format {row[0]}, and this migctl reads format {FORMAT}",
-            do="use the migctl that wrote it, or name another journal",
-        )
-
-
-def _unreadable(path: Path, error: sqlite3.Error) -> Usage:
-    return Usage(
-        f"{path}: not a journal that can be opened: {error}",
-        do="name a journal file, or a path where a new one can be made",
+def _select(
+    database: sqlite3.Connection, epoch: str, after_pos: int, to_pos: int, limit: int, max_bytes: int
+) -> list[Entry]:
+    found: list[Entry] = []
+    size = 0
+    rows = database.execute(
+        f"SELECT {COLUMNS} FROM events WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?",  # noqa: S608 - a constant
+        (after_pos, to_pos, limit),
     )
-
-
-def _meta(database: sqlite3.Connection, key: str) -> str:
-    return str(database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+    for row in rows:
+        size += len(row[5])
+        if found and size > max_bytes:
+            break
+        found.append(to_entry(row, epoch))
+    return found
 
 
 def _one(row: Any) -> Any:
     return None if row is None else row[0]
-
-
-def _epochs(database: sqlite3.Connection) -> list[EpochInfo]:
-    rows = database.execute(
-        "SELECT epoch, prev_epoch, lost_from, lost_to, started_at FROM epochs ORDER BY ord"
-    )
-    return [EpochInfo(row[0], row[1], row[2], row[3], from_micros(row[4])) for row in rows]
-
-
-def read_file(path: Path) -> Iterator[Entry]:
-    """All entries of a journal file, oldest first, also while it is being written. Raises Usage where it is no journal."""
-    if not path.is_file():
-        raise Usage(f"{path}: no such file", do="name a journal file")
-    try:
-        database = connect(str(path.absolute()), read_only=True)
-        try:
-            epochs = dict(database.execute("SELECT ord, epoch FROM epochs").fetchall())
-            pos = 0
-            while True:
-                # Short reads: one long one would keep the log of a live journal from being cut.
-                rows = database.execute(
-                    f"SELECT {COLUMNS} FROM events WHERE pos > ? ORDER BY pos LIMIT 5000",  # noqa: S608 - a constant
-                    (pos,),
-                ).fetchall()
-                if not rows:
-                    return
-                for row in rows:
-                    yield to_entry(row, epochs[row[0] >> SEQ_BITS])
-                pos = rows[-1][0]
-        finally:
-            database.close()
-    except sqlite3.Error as error:
-        raise _unreadable(path, error) from None
 
 
 __all__ = ["SEQ_MASK", "SqliteJournal", "read_file"]

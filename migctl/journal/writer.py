@@ -18,7 +18,8 @@ from migctl.clock import now
 from migctl.events import Event
 from migctl.events.canonical import body_hash
 from migctl.events.times import micros_of
-from migctl.journal.protocol import Appended, Conflict, JournalUnavailable
+from migctl.journal.highwater import HighWater
+from migctl.journal.protocol import Appended, Conflict, EpochInfo, JournalUnavailable
 from migctl.journal.rows import (
     COLUMNS,
     INSERT,
@@ -26,6 +27,7 @@ from migctl.journal.rows import (
     SEQ_MASK,
     Row,
     error_code,
+    extended_code,
     id_bytes,
     to_event,
     to_rows,
@@ -35,6 +37,8 @@ MAX_GROUP_EVENTS = 2000
 MAX_GROUP_BYTES = 16 << 20
 
 SQLITE_FULL = 13
+# The log's index, a file that is never fsynced, could not grow: a full disk too, and nothing was written.
+SQLITE_IOERR_SHMSIZE = 10 | (19 << 8)
 
 
 @dataclass(slots=True, eq=False)
@@ -44,10 +48,21 @@ class Request:
     events: Sequence[Event] = ()
     offset: tuple[str, int] | None = None
     operation: Callable[[sqlite3.Connection], Any] | None = None
+    turns: bool = False  # the operation begins another epoch, and answers with Turned
     size: int = 0
     answer: Any = None
     error: Exception | None = None
     done: Any = None  # the future of the event loop that waits
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Another epoch is open. kept_head: the last seq that the one before kept; head: of the new one."""
+
+    info: EpochInfo
+    ordinal: int
+    kept_head: int
+    head: int
 
 
 @dataclass(slots=True)
@@ -70,6 +85,7 @@ class Writer(threading.Thread):
         epoch: str,
         ordinal: int,
         head: int,
+        high_water: HighWater,
         on_commit: Callable[[Group], None],
         on_failure: Callable[[list[Request], JournalUnavailable], None],
     ) -> None:
@@ -79,6 +95,7 @@ class Writer(threading.Thread):
         self._base = ordinal << SEQ_BITS
         self._ordinal = ordinal
         self._head = head
+        self._high_water = high_water
         self._on_commit = on_commit
         self._on_failure = on_failure
         self._waiting: deque[Request] = deque()
@@ -117,7 +134,10 @@ class Writer(threading.Thread):
         while self._waiting:
             request = self._waiting[0]
             if taken and (
-                events + len(request.events) > MAX_GROUP_EVENTS or size + request.size > MAX_GROUP_BYTES
+                request.turns
+                or taken[-1].turns
+                or events + len(request.events) > MAX_GROUP_EVENTS
+                or size + request.size > MAX_GROUP_BYTES
             ):
                 break
             taken.append(self._waiting.popleft())
@@ -145,10 +165,15 @@ class Writer(threading.Thread):
             )
             return
         self._head += len(group.events)
+        answer = requests[0].answer
+        if isinstance(answer, Turned):
+            self._epoch, self._ordinal, self._head = answer.info.epoch, answer.ordinal, answer.head
+            self._base = answer.ordinal << SEQ_BITS
         self._on_commit(group)
+        self._high_water.tell(self._epoch, self._head)
 
     def _fail(self, requests: list[Request], error: sqlite3.Error) -> None:
-        if error_code(error) == SQLITE_FULL:
+        if error_code(error) == SQLITE_FULL or extended_code(error) == SQLITE_IOERR_SHMSIZE:
             # Rolled back cleanly; the next group may find room.
             full = JournalUnavailable(
                 "the journal's disk is full", do="free disk space; nothing that was acknowledged is lost"

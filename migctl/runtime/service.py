@@ -26,6 +26,8 @@ from migctl.telemetry import get_logger
 from migctl.transports import Transport, create
 
 DRAIN_S = 10.0
+# How long a target that does not answer may hold up the start; later the relay waits for it, and nothing else does.
+CLAIM_S = 3.0
 
 
 class Source(Protocol):
@@ -59,7 +61,7 @@ class Service:
 
     tokens: who may do what over HTTP; without any, only loopback is served.
     source: None where events only come over HTTP. gate: None, or a callable that waits until the source may begin and, called
-    again, until it must end.
+    again, until it must end. say: is told what an operator must hear at once.
     """
 
     settings: Settings
@@ -68,6 +70,7 @@ class Service:
     source: Source | None = None
     gate: Callable[[], Awaitable[object]] | None = None
     until_done: bool = False
+    say: Callable[[str], None] = lambda _: None
     tokens: Tokens = field(default_factory=Tokens)
     draining: bool = False
     url: str = ""
@@ -80,7 +83,7 @@ class Service:
         ready: called once the listener answers.
         Raises Refused for a second writer, Transient where the port is taken, JournalFailed.
         """
-        journal = await SqliteJournal.open(self.settings.journal_path)
+        journal = await SqliteJournal.open(self.settings.journal_path, say=self.say)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(journal.aclose)
             await self._serve(journal, stack, stop, ready)
@@ -97,6 +100,9 @@ class Service:
 
         log = get_logger("serve")
         relay = self._relay(journal, stack)
+        if relay is not None:
+            # Before an event is taken: a journal that was put back would give seqs a second time.
+            await relay.claim(within_s=CLAIM_S)
         transports = create(
             self.mode,
             self.settings,
@@ -210,6 +216,7 @@ class Service:
                 "writer_id": journal.writer_id,
                 "head": journal.head,
                 "tail": journal.tail,
+                "size_bytes": _size_bytes(journal.path),
             },
             "transports": {
                 one.name: {"state": one.state, "reason": one.reason, **one.details} for one in shown
@@ -227,6 +234,12 @@ class Service:
         if relay is not None and relay.status().get("state") not in (None, "running", "idle"):
             degraded.append("relay")
         return True, {"status": "degraded" if degraded else "ok", "degraded": degraded}
+
+
+def _size_bytes(journal: Path) -> int:
+    """Of the file and its log. The log is not there before the first write."""
+    files = (journal, journal.with_name(f"{journal.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 async def _watch(journal: SqliteJournal) -> None:

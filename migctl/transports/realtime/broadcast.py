@@ -61,6 +61,7 @@ class Broadcast:
         self._pace_s = pace_s(messages_per_second=limit, subscribers=subscribers)
         self._random = (rng or Random()).random
         self._not_before = 0.0
+        self._epoch = journal.epoch
         self._after = journal.head
         self._moved = asyncio.Event()
         self._channel: Channel | None = None
@@ -130,6 +131,8 @@ class Broadcast:
         return 0
 
     def _opened(self, channel: Channel) -> None:
+        if self._epoch != self._journal.epoch:
+            self._epoch, self._after = self._journal.epoch, 0
         missed = self._journal.head - self._after
         self._dropped += missed
         self._after = self._journal.head
@@ -169,6 +172,8 @@ class Broadcast:
 
     async def _wait(self, until: float) -> bool:
         """True once the journal has more than was sent; False at the time `until`."""
+        if self._epoch != self._journal.epoch:
+            self._epoch, self._after = self._journal.epoch, 0
         left = until - clock.mono()
         if self._journal.head > self._after or left <= 0:
             return self._journal.head > self._after
@@ -177,7 +182,7 @@ class Broadcast:
                 await self._journal.wait(self._after)
         except TimeoutError:
             return False
-        return True
+        return self._journal.epoch == self._epoch
 
     async def _send_hints(self, channel: Channel) -> None:
         await self._rest_of_pace()  # before reading: what comes meanwhile goes with the same message

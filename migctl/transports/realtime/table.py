@@ -136,6 +136,29 @@ class TableWriter:
                 error.what, do="run `migctl schema verify`; behind a proxy, allow requests of 8 MiB"
             ) from error
 
+    async def reach(self, epoch: str, after: int) -> int:
+        """The last seq up to which every one above `after` is a row or a tombstone: heads may lag behind the rows."""
+        while True:
+            seqs: set[int] = set()
+            for table in (EVENTS, TOMBSTONES):
+                action = f"read what {table} has of {epoch} after {after}"
+                query = f"{table}?select=seq&epoch=eq.{epoch}&seq=gt.{after}&order=seq.asc&limit=1000"
+                seqs |= _seqs(action, await self._rest.get(action, query))
+            start = after
+            while after + 1 in seqs:
+                after += 1
+            if after == start:
+                return after
+
+    async def id_at(self, epoch: str, seq: int) -> str | None:
+        """The id of the event that a position has in the target, as a row or a tombstone; None where it has neither."""
+        for table in (EVENTS, TOMBSTONES):
+            action = f"read seq {seq} of {epoch} from {table}"
+            query = f"{table}?select=id&epoch=eq.{epoch}&seq=eq.{seq}&limit=1"
+            for item in _items(action, await self._rest.get(action, query)):
+                return str(loads(split_object(item)["id"]))
+        return None
+
     async def probe(self) -> None:
         """A select on the table: raises where the table as such can't be reached, so that no event is blamed for it."""
         action = f"read {self.name}"

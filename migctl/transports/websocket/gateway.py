@@ -64,6 +64,7 @@ class Gateway:
         self._grace_s = grace_s
         self._epoch = journal.epoch
         self._delivered = journal.head  # the live edge: everybody in the two sets below has got this seq
+        self._left: set[str] = set()
         self._live_v2: set[Session] = set()
         self._live_legacy: set[Session] = set()
         self._sessions: set[Session] = set()
@@ -88,6 +89,10 @@ class Gateway:
     async def _follow(self) -> None:
         async for batch in self._journal.follow(self._delivered):
             first = batch[0]
+            if (
+                first.epoch in self._left
+            ):  # its v2 subscribers were closed, and what it ended with is behind the legacy ones
+                continue
             self._look_at_epoch(first.epoch)
             if first.seq != self._delivered + 1:
                 self._close_all(frames.OVERTAKEN, "retention overtook this reader", self._v2_sessions())
@@ -147,8 +152,8 @@ class Gateway:
         """A new history has begun: who knows the old one must come again and be told; legacy sockets just go on."""
         if epoch == self._epoch:
             return
-        self._epoch = epoch
-        self._delivered = 0
+        self._left.add(self._epoch)
+        self._epoch, self._delivered = epoch, 0
         self._close_all(frames.ROTATED, "epoch rotated", self._v2_sessions())
         for session in self._live_legacy:
             session.after = 0
@@ -240,6 +245,7 @@ class Gateway:
     def _begin(self, session: Session, wish: resume.Wish, writer: Any) -> asyncio.Task[None] | None:
         """Say hello and start delivery. Nothing is awaited here, so head and start are of one moment."""
         journal = self._journal
+        self._look_at_epoch(journal.epoch)
         head = journal.head
         session.after = head
         log.info(

@@ -1,0 +1,152 @@
+"""High-water mark: a small file beside the journal that says how far it was, so that a journal that was put back is noticed.
+
+It is fsynced, written at most a second after the commit, and never ahead of it. A restored copy of the journal has the head of its
+own time; the mark, which is no part of the copy, has the head of this one.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from migctl.clock import now
+from migctl.errors import Usage
+from migctl.events import format_time, parse_time
+from migctl.events.codec import dumps, loads
+from migctl.telemetry import get_logger
+
+# A commit waits at most this long for its mark; the fsync comes on top.
+EVERY_S = 0.5
+# One sector, overwritten in place: it needs no room on a full disk, and a disk writes a sector whole or not at all.
+SIZE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The journal of this writer had `head` in `epoch`, for certain."""
+
+    writer_id: str
+    epoch: str
+    head: int
+    at: datetime
+
+
+def path_of(journal: Path) -> Path:
+    """Where the mark of this journal is."""
+    return journal.with_name(journal.name + ".high-water")
+
+
+def read(journal: Path) -> Mark | None:
+    """The mark beside this journal; None where there is none. Raises Usage where there is one that can't be read."""
+    path = path_of(journal)
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Usage(f"{path}: {error.strerror}", do="make it readable; it is part of the journal") from None
+    if not text.strip(b"\0 \n"):
+        return None  # made, and not yet written
+    try:
+        sum_text, _, body = text.strip().partition(b" ")
+        if int(sum_text, 16) != zlib.crc32(body):
+            raise ValueError("its checksum is wrong")
+        said: dict[str, Any] = loads(body)
+        return Mark(str(said["writer_id"]), str(said["epoch"]), int(said["head"]), parse_time(said["at"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise Usage(
+            f"{path}: not a high-water mark: {error}",
+            do="if nothing was restored here, remove it: it is made anew",
+        ) from None
+
+
+def _encode(mark: Mark) -> bytes:
+    body = dumps(
+        {
+            "writer_id": mark.writer_id,
+            "epoch": mark.epoch,
+            "head": mark.head,
+            "at": format_time(mark.at),
+        }
+    )
+    return (b"%08x %b" % (zlib.crc32(body), body)).ljust(SIZE - 1) + b"\n"
+
+
+class HighWater(threading.Thread):
+    """Writes the mark of one journal, from construction to `close`. `tell` from any thread."""
+
+    def __init__(self, journal: Path, *, writer_id: str, epoch: str, head: int) -> None:
+        """Writes the first mark before it returns. Raises Usage where that is refused."""
+        super().__init__(name="journal-high-water", daemon=True)
+        self._path = path_of(journal)
+        self._writer_id = writer_id
+        self._state = (epoch, head)
+        self._written: tuple[str, int] | None = None
+        self._changed = threading.Event()
+        self._closing = threading.Event()
+        self._failing = False
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Usage(
+                f"{self._path}: {error.strerror}", do="name a folder that can be written to"
+            ) from None
+        try:
+            self._write()
+            _sync_folder(self._path.parent)
+        except OSError as error:
+            os.close(self._file)
+            raise Usage(f"{self._path}: {error.strerror}", do="look at the disk; is it full?") from None
+
+    def tell(self, epoch: str, head: int) -> None:
+        """The journal is this far, durably."""
+        self._state = (epoch, head)
+        self._changed.set()
+
+    def run(self) -> None:
+        while not self._closing.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            self._try()
+            self._closing.wait(EVERY_S)
+        self._try()
+        os.close(self._file)
+
+    def _try(self) -> None:
+        try:
+            self._write()
+        except OSError as error:
+            # The mark lags, which it may; the journal itself says when the disk is gone.
+            if not self._failing:
+                get_logger("journal").warning(
+                    "high-water mark not written", file=str(self._path), error=str(error)
+                )
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _write(self) -> None:
+        state = self._state
+        if state == self._written:
+            return
+        os.pwrite(self._file, _encode(Mark(self._writer_id, *state, now())), 0)
+        os.fsync(self._file)
+        self._written = state
+
+    def close(self) -> None:
+        """Write what was told last and end the thread; join it afterwards."""
+        self._closing.set()
+        self._changed.set()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
