@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Middleware
 
 from migctl import __version__
@@ -16,10 +16,13 @@ from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Journal
 from migctl.server.access import Rules, is_loopback
 from migctl.server.answers import answer, refusal
+from migctl.server.counts import Counts
 from migctl.server.events import Events
 from migctl.server.guard import check_listen, guard
+from migctl.server.metrics import families
 from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
+from migctl.telemetry.metrics import CONTENT_TYPE, render
 from migctl.transports.websocket import Gateway
 
 log = get_logger("server")
@@ -34,6 +37,7 @@ _INDEX = {
     "GET /healthz": "200 while the process lives",
     "GET /readyz": "200 while events are taken and delivered, else 503",
     "GET /api/status": "what it does and how far it is",
+    "GET /metrics": "the same for Prometheus",
 }
 
 
@@ -64,9 +68,10 @@ def build(
     )
     counts = Counts()
     app = web.Application(
-        client_max_size=MAX_BODY_BYTES, middlewares=[_counting(counts), _json_errors, guard(rules)]
+        client_max_size=MAX_BODY_BYTES,
+        middlewares=[_counting(counts), _json_errors, guard(rules, counts.refused)],
     )
-    events = Events(journal, refusing, events_per_second=settings.ingest.max_events_per_second)
+    events = Events(journal, refusing, counts=counts, events_per_second=settings.ingest.max_events_per_second)
 
     async def index(_: web.Request) -> web.StreamResponse:
         return answer(200, {"name": "migctl", "version": __version__, "here": _INDEX})
@@ -79,7 +84,11 @@ def build(
         return answer(200 if is_ready else 503, body)
 
     async def api_status(_: web.Request) -> web.StreamResponse:
-        return answer(200, {**status(), "http": asdict(counts)})
+        return answer(200, {**status(), "http": counts.as_json()})
+
+    async def metrics(_: web.Request) -> web.StreamResponse:
+        page = render(families(status(), counts))
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
     async def gone(_: web.Request) -> web.StreamResponse:
         return refusal(
@@ -93,15 +102,8 @@ def build(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/api/status", api_status)
+    app.router.add_get("/metrics", metrics)
     return app
-
-
-@dataclass(slots=True)
-class Counts:
-    """Requests answered, and those answered 5xx: what the error rate is made of. A socket counts once it ends."""
-
-    requests: int = 0
-    answered_5xx: int = 0
 
 
 def _counting(counts: Counts) -> Middleware:
@@ -109,19 +111,26 @@ def _counting(counts: Counts) -> Middleware:
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = mono()
         response = await handler(request)
-        counts.requests += 1
-        counts.answered_5xx += response.status >= 500
+        took_s = mono() - began
+        method = request.method if request.method in METH_ALL else "other"
+        counts.answered(method, _route(request), response.status, took_s)
         log.debug(
             "request",
             method=request.method,
             path=request.path,
             status=response.status,
             peer=request.remote,
-            ms=round((mono() - began) * 1000, 1),
+            ms=round(took_s * 1000, 1),
         )
         return response
 
     return count
+
+
+def _route(request: web.Request) -> str:
+    """The route as it is written, never an address that a stranger made up: each would be a series of its own."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"
 
 
 @web.middleware

@@ -16,6 +16,7 @@ from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
 from migctl.journal import Appended, Conflict, Journal, JournalUnavailable
 from migctl.server.allowance import Allowance, retry_after
 from migctl.server.answers import answer, errors, refusal
+from migctl.server.counts import Counts
 from migctl.server.guard import name_of
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames, resume
@@ -36,11 +37,13 @@ class Events:
         journal: Journal,
         refusing: Callable[[], str | None],
         *,
+        counts: Counts,
         events_per_second: float | None = None,
     ) -> None:
-        """events_per_second: what each token may send; None for no limit."""
+        """counts: added to. events_per_second: what each token may send; None for no limit."""
         self._journal = journal
         self._refusing = refusing
+        self._counts = counts
         self._events_per_second = events_per_second
         self._allowances: dict[str, Allowance] = {}  # by token name: as many as MIGCTL_TOKENS has
 
@@ -54,17 +57,23 @@ class Events:
             wait_s = self._wait_s(name_of(request), len(events))
             if wait_s:
                 return _too_many(wait_s, self._events_per_second)
+            began = mono()
             appended = await self._journal.append(events)
         except BadBody as error:
+            self._counts.rejected += len(error.errors)
             return errors(error.status, error.errors)
         except web.HTTPRequestEntityTooLarge:
             return refusal(413, "large", f"the body has more than {MAX_BODY_BYTES} bytes")
         except Conflict as error:
             reason = "is in the journal already, with another body; give the changed event an id of its own"
+            self._counts.rejected += len(error.conflicts)
             items = [ItemError(index, id_, "id", "conflict", reason) for index, id_ in error.conflicts]
             return errors(409, items)
         except JournalUnavailable as error:
             return _unavailable(f"{error.what}; {error.do}")
+        self._counts.commit_seconds.observe(mono() - began)
+        self._counts.accepted += appended.accepted
+        self._counts.duplicates += appended.duplicates
         tell = log.info if events else log.debug
         tell(
             "events taken",

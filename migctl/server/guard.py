@@ -7,6 +7,7 @@ socket passes: the file's mode has asked already.
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -49,8 +50,8 @@ def over_control_socket(request: web.Request) -> bool:
     return connection is not None and connection.family == socket.AF_UNIX
 
 
-def guard(rules: Rules) -> Middleware:
-    """The middleware that lets pass or refuses."""
+def guard(rules: Rules, refused: Counter[str]) -> Middleware:
+    """The middleware that lets pass or refuses. refused: counted by code."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -60,6 +61,7 @@ def guard(rules: Rules) -> Middleware:
             return refusal(403, "origin", "more than one Host")
         decision = rules.decide(_asking(request))
         if isinstance(decision, Denied):
+            refused[decision.code] += 1
             return await _refuse(request, decision)
         if decision.token is not None:
             request[TOKEN] = decision.token

@@ -52,7 +52,7 @@ async def serving(
         journal=journal,
         gateway=gateway,
         settings=settings,
-        status=lambda: {"gateway": gateway.status().details},
+        status=lambda: {"gateway": gateway.status().details, "transports": {"websocket": told(gateway)}},
         ready=lambda: (ready[0], {"status": "ready" if ready[0] else "draining"}),
         tokens=tokens,
         refusing=lambda: refusing[0],
@@ -78,6 +78,12 @@ async def serving(
         with contextlib.suppress(asyncio.CancelledError):
             await running
         await journal.aclose()
+
+
+def told(gateway: Gateway) -> dict[str, Any]:
+    """A transport as the status of `serve` shows it."""
+    status = gateway.status()
+    return {"state": status.state, "reason": status.reason, **status.details}
 
 
 def event(data: bytes = b'{"x": 1.50}', *, event_type: str = "cache_metrics", source: str = "test") -> Event:

@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from migctl import server
 from migctl.config import Settings
 from migctl.errors import Refused, Transient
+from tests.kit.exposition import read, value
 from tests.kit.served import Served, event, serving
 
 GOOD = {"event_type": "cache_metrics", "data": {"hit": 1}}
@@ -121,7 +122,9 @@ async def test_status_counts_answers_and_those_that_are_errors_of_the_server(ser
     await served.http.post("/events", json=GOOD)
     served.refusing[0] = "draining"
     await served.http.post("/events", json=GOOD)
-    assert (await served.http.get("/api/status")).json()["http"] == {"requests": 2, "answered_5xx": 1}
+    http = (await served.http.get("/api/status")).json()["http"]
+    assert (http["requests"], http["answered_5xx"], http["by_code"]) == (2, 1, {"201": 1, "503": 1})
+    assert (http["accepted"], http["rejected"]) == (1, 0)
 
 
 async def test_draining_refuses_events_with_503_and_a_time_to_come_back(served: Served) -> None:
@@ -275,3 +278,27 @@ async def test_producer_that_hangs_up_in_the_middle_stores_nothing(served: Serve
     answers = await asyncio.gather(*(served.http.post("/events", json=GOOD) for _ in range(5)))
     assert {answer.status_code for answer in answers} == {201}
     assert served.journal.head == 5
+
+
+async def test_metrics_count_what_happened_and_name_no_address_that_a_stranger_made_up(
+    served: Served,
+) -> None:
+    await served.http.post("/events", json=[{**GOOD, "id": "a"}, {**GOOD, "id": "a"}, GOOD])
+    await served.http.post("/events", json=[{"event_type": "x"}, 7])
+    await served.http.get("/a-name-that-nobody-has")
+    await served.http.get("/", headers={"Host": "evil.example"})
+    answer = await served.http.get("/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    told = read(answer.content)
+    for kind, count in (("accepted", 2), ("duplicate", 1), ("rejected", 2)):
+        assert value(told, f"migctl_events_{kind}_total", via="http") == count
+    for route, method, code in (
+        ("/events", "POST", "201"),
+        ("/events", "POST", "422"),
+        ("none", "GET", "404"),
+    ):
+        assert value(told, "migctl_http_requests_total", route=route, method=method, code=code) == 1
+    assert value(told, "migctl_http_refused_total", reason="origin") == 1
+    assert value(told, "migctl_ingest_commit_duration_seconds_count") == 1
+    assert value(told, "process_resident_memory_bytes") > 1e6
+    assert b"a-name-that-nobody-has" not in answer.content

@@ -1,0 +1,50 @@
+"""Counts: what the HTTP side has done since it started, for status and metrics."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from migctl.telemetry.metrics import Histogram
+
+
+@dataclass(slots=True)
+class Counts:
+    """Requests answered, and those answered 5xx: what the error rate is made of. A socket counts once it ends.
+
+    by_answer: (method, route, status). refused: by the code of the refusal, over HTTP or as a socket closed with 4401.
+    seconds: by (method, route), sockets left out. commit_seconds: from a request's events to their durability.
+    """
+
+    requests: int = 0
+    answered_5xx: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    by_answer: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[tuple[str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))
+    commit_seconds: Histogram = field(default_factory=Histogram)
+
+    def answered(self, method: str, route: str, status: int, took_s: float) -> None:
+        self.requests += 1
+        self.answered_5xx += status >= 500
+        self.by_answer[method, route, status] += 1
+        if status != 101:
+            self.seconds[method, route].observe(took_s)
+
+    def as_json(self) -> dict[str, Any]:
+        """The key `http` of the status."""
+        by_code: Counter[str] = Counter()
+        for (_, _, status), count in self.by_answer.items():
+            by_code[str(status)] += count
+        return {
+            "requests": self.requests,
+            "answered_5xx": self.answered_5xx,
+            "by_code": dict(sorted(by_code.items())),
+            "refused": dict(self.refused),
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "rejected": self.rejected,
+        }
