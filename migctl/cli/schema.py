@@ -1,4 +1,4 @@
-"""`migctl schema`: plan, apply, status, verify, rollback, repair."""
+"""`migctl schema`: plan, apply, status, verify, rollback, repair, prune."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output, schema_back
+from migctl.cli import context, output, schema_back, schema_prune, schema_verify
 from migctl.cli.schema_shared import (
     LockOption,
     SchemaOption,
@@ -166,46 +166,7 @@ def status(
         raise Wanting(f"{where(target, name)}: {states}", do="migctl schema plan says what to do")
 
 
-@app.command()
-def verify(
-    schema: SchemaOption = None,
-    config: context.ConfigOption = None,
-    form: context.OutputOption = "text",
-) -> None:
-    """Check the live database against what the files make; exit 1 and a line for each difference."""
-    from migctl import schema as room
-
-    settings = settings_of(config, schema)
-    name = settings.supabase.schema_
-
-    async def work() -> tuple[Target, list[room.Difference]]:
-        target, url = await resolve(settings)
-        return target, await room.verify(url, name)
-
-    target, found = context.run(work())
-    if form == "json":
-        output.document(
-            head("verify", target, name)
-            | {
-                "verdict": "fail" if found else "pass",
-                "differences": [
-                    {"what": d.what, "aspect": d.aspect, "expected": d.expected, "found": d.found, "do": d.do}
-                    for d in found
-                ],
-            }
-        )
-    else:
-        output.note(where(target, name))
-        for difference in found:
-            typer.echo(f"{difference}\n  {difference.do}")
-        if not found:
-            typer.echo("the database is as the files make it")
-    if found:
-        count = "1 difference" if len(found) == 1 else f"{len(found)} differences"
-        raise Wanting(
-            f"{where(target, name)}: {count}", do="each has its way out below it; then verify again"
-        )
-
-
+app.command("verify")(schema_verify.verify)
 app.command("rollback")(schema_back.rollback)
 app.command("repair")(schema_back.repair)
+app.command("prune")(schema_prune.prune)

@@ -10,6 +10,7 @@ from migctl.cli import output
 
 if TYPE_CHECKING:
     from migctl.config import Settings, Target
+    from migctl.config.target import Need
     from migctl.schema import Step
 
 SchemaOption = Annotated[
@@ -23,10 +24,10 @@ LockOption = Annotated[
 ]
 
 
-async def resolve(settings: Settings) -> tuple[Target, str]:
+async def resolve(settings: Settings, *, need: tuple[Need, ...] = ()) -> tuple[Target, str]:
     from migctl.runtime import target as runtime
 
-    target = await runtime.resolve(settings, need=("database_url",), say=output.note)
+    target = await runtime.resolve(settings, need=need or ("database_url",), say=output.note)
     return target, target.need("database_url")
 
 

@@ -11,30 +11,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from migctl.schema import catalog, ledger, mending, planning, taking_back, verification
+from migctl.schema import canary, catalog, ledger, mending, planning, pruning, taking_back, verification
 from migctl.schema.applying import Done, Run
 from migctl.schema.connection import connect, operator, snapshot
+from migctl.schema.expected import FUNCTIONS
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, render, topic
 from migctl.schema.mending import Status
 from migctl.schema.planning import Plan, Step
+from migctl.schema.pruning import Pace, Prune
 from migctl.schema.statements import split
 from migctl.schema.taking_back import Rollback
 from migctl.schema.verification import Difference
 
 __all__ = [
+    "CANARY_SOURCE",
+    "CANARY_TYPE",
     "EVENTS",
     "HEADS",
     "TOMBSTONES",
     "Applied",
     "Difference",
     "Migration",
+    "Pace",
     "Plan",
+    "Prune",
     "Rollback",
     "Step",
     "apply",
     "canary_topic",
     "operator",
     "plan",
+    "prune",
+    "prune_plan",
+    "remove_canary",
     "repair",
     "rollback",
     "status",
@@ -42,6 +51,7 @@ __all__ = [
     "verify",
 ]
 
+CANARY_TYPE, CANARY_SOURCE = canary.EVENT_TYPE, canary.SOURCE
 LOCK_TIMEOUT_S = 10.0
 
 
@@ -156,14 +166,46 @@ async def verify(database_url: str, schema: str, *, folder: Path | None = None) 
         for step in steps
         if step.state != "applied"
     ]
-    return found + verification.differences(live, schema, function_source=_move_head_source(files, schema))
+    return found + verification.differences(live, schema, sources=_function_sources(files, schema))
 
 
-def _move_head_source(files: tuple[Migration, ...], schema: str) -> str:
-    """The body of monitoring_move_head, from the last file that makes it."""
-    source = ""
+async def prune_plan(database_url: str, schema: str, older_than_s: float, *, adopted: bool = False) -> Prune:
+    """What is old enough to go: committed to the journal, and written here, longer ago than `older_than_s`. Changes nothing.
+
+    adopted: also rows that were in the table before there was a journal.
+    """
+    async with connect(database_url) as connection:
+        return await pruning.survey(connection, schema, older_than_s, adopted=adopted)
+
+
+async def prune(
+    database_url: str,
+    schema: str,
+    chosen: Prune,
+    pace: Pace,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Prune:
+    """Delete what `prune_plan` chose: each tail is moved, then batch by batch what is below it. Returns what is gone.
+
+    Killed in the middle, the next run finishes it.
+    """
+    async with connect(database_url) as connection:
+        return await pruning.carry_out(connection, schema, chosen, pace, progress=progress)
+
+
+async def remove_canary(database_url: str, schema: str, row_id: str) -> int:
+    """Take the canary row away, and those of runs that were killed; how many that were. A table that is not there has none."""
+    async with connect(database_url) as connection:
+        return await canary.remove(connection, schema, row_id)
+
+
+def _function_sources(files: tuple[Migration, ...], schema: str) -> dict[str, str]:
+    """The body of each of our functions, from the last file that makes it."""
+    sources = {function.name: "" for function in FUNCTIONS}
     for migration in files:
         for statement in split(render(migration.up, schema)):
-            if "$move_head$" in statement.text:
-                source = statement.text.split("$move_head$")[1]
-    return source
+            for function in FUNCTIONS:
+                if function.tag in statement.text:
+                    sources[function.name] = statement.text.split(function.tag)[1]
+    return sources

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import LiteralString
 
 from migctl.schema.connection import Connection
-from migctl.schema.expected import MOVE_HEAD, PUBLICATION, TABLES, Column, Policy, plain
+from migctl.schema.expected import FUNCTIONS, PUBLICATION, TABLES, Column, Policy, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class LiveTable:
 
 @dataclass(frozen=True, slots=True)
 class LiveFunction:
+    name: str
     arguments: str
     result: str
     definer: bool
@@ -131,12 +132,12 @@ select relname, case when g.grantee = 0 then 'public' else pg_get_userbyid(g.gra
 from acls, aclexplode(acl) g group by 1, 2
 """
 _FUNCTIONS: LiteralString = """
-select pg_get_function_identity_arguments(p.oid), pg_get_function_result(p.oid), p.prosecdef, coalesce(p.proconfig, '{}'),
-       p.prosrc, pg_get_userbyid(p.proowner)::text,
+select p.proname, pg_get_function_identity_arguments(p.oid), pg_get_function_result(p.oid), p.prosecdef,
+       coalesce(p.proconfig, '{}'), p.prosrc, pg_get_userbyid(p.proowner)::text,
        array(select case when g.grantee = 0 then 'public' else pg_get_userbyid(g.grantee)::text end
              from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) g)
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-where n.nspname = %(schema)s and p.proname = %(function)s
+where n.nspname = %(schema)s and p.proname = any(%(functions)s)
 """
 _PUBLISHED: LiteralString = """
 select t.tablename, t.rowfilter is null
@@ -164,7 +165,7 @@ async def read(connection: Connection, schema: str) -> Live:
     asked = {
         "schema": schema,
         "tables": [table.name for table in TABLES],
-        "function": MOVE_HEAD,
+        "functions": [function.name for function in FUNCTIONS],
         "publication": PUBLICATION,
     }
 
@@ -206,10 +207,11 @@ async def read(connection: Connection, schema: str) -> Live:
         if str(table) in tables:
             tables[str(table)].published, tables[str(table)].published_whole = True, bool(whole)
     functions: list[LiveFunction] = []
-    for arguments, result, definer, settings, source, owner, granted in await rows(_FUNCTIONS):
+    for name, arguments, result, definer, settings, source, owner, granted in await rows(_FUNCTIONS):
         assert isinstance(settings, list) and isinstance(granted, list)
         functions.append(
             LiveFunction(
+                str(name),
                 str(arguments),
                 str(result),
                 bool(definer),

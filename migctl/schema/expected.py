@@ -10,12 +10,6 @@ TIME = "timestamp with time zone"
 WRITES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 READS = frozenset({"SELECT"})
 PUBLICATION = "supabase_realtime"
-MOVE_HEAD = "monitoring_move_head"
-MOVE_HEAD_FILE = 3
-MOVE_HEAD_ARGUMENTS = (
-    "p_epoch text, p_writer_id text, p_fence bigint, p_table_head bigint, p_journal_head bigint,"
-    " p_prev_epoch text, p_lost_from bigint, p_lost_to bigint, p_started_at timestamp with time zone"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +43,28 @@ class Table:
     policies: tuple[Policy, ...]
     grants: tuple[tuple[str, frozenset[str]], ...]
 
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """arguments: as the server spells them; file: where it is made; tag: what quotes its body there. It returns a row of heads."""
+
+    name: str
+    arguments: str
+    file: str
+    tag: str
+
+
+MOVE_TAIL = "monitoring_move_tail"
+FUNCTIONS = (
+    Function(
+        "monitoring_move_head",
+        "p_epoch text, p_writer_id text, p_fence bigint, p_table_head bigint, p_journal_head bigint,"
+        " p_prev_epoch text, p_lost_from bigint, p_lost_to bigint, p_started_at timestamp with time zone",
+        "sql/0003_heads.up.sql",
+        "$move_head$",
+    ),
+    Function(MOVE_TAIL, "p_epoch text, p_table_tail bigint", "sql/0006_prune.up.sql", "$move_tail$"),
+)
 
 _POLICIES = (
     Policy("migctl_read", "SELECT", ("authenticated",), "true"),

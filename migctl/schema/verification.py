@@ -6,12 +6,12 @@ that somebody added) are none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from migctl.schema import expected
 from migctl.schema.catalog import Live, LiveTable
-from migctl.schema.expected import PUBLICATION, Policy, Table
+from migctl.schema.expected import PUBLICATION, Function, Policy, Table
 from migctl.schema.files import identifier
 
 
@@ -29,8 +29,8 @@ class Difference:
         return f"{self.what}: {self.aspect}: expected {self.expected}, found {self.found}"
 
 
-def differences(live: Live, schema: str, *, function_source: str) -> list[Difference]:
-    """All differences, table by table. function_source: the body that monitoring_move_head should have."""
+def differences(live: Live, schema: str, *, sources: Mapping[str, str]) -> list[Difference]:
+    """All differences, table by table. sources: the body that each of our functions should have, by name."""
     found = [
         Difference(f"role {role}", "presence", "there", "missing", f"create role {role} nologin;")
         for role in ("anon", "authenticated", "service_role")
@@ -49,7 +49,8 @@ def differences(live: Live, schema: str, *, function_source: str) -> list[Differ
         found += _foreign_policies(name, table, state)
         found += _grants(name, table, state, live.trusted)
         found += _published(name, state, live)
-    found += _function(live, schema, function_source)
+    for wanted in expected.FUNCTIONS:
+        found += _function(live, schema, wanted, sources[wanted.name])
     found += _schema_and_realtime(live, schema)
     return found
 
@@ -251,20 +252,20 @@ def _published(name: str, table: LiveTable, live: Live) -> Iterator[Difference]:
         )
 
 
-def _function(live: Live, schema: str, source: str) -> Iterator[Difference]:
-    name = f"{schema}.{expected.MOVE_HEAD}"
-    function = next((f for f in live.functions if f.arguments == expected.MOVE_HEAD_ARGUMENTS), None)
+def _function(live: Live, schema: str, wanted: Function, source: str) -> Iterator[Difference]:
+    name = f"{schema}.{wanted.name}"
+    there = [function for function in live.functions if function.name == wanted.name]
+    function = next((f for f in there if f.arguments == wanted.arguments), None)
     if function is None:
-        there = "; ".join(f"({f.arguments})" for f in live.functions) or "missing"
         yield Difference(
             name,
             "function",
-            f"({expected.MOVE_HEAD_ARGUMENTS})",
-            there,
-            "create it as in sql/0003_heads.up.sql",
+            f"({wanted.arguments})",
+            "; ".join(f"({f.arguments})" for f in there) or "missing",
+            f"create it as in {wanted.file}",
         )
         return
-    again = "replace it by the one in sql/0003_heads.up.sql"
+    again = f"replace it by the one in {wanted.file}"
     if function.result.replace('"', "") != f"{schema}.monitoring_heads":
         yield Difference(name, "result", f"{schema}.monitoring_heads", function.result, again)
     if function.definer:
@@ -272,8 +273,8 @@ def _function(live: Live, schema: str, source: str) -> Iterator[Difference]:
     if 'search_path=""' not in function.settings:
         yield Difference(name, "search_path", "empty", ", ".join(function.settings) or "the caller's", again)
     if function.source.strip() != source.strip():
-        yield Difference(name, "body", "as in sql/0003_heads.up.sql", "another text", again)
-    signature = f"{name}({expected.MOVE_HEAD_ARGUMENTS})"
+        yield Difference(name, "body", f"as in {wanted.file}", "another text", again)
+    signature = f"{name}({wanted.arguments})"
     for role in sorted(function.grants - live.trusted - {function.owner, "service_role"}):
         yield Difference(
             name,

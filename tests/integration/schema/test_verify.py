@@ -10,6 +10,7 @@ from migctl.stack.postgres import Postgres
 
 E, T, H = "monitoring_events", "monitoring_tombstones", "monitoring_heads"
 FUNCTION = "monitoring_move_head(text, text, bigint, bigint, bigint, text, bigint, bigint, timestamptz)"
+TAIL = "monitoring_move_tail(text, bigint)"
 
 # What is planted, and the differences that must be told: (object, aspect), all of them and no others.
 PLANTED: list[tuple[str, list[tuple[str, str]]]] = [
@@ -145,6 +146,16 @@ PLANTED: list[tuple[str, list[tuple[str, str]]]] = [
     (
         "revoke select on realtime.messages from authenticated",
         [("realtime.messages", "SELECT for authenticated")],
+    ),
+    (f"drop function {TAIL}", [("public.monitoring_move_tail", "function")]),
+    (f"alter function {TAIL} security definer", [("public.monitoring_move_tail", "security")]),
+    (
+        f"grant execute on function {TAIL} to anon",
+        [("public.monitoring_move_tail", "EXECUTE for anon")],
+    ),
+    (
+        "do $$ begin execute replace(pg_get_functiondef('monitoring_move_tail'::regproc), 'greatest(h.', 'least(h.'); end $$",
+        [("public.monitoring_move_tail", "body")],
     ),
     ("delete from migctl.schema_migrations where version = 5", [("sql/0005_realtime.up.sql", "ledger")]),
     (f"alter table {E} add column metadata jsonb not null default '{{}}'", []),

@@ -1,0 +1,132 @@
+"""`migctl schema verify`: the live database held against the files, and with --delivery a canary sent all the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from migctl.cli import context, output
+from migctl.cli.schema_shared import SchemaOption, head, resolve, settings_of, where
+from migctl.errors import Wanting
+
+if TYPE_CHECKING:
+    from migctl.config import Settings, Target
+    from migctl.doctor import Delivery, Way
+    from migctl.schema import Difference
+
+
+def verify(
+    *,
+    delivery: Annotated[
+        bool,
+        typer.Option(
+            "--delivery",
+            help="Then insert a canary row and push a canary broadcast, see both arrive, and delete the row.",
+        ),
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", min=1, metavar="SECONDS", help="With --delivery: how long each way may take."
+        ),
+    ] = 20.0,
+    yes: context.YesOption = False,
+    schema: SchemaOption = None,
+    config: context.ConfigOption = None,
+    form: context.OutputOption = "text",
+) -> None:
+    """Check the live database against what the files make; exit 1 and a line for each difference.
+
+    With --delivery also by sending: a row as service_role, received by postgres_changes, and a message, received by broadcast,
+    both as `authenticated` by the official client. What does not arrive is told with its likely cause. Realtime away: exit 3.
+    """
+    settings = settings_of(config, schema)
+    name = settings.supabase.schema_
+    target, found, sent = context.run(
+        _work(settings, delivery=delivery, timeout_s=timeout, yes=yes, form=form)
+    )
+    failure = sent.failure() if sent is not None else None
+    if form == "json":
+        passed = not found and failure is None
+        output.document(
+            head("verify", target, name)
+            | {"verdict": "pass" if passed else "fail", "differences": [_difference(d) for d in found]}
+            | ({"delivery": _document(sent)} if sent is not None else {})
+        )
+    elif sent is not None:
+        _show(sent)
+    if found:
+        count = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+        raise Wanting(
+            f"{where(target, name)}: {count}" + (f", and {failure.what}" if failure else ""),
+            do="each has its way out below it; then verify again",
+        )
+    if failure is not None:
+        raise type(failure)(f"{where(target, name)}: {failure.what}", do=failure.do)
+
+
+async def _work(
+    settings: Settings, *, delivery: bool, timeout_s: float, yes: bool, form: str
+) -> tuple[Target, list[Difference], Delivery | None]:
+    from migctl import schema as room
+    from migctl.cli.prompt import confirm
+
+    name = settings.supabase.schema_
+    target, url = await resolve(
+        settings, need=("anon_key", "service_role_key", "jwt_secret", "database_url") if delivery else ()
+    )
+    if form != "json":
+        output.note(where(target, name))
+    found = await room.verify(url, name)
+    if form != "json":
+        for difference in found:
+            output.plain(f"{difference}\n  {difference.do}")
+        if not found:
+            output.plain("the database is as the files make it")
+    if not delivery:
+        return target, found, None
+    from migctl import doctor
+
+    confirm(f"insert a canary row into {name}.{room.EVENTS} and delete it again", yes=yes, target=target)
+    sent = await doctor.check(target, name, timeout_s=timeout_s, differences=found)
+    return target, found, sent
+
+
+def _show(sent: Delivery) -> None:
+    for way in sent.ways:
+        if way.after_ms is not None:
+            output.plain(f"{way.name}: arrived after {way.after_ms:.0f} ms")
+            continue
+        assert way.error is not None
+        output.plain(f"{way.name}: NOT arrived: {way.error.what}")
+        for cause in way.causes:
+            output.plain(f"  likely: {cause}\n    {cause.do}")
+        if not way.causes:
+            output.plain(f"  the catalog does not explain it: {way.error.do}")
+    output.note(f"the canary row {sent.row_id} is gone again")
+
+
+def _document(sent: Delivery) -> dict[str, Any]:
+    return {"row_id": sent.row_id, "ways": [_way(way) for way in sent.ways]}
+
+
+def _way(way: Way) -> dict[str, Any]:
+    return {
+        "name": way.name,
+        "arrived": way.after_ms is not None,
+        "after_ms": None if way.after_ms is None else round(way.after_ms, 1),
+        "error": None if way.error is None else way.error.what,
+        "do": None if way.error is None else way.error.do,
+        "causes": [_difference(cause) for cause in way.causes],
+    }
+
+
+def _difference(difference: Difference) -> dict[str, str]:
+    return {
+        "what": difference.what,
+        "aspect": difference.aspect,
+        "expected": difference.expected,
+        "found": difference.found,
+        "do": difference.do,
+    }

@@ -1,0 +1,7 @@
+"""Doctor: checks that take the whole way through a target, from outside, as a publisher and a subscriber would go it."""
+
+from __future__ import annotations
+
+from migctl.doctor.delivery import Delivery, Way, check
+
+__all__ = ["Delivery", "Way", "check"]

@@ -1,0 +1,2 @@
+-- table_tail stays where it is: what was pruned does not come back.
+drop function if exists {schema}.monitoring_move_tail(text, bigint);
