@@ -69,6 +69,13 @@ class Heartbeat(msgspec.Struct, frozen=True):
     head: int
 
 
+class Told(msgspec.Struct, frozen=True):
+    """`sys.fallback`: where subscribers are to go."""
+
+    to: Literal["websocket", "realtime"]
+    reason: str = ""
+
+
 _decoder = msgspec.json.Decoder(Frame)
 
 
@@ -106,5 +113,13 @@ def read_heartbeat(frame: Frame) -> Heartbeat | None:
     """None where the frame is something else, or not understood."""
     try:
         return msgspec.json.decode(frame.data, type=Heartbeat) if frame.type == "sys.hb" else None
+    except ValueError:
+        return None
+
+
+def read_told(frame: Frame) -> Told | None:
+    """None where the frame is something else, or not understood."""
+    try:
+        return msgspec.json.decode(frame.data, type=Told) if frame.type == "sys.fallback" else None
     except ValueError:
         return None

@@ -103,6 +103,7 @@ class Link:
             },
         )
         self._lost: asyncio.Future[MigctlError] = asyncio.get_running_loop().create_future()
+        self.given_up = False
 
     def on_broadcast(self, event: str, callback: Callable[[dict[str, Any], Arrived], None]) -> None:
         """callback: gets the payload, and when its frame came."""
@@ -167,6 +168,7 @@ class Link:
 
     def give_up(self, reason: str) -> None:
         """Declare it over: nothing has come for too long."""
+        self.given_up = True
         self._lose(Transient(f"{self._address}: {reason}", do="nothing: a new connection is made"))
 
     async def close(self) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 import jwt
 
 from migctl import clock
+from migctl.errors import Transient
 
 RENEW_AT = 0.8
+# Who gives them is away, and the token we have is still good.
+TRY_AGAIN_S = 5.0
 # For a token that does not say when it ends.
 ASSUMED_LIFE_S = 3600.0
 
@@ -19,15 +22,33 @@ class Token:
     def __init__(self, access_token: Callable[[], Awaitable[str]]) -> None:
         self._ask = access_token
         self._text: str | None = None
-        self._renew_at = 0.0
+        self._renew_at = self._ends_at = 0.0
 
     async def get(self, *, renew: bool = False) -> str:
-        """A token that is good for a while. renew: the one we have was refused."""
-        if self._text is None or renew or clock.mono() >= self._renew_at:
-            text = await self._ask()
-            self._renew_at = clock.mono() + RENEW_AT * _life_s(text)
-            self._text = text
+        """A token that is good for a while. renew: the one we have was refused.
+
+        Raises what `access_token` raises, where the token we have can't be used any longer.
+        """
+        if renew:
+            self.refused()
+        if self._text is None or clock.mono() >= self._renew_at:
+            try:
+                self._keep(await self._ask())
+            except Transient:
+                if self._text is None or clock.mono() + TRY_AGAIN_S >= self._ends_at:
+                    raise
+                self._renew_at = clock.mono() + TRY_AGAIN_S
+        assert self._text is not None
         return self._text
+
+    def _keep(self, text: str) -> None:
+        life_s = _life_s(text)
+        self._renew_at, self._ends_at = clock.mono() + RENEW_AT * life_s, clock.mono() + life_s
+        self._text = text
+
+    def refused(self) -> None:
+        """The one we have is not good: the next is asked for."""
+        self._text = None
 
     @property
     def renew_in_s(self) -> float:
