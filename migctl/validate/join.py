@@ -7,26 +7,17 @@ partitions on disk by hash of the id, and each is joined by itself.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from migctl.validate.kinds import Side
 from migctl.validate.lines import BadLine, Line, UnreadableLine, decode
+from migctl.validate.ours import HEAD, ID_END, decode_all, last_seq
 from migctl.validate.settle import Settler
 from migctl.validate.spill import SETTLED, Partitions, Record
 from migctl.validate.tally import Tally
-
-# How our own lines begin. Of those that belong to another shard no more is read than this.
-_OURS = re.compile(
-    rb'\{"id":"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"'
-    rb',"epoch":"([^"\\]*)","seq":([0-9]{1,18}),'
-)
-
-_ID_END = 42
-_CONTROL = b',"event_type":"sys.'
 
 # Measured: a settled id costs its text and its place in the table, a decoded line its objects beside the text.
 _ID_BYTES = 150
@@ -56,31 +47,26 @@ _NEW: list[_Waiting] = []
 
 
 class _Order:
-    """Where one file is: the highest seq of the epoch that it is in.
-
-    between, start: what stands between id and seq in our own lines of this epoch, and where the seq begins.
-    """
+    """Where one file is: the highest seq of the epoch that it is in."""
 
     def __init__(self) -> None:
         self.epoch: str | None = None
         self.top = -1
-        self.between = b""
-        self.start = 0
         self._tops: dict[str | None, int] = {}
 
-    def learn(self, text: bytes) -> None:
-        """Look at a line that begins otherwise than those before."""
-        head = _OURS.match(text)
-        if head is not None:
-            self.turn(head[1].decode(errors="replace"))
-            self.start = head.start(2)
-            self.between = text[_ID_END + 1 : self.start]
+    def seq_of(self, text: bytes) -> int | None:
+        """The seq of a line that is surely one of ours; its epoch is then the one that the file is in."""
+        head = HEAD.match(text)
+        if head is None:
+            return None
+        self.turn(head[1].decode(errors="replace"))
+        return int(head[2])
 
     def turn(self, epoch: str | None) -> None:
         """Go on in another epoch, or in one that was there before."""
         if epoch != self.epoch:
             self._tops[self.epoch] = self.top
-            self.epoch, self.top, self.between = epoch, self._tops.get(epoch, -1), b""
+            self.epoch, self.top = epoch, self._tops.get(epoch, -1)
 
 
 class Join:
@@ -124,76 +110,99 @@ class Join:
 
         A line that was cut and has no newline behind it is told in the tally. Raises Usage for any other bad line.
         """
-        shard, mask, table, counts = self._shard, self._mask, self._table, self._tally.sides[side]
+        if lines and not self._feed_ours(side, number, lines):
+            self._feed_any(side, number, lines)
+        self._line_bytes = max(self._line_bytes, sum(map(len, lines)) // max(1, len(lines)))
+        self._settler.fold()
+        self._check_memory()
+        return self._orders[side].epoch, self._orders[side].top
+
+    def _feed_ours(self, side: Side, number: int, lines: list[bytes]) -> bool:
+        """Take a block that can be taken as a whole; False where it can't be."""
+        order, shard, mask = self._orders[side], self._shard, self._mask
+        last = last_seq(lines, order.epoch, order.top)
+        if last is None:
+            return False
+        numbers: Sequence[int] = range(number, number + len(lines))
+        own = lines
+        if mask:
+            own = [text for text in lines if text[ID_END] & mask == shard]
+            numbers = [at for at, text in enumerate(lines, number) if text[ID_END] & mask == shard]
+        decoded = decode_all(own)
+        if decoded is None:
+            return False
+        order.top = last
+        self._tally.sides[side].lines += len(own)
+        if self._spill is not None:
+            for at, line, text in zip(numbers, decoded, own, strict=True):
+                self._spill.put(line.id, Record(side, False, at, text))
+            return True
+        table, meet, wait = self._table, self._meet, self._wait
+        pairs: list[tuple[Line, Line]] = []
+        is_pair = len(self._sides) == 2
+        for at, line, text in zip(numbers, decoded, own, strict=True):
+            line.side, line.number, line.text = side, at, text
+            event_id = line.id
+            known = table.get(event_id, _NEW)
+            if known is _NEW:
+                wait(line)
+            elif is_pair and type(known) is Line and known.side != side:
+                table[event_id] = None
+                pairs.append((known, line) if known.side < side else (line, known))
+            else:
+                meet(line, False)
+        self._waiting -= len(pairs)
+        self._settler.settle_pairs(pairs)
+        return True
+
+    def _feed_any(self, side: Side, number: int, lines: list[bytes]) -> None:
+        """Take lines one by one."""
+        shard, mask, counts = self._shard, self._mask, self._tally.sides[side]
         order = self._orders[side]
-        between, start, top = order.between, order.start, order.top
-        taken = 0
-        for text in lines:
-            # Of a line that is another shard's, by its id's last digit, only the seq is read, where our own lines have it.
-            if mask and len(text) > _ID_END and text[_ID_END] & mask != shard:
-                if not text.startswith(between, _ID_END + 1) or not between:
-                    order.top = top
-                    order.learn(text)
-                    between, start, top = order.between, order.start, order.top
-                if (
-                    text.startswith(between, _ID_END + 1)
-                    and text.startswith(b'{"id":"')
-                    and text[15:31:5] == b"----"
-                    and text.endswith(b"}\n")
-                    and between
-                ):
-                    end = text.find(b",", start)
-                    digits = text[start:end]
-                    if digits.isdigit() and not text.startswith(_CONTROL, end):
-                        seq = int(digits)
-                        top = max(top, seq)
-                        number += 1
-                        continue
+        for at, text in enumerate(lines, number):
+            foreign_seq = (
+                order.seq_of(text)
+                if mask and text[ID_END : ID_END + 1] and text[ID_END] & mask != shard
+                else None
+            )
+            if foreign_seq is not None:
+                order.top = max(order.top, foreign_seq)
+                continue
             try:
                 line = decode(text)
             except BadLine as bad:
                 if text.isspace():
-                    number += 1
                     continue
                 if bad.cut and not text.endswith(b"\n"):
-                    counts.torn_line = number
+                    counts.torn_line = at
                     break
-                raise UnreadableLine(self._paths[side], number, str(bad)) from None
+                raise UnreadableLine(self._paths[side], at, str(bad)) from None
             low = False
-            line_seq = line.seq
-            if line_seq is not None:
-                if line.epoch != order.epoch:
-                    order.top = top
-                    order.turn(line.epoch)
-                    between, start, top = order.between, order.start, order.top
-                if line_seq > top:
-                    top = line_seq
-                else:
-                    low = line_seq < top
-            if not mask or ord(line.id[-1]) & mask == shard:
-                if line.event_type.startswith("sys."):
-                    counts.control += 1
-                    number += 1
-                    continue
-                taken += 1
-                line.side, line.number, line.text = side, number, text
-                if self._spill is not None:
-                    self._spill.put(line.id, Record(side, low, number, text))
-                elif low or line.id in table:
-                    self._meet(line, low)
-                elif self._waiting < _DECODED_MOST:
-                    table[line.id] = line
-                    self._waiting += 1
-                else:
-                    table[line.id] = Asleep(side, number, text)
-                    self._waiting += 1
-            number += 1
-        order.top = top
-        counts.lines += taken
-        self._line_bytes = max(self._line_bytes, sum(map(len, lines)) // max(1, len(lines)))
-        self._settler.fold()
-        self._check_memory()
-        return order.epoch, top
+            if line.seq is not None:
+                order.turn(line.epoch)
+                low = line.seq < order.top
+                order.top = max(order.top, line.seq)
+            if mask and ord(line.id[-1]) & mask != shard:
+                continue
+            if line.event_type.startswith("sys."):
+                counts.control += 1
+                continue
+            counts.lines += 1
+            line.side, line.number, line.text = side, at, text
+            if self._spill is not None:
+                self._spill.put(line.id, Record(side, low, at, text))
+            elif low or line.id in self._table:
+                self._meet(line, low)
+            else:
+                self._wait(line)
+
+    def _wait(self, line: Line) -> None:
+        """Keep a line until its partner comes; as text, where the queue is long."""
+        self._waiting += 1
+        if self._waiting <= _DECODED_MOST:
+            self._table[line.id] = line
+        else:
+            self._table[line.id] = Asleep(line.side, line.number, line.text)
 
     def _meet(self, line: Line, low: bool) -> None:
         """Take a line whose id is known already, or whose seq is low."""
@@ -201,8 +210,7 @@ class Join:
         known = table.get(line.id, _NEW)
         if known is _NEW:
             self._settler.out_of_order(line)
-            table[line.id] = line
-            self._waiting += 1
+            self._wait(line)
             return
         if known is None:
             self._settler.repeat(line)
@@ -310,10 +318,9 @@ class Join:
                     self._spill.put(line.id, record)
                     continue
                 line.side, line.number, line.text = record.side, record.number, record.text
+                self._line_bytes = max(self._line_bytes, len(record.text))
                 if record.low or line.id in self._table:
                     self._meet(line, record.low)
                 else:
-                    self._table[line.id] = line
-                    self._waiting += 1
-                    self._line_bytes = max(self._line_bytes, len(record.text))
+                    self._wait(line)
             self._check_memory()

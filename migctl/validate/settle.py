@@ -5,11 +5,11 @@ Most events match, so that way is short: what a matched event adds is gathered a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from migctl.events.equality import Equality
+from migctl.events.equality import Equality, surely_same
 from migctl.events.numbers import loads_exact
 from migctl.events.times import format_time, micros_of
 from migctl.validate.kinds import TRANSPORTS, Side, compare, fields_that_differ
@@ -29,6 +29,8 @@ from migctl.validate.tally import (
 from migctl.validate.window import Window
 
 _DAY_US = 86_400_000_000
+_MINUTE = timedelta(minutes=1)
+_NO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 _Lines = list[Line | None]
 _Cell = tuple[str, int]
 
@@ -99,13 +101,15 @@ class Settler:
             else:
                 self._other_times(side, line, committed)
             if line is not truth:
-                found = self._compare(truth, line)
+                if line.source is None or truth.source is None:
+                    self._tally.sides[side].without_source += 1
+                try:
+                    found = compare(truth, line)
+                except ValueError as error:
+                    raise self._unreadable(truth, line, error) from None
                 if found is not Equality.SAME and verdict is not Equality.DIFFERENT:
                     verdict = found
-        moment = committed or truth.timestamp
-        if moment.tzinfo is not UTC:
-            moment = moment.astimezone(UTC)
-        cell = truth.event_type, moment.toordinal() * 1440 + moment.hour * 60 + moment.minute
+        cell = truth.event_type, _minute(committed or truth.timestamp)
         if not absent and verdict is Equality.SAME:
             self._matched[cell] = self._matched.get(cell, 0) + 1
             if truth.number & 15 == 0:
@@ -118,6 +122,46 @@ class Settler:
             if websocket.via == "live" == realtime.via and websocket.received_at and realtime.received_at:
                 delta = realtime.received_at - websocket.received_at
                 self._difference.append(delta.microseconds + 1_000_000 * delta.seconds + _DAY_US * delta.days)
+
+    def settle_pairs(self, pairs: list[tuple[Line, Line]]) -> None:
+        """Settle events of which each of the two files has one line; what is true of nearly all of them in few words."""
+        usual = self._is_dual and not self._has_journal and self._is_open and not self._excused
+        matched, late_us = self._matched, self._late_us
+        ours, theirs, difference = self._live[Side.WEBSOCKET], self._live[Side.REALTIME], self._difference
+        begin = end = _NO_TIME
+        minute = 0
+        for truth, line in pairs:
+            committed, one, other = truth.committed_at, truth.received_at, line.received_at
+            if (
+                usual
+                and truth.via == "live" == line.via
+                and committed is not None
+                and one is not None
+                and other is not None
+                and truth.event_type == line.event_type
+                and truth.timestamp == line.timestamp
+                and truth.source == line.source is not None
+                and truth.number & 15
+                and surely_same(truth.data, line.data)
+            ):
+                delta = one - committed
+                first = delta.microseconds + 1_000_000 * delta.seconds + _DAY_US * delta.days
+                delta = other - committed
+                second = delta.microseconds + 1_000_000 * delta.seconds + _DAY_US * delta.days
+                if first <= late_us and second <= late_us:
+                    ours.append(first)
+                    theirs.append(second)
+                    difference.append(second - first)
+                    if not begin <= committed < end:
+                        minute = _minute(committed)
+                        begin = committed.replace(second=0, microsecond=0)
+                        end = begin + _MINUTE
+                    cell = truth.event_type, minute
+                    matched[cell] = matched.get(cell, 0) + 1
+                    continue
+            lines: _Lines = [None, None, None]
+            lines[truth.side], lines[line.side] = truth, line
+            self.settle(lines)
 
     def fold(self) -> None:
         """Bring what was gathered into the tally."""
@@ -221,18 +265,13 @@ class Settler:
                 wall = micros_of(line.received_at) - line.received_mono_ns // 1000
                 self._tally.sides[side].wall_us.add_all([wall])
 
-    def _compare(self, truth: Line, line: Line) -> Equality:
-        if line.source is None or truth.source is None:
-            self._tally.sides[line.side].without_source += 1
+    def _unreadable(self, truth: Line, line: Line, error: ValueError) -> UnreadableLine:
+        """Only where bodies are compared is data parsed whole; say whose line it is."""
         try:
-            return compare(truth, line)
-        except ValueError as error:
-            # Only here is data parsed whole; say whose line it is.
-            try:
-                loads_exact(line.data)
-            except ValueError as own:
-                raise UnreadableLine(self._paths[Side(line.side)], line.number, f"data: {own}") from None
-            raise UnreadableLine(self._paths[Side(truth.side)], truth.number, f"data: {error}") from None
+            loads_exact(line.data)
+        except ValueError as own:
+            return UnreadableLine(self._paths[Side(line.side)], line.number, f"data: {own}")
+        return UnreadableLine(self._paths[Side(truth.side)], truth.number, f"data: {error}")
 
     def _fields(self, kind: str, truth: Line, lines: _Lines) -> None:
         if kind == "number_precision" and not self._examples.wants(kind, truth.number):
@@ -262,6 +301,13 @@ class Settler:
         if line.committed_at is not None:
             details["committed_at"] = format_time(line.committed_at.astimezone(UTC))
         self._examples.add(kind, line.number, details | more)
+
+
+def _minute(moment: datetime) -> int:
+    """Minutes since the first day of year 1, plus a day."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.toordinal() * 1440 + moment.hour * 60 + moment.minute
 
 
 def _first_commit(lines: _Lines) -> datetime | None:
