@@ -42,6 +42,10 @@ class SupabaseSection(_Section):
 
 class JournalSection(_Section):
     path: Annotated[str | None, Field(description="the journal's file; default STATE_DIR/journal.db")] = None
+    retain_hours: Annotated[float, Field(ge=0, description="hours")] = 24.0
+    retain_min_events: Annotated[int, Field(ge=0, description="a number of events")] = 100_000
+    max_bytes: Annotated[int, Field(ge=1 << 20, description="bytes, at least a MiB")] = 10 << 30
+    min_free_bytes: Annotated[int, Field(ge=0, description="bytes")] = 256 << 20
 
 
 class SourceSection(_Section):

@@ -12,20 +12,24 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, TypeVar
 
 from migctl.errors import Usage
 from migctl.events import Entry, Event, Position
-from migctl.events.times import from_micros, micros_of
+from migctl.events.times import micros_of
+from migctl.journal import queries
 from migctl.journal.checkpoint import Checkpointer
 from migctl.journal.highwater import HighWater
+from migctl.journal.keeping import MAKE_ROOM, Housekeeper
 from migctl.journal.lock import WriterLock
 from migctl.journal.opening import Opened, open_database, read_epochs, words_of_rotation
 from migctl.journal.protocol import Appended, DeadLetter, EpochInfo, JournalUnavailable, Lost
 from migctl.journal.reading import read_file
 from migctl.journal.recent import Recent
+from migctl.journal.retention import Keep, Space, measure
 from migctl.journal.rotation import begin_epoch
-from migctl.journal.rows import COLUMNS, SEQ_BITS, SEQ_MASK, Row, connect, id_bytes, to_entry
+from migctl.journal.rows import SEQ_BITS, SEQ_MASK, connect, to_entry
 from migctl.journal.writer import Group, Request, Turned, Writer
 from migctl.telemetry import get_logger
 
@@ -38,7 +42,13 @@ class SqliteJournal:
     """Open with `await SqliteJournal.open(path)`; close with `await journal.aclose()`."""
 
     def __init__(
-        self, path: Path, lock: WriterLock, opened: Opened, high_water: HighWater, say: Callable[[str], None]
+        self,
+        path: Path,
+        lock: WriterLock,
+        opened: Opened,
+        high_water: HighWater,
+        keep: Keep | None,
+        say: Callable[[str], None],
     ) -> None:
         self._path = path
         self._lock = lock
@@ -71,13 +81,28 @@ class SqliteJournal:
         high_water.start()
         if opened.rotated is not None:
             self._tell_rotation(opened.rotated)
+        self._keeper = None
+        if keep is not None:
+            self._keeper = Housekeeper(
+                keep,
+                operate=lambda work: self._submit(Request(operation=work)),
+                measure=self._space,
+                trimmed=self._trimmed,
+            )
+            self._keeping = self._loop.create_task(self._keeper.run(), name="journal-housekeeper")
 
     @classmethod
     async def open(
-        cls, path: Path, *, adopting: bool = False, say: Callable[[str], None] = lambda _: None
+        cls,
+        path: Path,
+        *,
+        keep: Keep | None = None,
+        adopting: bool = False,
+        say: Callable[[str], None] = lambda _: None,
     ) -> SqliteJournal:
         """Open or create the journal for writing.
 
+        keep: what is kept, and how large it may become; None keeps everything, without a bound.
         adopting: it may stand where another journal was lost. say: is told what an operator must hear.
         Raises Refused where another process writes to it or another journal stood here, Usage where the file can't be opened or
         is no journal.
@@ -105,7 +130,7 @@ class SqliteJournal:
         except BaseException:
             lock.release()
             raise
-        return cls(path, lock, opened, high_water, say)
+        return cls(path, lock, opened, high_water, keep, say)
 
     # What it is.
 
@@ -129,6 +154,11 @@ class SqliteJournal:
     def tail(self) -> int:
         return self._tail
 
+    @property
+    def full(self) -> str | None:
+        """Why no events are taken now; None where they are."""
+        return self._keeper.full if self._keeper is not None else None
+
     async def epochs(self) -> list[EpochInfo]:
         return [*self._epochs[:-1], replace(self._epochs[-1], head=self._head, tail=self._tail)]
 
@@ -141,6 +171,8 @@ class SqliteJournal:
     async def append(self, events: Sequence[Event], *, offset: tuple[str, int] | None = None) -> Appended:
         if not events and offset is None:
             return Appended(0, 0, self.epoch, None, None, ())
+        if events and self.full is not None:
+            raise JournalUnavailable(self.full, do=MAKE_ROOM)
         size = 200 * len(events) + sum([len(event.data) for event in events])
         request = Request(events=events, offset=offset, size=size)
         answer: Appended | None = await self._submit(request)
@@ -148,14 +180,7 @@ class SqliteJournal:
 
     async def move_cursor(self, name: str, position: Position) -> None:
         def move(database: sqlite3.Connection) -> None:
-            row = database.execute("SELECT epoch, seq FROM cursors WHERE name = ?", (name,)).fetchone()
-            if row is not None and row[0] == position.epoch and row[1] > position.seq:
-                raise ValueError(f"cursor {name} stands at {row[1]}, and {position.seq} is before that")
-            database.execute(
-                "INSERT INTO cursors (name, epoch, seq) VALUES (?, ?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq",
-                (name, position.epoch, position.seq),
-            )
+            queries.move_cursor(database, name, position)
 
         await self._submit(Request(operation=move))
 
@@ -246,6 +271,16 @@ class SqliteJournal:
             if not request.done.done():
                 request.done.set_exception(JournalUnavailable(error.what, do=error.do))
 
+    def _trimmed(self, tails: dict[int, int]) -> None:
+        for ordinal, tail in tails.items():
+            if ordinal == len(self._epochs):
+                self._tail = tail
+            else:
+                self._epochs[ordinal - 1] = replace(self._epochs[ordinal - 1], tail=tail)
+
+    async def _space(self) -> Space:
+        return await self._read(lambda database: measure(database, disk_usage(self._path.parent).free))
+
     # Reading.
 
     async def read(
@@ -266,18 +301,11 @@ class SqliteJournal:
         name = self._epochs[place].epoch
         base = (place + 1) << SEQ_BITS
         return await self._read(
-            lambda database: _select(database, name, base + after, base + head, limit, max_bytes)
+            lambda database: queries.between(database, name, base + after, base + head, limit, max_bytes)
         )
 
     async def get(self, event_id: str) -> Entry | None:
-        def select(database: sqlite3.Connection) -> Row | None:
-            row: Row | None = database.execute(
-                f"SELECT {COLUMNS} FROM events WHERE id = ?",  # noqa: S608 - a constant
-                (id_bytes(event_id),),
-            ).fetchone()
-            return row
-
-        row = await self._read(select)
+        row = await self._read(lambda database: queries.newest(database, event_id))
         if row is None:
             return None
         return to_entry(row, self._epochs[(row[0] >> SEQ_BITS) - 1].epoch)
@@ -301,31 +329,13 @@ class SqliteJournal:
                 await self.wait(after)
 
     async def offset(self, source: str) -> int | None:
-        return await self._read(
-            lambda database: _one(
-                database.execute("SELECT offset FROM offsets WHERE source = ?", (source,)).fetchone()
-            )
-        )
+        return await self._read(lambda database: queries.offset(database, source))
 
     async def cursor(self, name: str) -> Position | None:
-        def select(database: sqlite3.Connection) -> Position | None:
-            row = database.execute("SELECT epoch, seq FROM cursors WHERE name = ?", (name,)).fetchone()
-            return None if row is None else Position(*row)
-
-        return await self._read(select)
+        return await self._read(lambda database: queries.cursor(database, name))
 
     async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
-        def select(database: sqlite3.Connection) -> list[DeadLetter]:
-            rows = database.execute(
-                "SELECT epoch, seq, event_id, code, reason, at FROM dead_letters ORDER BY at DESC, seq DESC LIMIT ?",
-                (limit,),
-            )
-            return [
-                DeadLetter(Position(row[0], row[1]), row[2], row[3], row[4], from_micros(row[5]))
-                for row in rows
-            ]
-
-        return await self._read(select)
+        return await self._read(lambda database: queries.dead_letters(database, limit))
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def in_thread() -> T:
@@ -341,6 +351,9 @@ class SqliteJournal:
         if self._closed:
             return
         self._closed = True
+        if self._keeper is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
         self._writer.close()
         self._checkpointer.close()
         await asyncio.to_thread(self._writer.join)
@@ -353,27 +366,6 @@ class SqliteJournal:
         # The last connection that closes checkpoints and removes the log.
         await asyncio.to_thread(self._database.close)
         self._lock.release()
-
-
-def _select(
-    database: sqlite3.Connection, epoch: str, after_pos: int, to_pos: int, limit: int, max_bytes: int
-) -> list[Entry]:
-    found: list[Entry] = []
-    size = 0
-    rows = database.execute(
-        f"SELECT {COLUMNS} FROM events WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?",  # noqa: S608 - a constant
-        (after_pos, to_pos, limit),
-    )
-    for row in rows:
-        size += len(row[5])
-        if found and size > max_bytes:
-            break
-        found.append(to_entry(row, epoch))
-    return found
-
-
-def _one(row: Any) -> Any:
-    return None if row is None else row[0]
 
 
 __all__ = ["SEQ_MASK", "SqliteJournal", "read_file"]

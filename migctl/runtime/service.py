@@ -20,6 +20,7 @@ from migctl.config import Mode, Settings, Target
 from migctl.errors import MigctlError
 from migctl.events import format_time
 from migctl.journal import Journal
+from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
 from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
@@ -83,7 +84,11 @@ class Service:
         ready: called once the listener answers.
         Raises Refused for a second writer, Transient where the port is taken, JournalFailed.
         """
-        journal = await SqliteJournal.open(self.settings.journal_path, say=self.say)
+        journal = await SqliteJournal.open(
+            self.settings.journal_path,
+            keep=keep_of(self.settings, relayed=self.mode != "websocket"),
+            say=self.say,
+        )
         async with AsyncExitStack() as stack:
             stack.push_async_callback(journal.aclose)
             await self._serve(journal, stack, stop, ready)
@@ -96,7 +101,7 @@ class Service:
         stop: asyncio.Event,
         ready: Callable[[Service], None],
     ) -> None:
-        from migctl.server import build, listening
+        from migctl.server import bound, build, listening
 
         log = get_logger("serve")
         relay = self._relay(journal, stack)
@@ -116,11 +121,12 @@ class Service:
             gateway=gateway,
             settings=self.settings,
             status=lambda: self._status(journal, transports, relay),
-            ready=lambda: self._ready(transports, relay),
+            ready=lambda: self._ready(journal, transports, relay),
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,
         )
-        listener = listening(app, self.settings.listen_host, self.settings.listen_port)
+        control = stack.enter_context(bound(self.settings.state))
+        listener = listening(app, self.settings.listen_host, self.settings.listen_port, control=control)
         async with listener as where, asyncio.TaskGroup() as group:
             self.url = where.url
             carriers = [group.create_task(transport.run(), name=transport.name) for transport in transports]
@@ -207,6 +213,7 @@ class Service:
             "schema": "migctl.status/1",
             "version": __version__,
             "pid": os.getpid(),
+            "url": self.url,
             "mode": self.mode,
             "draining": self.draining,
             "target": self.target.name if self.target is not None else None,
@@ -217,6 +224,7 @@ class Service:
                 "head": journal.head,
                 "tail": journal.tail,
                 "size_bytes": _size_bytes(journal.path),
+                "full": journal.full,
             },
             "transports": {
                 one.name: {"state": one.state, "reason": one.reason, **one.details} for one in shown
@@ -226,14 +234,30 @@ class Service:
             "source_done": self._source_done.is_set(),
         }
 
-    def _ready(self, transports: list[Transport], relay: Any) -> tuple[bool, dict[str, Any]]:
+    def _ready(
+        self, journal: SqliteJournal, transports: list[Transport], relay: Any
+    ) -> tuple[bool, dict[str, Any]]:
         states = {one.name: one.state for one in (transport.status() for transport in transports)}
         degraded: list[str] = [name for name, state in states.items() if state != "connected"]
         if self.draining:
             return False, {"status": "draining"}
+        if journal.full is not None:
+            return False, {"status": "full", "reason": journal.full}
         if relay is not None and relay.status().get("state") not in (None, "running", "idle"):
             degraded.append("relay")
         return True, {"status": "degraded" if degraded else "ok", "degraded": degraded}
+
+
+def keep_of(settings: Settings, *, relayed: bool) -> Keep:
+    """What the settings say of retention. relayed: a relay reads this journal, and nothing goes before it has begun."""
+    of = settings.journal
+    return Keep(
+        hours=of.retain_hours,
+        min_events=of.retain_min_events,
+        max_bytes=of.max_bytes,
+        min_free_bytes=of.min_free_bytes,
+        readers=frozenset({"relay"}) if relayed else frozenset(),
+    )
 
 
 def _size_bytes(journal: Path) -> int:

@@ -1,0 +1,70 @@
+"""What the SQLite journal asks and moves beside its events: entries of a range, cursors, offsets, dead letters."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from migctl.events import Entry, Position
+from migctl.events.times import from_micros
+from migctl.journal.protocol import DeadLetter
+from migctl.journal.rows import COLUMNS, Row, id_bytes, to_entry
+
+
+def between(
+    database: sqlite3.Connection, epoch: str, after_pos: int, to_pos: int, limit: int, max_bytes: int
+) -> list[Entry]:
+    """Entries of one epoch with after_pos < pos <= to_pos, bounded; at least one where there is one."""
+    found: list[Entry] = []
+    size = 0
+    rows = database.execute(
+        f"SELECT {COLUMNS} FROM events WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?",  # noqa: S608 - a constant
+        (after_pos, to_pos, limit),
+    )
+    for row in rows:
+        size += len(row[5])
+        if found and size > max_bytes:
+            break
+        found.append(to_entry(row, epoch))
+    return found
+
+
+def newest(database: sqlite3.Connection, event_id: str) -> Row | None:
+    """The row with this id."""
+    row: Row | None = database.execute(
+        f"SELECT {COLUMNS} FROM events WHERE id = ?",  # noqa: S608 - a constant
+        (id_bytes(event_id),),
+    ).fetchone()
+    return row
+
+
+def offset(database: sqlite3.Connection, source: str) -> int | None:
+    """How far a file was read."""
+    row = database.execute("SELECT offset FROM offsets WHERE source = ?", (source,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def cursor(database: sqlite3.Connection, name: str) -> Position | None:
+    """Where a cursor stands."""
+    row = database.execute("SELECT epoch, seq FROM cursors WHERE name = ?", (name,)).fetchone()
+    return None if row is None else Position(*row)
+
+
+def move_cursor(database: sqlite3.Connection, name: str, position: Position) -> None:
+    """In the caller's transaction. Raises ValueError for a move backwards within an epoch."""
+    stands = cursor(database, name)
+    if stands is not None and stands.epoch == position.epoch and stands.seq > position.seq:
+        raise ValueError(f"cursor {name} stands at {stands.seq}, and {position.seq} is before that")
+    database.execute(
+        "INSERT INTO cursors (name, epoch, seq) VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq",
+        (name, position.epoch, position.seq),
+    )
+
+
+def dead_letters(database: sqlite3.Connection, limit: int) -> list[DeadLetter]:
+    """The newest first."""
+    rows = database.execute(
+        "SELECT epoch, seq, event_id, code, reason, at FROM dead_letters ORDER BY at DESC, seq DESC LIMIT ?",
+        (limit,),
+    )
+    return [DeadLetter(Position(row[0], row[1]), row[2], row[3], row[4], from_micros(row[5])) for row in rows]
