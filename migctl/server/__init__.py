@@ -1,7 +1,8 @@
 """The HTTP side of `serve`: one listener for ingest, the read API, the gateway's socket, health and status."""
 
 from migctl.server.app import build
+from migctl.server.control import bound
 from migctl.server.guard import check_listen
 from migctl.server.listener import Listener, listening
 
-__all__ = ["Listener", "build", "check_listen", "listening"]
+__all__ = ["Listener", "bound", "build", "check_listen", "listening"]

@@ -68,6 +68,8 @@ class Rules:
                 return Granted(token)
         if asking.legacy:
             return self._legacy(asking)
+        if not self.tokens and asking.path.startswith("/admin/"):
+            return Denied(403, "purpose", "without tokens this is for the control socket in the state folder")
         if not self.tokens:
             why = forbidden(asking.host, asking.origin, self.origins)
             return Granted() if why is None else _of_another_site(why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -10,8 +10,9 @@ from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Middleware
 
 from migctl import __version__
-from migctl.clock import mono
+from migctl.clock import mono, now
 from migctl.config import Settings
+from migctl.events import format_time
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Journal
 from migctl.server.access import Rules, is_loopback
@@ -19,6 +20,7 @@ from migctl.server.answers import answer, refusal
 from migctl.server.counts import Counts
 from migctl.server.events import Events
 from migctl.server.guard import check_listen, guard
+from migctl.server.health import health
 from migctl.server.metrics import families
 from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
@@ -50,11 +52,13 @@ def build(
     ready: Callable[[], tuple[bool, dict[str, Any]]],
     tokens: Tokens = Tokens(),  # noqa: B008 - frozen
     refusing: Callable[[], str | None] = lambda: None,
+    admin: Sequence[web.RouteDef] = (),
 ) -> web.Application:
     """The application of one `serve`.
 
     gateway: None in mode realtime; `/ws` then answers 410. status, ready: asked at each request of their routes.
     tokens: who may do what; without any, only loopback is served.
+    admin: further routes below /admin/, for tokens with purpose admin and the control socket.
     refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
     Raises Refused where `settings.listen` could be reached from other machines.
     """
@@ -66,7 +70,7 @@ def build(
         legacy_networks=settings.legacy.networks,
         origins=settings.legacy.origins,
     )
-    counts = Counts()
+    counts, started_at = Counts(), format_time(now())
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
         middlewares=[_counting(counts), _json_errors, guard(rules, counts.refused)],
@@ -84,7 +88,10 @@ def build(
         return answer(200 if is_ready else 503, body)
 
     async def api_status(_: web.Request) -> web.StreamResponse:
-        return answer(200, {**status(), "http": counts.as_json()})
+        told = status()
+        return answer(
+            200, {**told, "started_at": started_at, "health": health(told), "http": counts.as_json()}
+        )
 
     async def metrics(_: web.Request) -> web.StreamResponse:
         page = render(families(status(), counts))
@@ -103,6 +110,7 @@ def build(
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/api/status", api_status)
     app.router.add_get("/metrics", metrics)
+    app.router.add_routes(admin)
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,10 +35,16 @@ class Listener:
 
 @asynccontextmanager
 async def listening(
-    app: web.Application, host: str, port: int, *, shutdown_s: float = 2.0
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    control: socket.socket | None = None,
+    shutdown_s: float = 2.0,
 ) -> AsyncIterator[Listener]:
     """Serve until the block ends; requests under way then get shutdown_s to finish (drain the gateway before).
 
+    control: served too: a socket of this machine that needs no token.
     Raises Transient (exit 3) where the port is taken, Usage where there is no such address.
     """
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_s)
@@ -48,6 +55,8 @@ async def listening(
             await site.start()
         except OSError as error:
             raise _untaken(host, port, error) from None
+        if control is not None:
+            await web.SockSite(runner, control).start()
         yield Listener(host, _port_of(runner))
     finally:
         await runner.cleanup()

@@ -1,0 +1,49 @@
+"""Health: what is wrong, by the status of a `serve`, in sentences for people. Pure.
+
+Nothing wrong means that each part said it is well; a part that says nothing of its state is not taken for healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# A batch takes less, and a Realtime reader that waits longer has already repaired its gap from elsewhere.
+OLDEST_WAITS_S = 5.0
+
+
+def problems(status: Mapping[str, Any]) -> list[str]:
+    """Each `part: what is wrong`, the most serious first; none where all is well."""
+    found: list[str] = []
+    if status.get("draining"):
+        found.append("serve: draining")
+    relay = status.get("relay")
+    if relay:
+        if relay.get("state") != "running":
+            found.append(_state("relay", relay))
+        waits_s = relay.get("oldest_waits_s")
+        if waits_s is not None and waits_s > OLDEST_WAITS_S:
+            found.append(
+                f"relay: {relay['backlog']:,} events wait for the table, the oldest for {waits_s:.0f} s"
+            )
+    for name, transport in (status.get("transports") or {}).items():
+        if transport.get("state") != "connected":
+            found.append(_state(str(name), transport))
+    source = status.get("source")
+    if source and not status.get("source_done"):
+        if source.get("waiting_for"):
+            found.append(f"source: waits for the journal: {source['waiting_for']}")
+        elif source.get("state") in ("waiting", "connecting", "closed"):
+            found.append(_state("source", source))
+    return found
+
+
+def health(status: Mapping[str, Any]) -> dict[str, Any]:
+    """The key `health` of the status: ok or degraded, and why."""
+    found = problems(status)
+    return {"status": "degraded" if found else "ok", "problems": found}
+
+
+def _state(name: str, part: Mapping[str, Any]) -> str:
+    reason = part.get("reason")
+    return f"{name}: {part.get('state') or 'says nothing of its state'}{f': {reason}' if reason else ''}"

@@ -1,0 +1,102 @@
+"""`migctl status` against real processes: well, degraded, stopped, killed, never there."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.kit.serve_process import run, serving_process
+
+
+def test_status_tells_the_truth_of_a_serve_that_lives_is_stopped_and_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 12) / ("deeper" * 12)  # deeper than the address of a socket may be
+    folder.mkdir(parents=True)
+    never = run(folder, "status")
+    assert (never.returncode, never.stdout) == (3, "")
+    assert "no serve runs in" in never.stderr
+
+    with serving_process(folder, "--mode", "websocket") as serve:
+        assert stat.S_IMODE((folder / "serve.sock").stat().st_mode) == 0o600
+        httpx.post(f"{serve.url}/events", json={"event_type": "x", "data": {}}).raise_for_status()
+        text = run(folder, "status")
+        assert text.returncode == 0, text.stderr
+        assert "healthy" in text.stdout
+        assert "head 1, tail 1" in text.stdout
+        assert max(map(len, text.stdout.splitlines())) <= 80
+        found = json.loads(run(folder, "status", "--output", "json").stdout)
+        assert (found["pid"], found["url"], found["health"]) == (
+            serve.process.pid,
+            serve.url,
+            {"status": "ok", "problems": []},
+        )
+        assert run(folder, "status", "--url", serve.url).returncode == 0
+
+        serve.send(signal.SIGSTOP)
+        stopped = run(folder, "status")
+        assert stopped.returncode == 3
+        assert f"pid {serve.process.pid}" in stopped.stderr
+        assert "does not answer" in stopped.stderr
+
+        serve.send(signal.SIGKILL)
+        assert (folder / "serve.sock").exists()
+        killed = run(folder, "status")
+        assert killed.returncode == 3
+        assert "is gone, and did not end by itself" in killed.stderr
+        assert run(folder, "status", "--url", serve.url).returncode == 3
+
+    with serving_process(folder, "--mode", "websocket") as serve:  # what was left behind is no obstacle
+        assert run(folder, "status").returncode == 0
+        serve.send(signal.SIGTERM)
+        assert serve.process.wait(20) == 0
+        assert not (folder / "serve.sock").exists()
+        assert "no serve runs in" in run(folder, "status").stderr
+
+
+def test_supabase_that_is_away_is_degraded_with_the_reason_and_exit_1(tmp_path: Path) -> None:
+    away = {
+        "SUPABASE_URL": "http://127.0.0.1:9",
+        "SUPABASE_ANON_KEY": "a",
+        "SUPABASE_SERVICE_ROLE_KEY": "s",
+        "SUPABASE_JWT_SECRET": "j",
+    }
+    with serving_process(tmp_path, "--mode", "dual", more=away) as serve:
+        httpx.post(f"{serve.url}/events", json={"event_type": "x", "data": {}}).raise_for_status()
+        deadline = time.monotonic() + 10
+        while True:
+            told = run(tmp_path, "status")
+            if (
+                "retrying" in told.stdout and "connect" in told.stdout.lower()
+            ) or time.monotonic() > deadline:
+                break
+        assert told.returncode == 1, told.stderr
+        assert "degraded" in told.stdout
+        assert "relay: retrying: " in told.stdout
+        assert "realtime: connecting" in told.stdout
+        assert "backlog 1" in told.stdout
+        assert httpx.get(f"{serve.url}/readyz").status_code == 200
+        second = run(
+            tmp_path, "serve", "--mode", "websocket", more={"MIGCTL_JOURNAL": str(tmp_path / "other.db")}
+        )
+        assert second.returncode == 4
+        assert "another serve uses" in second.stderr
+
+
+def test_status_from_afar_needs_a_token_and_says_which(tmp_path: Path) -> None:
+    minted = json.loads(
+        run(tmp_path, "token", "mint", "--purpose", "admin", "--name", "me", "-o", "json").stdout
+    )
+    with serving_process(tmp_path, "--mode", "websocket", more={"MIGCTL_TOKENS": minted["entry"]}) as serve:
+        refused = run(tmp_path, "status", "--url", serve.url)
+        assert refused.returncode == 2
+        assert "purpose subscribe or admin" in refused.stderr
+        assert run(tmp_path, "status").returncode == 0  # the control socket asks for none
+        assert (
+            run(tmp_path, "status", "--url", serve.url, more={"MIGCTL_TOKEN": minted["token"]}).returncode
+            == 0
+        )
+    assert minted["token"] not in (tmp_path / "serve.log").read_text()

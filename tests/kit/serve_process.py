@@ -1,0 +1,86 @@
+"""`migctl serve` as a process of its own, in a folder of its own, for tests that kill it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STARTS_WITHIN_S = 30.0
+_OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
+
+
+def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
+    return {**clean, "MIGCTL_STATE_DIR": str(folder), "COLUMNS": "80", **(more or {})}
+
+
+def run(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """One command, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "migctl", *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=environment(folder, more),
+        cwd=folder,
+    )
+
+
+@dataclass
+class ServeProcess:
+    process: subprocess.Popen[bytes]
+    folder: Path
+    url: str
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http", "ws", 1) + "/ws"
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        if number is signal.SIGKILL:
+            self.process.wait(10)
+
+
+@contextlib.contextmanager
+def serving_process(
+    folder: Path, *options: str, more: Mapping[str, str] | None = None
+) -> Iterator[ServeProcess]:
+    """Ready when it is yielded; killed at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "serve.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "migctl", "serve", "--listen", "127.0.0.1:0", *options],
+            stdout=out,
+            stderr=out,
+            env=environment(folder, more),
+            cwd=folder,
+        )
+    try:
+        yield ServeProcess(process, folder, _announced(folder, process, log)["url"])
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+
+
+def _announced(folder: Path, process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError, ValueError):
+            said: dict[str, Any] = json.loads((folder / "serve.json").read_text())
+            if said["pid"] == process.pid:
+                return said
+        time.sleep(0.02)
+    raise AssertionError(f"serve did not start ({process.poll()}):\n{log.read_text()}")

@@ -1,0 +1,50 @@
+"""What counts as wrong in a status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from migctl.server.health import problems
+
+WELL: dict[str, Any] = {
+    "draining": False,
+    "relay": {"state": "running", "backlog": 3, "oldest_waits_s": 0.1},
+    "transports": {"websocket": {"state": "connected"}, "realtime": {"state": "connected"}},
+    "source": {"state": "connected", "waiting_for": None},
+}
+
+
+def test_nothing_is_wrong_where_all_parts_say_they_are_well() -> None:
+    assert problems(WELL) == []
+    assert problems({**WELL, "relay": None, "source": None}) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"draining": True}, "serve: draining"),
+        (
+            {"relay": {**WELL["relay"], "state": "paused", "reason": "no table"}},
+            "relay: paused: no table",
+        ),
+        (
+            {"relay": {**WELL["relay"], "backlog": 4000, "oldest_waits_s": 61.0}},
+            "relay: 4,000 events wait for the table, the oldest for 61 s",
+        ),
+        ({"transports": {"realtime": {"state": "degraded", "reason": "slow"}}}, "realtime: degraded: slow"),
+        ({"transports": {"realtime": {}}}, "realtime: says nothing of its state"),
+        ({"source": {"state": "connected", "waiting_for": "full"}}, "source: waits for the journal: full"),
+        (
+            {"source": {"state": "waiting", "waiting_for": None, "reason": "refused"}},
+            "source: waiting: refused",
+        ),
+    ],
+)
+def test_each_part_that_is_not_well_is_named_with_its_reason(change: dict[str, Any], said: str) -> None:
+    assert problems({**WELL, **change}) == [said]
+
+
+def test_source_that_was_read_to_its_end_is_no_problem() -> None:
+    assert problems({**WELL, "source": {"state": "closed"}, "source_done": True}) == []
