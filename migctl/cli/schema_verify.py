@@ -8,7 +8,7 @@ import typer
 
 from migctl.cli import context, output
 from migctl.cli.schema_shared import SchemaOption, head, resolve, settings_of, where
-from migctl.errors import Wanting
+from migctl.errors import Systemic, Wanting
 
 if TYPE_CHECKING:
     from migctl.config import Settings, Target
@@ -102,8 +102,8 @@ def _show(sent: Delivery) -> None:
         output.plain(f"{way.name}: NOT arrived: {way.error.what}")
         for cause in way.causes:
             output.plain(f"  likely: {cause}\n    {cause.do}")
-        if not way.causes:
-            output.plain(f"  the catalog does not explain it: {way.error.do}")
+        if not way.causes or isinstance(way.error, Systemic):  # a key that is refused is no matter of the catalog
+            output.plain(f"  {way.error.do}")
     output.note(f"the canary row {sent.row_id} is gone again")
 
 
