@@ -36,8 +36,13 @@ class CatchUp:
         self._waiting: tuple[str, str, float] | None = None
 
     async def start(self) -> Position | None:
-        """Begin at the table's head, as it is now. None where nothing was ever written: then try again."""
+        """Begin at the table's head, as it is now. None where nothing was ever written: then try again.
+
+        Where somebody else has begun meanwhile, it stays with that.
+        """
         heads = await self._tables.heads()
+        if self._flow.merge.top is not None:
+            return self._flow.merge.top
         head = newest(heads)
         if head is None:
             return None

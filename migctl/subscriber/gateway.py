@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Position
-from migctl.subscriber.frames import Hello, read_hello
+from migctl.subscriber.frames import Frame, Hello, read_frame, read_hello
 from migctl.transports.realtime.rest import is_loopback
 
 HEARTBEAT_S = 5.0
@@ -64,6 +64,15 @@ class Address:
                 do="give the address of the gateway that `migctl serve` opens, such as ws://127.0.0.1:8080/ws",
             )
         return hello
+
+    def frame(self, text: bytes) -> Frame:
+        """A frame after the hello. Raises Transient where it is none: with another socket it may be better."""
+        try:
+            return read_frame(text)
+        except ValueError as error:
+            raise Transient(
+                f"{self.url}: the gateway sent what is no frame: {error}", do="nothing: it is tried again"
+            ) from None
 
     async def head(self) -> Position:
         """Where the journal stands now, from the hello of a standby socket. Raises Transient, Systemic or Usage."""

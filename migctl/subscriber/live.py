@@ -69,6 +69,10 @@ class Live:
     def reconnects(self) -> int:
         return max(0, self.joins - 1)
 
+    def begin(self) -> None:
+        """`run` is about to be called: until it has joined, this is since when it is away."""
+        self._since = clock.mono()
+
     async def run(self) -> None:
         """Join, and after each loss join anew with a new client."""
         failures = 0
@@ -76,11 +80,12 @@ class Live:
             joins = self.joins
             link = self._new_link()
             try:
-                await link.join(await self._token.get(), wait_for_system=self._live == "postgres_changes")
+                token = await self._token.get()
+                await link.join(token, wait_for_system=self._live == "postgres_changes")
                 self.joins += 1
                 if self.joins > 1:
                     log.info("realtime joined again", position=self._position, failures=failures)
-                error = await self._live_with(link)
+                error = await self._live_with(link, token)
             except MigctlError as refused:
                 error = refused
                 if self._may_end(error):
@@ -114,8 +119,8 @@ class Live:
         link.on_broadcast("heartbeat", self._on_heartbeat)
         return link
 
-    async def _live_with(self, link: Link) -> MigctlError:
-        """Watch one joined link until it is lost; what ended it."""
+    async def _live_with(self, link: Link, token: str) -> MigctlError:
+        """Watch one joined link until it is lost; what ended it. token: what it was joined with."""
         self._since = clock.mono()
         self.joined.set()
         self._changed()
@@ -128,8 +133,9 @@ class Live:
                     return lost.result()
                 if clock.mono() >= self._silent_at():
                     link.give_up(f"no heartbeat for {self._silence_s:g} s")
-                elif self._token.renew_in_s == 0.0:
-                    await link.renew(await self._token.get())
+                elif (newer := await self._token.get()) != token:
+                    token = newer
+                    await link.renew(token)
         finally:
             lost.cancel()
 

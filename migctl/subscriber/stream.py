@@ -18,7 +18,7 @@ from migctl.events import Position
 from migctl.resilience import Backoff
 from migctl.subscriber.attachment import Seen
 from migctl.subscriber.flow import Flow
-from migctl.subscriber.frames import Hello, Told, read_frame, read_heartbeat, read_told
+from migctl.subscriber.frames import Hello, Told, read_heartbeat, read_told
 from migctl.subscriber.gateway import HEARTBEAT_S, LOST, MISSED_HEARTBEATS, Address
 from migctl.subscriber.merge import Merge
 from migctl.subscriber.pages import Arrived
@@ -80,6 +80,10 @@ class Stream:
     def merge(self) -> Merge:
         return self._flow.merge
 
+    def begin(self) -> None:
+        """`run` is about to be called: until it is connected, this is since when it is away."""
+        self._since = clock.mono()
+
     async def run(self) -> None:
         failures = 0
         while True:
@@ -137,7 +141,7 @@ class Stream:
                 arrived = Arrived(clock.now(), clock.mono_ns())
                 self._heard_ns = arrived.mono_ns
                 silence.reschedule(loop.time() + self._silence_s)
-                frame = read_frame(text)
+                frame = self._address.frame(text)
                 if not greeted:
                     # A fallback that lasts is told right after the hello, so that any other frame says that none does.
                     greeted = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import jwt
@@ -17,12 +18,15 @@ ASSUMED_LIFE_S = 3600.0
 
 
 class Token:
-    """Asks `access_token` for a new one when it has to, and keeps it in between."""
+    """Asks `access_token` for a new one when it has to, and keeps it in between. first: one that we have already."""
 
-    def __init__(self, access_token: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, access_token: Callable[[], Awaitable[str]], first: str | None = None) -> None:
         self._ask = access_token
         self._text: str | None = None
         self._renew_at = self._ends_at = 0.0
+        self._asking = asyncio.Lock()
+        if first is not None:
+            self._keep(first)
 
     async def get(self, *, renew: bool = False) -> str:
         """A token that is good for a while. renew: the one we have was refused.
@@ -31,20 +35,22 @@ class Token:
         """
         if renew:
             self.refused()
-        if self._text is None or clock.mono() >= self._renew_at:
+        async with self._asking:
+            if self._text is not None and clock.mono() < self._renew_at:
+                return self._text
             try:
-                self._keep(await self._ask())
+                return self._keep(await self._ask())
             except Transient:
                 if self._text is None or clock.mono() + TRY_AGAIN_S >= self._ends_at:
                     raise
                 self._renew_at = clock.mono() + TRY_AGAIN_S
-        assert self._text is not None
-        return self._text
+                return self._text
 
-    def _keep(self, text: str) -> None:
+    def _keep(self, text: str) -> str:
         life_s = _life_s(text)
         self._renew_at, self._ends_at = clock.mono() + RENEW_AT * life_s, clock.mono() + life_s
         self._text = text
+        return text
 
     def refused(self) -> None:
         """The one we have is not good: the next is asked for."""

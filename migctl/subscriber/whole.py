@@ -1,0 +1,339 @@
+"""Subscriber: the stream as an application wants it, over the transport it was assigned, with the other one to fall back to.
+
+Both transports feed one merge, so a change of transports neither loses an event nor brings one twice; what is missing is fetched
+from the gateway's journal while it lives, else from the tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from typing import Self
+
+from migctl import clock
+from migctl.errors import MigctlError, Systemic, Transient
+from migctl.events import Position
+from migctl.resilience import Backoff
+from migctl.subscriber.attachment import GONE_S, HOLD_S, Attachment
+from migctl.subscriber.carriers import Carriers
+from migctl.subscriber.catchup import CatchUp
+from migctl.subscriber.flow import Batch, Flow
+from migctl.subscriber.gateway import HEARTBEAT_S, MISSED_HEARTBEATS, Address
+from migctl.subscriber.live import Live
+from migctl.subscriber.merge import Merge
+from migctl.subscriber.release import Discontinuity, Release
+from migctl.subscriber.repair import POLL_HEALTHY_S, POLL_UNHEALTHY_S, Repair
+from migctl.subscriber.server import Assignment, Server
+from migctl.subscriber.standby import Standby
+from migctl.subscriber.stream import Stream
+from migctl.subscriber.tables import Tables
+from migctl.subscriber.token import TRY_AGAIN_S, Token
+from migctl.telemetry import get_logger
+from migctl.transports.protocol import TransportName
+
+ASK = Backoff(0.1, 1.0)
+SPREAD_S = 2.0
+# The sender says this long after the last event of a burst how far the journal is.
+SETTLE_S = 0.4
+
+log = get_logger("subscriber")
+
+
+class Subscriber:
+    """Use as a context manager; iterate for releases (and discontinuities) in seq order, each id once an epoch.
+
+    url: where `migctl serve` listens. user: whom the assignment is for. token: for a server that asks for one.
+    position: go on after it; None starts at the head.
+    wait_s: how long there may be no server, and no transport, before the first readiness; later outages are waited for without end.
+    fall_back: False keeps to the assigned transport. hold_s: how long that has to be well before the other is left again;
+    spread_s: back to it within this time, at random, so that not everybody comes at once.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        user: str | None = None,
+        token: str | None = None,
+        position: Position | None = None,
+        wait_s: float = 10.0,
+        fall_back: bool = True,
+        gone_s: float = GONE_S,
+        hold_s: float = HOLD_S,
+        spread_s: float = SPREAD_S,
+        merge: Merge | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        self._server = Server(url, user=user, token=token)
+        self._address = Address(self._server.ws_url, token)
+        self._wanted = position
+        self._wait_s = wait_s
+        self._fall_back = fall_back
+        self._gone_s = gone_s
+        self._hold_s = hold_s
+        self._spread_s = spread_s
+        self._heartbeat_s = heartbeat_s
+        self._flow = Flow(merge)
+        self._carriers: Carriers | None = None
+        self._catchup: CatchUp | None = None
+        self._repair: Repair | None = None
+        self._trouble: MigctlError | None = None
+        self._ready: asyncio.Future[Position] | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._ready = asyncio.get_running_loop().create_future()
+        self._running = asyncio.create_task(self._run(), name="subscriber")
+        self._running.add_done_callback(self._stopped)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+        await self._server.aclose()
+
+    async def ready(self) -> Position:
+        """Wait until nothing from here on can be missed; where that is, exclusive.
+
+        Raises Transient where neither the server nor a transport can be reached within `wait_s`, Systemic or Usage where they never
+        will be.
+        """
+        assert self._ready is not None, "use the subscriber as a context manager"
+        return await asyncio.shield(self._ready)
+
+    def batches(self) -> AsyncIterator[Batch]:
+        """Releases in lists, as many as there are at the moment."""
+        return self._flow.batches()
+
+    async def __aiter__(self) -> AsyncIterator[Release | Discontinuity]:
+        async for batch in self._flow.batches():
+            for item in batch:
+                yield item
+
+    @property
+    def position(self) -> Position | None:
+        """The last seq that was handed out: give it to the next Subscriber, and it goes on there."""
+        return self._flow.merge.position
+
+    @property
+    def merge(self) -> Merge:
+        """Counters, for those who report them."""
+        return self._flow.merge
+
+    @property
+    def attached(self) -> frozenset[TransportName]:
+        """The transports that are connected now."""
+        return frozenset() if self._carriers is None else self._carriers.attached
+
+    @property
+    def idle(self) -> bool:
+        """Connected, and nothing known to be missing."""
+        return bool(self.attached) and not self._flow.merge.behind
+
+    @property
+    def reconnects(self) -> int:
+        if self._carriers is None:
+            return 0
+        sides = (self._carriers.stream, self._carriers.live)
+        return sum(side.reconnects for side in sides if side is not None)
+
+    async def ask_head(self) -> Position | None:
+        """Where the journal stands now: by the gateway, else by heads. Raises Transient, Systemic or Usage."""
+        try:
+            return await self._address.head()
+        except MigctlError:
+            if self._catchup is None:
+                raise
+        await asyncio.sleep(SETTLE_S)
+        head, top = await self._catchup.journal_head(), self._flow.merge.top
+        if head is not None and top is not None and head.epoch == top.epoch:
+            return Position(top.epoch, max(head.seq, self._flow.merge.heard))
+        return head
+
+    # Running
+
+    async def _run(self) -> None:
+        deadline = clock.mono() + self._wait_s
+        assignment = await self._first_assignment(deadline)
+        async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+            carriers, token = self._compose(assignment, stack)
+            group.create_task(carriers.run())
+            group.create_task(self._read(carriers, assignment, deadline))
+            if token is not None:
+                group.create_task(self._keep_fresh(token))
+
+    async def _first_assignment(self, deadline: float) -> Assignment:
+        failures = 0
+        while True:
+            try:
+                return await self._server.assignment()
+            except Transient:
+                if clock.mono() >= deadline:
+                    raise
+            failures += 1
+            await asyncio.sleep(ASK.delay_s(failures, random.random))
+
+    def _compose(
+        self, assignment: Assignment, stack: contextlib.AsyncExitStack
+    ) -> tuple[Carriers, Token | None]:
+        """Make what this assignment needs; with the token of its Realtime, if it has any."""
+        has_realtime = assignment.has_realtime
+        attachment = Attachment(
+            assignment.transport if has_realtime else "websocket",
+            can_fall_back=has_realtime and self._fall_back,
+            gone_s=self._gone_s,
+            silence_s=MISSED_HEARTBEATS * self._heartbeat_s,
+            hold_s=self._hold_s,
+        )
+        carriers = self._carriers = Carriers(attachment, self._flow, spread_s=self._spread_s)
+        carriers.stream = Stream(
+            self._address,
+            self._flow,
+            position=self._wanted,
+            alone=not has_realtime,
+            may_end=self._note,
+            before=self._server.check_ready,
+            changed=carriers.wake,
+            told=carriers.take_word,
+            heartbeat_s=self._heartbeat_s,
+        )
+        if not has_realtime:
+            return carriers, None
+        carriers.standby = Standby(
+            self._address, changed=carriers.wake, told=carriers.take_word, heartbeat_s=self._heartbeat_s
+        )
+        assert assignment.supabase_url is not None
+        assert assignment.anon_key is not None
+        url, schema = assignment.supabase_url.rstrip("/"), assignment.schema
+        token = Token(self._access_token, assignment.access_token)
+        tables = Tables(url, assignment.anon_key, schema, token)
+        stack.push_async_callback(tables.aclose)
+        self._catchup = CatchUp(tables, self._flow)
+        self._repair = Repair(self._flow, self._look, self._poll_every_s)
+        carriers.live = Live(
+            url,
+            assignment.anon_key,
+            token,
+            self._flow,
+            schema=schema,
+            may_end=self._note,
+            changed=self._joined_or_lost,
+            heartbeat_s=self._heartbeat_s,
+        )
+        return carriers, token
+
+    async def _access_token(self) -> str:
+        """A new token; what comes with it is the assignment as it is now."""
+        assignment = await self._server.assignment()
+        if not assignment.access_token:
+            raise Systemic(
+                f"{self._server.url} gives no token for Realtime any more", do="see its /api/status"
+            )
+        if self._carriers is not None:
+            self._carriers.assign(assignment.transport)
+        return assignment.access_token
+
+    async def _keep_fresh(self, token: Token) -> None:
+        """Renew the token also while Realtime is not used: once it is needed, who gives it may be gone."""
+        while True:
+            await asyncio.sleep(token.renew_in_s)
+            try:
+                await token.get()
+            except MigctlError as error:
+                log.debug("token not renewed", reason=error.what)
+                await asyncio.sleep(TRY_AGAIN_S)
+
+    def _note(self, error: MigctlError) -> bool:
+        """Keep what to tell if nothing comes of it. Only where there is no other way is an error the end."""
+        self._trouble = error
+        alone = self._catchup is None and self._ready is not None and not self._ready.done()
+        return alone and not error.retry
+
+    def _joined_or_lost(self) -> None:
+        assert self._carriers is not None
+        assert self._repair is not None
+        self._carriers.wake()
+        if "realtime" in self._carriers.attached:
+            self._repair.look_now()
+
+    # What is missing
+
+    async def _read(self, carriers: Carriers, assignment: Assignment, deadline: float) -> None:
+        """Find where to begin, say that we are ready, and then see that nothing stays missing."""
+        merge = self._flow.merge
+        if self._wanted is not None and self._wanted.epoch:
+            self._flow.start(self._wanted)
+        while merge.top is None or not carriers.attached:
+            if merge.top is None and "realtime" in carriers.attached:
+                await self._begin_at_the_table(assignment)
+                continue
+            await carriers.change(deadline - clock.mono())
+            if clock.mono() >= deadline and not carriers.attached:
+                raise self._trouble or Transient(
+                    f"{self._server.url}: no transport could be attached in time",
+                    do="see what `migctl status` says of the transports",
+                )
+        assert self._ready is not None
+        self._ready.set_result(merge.top)
+        if self._repair is not None:
+            await self._repair.run()
+
+    async def _begin_at_the_table(self, assignment: Assignment) -> None:
+        assert self._catchup is not None
+        try:
+            position = await self._catchup.start()
+        except MigctlError as error:
+            self._trouble = error
+            await asyncio.sleep(ASK.delay_s(3, random.random))
+            return
+        if position is None and self._flow.merge.top is None:  # nothing was ever written
+            self._flow.start(Position(assignment.epoch, 0))
+
+    def _poll_every_s(self) -> float:
+        attached = self.attached
+        if "websocket" in attached:
+            return float("inf")  # it says itself how far the journal is
+        return POLL_HEALTHY_S if attached else POLL_UNHEALTHY_S
+
+    async def _look(self) -> bool:
+        """One look for what is missing. True where the reader came forward. Raises what the tables raise."""
+        merge = self._flow.merge
+        before = merge.top
+        assert self._carriers is not None
+        assert self._catchup is not None
+        if self._carriers.gateway_lives and await self._from_the_gateway() and not merge.behind:
+            return merge.top != before
+        await self._catchup.round()
+        return merge.top != before
+
+    async def _from_the_gateway(self) -> bool:
+        """Take what the journal has after our position. False where it could not be asked, or has it no longer."""
+        merge = self._flow.merge
+        while (top := merge.top) is not None:
+            try:
+                items = await self._server.events(top)
+            except Transient as error:
+                log.debug("journal not read", position=str(top), reason=error.what)
+                return False
+            if items is None:
+                return False
+            if not items:
+                return True
+            for item in items:
+                await self._flow.put(item)
+        return True
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        """Hand what ended us to whoever waits for us."""
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(error)
+            self._ready.exception()  # seen: the consumer gets it too
+        self._flow.fail(error)
