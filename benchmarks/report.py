@@ -1,6 +1,6 @@
 """`validate report` of N events a side, over merely parsing the files: time as a ratio, and the memory of all processes.
 
-    python benchmarks/report.py [EVENTS] [--journal] [--shuffled] [--keep DIR]
+    python benchmarks/report.py [EVENTS] [--journal] [--shuffled] [--processes N] [--repeat N]
 
 Parsing is what any tool must do at least: each line of the same files decoded in full by msgspec, one process, nothing kept. The
 standard library's parser is printed beside it. Captures are of 500 bytes a line, one of them as jsonb gives documents back.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import sys
 import tempfile
 import threading
@@ -36,7 +37,9 @@ PLANTED = 13
 def write(folder: Path, count: int, *, journal: bool, shuffled: bool) -> list[Path]:
     """Two captures, and the journal if wanted, with a few events missing on each side."""
     chance = random.Random(1)
-    paths = [folder / f"{name}.ndjson" for name in ("websocket", "realtime", *(["journal"] if journal else []))]
+    paths = [
+        folder / f"{name}.ndjson" for name in ("websocket", "realtime", *(["journal"] if journal else []))
+    ]
     files = [path.open("w", encoding="utf-8") for path in paths]
     order = list(range(1, count + 1))
     gone = [set(chance.sample(order, min(PLANTED, count // 2))) for _ in paths[:2]]
@@ -63,7 +66,10 @@ def write(folder: Path, count: int, *, journal: bool, shuffled: bool) -> list[Pa
         for side, file in enumerate(files):
             if side < 2 and seq in gone[side]:
                 continue
-            line = head | {"data": jsonb_order(data) if side == 1 else data, "committed_at": time_text(committed)}
+            line = head | {
+                "data": jsonb_order(data) if side == 1 else data,
+                "committed_at": time_text(committed),
+            }
             if side < 2:
                 at = committed + timedelta(milliseconds=8 + 20 * side)
                 line |= {
@@ -86,6 +92,14 @@ def write(folder: Path, count: int, *, journal: bool, shuffled: bool) -> list[Pa
     return paths
 
 
+def cpu() -> float:
+    """CPU seconds of this process and of the children that have ended: what a machine that others use can't distort so much."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    )
+
+
 def parse(paths: list[Path], decode: Callable[[bytes], object]) -> float:
     """Seconds to decode every line."""
     began = time.perf_counter()
@@ -106,7 +120,7 @@ class Peak(threading.Thread):
         self.bytes = 0
 
     def run(self) -> None:
-        while not self._over.wait(0.02):
+        while not self._over.wait(0.25):
             total = self._me.memory_info().rss
             for child in self._me.children(recursive=True):
                 try:
@@ -122,35 +136,44 @@ class Peak(threading.Thread):
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("events", nargs="?", type=int, default=1_000_000, help="events a side")
     options.add_argument("--journal", action="store_true", help="compare with a journal's export too")
     options.add_argument("--shuffled", action="store_true", help="one side in random order: the worst case")
-    options.add_argument("--processes", type=int, default=None)
+    options.add_argument("--processes", type=int, default=None, help="default: by size and CPUs")
+    options.add_argument("--repeat", type=int, default=2, help="runs, of which the best counts")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="migctl-bench-") as scratch:
         folder = Path(scratch)
-        # In a process of its own: what writing needs is not the report's memory.
         paths = write(folder, chosen.events, journal=chosen.journal, shuffled=chosen.shuffled)
         size = sum(path.stat().st_size for path in paths)
         print(f"{chosen.events:,} events a side, {len(paths)} files, {size / 1e6:,.0f} MB")
-        quick = parse(paths, msgspec.json.Decoder().decode)
         slow = parse(paths, json.loads)
+        quick, taken, worked = float("inf"), float("inf"), 0.0
         watch = Peak()
         watch.start()
-        began = time.perf_counter()
-        made = report(folder, processes=chosen.processes).to_json()
-        taken = time.perf_counter() - began
+        # The best of several in turn: what else the machine does falls on both.
+        for _ in range(chosen.repeat):
+            quick = min(quick, parse(paths, msgspec.json.Decoder().decode))
+            began, before = time.perf_counter(), cpu()
+            made = report(folder, processes=chosen.processes).to_json()
+            if (seconds := time.perf_counter() - began) < taken:
+                taken, worked = seconds, cpu() - before
         peak = watch.stop()
     missing = made["discrepancies"]["missing_websocket"], made["discrepancies"]["missing_realtime"]
     exact = made["expected"] - made["matched"] == sum(missing) and sum(missing) > 0
     print(f"parse, msgspec in full      {quick:6.2f} s")
     print(f"parse, json                 {slow:6.2f} s")
     print(f"validate report             {taken:6.2f} s   {made['expected'] / taken:,.0f} events/s")
-    print(f"ratio over msgspec          {quick and taken / quick:6.2f}     aim <= {AIM_RATIO}")
-    print(f"ratio over json             {slow and taken / slow:6.2f}")
+    print(f"  CPU, all processes        {worked:6.2f} s")
+    print(f"ratio over msgspec          {taken / quick:6.2f}     aim <= {AIM_RATIO}")
+    print(f"ratio over json             {taken / slow:6.2f}")
     print(f"peak memory, all processes  {peak / 2**20:6.0f} MiB   aim < {AIM_BYTES / 2**20:.0f} MiB")
-    print(f"planted discrepancies found {'all' if exact else 'NOT ALL'}: {missing[0]} and {missing[1]} missing")
+    print(
+        f"planted discrepancies found {'all' if exact else 'NOT ALL'}: {missing[0]} and {missing[1]} missing"
+    )
     return 0 if exact and taken / quick <= AIM_RATIO and peak < AIM_BYTES else 1
 
 
