@@ -38,7 +38,8 @@ def serve(
         typer.Option(
             "--source",
             metavar="FILE|-|ws://...|host",
-            help="Where events come from, besides POST /events: a file, stdin, a WebSocket to tap, or this host's own metrics.",
+            help="Where events come from, besides POST /events: a file, stdin, a WebSocket to tap, or this host's own metrics. "
+            "Default: legacy.upstream of the settings, if it is there.",
             show_default=False,
         ),
     ] = None,
@@ -92,9 +93,10 @@ def serve(
         from migctl.server.tokens import parse_tokens
 
         opened = None
-        if source is not None:
+        spec = source or settings.legacy.upstream
+        if spec is not None:
             mapper = parse_map(map_ or [], settings.source, ignore=[ignore] if ignore else [])
-            opened = open_source(source, mapper=mapper, state_dir=settings.state, rate=rate)
+            opened = open_source(spec, mapper=mapper, state_dir=settings.state, rate=rate)
         target = None
         if settings.mode != "websocket":
             target = await resolve(settings, need=("anon_key", "service_role_key"), say=output.note)
@@ -125,6 +127,9 @@ def serve(
 def _say_ready(service: Service) -> None:
     target = f" -> {service.target.name}" if service.target is not None else ""
     output.note(f"serving: {service.mode} on {service.url}{target}")
+    upstream = service.settings.legacy.upstream
+    if upstream and service.mode != "realtime":
+        output.note(f"  sockets of the old protocol are passed through to {upstream}")
     output.note(
         f"  publish: POST {service.url}/events   subscribe: {service.url.replace('http', 'ws', 1)}/ws?v=2"
     )

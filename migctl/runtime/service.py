@@ -101,7 +101,7 @@ class Service:
         stop: asyncio.Event,
         ready: Callable[[Service], None],
     ) -> None:
-        from migctl.server import bound, build, listening
+        from migctl.server import bound, build, check_upstream, listening
 
         log = get_logger("serve")
         relay = self._relay(journal, stack)
@@ -125,6 +125,7 @@ class Service:
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,
         )
+        check_upstream(self.settings)
         control = stack.enter_context(bound(self.settings.state))
         listener = listening(app, self.settings.listen_host, self.settings.listen_port, control=control)
         async with listener as where, asyncio.TaskGroup() as group:

@@ -2,7 +2,7 @@
 
 from migctl.server.app import build
 from migctl.server.control import bound
-from migctl.server.guard import check_listen
+from migctl.server.guard import check_listen, check_upstream
 from migctl.server.listener import Listener, listening
 
-__all__ = ["Listener", "bound", "build", "check_listen", "listening"]
+__all__ = ["Listener", "bound", "build", "check_listen", "check_upstream", "listening"]

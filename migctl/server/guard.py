@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from migctl.errors import Refused
+from migctl.config import Settings
+from migctl.errors import Refused, Usage
 from migctl.server.access import Asking, Denied, Rules, is_loopback
 from migctl.server.answers import refusal
 from migctl.server.tokens import Token, Tokens, presented_in
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames, resume
+from migctl.transports.websocket.upstream import TOKEN_IS_OURS, points_at
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,6 +36,16 @@ def check_listen(host: str, port: int, tokens: Tokens = Tokens()) -> None:  # no
         raise Refused(
             f"--listen {host}:{port} can be reached from other machines, and no tokens guard it",
             do="set MIGCTL_TOKENS (`migctl token mint` makes entries), or listen on 127.0.0.1:PORT",
+        )
+
+
+def check_upstream(settings: Settings) -> None:
+    """Raises Usage where the old service would be this one: each socket would open the next."""
+    upstream = settings.legacy.upstream
+    if upstream is not None and points_at(upstream, settings.listen_host, settings.listen_port):
+        raise Usage(
+            f"legacy.upstream {upstream} is where this serve listens itself: {settings.listen}",
+            do="let the old service listen elsewhere, and name that address",
         )
 
 
@@ -59,7 +71,10 @@ def guard(rules: Rules, refused: Counter[str]) -> Middleware:
             return await handler(request)
         if len(request.headers.getall("Host", [])) > 1:
             return refusal(403, "origin", "more than one Host")
-        decision = rules.decide(_asking(request))
+        asking = _asking(request)
+        if asking.presented is not None and rules.tokens.match(asking.presented):
+            request[TOKEN_IS_OURS] = True
+        decision = rules.decide(asking)
         if isinstance(decision, Denied):
             refused[decision.code] += 1
             return await _refuse(request, decision)

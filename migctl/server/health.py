@@ -29,6 +29,9 @@ def problems(status: Mapping[str, Any]) -> list[str]:
     for name, transport in (status.get("transports") or {}).items():
         if transport.get("state") != "connected":
             found.append(_state(str(name), transport))
+        upstream = transport.get("upstream")
+        if upstream and upstream.get("reason"):
+            found.append(f"old service: sockets can't be passed through: {upstream['reason']}")
     source = status.get("source")
     if source and not status.get("source_done"):
         if source.get("waiting_for"):

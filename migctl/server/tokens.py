@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from migctl.errors import Usage
+from migctl.transports.websocket.frames import TOKEN_PREFIX
 
 Purpose = Literal["ingest", "subscribe", "evaluate", "admin"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-
-# A browser can set no header on a socket, so there the token is offered as a subprotocol.
-SUBPROTOCOL_PREFIX = "migctl.token."
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -107,8 +105,8 @@ def presented_in(authorization: str | None, subprotocols: Sequence[str]) -> str 
         scheme, _, text = authorization.strip().partition(" ")
         return text.strip() if scheme.lower() == "bearer" and text.strip() else None
     for offered in subprotocols:
-        if offered.startswith(SUBPROTOCOL_PREFIX):
-            return offered.removeprefix(SUBPROTOCOL_PREFIX)
+        if offered.startswith(TOKEN_PREFIX):
+            return offered.removeprefix(TOKEN_PREFIX)
     return None
 
 

@@ -31,7 +31,7 @@ def create(
     if mode in ("websocket", "dual"):
         from migctl.transports.websocket import Gateway
 
-        made.append(Gateway(journal, legacy_frame=settings.legacy.frame))
+        made.append(Gateway(journal, legacy_frame=settings.legacy.frame, upstream=settings.legacy.upstream))
     if mode in ("realtime", "dual"):
         from migctl.transports.realtime import Broadcast
 

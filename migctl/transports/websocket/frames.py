@@ -17,9 +17,13 @@ from migctl.events.codec import dumps, quote
 LegacyFrame = Literal["envelope", "data"]
 
 SUBPROTOCOL = "migctl.v2"
+# A browser can set no header on a socket, so there a token is offered as a subprotocol.
+TOKEN_PREFIX = "migctl.token."
 
 # Close codes, sent after accepting: a browser sees only 1006 otherwise.
 NORMAL = 1000
+GOING_AWAY = 1001
+NO_STATUS = 1005  # never sent: stands for a close frame without a code
 ABNORMAL = 1006  # never sent: the connection went without a goodbye
 INTERNAL = 1011
 DRAINING = 1012
@@ -30,6 +34,7 @@ OVERTAKEN = 4410
 ROTATED = 4411
 
 _TEXT = 0x81
+_BINARY = 0x82
 _CLOSE = 0x88
 _PING = 0x89
 _PONG = 0x8A
@@ -45,6 +50,11 @@ def framed(payload: bytes, first_byte: int = _TEXT) -> bytes:
     return struct.pack("!BBQ", first_byte, 127, size) + payload
 
 
+def binary(payload: bytes) -> bytes:
+    """The same for a message that is no text."""
+    return framed(payload, _BINARY)
+
+
 PING = framed(b"", _PING)
 
 
@@ -55,6 +65,8 @@ def pong(payload: bytes) -> bytes:
 
 def close(code: int, reason: str = "") -> bytes:
     """A close frame. The reason is cut to what a control frame may hold; ours are ASCII."""
+    if code == NO_STATUS:
+        return framed(b"", _CLOSE)
     return framed(struct.pack("!H", code) + reason.encode()[:123], _CLOSE)
 
 

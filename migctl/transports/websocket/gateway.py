@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +20,9 @@ from migctl.journal import Journal
 from migctl.telemetry import get_logger
 from migctl.transports.protocol import TransportName, TransportStatus
 from migctl.transports.websocket import frames, resume
-from migctl.transports.websocket.session import Session
+from migctl.transports.websocket.session import Form, Session
+from migctl.transports.websocket.sockets import Sockets
+from migctl.transports.websocket.upstream import MAX_MESSAGE_BYTES, Away, Denied, Upstream, pipe
 
 log = get_logger("gateway")
 
@@ -30,8 +31,6 @@ logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 # What one write holds at most, beyond a single larger event; between two the event loop looks after everything else.
 RUN_BYTES = 256 << 10
-# What clients say is commands of the old protocol at most; more than this closes the socket.
-MAX_CLIENT_BYTES = 1 << 20
 PING_EVERY_BEATS = 4
 UNANSWERED_PINGS = 2
 
@@ -41,6 +40,7 @@ class Gateway:
 
     legacy_frame: what sockets without opt-in get, "envelope" or "data".
     max_queue_bytes: what may wait in one subscriber's queue before it is closed as slow (4408).
+    upstream: the old service's socket; sockets without opt-in are passed through to it.
     stall_s: how long a subscriber that catches up may take for the next run before it is closed as slow.
     """
 
@@ -55,24 +55,22 @@ class Gateway:
         max_queue_bytes: int = 8 << 20,
         stall_s: float = 10.0,
         grace_s: float = 5.0,
+        upstream: str | None = None,
     ) -> None:
         self._journal = journal
         self._legacy_frame: frames.LegacyFrame = legacy_frame
         self._heartbeat_s = heartbeat_s
-        self._max_queue_bytes = max_queue_bytes
         self._stall_s = stall_s
         self._grace_s = grace_s
+        self._upstream = Upstream(upstream) if upstream is not None else None
         self._epoch = journal.epoch
         self._delivered = journal.head  # the live edge: everybody in the two sets below has got this seq
         self._left: set[str] = set()
         self._live_v2: set[Session] = set()
         self._live_legacy: set[Session] = set()
-        self._sessions: set[Session] = set()
+        self._sockets = Sockets(max_queue_bytes=max_queue_bytes, grace_s=grace_s)
         self._running = False
-        self._draining = False
-        self._changed = asyncio.Event()
         self._fallback: tuple[str, str, str] | None = None
-        self._closed_by_code: Counter[int] = Counter()
         self._frames_written = 0
 
     # Delivering.
@@ -95,7 +93,7 @@ class Gateway:
                 continue
             self._look_at_epoch(first.epoch)
             if first.seq != self._delivered + 1:
-                self._close_all(frames.OVERTAKEN, "retention overtook this reader", self._v2_sessions())
+                self._close_all(frames.OVERTAKEN, "retention overtook this reader", self._sockets.of("v2"))
             for run in frames.runs(batch, self._legacy_frame, max_bytes=RUN_BYTES):
                 self._fan_out(run)
                 # Written bytes leave when the loop turns; without this a long batch would look like slow subscribers.
@@ -117,8 +115,8 @@ class Gateway:
             self._write(self._live_v2, run, run.v2)
         if self._live_legacy:
             self._write(self._live_legacy, run, run.legacy)
-        if self._draining:
-            self._changed.set()
+        if self._sockets.draining:
+            self._sockets.tell_change()
 
     def _write(self, live: set[Session], run: frames.Run, form: Any) -> None:
         whole: bytes = form()
@@ -154,20 +152,20 @@ class Gateway:
             return
         self._left.add(self._epoch)
         self._epoch, self._delivered = epoch, 0
-        self._close_all(frames.ROTATED, "epoch rotated", self._v2_sessions())
+        self._close_all(frames.ROTATED, "epoch rotated", self._sockets.of("v2"))
         for session in self._live_legacy:
             session.after = 0
 
     def _ping(self) -> None:
         silent_since = mono() - (UNANSWERED_PINGS + 0.5) * PING_EVERY_BEATS * self._heartbeat_s
-        for session in tuple(self._sessions):
+        for session in tuple(self._sockets):
             if session.heard_at < silent_since:
                 self._close(session, frames.SILENT, "no answer to pings")
             elif not session.write(frames.PING):
                 self._leave(session)
 
     def _tell(self, frame: bytes) -> None:
-        for session in self._v2_sessions():
+        for session in self._sockets.of("v2"):
             if not session.write(frame):
                 self._leave(session)
 
@@ -179,7 +177,7 @@ class Gateway:
             from_=from_,
             to=to,
             reason=reason,
-            subscribers=len(self._sessions),
+            subscribers=len(self._sockets),
         )
         self._tell(frames.fallback(from_=from_, to=to, reason=reason, now=now()))
 
@@ -193,54 +191,47 @@ class Gateway:
             wish = resume.wish_in(request.query) if v2 else resume.Wish()
         except resume.BadRequest as error:
             raise _bad_request(error) from None
-        socket = web.WebSocketResponse(
-            protocols=(frames.SUBPROTOCOL,) if v2 else (),
-            compress=False,
-            # Control frames are answered here: every frame of the socket is written by its Session.
-            autoping=False,
-            autoclose=False,
-            max_msg_size=MAX_CLIENT_BYTES,
-            timeout=2.0,
-        )
-        writer = await socket.prepare(request)
-        transport = request.transport
-        if transport is None:  # gone between its request and our answer
-            return socket
-        session = Session(
-            transport,
-            form="v2" if v2 else "legacy",
-            standby=wish.role == "standby",
-            peer=request.remote or "unknown",
-            max_queue_bytes=self._max_queue_bytes,
-            heard_at=mono(),
-        )
-        if self._draining:
-            session.close(frames.DRAINING, "draining", grace_s=self._grace_s)
-        self._sessions.add(session)
-        catching_up: asyncio.Task[None] | None = None
-        try:
-            if not session.closed:
-                catching_up = self._begin(session, wish, writer)
-            await self._listen(socket, session)
-        finally:
-            self._sessions.discard(session)
-            self._leave(session)
-            code = session.close_code or frames.ABNORMAL
-            self._closed_by_code[code] += 1
-            self._changed.set()
-            if catching_up is not None:
-                catching_up.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await catching_up
-            session.finish(grace_s=self._grace_s)
-            log.info(
-                "subscriber left",
-                peer=session.peer,
-                form=session.form,
-                code=code,
-                seq=self._delivered,
-            )
+        if not v2 and self._upstream is not None:
+            return await self._pass_through(request, self._upstream, offered)
+        protocols = (frames.SUBPROTOCOL,) if v2 else ()
+        form: Form = "v2" if v2 else "legacy"
+        async with self._sockets.admitted(
+            request, form, protocols, standby=wish.role == "standby"
+        ) as admitted:
+            socket, session, writer = admitted
+            catching_up = None if session.closed else self._begin(session, wish, writer)
+            try:
+                await self._listen(socket, session)
+            finally:
+                self._leave(session)
+                if catching_up is not None:
+                    catching_up.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await catching_up
         return socket
+
+    async def _pass_through(
+        self, request: web.Request, upstream: Upstream, offered: list[str]
+    ) -> web.StreamResponse:
+        """Let the old service serve this socket."""
+        if not web.WebSocketResponse().can_prepare(request).ok:
+            raise web.HTTPBadRequest
+        try:
+            old = await upstream.open(request, offered)
+        except Denied as denied:
+            return web.Response(status=denied.status, body=denied.body)
+        except Away:
+            async with self._sockets.admitted(request, "piped", offered) as (socket, session, _):
+                session.close(frames.DRAINING, "the old service is away", grace_s=self._grace_s)
+                await self._listen(socket, session)
+            return socket
+        async with old:
+            protocols = (old.subprotocol,) if old.subprotocol else ()
+            async with self._sockets.admitted(
+                request, "piped", protocols, max_client_bytes=MAX_MESSAGE_BYTES
+            ) as admitted:
+                await pipe(*admitted, old)
+        return admitted[0]
 
     def _begin(self, session: Session, wish: resume.Wish, writer: Any) -> asyncio.Task[None] | None:
         """Say hello and start delivery. Nothing is awaited here, so head and start are of one moment."""
@@ -333,9 +324,6 @@ class Gateway:
 
     # Closing.
 
-    def _v2_sessions(self) -> list[Session]:
-        return [session for session in self._sessions if session.form == "v2"]
-
     def _leave(self, session: Session) -> None:
         self._live_v2.discard(session)
         self._live_legacy.discard(session)
@@ -350,45 +338,30 @@ class Gateway:
 
     async def drain(self, timeout_s: float) -> int:
         """Deliver what the journal has, close every socket with 1012, and return how many had not left by then."""
-        self._draining = True
+        self._sockets.draining = True
         try:
             async with asyncio.timeout(timeout_s):
-                while self._running and self._sessions and self._delivered < self._journal.head:
-                    await self._change()
-                self._close_all(frames.DRAINING, "draining", self._sessions)
-                while self._sessions:
-                    await self._change()
+                while self._running and self._sockets and self._delivered < self._journal.head:
+                    await self._sockets.change()
+                self._close_all(frames.DRAINING, "draining", self._sockets)
+                while self._sockets:
+                    await self._sockets.change()
         except TimeoutError:
-            self._close_all(frames.DRAINING, "draining", self._sessions)
-        left = tuple(self._sessions)
+            self._close_all(frames.DRAINING, "draining", self._sockets)
+        left = tuple(self._sockets)
         for session in left:
             session.cut()
         return len(left)
 
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
-
     def status(self) -> TransportStatus:
-        sessions = self._sessions
-        legacy = sum(session.form == "legacy" for session in sessions if session.close_code is None)
-        standby = sum(session.standby for session in sessions if session.close_code is None)
-        closing = Counter(session.close_code for session in sessions if session.close_code is not None)
-        live = len(self._live_v2) + len(self._live_legacy)
         details = {
-            "subscribers": len(sessions) - standby - sum(closing.values()),
-            "subscribers_v2": len(sessions) - standby - legacy - sum(closing.values()),
-            "subscribers_legacy": legacy,
-            "standby": standby,
-            "catching_up": len(sessions) - standby - live - sum(closing.values()),
+            **self._sockets.counts(live=len(self._live_v2) + len(self._live_legacy)),
             "delivered_seq": self._delivered,
             "behind_events": self._journal.head - self._delivered,
-            "max_queued_bytes": max((session.queued_bytes for session in sessions), default=0),
             "frames_written": self._frames_written,
-            "closing_by_code": dict(closing),
-            "closed_by_code": dict(self._closed_by_code),
+            "upstream": self._upstream.status() if self._upstream is not None else None,
         }
-        if self._draining:
+        if self._sockets.draining:
             return TransportStatus(self.name, "closed", "draining", details)
         if not self._running:
             return TransportStatus(self.name, "connecting", "not running yet", details)

@@ -12,7 +12,8 @@ from typing import Literal
 
 from migctl.transports.websocket import frames
 
-Form = Literal["v2", "legacy"]
+# piped: a socket of the old protocol that the old service serves, through us.
+Form = Literal["v2", "legacy", "piped"]
 
 
 class Session:

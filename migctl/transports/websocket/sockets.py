@@ -1,0 +1,118 @@
+"""Sockets: those that are open, from the handshake to the last byte, and those that ended, by close code.
+
+Nobody is counted twice and nobody is forgotten: a socket is known from the moment it is accepted until it has ended, whoever
+serves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from aiohttp import ClientConnectionResetError, web
+
+from migctl.clock import mono
+from migctl.telemetry import get_logger
+from migctl.transports.websocket import frames
+from migctl.transports.websocket.session import Form, Session
+
+# What clients say is commands of the old protocol at most; more than this closes the socket.
+MAX_CLIENT_BYTES = 1 << 20
+
+log = get_logger("gateway")
+
+
+class Sockets:
+    """max_queue_bytes: what may wait in one subscriber's queue. grace_s: how long a goodbye may take."""
+
+    def __init__(self, *, max_queue_bytes: int, grace_s: float) -> None:
+        self._max_queue_bytes = max_queue_bytes
+        self._grace_s = grace_s
+        self._open: set[Session] = set()
+        self._closed_by_code: Counter[int] = Counter()
+        self._changed = asyncio.Event()
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Session]:
+        """A copy: who is told something may leave by it."""
+        return iter(tuple(self._open))
+
+    def of(self, form: Form) -> list[Session]:
+        return [session for session in self._open if session.form == form]
+
+    def tell_change(self) -> None:
+        self._changed.set()
+
+    async def change(self) -> None:
+        """Return once a socket has ended, or somebody told a change."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    @contextlib.asynccontextmanager
+    async def admitted(
+        self,
+        request: web.Request,
+        form: Form,
+        protocols: Iterable[str],
+        *,
+        standby: bool = False,
+        max_client_bytes: int = MAX_CLIENT_BYTES,
+    ) -> AsyncIterator[tuple[web.WebSocketResponse, Session, Any]]:
+        """An open socket, its session and its writer. While draining it is closed with 1012 as it comes."""
+        socket = web.WebSocketResponse(
+            protocols=tuple(protocols),
+            compress=False,
+            # Control frames are answered by the gateway: every frame of the socket is written by its Session.
+            autoping=False,
+            autoclose=False,
+            max_msg_size=max_client_bytes,
+            timeout=2.0,
+        )
+        writer = await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            raise ClientConnectionResetError("gone between its request and our answer")
+        session = Session(
+            transport,
+            form=form,
+            standby=standby,
+            peer=request.remote or "unknown",
+            max_queue_bytes=self._max_queue_bytes,
+            heard_at=mono(),
+        )
+        if self.draining:
+            session.close(frames.DRAINING, "draining", grace_s=self._grace_s)
+        self._open.add(session)
+        try:
+            yield socket, session, writer
+        finally:
+            self._open.discard(session)
+            code = session.close_code or frames.ABNORMAL
+            self._closed_by_code[code] += 1
+            self._changed.set()
+            session.finish(grace_s=self._grace_s)
+            log.info("subscriber left", peer=session.peer, form=form, code=code)
+
+    def counts(self, live: int) -> dict[str, Any]:
+        """Who is attached, for the status. live: how many of ours are at the live edge."""
+        attached = [session for session in self._open if session.close_code is None]
+        standby = sum(session.standby for session in attached)
+        forms = Counter(session.form for session in attached if not session.standby)
+        closing = Counter(session.close_code for session in self._open if session.close_code is not None)
+        return {
+            "subscribers": len(attached) - standby,
+            "subscribers_v2": forms["v2"],
+            "subscribers_legacy": forms["legacy"],
+            "subscribers_piped": forms["piped"],
+            "standby": standby,
+            "catching_up": forms["v2"] + forms["legacy"] - live,
+            "max_queued_bytes": max((session.queued_bytes for session in self._open), default=0),
+            "closing_by_code": dict(closing),
+            "closed_by_code": dict(self._closed_by_code),
+        }

@@ -1,0 +1,179 @@
+"""Upstream: the old service behind us. A socket of the old protocol is passed through to it, both ways, as it is.
+
+Text stays text and binary stays binary; query, subprotocols and headers go along; the code that one side closes with is the code
+that the other side sees. A slow dashboard holds up its own connection to the old service, as it always did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import ClientConnectionResetError, WSMsgType, web
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.typing import Subprotocol
+
+from migctl.clock import mono
+from migctl.telemetry import get_logger
+from migctl.transports.websocket import frames
+from migctl.transports.websocket.session import Session
+
+MAX_MESSAGE_BYTES = 16 << 20
+OPEN_WITHIN_S = 10.0
+CLOSE_WITHIN_S = 2.0
+# An upstream that is gone without a goodbye is noticed by the next ping that it doesn't answer.
+PING_EVERY_S = 20.0
+
+# True on a request whose token is ours: the old service never sees it.
+TOKEN_IS_OURS = web.RequestKey("token is ours", bool)
+
+_OWN_HEADERS = frozenset(
+    ("host", "connection", "upgrade", "content-length", "transfer-encoding", "te", "trailer")
+)
+
+log = get_logger("gateway")
+
+
+class Away(Exception):
+    """The old service can't be reached."""
+
+
+class Denied(Exception):
+    """The old service answered, and does not want this client."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"the old service answered {status}")
+        self.status = status
+        self.body = body
+
+
+class Upstream:
+    """url: of the old service's socket."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.failures = 0
+        self.reason: str | None = None
+
+    def status(self) -> dict[str, Any]:
+        """reason: why the latest socket could not be passed through; None where it could."""
+        parts = urlsplit(self._url)
+        return {
+            "url": f"{parts.scheme}://{parts.netloc}{parts.path}",
+            "failures": self.failures,
+            "reason": self.reason,
+        }
+
+    async def open(self, request: web.Request, offered: list[str]) -> ClientConnection:
+        """The connection for one client. Raises Away, Denied."""
+        query = request.raw_path.partition("?")[
+            2
+        ]  # as it was written: decoded, it could be no address any more
+        theirs = [Subprotocol(one) for one in offered if not one.startswith(frames.TOKEN_PREFIX)]
+        url = f"{self._url}{'&' if '?' in self._url else '?'}{query}" if query else self._url
+        try:
+            old = await connect(
+                url,
+                subprotocols=theirs or None,
+                additional_headers=_headers(request),
+                user_agent_header=None,
+                compression=None,
+                max_size=MAX_MESSAGE_BYTES,
+                open_timeout=OPEN_WITHIN_S,
+                close_timeout=CLOSE_WITHIN_S,
+                ping_interval=PING_EVERY_S,
+                ping_timeout=PING_EVERY_S,
+                proxy=None,
+            )
+        except InvalidStatus as error:
+            status = error.response.status_code
+            if status < 500:
+                raise Denied(status, bytes(error.response.body or b"")) from None
+            raise self._failed(f"the old service answered {status}") from None
+        except (OSError, TimeoutError, WebSocketException) as error:
+            raise self._failed(str(error) or type(error).__name__) from None
+        self.reason = None
+        return old
+
+    def _failed(self, reason: str) -> Away:
+        self.failures += 1
+        if self.reason is None:
+            log.warning("the old service is away", reason=reason)
+        self.reason = reason
+        return Away(reason)
+
+
+def points_at(url: str, host: str, port: int) -> bool:
+    """True where an upstream is our own listener: each socket would open the next."""
+    parts = urlsplit(url)
+    local = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")
+    same = parts.hostname == host or (parts.hostname in local and host in local)
+    return same and (parts.port or (443 if parts.scheme == "wss" else 80)) == port
+
+
+def _headers(request: web.Request) -> list[tuple[str, str]]:
+    kept = [
+        (name, value)
+        for name, value in request.headers.items()
+        if name.lower() not in _OWN_HEADERS
+        and not name.lower().startswith("sec-websocket-")
+        and name.lower() != "x-forwarded-for"
+        and not (name.lower() == "authorization" and request.get(TOKEN_IS_OURS, False))
+    ]
+    way = [*request.headers.getall("X-Forwarded-For", []), request.remote or "unknown"]
+    return [*kept, ("X-Forwarded-For", ", ".join(way))]
+
+
+async def pipe(socket: web.WebSocketResponse, session: Session, writer: Any, old: ClientConnection) -> None:
+    """Pass messages both ways until one side ends, then end the other with the same code."""
+    code, reason = frames.GOING_AWAY, ""
+    down = asyncio.create_task(_down(old, session, writer), name="from the old service")
+    try:
+        code, reason = await _up(socket, session, old)
+    finally:
+        down.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await down
+        # Whatever ends this: the old service must not write to nobody.
+        await old.close(code, reason)
+
+
+async def _up(socket: web.WebSocketResponse, session: Session, old: ClientConnection) -> tuple[int, str]:
+    """From the client, until it ends; return what to tell the old service."""
+    while True:
+        message = await socket.receive()
+        session.heard_at = mono()
+        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            with contextlib.suppress(ConnectionClosed):  # the other way says so to the client
+                await old.send(message.data)
+        elif message.type is WSMsgType.PING:
+            session.write(frames.pong(message.data))
+        elif message.type is WSMsgType.CLOSE:
+            if session.close_code is not None:  # it answers what we said
+                return frames.GOING_AWAY, ""
+            code = message.data or frames.NO_STATUS
+            session.answer_close(code)
+            return (frames.NORMAL if code == frames.NO_STATUS else code), message.extra or ""
+        elif message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+            return frames.GOING_AWAY, ""
+
+
+async def _down(old: ClientConnection, session: Session, writer: Any) -> None:
+    """From the old service, until it ends; the client is then closed with the same code."""
+    try:
+        while True:
+            message = await old.recv()
+            frame = frames.framed(message.encode()) if isinstance(message, str) else frames.binary(message)
+            if not session.write(frame):
+                return
+            await writer.drain()
+    except ConnectionClosed as closed:
+        if closed.rcvd is None:
+            session.close(frames.DRAINING, "the old service is away")
+        else:
+            session.close(closed.rcvd.code, closed.rcvd.reason)
+    except (ConnectionError, ClientConnectionResetError):
+        return  # the client is gone: the other way sees it too
