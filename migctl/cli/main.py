@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from migctl import __version__
-from migctl.cli import capture, context, demo, replay, schema, serve, stack, status, token, validate
+from migctl.cli import capture, context, demo, journal, replay, schema, serve, stack, status, token, validate
 
 app = typer.Typer(
     name="migctl",
@@ -43,6 +43,7 @@ app.command("serve")(serve.serve)
 app.command("replay")(replay.replay)
 app.command("status")(status.status)
 app.add_typer(token.app, name="token")
+app.add_typer(journal.app, name="journal")
 app.add_typer(stack.app, name="stack")
 app.add_typer(schema.app, name="schema")
 app.add_typer(validate.app, name="validate")

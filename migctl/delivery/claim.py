@@ -25,7 +25,7 @@ async def claim(
     """
     epochs = await journal.epochs()
     opened = epochs[-1]
-    told = await _as_it_is(await heads.read(), writer, opened)
+    told = await as_written(await heads.read(), writer, opened)
     regressed = ownership.check(told, epochs, writer_id=journal.writer_id, target=writer.name)
     agreed = await _agreed(journal, writer, told, opened, cursor)
     if agreed < opened.head:
@@ -46,10 +46,15 @@ async def claim(
     return await journal.epochs()
 
 
-async def _as_it_is(told: Sequence[Head], writer: TableWriter, opened: EpochInfo) -> list[Head]:
-    """Heads with the table head that the rows have: a relay that was killed had written more than it could tell."""
+async def as_written(told: Sequence[Head], writer: TableWriter, opened: EpochInfo | None) -> list[Head]:
+    """Heads with the table head that the rows have: a relay that was killed had written more than it could tell.
+
+    Only of the newest epoch, and of the journal's open one and the one before it.
+    """
     newest = ownership.newest(told)
-    asked = {opened.epoch, opened.prev_epoch, newest.epoch if newest is not None else None}
+    asked = {newest.epoch} if newest is not None else set()
+    if opened is not None:
+        asked |= {opened.epoch, opened.prev_epoch or ""}
     return [
         replace(head, table_head=await writer.reach(head.epoch, head.table_head))
         if head.epoch in asked

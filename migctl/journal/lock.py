@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from migctl.clock import now
 from migctl.errors import Refused, Usage
@@ -46,3 +47,15 @@ class WriterLock:
         """Let the next writer in. The file stays: removing it would let two writers lock two files of one name."""
         os.ftruncate(self._file, 0)
         os.close(self._file)
+
+
+def holder(journal: Path) -> dict[str, Any] | None:
+    """Which process has the journal open for writing, for those who only look: {"pid", "since"}; None where none has."""
+    try:
+        said = json.loads(journal.with_name(journal.name + ".lock").read_text())
+        pid, since = int(said["pid"]), str(said["since"])
+        os.kill(pid, 0)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not isinstance(error, PermissionError):
+            return None  # no lock, an empty one, or the writer was killed
+    return {"pid": pid, "since": since}

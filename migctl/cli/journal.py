@@ -1,0 +1,273 @@
+"""migctl journal: what the journal holds, copies of it, and what to do when it is not the one that the target knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from migctl.cli import context, output
+from migctl.errors import Usage
+
+if TYPE_CHECKING:
+    from migctl.config import Settings
+
+app = typer.Typer(
+    help="The journal: the durable file that every event is in before its producer is answered.",
+    no_args_is_help=True,
+)
+
+PathOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="The journal's file. Default: journal.path, else journal.db in the state folder.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def status(
+    journal: PathOption = None,
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """What the journal holds, how far its cursors are, and when it is full at this rate. Works while serve runs."""
+    from migctl.journal import inspection
+    from migctl.runtime.service import keep_of
+
+    settings = _settings(journal, config)
+    said = inspection.status(settings.journal_path, keep_of(settings, relayed=settings.mode != "websocket"))
+    if output_format == "json":
+        output.document(said)
+        return
+    _show(said)
+
+
+@app.command()
+def export(
+    journal: PathOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where to. Default: stdout.", show_default=False),
+    ] = None,
+    first: Annotated[
+        int | None, typer.Option("--from", min=1, metavar="SEQ", help="The first seq.", show_default=False)
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", min=0, metavar="SEQ", help="The last seq.", show_default=False)
+    ] = None,
+    epoch: Annotated[
+        str | None,
+        typer.Option(
+            "--epoch",
+            help="Of this epoch only. Default: all epochs; with --from or --to the open one.",
+            show_default=False,
+        ),
+    ] = None,
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Write events as NDJSON, oldest first: id, epoch, seq, event_type, timestamp, source, data, committed_at.
+
+    Works while serve runs; what is committed after the start is not waited for. A file appears under its name once it is whole.
+    """
+    from migctl.journal import copying
+
+    settings = _settings(journal, config)
+    entries = copying.export(settings.journal_path, epoch=epoch, first=first, last=last)
+    count = copying.write_lines(entries, out)
+    if out is not None and output_format == "json":
+        output.document({"schema": "migctl.journal.export/1", "file": str(out), "events": count})
+    else:
+        output.note(f"{count} events" + (f" in {out}" if out is not None else ""))
+
+
+@app.command()
+def verify(
+    journal: PathOption = None,
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Look at every page and every event: whole, contiguous in each epoch, ids unique, cursors within, the mark not ahead.
+
+    Exit 1 with what is wrong. Works while serve runs; the journal's write-ahead log grows meanwhile.
+    """
+    from migctl.journal import inspection
+
+    said = inspection.verify(_settings(journal, config).journal_path)
+    if output_format == "json":
+        output.document(said)
+    else:
+        for problem in said["problems"]:
+            output.show(problem)
+        output.show(
+            f"{said['verdict']}: {said['events']} events in {said['epochs']} epoch{'s' * (said['epochs'] != 1)} "
+            f"of {said['path']}"
+        )
+    if said["problems"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="Where to. Nothing may be there.")],
+    journal: PathOption = None,
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Copy the journal, consistently, while serve runs or not.
+
+    To put a copy back: stop serve, move journal.db, journal.db-wal and journal.db-shm away, leave journal.db.high-water, and copy
+    the file to journal.db. The journal then goes on in a new epoch, and says which seqs are lost.
+    """
+    from migctl.journal import copying
+
+    path = _settings(journal, config).journal_path
+    position = copying.backup(path, to)
+    if output_format == "json":
+        output.document(
+            {
+                "schema": "migctl.journal.backup/1",
+                "file": str(to),
+                "epoch": position.epoch,
+                "head": position.seq,
+            }
+        )
+    else:
+        output.show(f"{path} up to {position} is in {to}")
+
+
+@app.command()
+def adopt(
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record: kept in the journal.")],
+    journal: PathOption = None,
+    config: context.ConfigOption = None,
+    yes: context.YesOption = False,
+    dry_run: context.DryRunOption = False,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Go on, in a new epoch, where another journal was: when that one is gone for good.
+
+    What it had acknowledged and the table does not have is lost; readers are told which seqs. If there is a copy of it, put that
+    back instead. serve must not run.
+    """
+    from migctl.cli import prompt
+    from migctl.runtime import adopting
+    from migctl.runtime.target import resolve
+
+    if not reason.strip():
+        raise Usage("--reason is empty", do="say why, for those who read the journal later")
+    settings = _settings(journal, config)
+
+    async def work() -> dict[str, Any]:
+        target = None
+        if settings.mode != "websocket":
+            target = await resolve(settings, need=("service_role_key",), say=output.note)
+        seen = await adopting.look(settings, target)
+        said: dict[str, Any] = {
+            "schema": "migctl.journal.adopt/1",
+            "path": str(settings.journal_path),
+            "target": target.name if target is not None else None,
+            "adopted": False,
+            "writer_id": None,
+        }
+        found = seen.found
+        if found is None:
+            return said
+        said |= {
+            "writer_id": found.writer_id,
+            "prev_epoch": found.prev_epoch,
+            "last_seq": found.last_seq,
+            "lost_from": found.lost[0] if found.lost else None,
+            "lost_to": found.lost[1] if found.lost else None,
+        }
+        lost = (
+            f"seq {found.lost[0]} to {found.lost[1]} are lost"
+            if found.lost
+            else "nothing is known to be lost"
+        )
+        what = (
+            f"{settings.journal_path}: adopt what writer {found.writer_id} left: epoch {found.prev_epoch}, last seq "
+            f"{found.last_seq}, at {found.at:%Y-%m-%d %H:%M:%S} UTC; {lost}"
+        )
+        output.note(what + (f"\n  on {target.name}" if target is not None else ""))
+        if dry_run:
+            return said
+        if target is not None:
+            prompt.confirm(what, yes=yes, target=target)
+        info, head = await adopting.take(settings, seen, reason, output.note)
+        return said | {"adopted": True, "epoch": info.epoch, "head": head}
+
+    said = context.run(work())
+    if output_format == "json":
+        output.document(said)
+    elif said["writer_id"] is None:
+        output.note(f"{said['path']}: nothing to adopt; no other journal was here")
+    elif said["adopted"]:
+        output.show(f"adopted: the journal goes on in epoch {said['epoch']}, at seq {said['head']}")
+
+
+def _settings(journal: Path | None, config: Path | None) -> Settings:
+    from migctl.config import load
+
+    return load(file=config, flags={("journal", "path"): str(journal) if journal is not None else None})
+
+
+def _show(said: dict[str, Any]) -> None:
+    opened = said["open_in"]
+    full = said["full"] or "never at this rate"
+    if said["full"] is None and said["full_in_hours"] is not None:
+        full = f"in {said['full_in_hours']:.0f} h at this rate"
+    output.table(
+        ["", ""],
+        [
+            ["journal", said["path"]],
+            ["writer", said["writer_id"]],
+            ["open in", f"process {opened['pid']} since {opened['since']}" if opened else "no process"],
+            ["events held", f"{said['events_held']:,} ({said['rate_events_per_s']:g}/s)"],
+            ["in use", f"{_mib(said['used_bytes'])} of {_mib(said['max_bytes'])}"],
+            ["free in the file, its log", f"{_mib(said['reusable_bytes'])}, {_mib(said['log_bytes'])}"],
+            ["disk free", f"{_mib(said['disk_free_bytes'])}, at least {_mib(said['min_free_bytes'])} wanted"],
+            ["full", full],
+            ["dead letters", said["dead_letters"]],
+        ],
+    )
+    output.table(
+        ["EPOCH", ("TAIL", "right"), ("HEAD", "right"), "BEGAN (UTC)", "LOST BEFORE IT"],
+        [
+            [
+                each["epoch"],
+                each["tail"],
+                each["head"],
+                each["started_at"][:19].replace("T", " "),
+                f"{each['lost_from']} to {each['lost_to']}" if each["lost_from"] is not None else "-",
+            ]
+            for each in said["epochs"]
+        ],
+    )
+    for each in said["epochs"]:
+        if each["reason"] is not None:
+            output.note(f"{each['epoch']}: {each['reason']}")
+    if not said["cursors"]:
+        output.note("no cursor: no relay has read this journal yet")
+        return
+    output.table(
+        ["CURSOR", "EPOCH", ("SEQ", "right"), ("BEHIND", "right")],
+        [
+            [
+                each["name"],
+                each["epoch"],
+                each["seq"],
+                "?" if each["behind_events"] is None else each["behind_events"],
+            ]
+            for each in said["cursors"]
+        ],
+    )
+
+
+def _mib(count: int) -> str:
+    return f"{count / (1 << 20):,.1f} MiB"

@@ -1,0 +1,65 @@
+"""`journal adopt`, put together: the journal, its mark, and the heads of the target where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from migctl.config import Settings, Target
+from migctl.delivery.adoption import Foreign, adopt, foreign
+from migctl.delivery.claim import as_written
+from migctl.journal import EpochInfo, highwater
+from migctl.journal.lock import WriterLock
+from migctl.journal.opening import meta, read_epochs
+from migctl.journal.reading import opened
+from migctl.journal.sqlite import SqliteJournal
+from migctl.transports.realtime import Head, Heads, TableWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """found: what is to be adopted; None where nothing is. heads: None without a target."""
+
+    found: Foreign | None
+    heads: list[Head] | None
+
+
+async def look(settings: Settings, target: Target | None) -> Seen:
+    """Find what there is to adopt; nothing is changed. Raises Refused while a process has the journal open."""
+    path = settings.journal_path
+    mark = highwater.read(path)
+    writer_id, epochs = _identity(path)
+    if path.parent.is_dir():
+        WriterLock(path.absolute()).release()
+    heads = None if target is None else await _heads(settings, target, epochs)
+    return Seen(foreign(heads, epochs, mark, writer_id=writer_id), heads)
+
+
+async def take(
+    settings: Settings, seen: Seen, reason: str, say: Callable[[str], None]
+) -> tuple[EpochInfo, int]:
+    """Adopt what was seen; the journal's open epoch, and its head. Raises Refused while a process has the journal open."""
+    assert seen.found is not None
+    journal = await SqliteJournal.open(settings.journal_path, adopting=True, say=say)
+    try:
+        return await adopt(journal, seen.heads, seen.found, reason)
+    finally:
+        await journal.aclose()
+
+
+def _identity(path: Path) -> tuple[str | None, list[EpochInfo]]:
+    if not path.is_file() or not path.stat().st_size:
+        return None, []
+    with opened(path) as database:
+        return meta(database, "writer_id"), read_epochs(database)
+
+
+async def _heads(settings: Settings, target: Target, epochs: list[EpochInfo]) -> list[Head]:
+    schema = settings.supabase.schema_
+    async with AsyncExitStack() as stack:
+        heads, writer = Heads(target, schema), TableWriter(target, schema)
+        stack.push_async_callback(heads.aclose)
+        stack.push_async_callback(writer.aclose)
+        return await as_written(await heads.read(), writer, epochs[-1] if epochs else None)

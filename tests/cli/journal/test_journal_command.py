@@ -1,0 +1,191 @@
+"""`migctl journal` as a process: good and bad input, beside a writer that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from migctl.journal.sqlite import SqliteJournal, read_file
+from migctl.stack.launcher import any_free_port
+from tests.kit import journals
+from tests.kit.entries import event
+
+PLAIN = {key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))}
+
+
+def migctl(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "migctl", *words],
+        cwd=folder,
+        env={**PLAIN, "MIGCTL_MODE": "websocket", **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+class Serve:
+    """`migctl serve` on a free port, with this many events in its journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = any_free_port()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "migctl", "serve", "--listen", f"127.0.0.1:{self.port}"],
+            cwd=folder,
+            env={**PLAIN, "MIGCTL_MODE": "websocket"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        while not self.process.stderr.readline().startswith("serving:"):
+            assert self.process.poll() is None
+
+    def post(self, count: int, pad: int = 10) -> httpx.Response:
+        body = [{"event_type": "t", "data": {"n": n, "pad": "x" * pad}} for n in range(count)]
+        return httpx.post(f"http://127.0.0.1:{self.port}/events", json=body, timeout=20, trust_env=False)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Serve]:
+    serve = Serve(tmp_path)
+    yield serve
+    if serve.process.poll() is None:
+        serve.process.kill()
+    serve.process.communicate()
+
+
+def document(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def fill(path: Path, count: int) -> None:
+    async def append() -> None:
+        journal = await SqliteJournal.open(path)
+        await journal.append([event() for _ in range(count)])
+        await journal.aclose()
+
+    asyncio.run(append())
+
+
+def test_a_live_journal_is_shown_exported_verified_and_copied_and_outlives_kill_9(
+    served: Serve, tmp_path: Path
+) -> None:
+    assert served.post(40).status_code == 201
+    said = document(migctl(tmp_path, "journal", "status", "-o", "json"))
+    assert (said["head"], said["tail"], said["open_in"]["pid"]) == (40, 1, served.process.pid)
+    assert said["full"] is None
+    lines = migctl(tmp_path, "journal", "export", "--from", "39").stdout.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [39, 40]
+    assert (
+        document(migctl(tmp_path, "journal", "export", "--out", "all.ndjson", "-o", "json"))["events"] == 40
+    )
+    assert migctl(tmp_path, "journal", "backup", "copy.db").returncode == 0
+    assert migctl(tmp_path, "journal", "adopt", "--reason", "x").returncode == 4
+    served.post(5)
+    served.process.send_signal(signal.SIGKILL)
+    served.process.wait()
+    assert [entry.seq for entry in read_file(tmp_path / "copy.db")] == list(range(1, 41))
+    assert migctl(tmp_path, "journal", "verify").stdout.startswith("pass: 45 events")
+    assert "no process" in migctl(tmp_path, "journal", "status").stdout
+
+
+def test_a_lost_journal_is_refused_until_it_is_adopted(tmp_path: Path) -> None:
+    path = tmp_path / ".migctl" / "journal.db"
+    fill(path, 7)
+    journals.lose(path)
+    refused = migctl(tmp_path, "serve", "--listen", f"127.0.0.1:{any_free_port()}")
+    assert refused.returncode == 4
+    assert "last seq 7" in refused.stderr and "migctl journal adopt --reason" in refused.stderr
+    assert (
+        document(migctl(tmp_path, "journal", "adopt", "--reason", "r", "--dry-run", "-o", "json"))["adopted"]
+        is False
+    )
+    assert not path.exists()
+    adopted = document(migctl(tmp_path, "journal", "adopt", "--reason", "the disk died", "-o", "json"))
+    assert (adopted["adopted"], adopted["lost_from"], adopted["lost_to"]) == (True, 1, 7)
+    assert migctl(tmp_path, "journal", "adopt", "--reason", "again").stderr.endswith(
+        "no other journal was here\n"
+    )
+    last = document(migctl(tmp_path, "journal", "status", "-o", "json"))["epochs"][-1]
+    assert "the disk died" in last["reason"]
+    serve = Serve(tmp_path)
+    assert serve.post(1).json()["epoch"] == last["epoch"]
+    serve.process.terminate()
+    serve.process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["status", "--journal", "nope.db"], 2, "no such file"),
+        (["verify", "--journal", "text.db"], 2, "not a journal"),
+        (["export", "--from", "9"], 2, "holds 1 to 3"),
+        (["export", "--epoch", "E"], 2, "no epoch E"),
+        (["export", "--out", "no/such/folder"], 2, "No such file"),
+        (["backup", "text.db"], 4, "is there already"),
+        (["backup", "no/such/folder"], 2, "not written"),
+        (["adopt", "--reason", " "], 2, "--reason is empty"),
+        (["adopt"], 2, "--reason"),
+    ],
+)
+def test_bad_input_is_told_with_its_exit_code(tmp_path: Path, words: list[str], code: int, said: str) -> None:
+    fill(tmp_path / ".migctl" / "journal.db", 3)
+    (tmp_path / "text.db").write_text("this is no database, and it is long enough to look at" * 40)
+    done = migctl(tmp_path, "journal", *words)
+    assert (done.returncode, said in " ".join(done.stderr.split())) == (code, True), done.stderr
+
+
+def test_verify_finds_a_missing_event_and_a_cursor_beyond_the_head(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / ".migctl" / "journal.db"
+    fill(path, 9)
+    database = sqlite3.connect(path)
+    database.execute("DELETE FROM events WHERE pos & 0xFFFFFFFFFF = 4")
+    database.execute("INSERT INTO cursors SELECT 'relay', epoch, 12 FROM epochs")
+    database.commit()
+    database.close()
+    done = migctl(tmp_path, "journal", "verify", "-o", "json")
+    assert done.returncode == 1
+    problems = "\n".join(json.loads(done.stdout)["problems"])
+    assert "9 events from seq 1 to 9 expected, 8 there" in problems
+    assert "the first missing seq is 4" in problems
+    assert "cursor relay stands at seq 12" in problems
+    assert migctl(tmp_path, "journal", "export").returncode == 1
+
+
+def test_a_disk_that_fails_a_write_ends_serve_with_70_and_nothing_acknowledged_is_lost(
+    served: Serve, tmp_path: Path
+) -> None:
+    import resource
+
+    # The kernel refuses to let files grow (EFBIG): an error of the disk, and not a full one. A failing fsync takes the same way.
+    log = tmp_path / ".migctl" / "journal.db-wal"
+    accepted = served.post(10).json()["accepted"]
+    resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size + 4096,) * 2)
+    deadline = time.monotonic() + 20
+    while served.process.poll() is None and time.monotonic() < deadline:
+        try:
+            answer = served.post(5, 4000)
+        except httpx.TransportError:
+            break
+        assert answer.status_code in (201, 503)
+        accepted += answer.json().get("accepted", 0)
+    _, said = served.process.communicate(timeout=20)
+    assert served.process.returncode == 70
+    assert "the journal's disk failed" in said
+    assert len(list(read_file(tmp_path / ".migctl" / "journal.db"))) == accepted
