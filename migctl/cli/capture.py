@@ -1,4 +1,4 @@
-"""`migctl capture`: write down what a subscriber of one transport really receives."""
+"""`migctl capture`: write down what a subscriber really receives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 def capture(
     transport: Annotated[
-        Literal["websocket", "realtime"], typer.Option("--transport", "-t", help="Which side to listen to.")
+        Literal["websocket", "realtime", "dual"],
+        typer.Option(
+            "--transport",
+            "-t",
+            help="Which side to listen to; dual: the one that serve assigns, with the other to fall back to.",
+        ),
     ],
     out: Annotated[
         Path,
@@ -28,7 +33,7 @@ def capture(
         str | None,
         typer.Option(
             "--url",
-            help="The gateway, for websocket. Default: ws://LISTEN/ws of the settings.",
+            help="The gateway, for websocket: default ws://LISTEN/ws of the settings. For dual the server: http://LISTEN.",
             show_default=False,
         ),
     ] = None,
@@ -63,10 +68,12 @@ def capture(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Capture what a subscriber receives over one transport, until Ctrl-C, SIGTERM or a bound ends it.
+    """Capture what a subscriber receives, until Ctrl-C, SIGTERM or a bound ends it.
 
     Each line is one event, released in order and once. A lost connection is taken up again at the position. At the end it
-    waits until it has everything that was committed before; a second Ctrl-C ends it at once.
+    waits until it has everything that was committed before; a second Ctrl-C ends it at once. A capture of one transport uses only
+    that side, so that two of them can be compared; dual is what an application gets from migctl.Subscriber. Where serve asks for a
+    token, it is taken from MIGCTL_TOKEN.
     """
     from migctl import telemetry
     from migctl.config import load
@@ -82,7 +89,7 @@ def capture(
     async def work() -> dict[str, Any]:
         stop, stop_now = _signals()
         async with await _subscriber(transport, settings, url, wait) as subscriber:
-            role = "authenticated" if transport == "realtime" else "subscriber"
+            role = "subscriber" if transport == "websocket" else "authenticated"
             return await Capture(subscriber, transport, role, file, until, output.note).run(stop, stop_now)
 
     summary = context.run_fast(work())
@@ -96,19 +103,27 @@ def capture(
 
 
 async def _subscriber(
-    transport: Literal["websocket", "realtime"], settings: Settings, url: str | None, wait_s: float
+    transport: Literal["websocket", "realtime", "dual"], settings: Settings, url: str | None, wait_s: float
 ) -> Any:
+    from migctl.config.settings import secret
+
     if transport == "websocket":
         from migctl.subscriber.websocket import WebsocketSubscriber
 
-        return WebsocketSubscriber(url or f"ws://{settings.listen}/ws", wait_s=wait_s)
+        return WebsocketSubscriber(
+            url or f"ws://{settings.listen}/ws", token=secret("MIGCTL_TOKEN"), wait_s=wait_s
+        )
+    if transport == "dual":
+        from migctl.subscriber.whole import Subscriber
+
+        return Subscriber(url or f"http://{settings.listen}", token=secret("MIGCTL_TOKEN"), wait_s=wait_s)
     from migctl.errors import Usage
     from migctl.runtime.target import resolve
     from migctl.subscriber.realtime import RealtimeSubscriber
 
     if url is not None:
         raise Usage(
-            "--url is for --transport websocket",
+            "--url is for --transport websocket and dual",
             do="leave it out; the Realtime target is SUPABASE_URL, or the embedded stack",
         )
     target = await resolve(settings, need=("anon_key", "jwt_secret"), say=output.note)

@@ -1,4 +1,4 @@
-"""Capture: writes down what a subscriber of one transport really received, for a report to judge.
+"""Capture: writes down what a subscriber really received, of one transport or of the whole, for a report to judge.
 
 A line is a release. When it is asked to stop, it goes on until it has everything that was committed up to then, as far as its own
 transport can tell, so that a report has nothing to excuse.
@@ -25,9 +25,10 @@ ASK_EVERY_S = 0.25
 
 
 class Subscriber(Protocol):
-    """What a capture needs of a subscriber; both transports' have it."""
+    """What a capture needs of a subscriber; each transport's and the whole one have it."""
 
-    reconnects: int
+    @property
+    def reconnects(self) -> int: ...
 
     async def ready(self) -> Position | None: ...
 
@@ -56,13 +57,14 @@ class Until:
 
 @dataclass(slots=True)
 class Capture:
-    """One capture of one transport. `run` once.
+    """One capture, `run` once.
 
+    transport: dual is the whole subscriber, whose lines each say which transport delivered them first.
     say: is told one line when the subscriber is ready, and one for each discontinuity.
     """
 
     subscriber: Subscriber
-    transport: Literal["websocket", "realtime"]
+    transport: Literal["websocket", "realtime", "dual"]
     role: str
     file: CaptureFile
     until: Until = field(default_factory=Until)

@@ -20,6 +20,7 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.transports.realtime import mint
 from migctl.transports.websocket import Gateway
+from tests.kit.entries import event
 from tests.kit.receiving import publishing
 
 
@@ -86,3 +87,20 @@ async def deployed(
             yield made
         finally:
             await made.stop_gateway()
+
+
+@asynccontextmanager
+async def events_going_on(journal: SqliteJournal) -> AsyncIterator[None]:
+    """A hundred a second, for the length of the block."""
+
+    async def publish() -> None:
+        while True:
+            await journal.append([event()])
+            await asyncio.sleep(0.01)
+
+    task = asyncio.create_task(publish())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -13,6 +13,7 @@ from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.relaying import Tables
+from tests.kit.targets import target_of
 
 
 @pytest.fixture
@@ -35,14 +36,7 @@ def process(migrated: str, keys: Keys, tmp_path: Path) -> Iterator[StandinProces
 
 @pytest.fixture
 def target(process: StandinProcess, migrated: str, keys: Keys) -> Target:
-    return Target(
-        supabase_url=process.url,
-        anon_key=keys.anon_key,
-        service_role_key=keys.service_role_key,
-        jwt_secret=keys.jwt_secret,
-        database_url=migrated,
-        embedded=True,
-    )
+    return target_of(process, migrated, keys)
 
 
 @pytest.fixture
