@@ -143,6 +143,8 @@ def _way_out(status: int, code: str) -> str:
         )
     if status == 540:
         return "the project is paused: restore it in the dashboard"
+    if code == "PGRST106":
+        return "add the schema to those that the API exposes (in the project's dashboard: Settings, API)"
     if code == "42501" or status == 403:
         return "run `migctl schema verify`, and check that SUPABASE_SERVICE_ROLE_KEY is the service_role key"
     if status == 404 or code.startswith(("PGRST2", "42")):

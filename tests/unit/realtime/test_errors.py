@@ -105,3 +105,9 @@ def test_message_names_action_status_code_and_way_out() -> None:
     error = errors.of_answer("write seq 5", 404, _said("PGRST205", "Could not find the table"))
     assert error.what == "write seq 5: HTTP 404, PGRST205: Could not find the table"
     assert "migctl schema apply" in error.do
+
+
+def test_a_schema_that_the_api_does_not_serve_names_the_setting() -> None:
+    error = errors.of_answer("write seq 5", 406, _said("PGRST106", "Invalid schema: monitoring"))
+    assert isinstance(error, Systemic)
+    assert "exposes" in error.do
