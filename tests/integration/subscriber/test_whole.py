@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import migctl
@@ -14,29 +13,14 @@ from migctl.config import Target
 from migctl.events import Position
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.standin_process import StandinProcess
+from tests.kit import journals
 from tests.kit.conditions import until
-from tests.kit.deployed import deployed
+from tests.kit.deployed import deployed, events_going_on
 from tests.kit.entries import event
 from tests.kit.receiving import Received, receiving
+from tests.kit.relaying import relayed, relaying
 
 QUICK: dict[str, Any] = {"gone_s": 0.5, "hold_s": 0.6, "spread_s": 0.1}
-
-
-@contextlib.asynccontextmanager
-async def events_going_on(journal: SqliteJournal) -> AsyncIterator[None]:
-    """A hundred a second, for the length of the block."""
-
-    async def publish() -> None:
-        while True:
-            await journal.append([event()])
-            await asyncio.sleep(0.01)
-
-    task = asyncio.create_task(publish())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 async def whole(received: Received, journal: SqliteJournal, after: int = 0) -> None:
@@ -102,3 +86,75 @@ async def test_assigned_websocket_is_bridged_over_realtime_and_the_tables_and_re
             await received.count(count + 30)
             assert received.releases[-1].transport == "websocket"
         await whole(received, journal, after=20)
+
+
+async def test_being_told_moves_to_the_gateway_and_back_without_losing_or_repeating(
+    target: Target, journal: SqliteJournal
+) -> None:
+    """Nothing is broken here: only the word of the gateway moves the subscriber."""
+    async with (
+        deployed(journal, target, assigned="realtime") as server,
+        migctl.Subscriber(server.url, **QUICK) as subscriber,
+        receiving(subscriber) as received,
+        events_going_on(journal),
+    ):
+        await until(
+            lambda: subscriber.attached == {"realtime"} and server.gateway.status().details["standby"]
+        )
+        server.gateway.announce("realtime", "websocket", "the breaker is open")
+        await until(lambda: subscriber.attached == {"websocket"}, within_s=2.0)
+        await received.count(50)
+        server.gateway.announce("websocket", "realtime", "the breaker is closed")
+        await until(lambda: subscriber.attached == {"realtime"})
+        await received.count(len(received.releases) + 30)
+        assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
+        assert (received.gaps, len(set(received.ids))) == ([], len(received.ids))
+
+
+async def test_token_is_renewed_through_the_server_before_it_ends(
+    target: Target, journal: SqliteJournal
+) -> None:
+    async with (
+        deployed(journal, target, assigned="realtime", token_ttl_s=4.0) as server,
+        migctl.Subscriber(server.url, **QUICK) as subscriber,
+        receiving(subscriber) as received,
+    ):
+        asked = server.asked
+        await until(lambda: server.asked > asked)
+        await journal.append([event()])
+        await received.count(1)
+        assert (subscriber.attached, subscriber.reconnects) == ({"realtime"}, 0)
+
+
+async def test_what_a_rotated_journal_lost_is_yielded_and_the_old_epoch_is_finished_from_the_tables(
+    target: Target, tmp_path: Path
+) -> None:
+    """The gateway has only the new epoch; the position is of the old one, of which the tables have a part."""
+    path = tmp_path / "put_back.db"
+    journal = await SqliteJournal.open(path)
+    first_epoch = journal.epoch
+    async with relaying(journal, target) as relay:
+        await journal.append([event() for _ in range(4)])
+        await relayed(journal, relay)
+    copy = journals.copy_of(path, tmp_path / "copy.db")
+    await journal.append([event() for _ in range(5)])
+    await journal.aclose()
+    journals.put_back(copy, path)
+    journal = await SqliteJournal.open(path)
+    try:
+        async with (
+            deployed(journal, target, assigned="websocket") as server,
+            migctl.Subscriber(server.url, position=Position(first_epoch, 0), **QUICK) as subscriber,
+            receiving(subscriber) as received,
+        ):
+            await until(lambda: journal.epoch != first_epoch)
+            await journal.append([event() for _ in range(2)])
+            await received.count(6)
+            assert subscriber.attached == {"websocket"}
+    finally:
+        await journal.aclose()
+    assert [(release.epoch, release.seq) for release in received.releases] == [
+        *((first_epoch, seq) for seq in range(1, 5)),
+        *((journal.epoch, seq) for seq in range(1, 3)),
+    ]
+    assert [(gap.reason, gap.lost_from, gap.lost_to) for gap in received.gaps] == [("lost", 5, 9)]
