@@ -1,0 +1,87 @@
+"""A disk whose fsync fails: `serve` ends with 70 at once, and everything that it acknowledged is there after a restart."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from migctl.journal.sqlite import read_file
+from migctl.stack.launcher import any_free_port
+
+PLAIN = {key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))}
+
+
+@pytest.fixture
+def overbooked(tmp_path: Path) -> Iterator[Path]:
+    """A file system that promises 64 MiB on a device that has 8: writes are taken, and the fsync finds no room below."""
+    below, above = tmp_path / "below", tmp_path / "above"
+    below.mkdir()
+    above.mkdir()
+    image = below / "image"
+    steps = [
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(below)],
+        ["truncate", "-s", "64m", str(image)],
+        ["mkfs.ext4", "-q", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", str(image)],
+        ["mount", "-o", "loop", str(image), str(above)],
+    ]
+    try:
+        for step in steps:
+            try:
+                done = subprocess.run(step, capture_output=True, text=True, check=False)
+            except FileNotFoundError:
+                pytest.skip(f"NOT TESTED: a failing fsync needs {step[0]}")
+            if done.returncode:
+                pytest.skip(
+                    f"NOT TESTED: a failing fsync needs root, mount and a loop device: {done.stderr.strip()}"
+                )
+        yield above
+    finally:
+        for folder in (above, below):
+            subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
+
+
+def test_a_failed_fsync_ends_serve_with_70_and_what_was_acknowledged_is_there(
+    overbooked: Path, tmp_path: Path
+) -> None:
+    url = f"127.0.0.1:{any_free_port()}"
+    journal = overbooked / "journal.db"
+    (tmp_path / "migctl.yaml").write_text("journal:\n  min_free_bytes: 0\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "migctl", "serve", "--listen", url],
+        cwd=tmp_path,
+        env={**PLAIN, "MIGCTL_MODE": "websocket", "MIGCTL_JOURNAL": str(journal)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("serving:"):
+        assert process.poll() is None
+    acknowledged: set[str] = set()
+    try:
+        body = [{"id": None, "event_type": "t", "data": {"pad": "x" * 4000}} for _ in range(20)]
+        with httpx.Client(trust_env=False, timeout=20) as http:
+            for number in range(2000):
+                sent = [{**each, "id": f"{number}-{place}"} for place, each in enumerate(body)]
+                try:
+                    answer = http.post(f"http://{url}/events", json=sent)
+                except httpx.TransportError:
+                    break
+                if answer.status_code != 201:
+                    assert answer.status_code == 503
+                    assert "disk failed" in answer.text
+                    break
+                acknowledged |= {each["id"] for each in sent}
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 70, said
+    assert "the journal's disk failed" in said
+    assert acknowledged
+    # What is below has 8 MiB, so the file is read as the page cache has it, as the next start would.
+    assert acknowledged <= {str(entry.event.source_id) for entry in read_file(journal)}
