@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,8 +25,19 @@ def up(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Start it although SUPABASE_URL names another target.")
     ] = False,
+    rates: Annotated[
+        Literal["no-cap", "off", "pro", "free", "self-hosted"] | None,
+        typer.Option(
+            help="Whose rate limits the stand-in keeps: no-cap is 2,500 messages a second, off is none. Kept until it is "
+            "said otherwise; at first no-cap.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Bring the stack up and leave it up; a part that is down is started again. Ports: the first free from 54321."""
+    """Bring the stack up and leave it up; a part that is down is started again. Ports: the first free from 54321.
+
+    The stand-in exposes the schema of the settings (supabase.schema) beside public, and runs anew where it did not yet.
+    """
     from migctl import stack
 
     settings = _settings(config)
@@ -35,16 +46,14 @@ def up(
             f"the target is {settings.supabase.url}, so no command would use an embedded stack",
             do="unset SUPABASE_URL (or supabase.url in migctl.yaml), or say --embedded to start one all the same",
         )
-    outcome = stack.bring_up(settings.state)
+    outcome = stack.bring_up(settings.state, schemas=[settings.supabase.schema_], rates=rates)
     if output_format == "json":
         output.document(_document(settings))
         return
     if outcome.started:
         output.note("the embedded stack is up")
-    elif outcome.restarted:
-        output.note(f"started again: {', '.join(outcome.restarted)}")
     else:
-        output.note("the embedded stack was up already")
+        output.note(outcome.words or "the embedded stack was up already")
     _table(settings)
 
 
@@ -108,6 +117,8 @@ def _document(settings: Settings) -> dict[str, Any]:
             }
             for part in found.parts
         },
+        "schemas": list(found.standin.schemas) if found.standin is not None else None,
+        "rates": found.standin.rates if found.standin is not None else None,
         "note": found.note,
         "folder": str(settings.state.absolute()),
     }

@@ -24,9 +24,10 @@ async def resolve(
         from migctl import stack
 
         # In this thread on purpose: the stack's processes die with the thread that made them.
-        target, started = stack.ensure(settings.state)
-        if started:
-            say(f"started {target.name}; `migctl stack down` stops it")
+        outcome = stack.bring_up(settings.state, schemas=[settings.supabase.schema_])
+        target = outcome.target
+        if outcome.words is not None:
+            say(outcome.words)
     for part in need:
         target.need(part)
     return target

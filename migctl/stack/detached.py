@@ -12,8 +12,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from migctl.config import Target
@@ -22,6 +22,7 @@ from migctl.stack import state
 from migctl.stack.embedded import PARTS, Part, PartStatus
 from migctl.stack.launcher import not_writable, port_is_free
 from migctl.stack.process import wait_until
+from migctl.stack.standin_process import Rates, StandinOptions
 
 _UP_S = 120.0
 _DOWN_S = 45.0
@@ -30,11 +31,28 @@ _TURN_S = 150.0
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """started: the whole stack, now; restarted: the parts that were down."""
+    """started: the whole stack, now; restarted: the parts that were down.
+
+    changed: the stand-in was up, and runs anew with these options.
+    """
 
     target: Target
     started: bool
     restarted: tuple[Part, ...] = ()
+    changed: StandinOptions | None = None
+
+    @property
+    def words(self) -> str | None:
+        """What was done, in a line; None where all was up as it was wanted."""
+        if self.started:
+            return f"started {self.target.name}; `migctl stack down` stops it"
+        said = []
+        if self.restarted:
+            said.append(f"started again: {', '.join(self.restarted)}")
+        if self.changed is not None:
+            schemas = ", ".join(self.changed.schemas)
+            said.append(f"restarted the stand-in, with schemas {schemas} and rates {self.changed.rates}")
+        return "; ".join(said) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,7 @@ class Status:
     supervisor_pid: int | None
     parts: tuple[PartStatus, ...]
     note: str | None = None
+    standin: StandinOptions | None = None
 
     @property
     def up(self) -> bool:
@@ -52,35 +71,55 @@ class Status:
         return self.target is not None and all(part.up for part in self.parts)
 
 
-def up(state_dir: Path) -> Target:
-    """The folder's stack, brought up where it, or a part of it, is down."""
-    return bring_up(state_dir).target
+def up(state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | None = None) -> Target:
+    """The folder's stack, brought up where it, or a part of it, is down. For schemas and rates see `bring_up`."""
+    return bring_up(state_dir, schemas=schemas, rates=rates).target
 
 
-def ensure(state_dir: Path) -> tuple[Target, bool]:
+def ensure(
+    state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | None = None
+) -> tuple[Target, bool]:
     """The folder's stack, and whether anything had to be started."""
-    outcome = bring_up(state_dir)
-    return outcome.target, outcome.started or bool(outcome.restarted)
+    outcome = bring_up(state_dir, schemas=schemas, rates=rates)
+    return outcome.target, outcome.words is not None
 
 
-def bring_up(state_dir: Path) -> Up:
+def bring_up(state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | None = None) -> Up:
     """As `up`, and what was done for it.
 
+    schemas: REST exposes these too, from now on. rates: the limits that the stand-in keeps; None leaves them as they were.
+    A stand-in that runs otherwise is started anew.
     Raises Usage where the folder can't be written, Refused where another owner has it, Transient where a part doesn't start.
     """
     state_dir = state_dir.absolute()
     with _turn(state_dir):
         record = _running(state_dir)
+        options = state.read_wanted(state_dir).with_schemas(schemas)
+        options = replace(options, rates=rates or options.rates)
         if record is None:
+            _want(state_dir, options)
             _spawn(state_dir)
             record = _running(state_dir)
             if record is None:
                 raise _gone(state_dir)
             return Up(record.target, started=True)
         missing = record.down()
-        if missing:
+        other = options != record.standin
+        if missing or other:
+            _want(state_dir, options)
             record = _ask_for_missing(state_dir, record)
-        return Up(record.target, started=False, restarted=tuple(missing))
+        if record.standin != options:
+            raise Transient(
+                f"the supervisor of the stack in {state_dir} is of another version, and leaves the stand-in as it is",
+                do="migctl stack down, then migctl stack up",
+            )
+        changed = options if other and "standin" not in missing else None
+        return Up(record.target, started=False, restarted=tuple(missing), changed=changed)
+
+
+def _want(state_dir: Path, options: StandinOptions) -> None:
+    (state_dir / "stack").mkdir(mode=0o700, exist_ok=True)
+    state.write_wanted(state_dir, options)
 
 
 def down(state_dir: Path) -> bool:
@@ -119,7 +158,11 @@ def status(state_dir: Path) -> Status:
         for part in PARTS
     )
     return Status(
-        record.target if owned else None, record.supervisor.pid if owned else None, parts, record.note
+        record.target if owned else None,
+        record.supervisor.pid if owned else None,
+        parts,
+        record.note,
+        record.standin,
     )
 
 

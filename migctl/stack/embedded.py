@@ -23,7 +23,7 @@ from migctl.stack.keys import Keys, write_private
 from migctl.stack.launcher import any_free_port, first_free_port, not_writable, port_is_free
 from migctl.stack.postgres import Postgres
 from migctl.stack.process import Process, wait_until
-from migctl.stack.standin_process import StandinProcess
+from migctl.stack.standin_process import StandinOptions, StandinProcess
 from migctl.stack.valkey import Valkey
 
 Part = Literal["postgres", "valkey", "standin"]
@@ -86,13 +86,17 @@ class _Running(Protocol):
 class EmbeddedStack:
     """Started and stopped in the main thread (see launcher). A context manager: `with EmbeddedStack(folder) as stack`."""
 
-    def __init__(self, folder: Path, *, ports: Ports | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, ports: Ports | None = None, standin: StandinOptions | None = None
+    ) -> None:
         """folder: data, logs and keys; kept by `stop`, removed by `discard`.
 
         ports: each of them, or the next free one after it; None: any free ports.
+        standin: what the stand-in is started with.
         """
         self.folder = folder.absolute()
         self._wanted = ports
+        self._standin = standin or StandinOptions()
         self._lock: int | None = None
         self._parts: dict[Part, _Running] = {}
         self._target: Target | None = None
@@ -140,7 +144,11 @@ class EmbeddedStack:
         postgres = Postgres(self.folder / "postgres", ports.postgres)
         valkey = Valkey(self.folder / "valkey", ports.valkey)
         standin = StandinProcess(
-            self.folder / "standin", ports.standin, database_url=postgres.url(), jwt_secret=keys.jwt_secret
+            self.folder / "standin",
+            ports.standin,
+            database_url=postgres.url(),
+            jwt_secret=keys.jwt_secret,
+            options=self._standin,
         )
         self._parts = {"postgres": postgres, "valkey": valkey, "standin": standin}
         self._bring_up(PARTS)
@@ -153,6 +161,20 @@ class EmbeddedStack:
             redis_url=valkey.url,
             embedded=True,
         )
+
+    @property
+    def standin_options(self) -> StandinOptions:
+        """What the stand-in was started with, or will be."""
+        return self._standin
+
+    def change_standin(self, options: StandinOptions) -> None:
+        """Stop the stand-in where it runs with other options; `start_part` starts it with these."""
+        if options != self._standin:
+            self._standin = options
+            standin = self._parts["standin"]
+            assert isinstance(standin, StandinProcess)
+            standin.stop()
+            standin.options = options
 
     def start_part(self, part: Part) -> None:
         """Start a part on its port; nothing happens where it is up. Raises Transient where it doesn't come up."""

@@ -6,8 +6,11 @@ import http.client
 import os
 import signal
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal, Self, get_args
 
 from migctl.errors import Systemic, Transient
 from migctl.stack.launcher import Child, launch
@@ -16,13 +19,38 @@ from migctl.stack.process import Process, wait_until
 MODULE = "migctl.stack.standin"
 _START_S = 30.0
 _STOP_S = 5.0
+Rates = Literal["no-cap", "off", "pro", "free", "self-hosted"]
+RATES: tuple[Rates, ...] = get_args(Rates)
+_ALWAYS_EXPOSED = ("public", "graphql_public")
+
+
+@dataclass(frozen=True, slots=True)
+class StandinOptions:
+    """What a stand-in is started with. schemas: exposed by REST, the default first. rates: whose limits it keeps, or `off`."""
+
+    schemas: tuple[str, ...] = _ALWAYS_EXPOSED
+    rates: Rates = "no-cap"
+
+    def with_schemas(self, names: Iterable[str]) -> Self:
+        """The same, and these exposed too. What is exposed once stays so: two commands must not take it from each other."""
+        return replace(self, schemas=tuple(dict.fromkeys((*self.schemas, *names))))
 
 
 class StandinProcess:
     """One stand-in on `port`, working on one database; a child of this process while it runs."""
 
-    def __init__(self, folder: Path, port: int, *, database_url: str, jwt_secret: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        database_url: str,
+        jwt_secret: str,
+        options: StandinOptions | None = None,
+    ) -> None:
+        """options: may be changed; the next start takes them."""
         self.port = port
+        self.options = options or StandinOptions()
         self._folder = folder.absolute()
         self._database_url = database_url
         self._jwt_secret = jwt_secret
@@ -55,7 +83,10 @@ class StandinProcess:
         program = [sys.executable, "-P", "-m", MODULE, "--listen", f"127.0.0.1:{self.port}"]
         # SIGKILL when the owner dies: it keeps nothing, and a stand-in that hangs or was stopped goes too.
         self._child = launch(
-            [*program, "--database-url", self._database_url],
+            [
+                *(*program, "--database-url", self._database_url),
+                *("--schemas", ",".join(self.options.schemas), "--rates", self.options.rates),
+            ],
             log=self._folder / "standin.log",
             death=signal.SIGKILL,
             environ={**os.environ, "MIGCTL_STANDIN_JWT_SECRET": self._jwt_secret},

@@ -17,6 +17,7 @@ from migctl.stack.embedded import PARTS, Part, Ports
 from migctl.stack.keys import write_private
 from migctl.stack.launcher import not_writable
 from migctl.stack.process import Process
+from migctl.stack.standin_process import RATES, StandinOptions
 
 SCHEMA = "migctl.stack/1"
 
@@ -25,7 +26,7 @@ SCHEMA = "migctl.stack/1"
 class Record:
     """What the file says. revision: grows with each writing; errors: why a part could not be started, last time.
 
-    note: what the operator must be told of where the data are, if anything.
+    note: what the operator must be told of where the data are, if anything. standin: what the stand-in was started with.
     """
 
     target: Target
@@ -35,6 +36,7 @@ class Record:
     revision: int = 1
     errors: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
+    standin: StandinOptions = field(default_factory=StandinOptions)
 
     def down(self) -> list[Part]:
         """The parts that are not running, in the order of their start."""
@@ -57,6 +59,7 @@ def write(state_dir: Path, record: Record) -> None:
         "parts": {part: asdict(process) for part, process in record.parts.items()},
         "errors": dict(record.errors),
         "note": record.note,
+        "standin": asdict(record.standin),
     }
     write_private(path(state_dir), json.dumps(document, indent=2))
 
@@ -93,6 +96,42 @@ def _record(document: dict[str, Any]) -> Record:
         revision=int(document["revision"]),
         errors=dict(document.get("errors") or {}),
         note=document.get("note"),
+        standin=_options(document.get("standin") or {}),
+    )
+
+
+def write_wanted(state_dir: Path, options: StandinOptions) -> None:
+    """Leave word for the supervisor: the stand-in is to run with these options."""
+    write_private(_wanted_path(state_dir), json.dumps(asdict(options)))
+
+
+def read_wanted(state_dir: Path) -> StandinOptions:
+    """What the stand-in is to run with. Raises Usage for a file that is none of ours."""
+    where = _wanted_path(state_dir)
+    try:
+        return _options(json.loads(where.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return StandinOptions()
+    except OSError as error:
+        raise not_writable(where, error) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Usage(
+            f"{where}: these are no options of a stand-in",
+            do="delete the file; the next command that needs the stack writes it anew",
+        ) from None
+
+
+def _wanted_path(state_dir: Path) -> Path:
+    return state_dir / "stack" / "standin.json"
+
+
+def _options(document: dict[str, Any]) -> StandinOptions:
+    plain = StandinOptions()
+    rates = document.get("rates", plain.rates)
+    if rates not in RATES:
+        raise ValueError(rates)
+    return StandinOptions(
+        schemas=tuple(str(name) for name in document.get("schemas", plain.schemas)), rates=rates
     )
 
 

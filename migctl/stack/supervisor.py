@@ -1,7 +1,8 @@
 """Supervisor: the small process that owns the stack of a state folder and outlives the terminal that asked for it.
 
-SIGTERM and SIGINT: stop the parts in order and leave. SIGHUP: start the parts that are down. A part that dies stays down. When it
-is killed itself, the kernel takes its parts along (launcher), so nothing is left behind.
+SIGTERM and SIGINT: stop the parts in order and leave. SIGHUP: start the parts that are down, and the stand-in anew where other
+options are wanted for it. A part that dies stays down. When it is killed itself, the kernel takes its parts along (launcher), so
+nothing is left behind.
 
 `python -m migctl.stack.supervisor STATE_DIR` says how the start went in one line of JSON on stdout, then detaches.
 """
@@ -31,7 +32,9 @@ class Supervisor:
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
-        self._stack = EmbeddedStack(state_dir / "stack", ports=self._ports())
+        self._stack = EmbeddedStack(
+            state_dir / "stack", ports=self._ports(), standin=state.read_wanted(state_dir)
+        )
         self._revision = 0
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._down: set[str] = set()
@@ -62,6 +65,10 @@ class Supervisor:
 
     def _start_missing(self) -> None:
         errors: dict[str, str] = {}
+        with contextlib.suppress(
+            MigctlError
+        ):  # whoever asked has written it, and will say that it was not answered
+            self._stack.change_standin(state.read_wanted(self._state_dir))
         for status in self._stack.status():
             if status.up:
                 continue
@@ -94,6 +101,7 @@ class Supervisor:
                 revision=self._revision,
                 errors=errors,
                 note=self._stack.note,
+                standin=self._stack.standin_options,
             ),
         )
 

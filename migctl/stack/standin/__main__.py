@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not secret:
             raise Usage(f"{_SECRET} is not set", do=f"export {_SECRET} with the secret that signs the keys")
         limits = Limits(
-            plan=PLANS[options.plan],
+            plan=PLANS[options.rates],
             schemas=tuple(options.schemas.split(",")),
             max_rows=options.max_rows,
             join_error_s=options.join_error_seconds,
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m migctl.stack.standin", description=__doc__)
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--database-url", required=True, metavar="URL")
-    parser.add_argument("--plan", choices=sorted(PLANS), default="no-cap", help="whose rate limits to keep")
+    parser.add_argument("--rates", choices=sorted(PLANS), default="no-cap", help="whose rate limits to keep")
     parser.add_argument("--schemas", default="public,graphql_public", help="schemas that REST exposes")
     parser.add_argument("--max-rows", type=int, default=1000, help="the most rows that one read answers")
     parser.add_argument("--join-error-seconds", type=float, default=5.0, help="wait before a join is refused")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Plan = Literal["self-hosted", "free", "pro", "no-cap", "none"]
+Plan = Literal["self-hosted", "free", "pro", "no-cap", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ PLANS: dict[Plan, PlanLimits] = {
     "free": PlanLimits(200, 100, 100, 256_000),
     "pro": PlanLimits(500, 500, 500, 3_000_000),
     "no-cap": PlanLimits(10_000, 2_500, 2_500, 3_000_000),
-    "none": PlanLimits(_UNLIMITED, _UNLIMITED, _UNLIMITED, 3_000_000),
+    "off": PlanLimits(_UNLIMITED, _UNLIMITED, _UNLIMITED, 3_000_000),
 }
 
 

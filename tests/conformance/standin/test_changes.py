@@ -230,7 +230,7 @@ async def test_what_is_committed_while_postgresql_is_away_is_lost_and_the_stream
 
 
 async def test_above_the_rate_limit_rows_are_skipped_in_silence(start: Start) -> None:
-    site = start("--plan", "self-hosted")
+    site = start("--rates", "self-hosted")
     async with client(site, site.token()) as user:
         watch = await Watch(user).begin()
         site.sql("insert into notes (seq) select generate_series(1, 1500)")

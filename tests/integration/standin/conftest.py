@@ -60,7 +60,7 @@ Start = Callable[..., Site]
 
 @contextmanager
 def starting(database: str, keys: Keys, folder: Path) -> Iterator[Start]:
-    """Starts stand-ins with flags: `start("--plan", "free")`. They wait before refusals only where asked to."""
+    """Starts stand-ins with flags: `start("--rates", "free")`. They wait before refusals only where asked to."""
     running: list[subprocess.Popen[bytes]] = []
 
     def run(*flags: str) -> Site:

@@ -181,7 +181,7 @@ async def test_a_second_join_replaces_the_first(site: Site) -> None:
 
 
 async def test_a_large_broadcast_is_refused_and_not_delivered(start: Start) -> None:
-    site = start("--plan", "free")
+    site = start("--rates", "free")
     async with wire(site) as one, wire(site) as two:
         await one.join("t")
         await two.join("t")
@@ -194,7 +194,7 @@ async def test_a_large_broadcast_is_refused_and_not_delivered(start: Start) -> N
 
 
 async def test_over_the_rate_every_receiving_channel_is_shut_down(start: Start) -> None:
-    site = start("--plan", "self-hosted")
+    site = start("--rates", "self-hosted")
     async with wire(site) as one, wire(site) as two:
         await one.join("t")
         await two.join("t", broadcast={"ack": False, "self": False})
