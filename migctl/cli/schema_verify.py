@@ -102,7 +102,8 @@ def _show(sent: Delivery) -> None:
         output.plain(f"{way.name}: NOT arrived: {way.error.what}")
         for cause in way.causes:
             output.plain(f"  likely: {cause}\n    {cause.do}")
-        if not way.causes or isinstance(way.error, Systemic):  # a key that is refused is no matter of the catalog
+        # A key that is refused is no matter of the catalog.
+        if not way.causes or isinstance(way.error, Systemic):
             output.plain(f"  {way.error.do}")
     output.note(f"the canary row {sent.row_id} is gone again")
 
