@@ -80,7 +80,7 @@ def serve(
     what the table does not have yet is told on stderr and sent at the next start.
     """
     from migctl import telemetry
-    from migctl.config import load, secret
+    from migctl.config import flag, load, secret
 
     telemetry.configure(level=log_level, pretty=sys.stderr.isatty())
     flags: dict[tuple[str, ...], str | None] = {("mode",): mode, ("listen",): listen}
@@ -90,6 +90,7 @@ def serve(
         from migctl.ingest import open_source, parse_map
         from migctl.runtime.service import Service
         from migctl.runtime.target import resolve
+        from migctl.server import assigned
         from migctl.server.tokens import parse_tokens
 
         opened = None
@@ -112,6 +113,7 @@ def serve(
             gate=_signals() if gate else None,
             until_done=until_done,
             say=output.note,
+            assigned=assigned(settings.mode, flag("transport")),
             tokens=parse_tokens(secret("MIGCTL_TOKENS")),
         )
         return await service.run(stop, _say_ready)

@@ -221,3 +221,9 @@ def secret(name: str, environ: Mapping[str, str] | None = None) -> str | None:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Usage(f"{name}_FILE={path}: {error}", do=f"name a readable file, or set {name}") from None
+
+
+def flag(key: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """`MIGCTL_FLAG_KEY`, the kill switch that wins over every store of flags. None where it is not set."""
+    env = os.environ if environ is None else environ
+    return env.get(f"MIGCTL_FLAG_{key.upper()}") or None

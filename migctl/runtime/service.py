@@ -24,7 +24,7 @@ from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
 from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
-from migctl.transports import Transport, create
+from migctl.transports import Transport, TransportName, create
 
 DRAIN_S = 10.0
 # How long a target that does not answer may hold up the start; later the relay waits for it, and nothing else does.
@@ -60,7 +60,7 @@ class Left:
 class Service:
     """One `serve` process.
 
-    tokens: who may do what over HTTP; without any, only loopback is served.
+    tokens: who may do what over HTTP; without any, only loopback is served. assigned: what `/api/transport` tells.
     source: None where events only come over HTTP. gate: None, or a callable that waits until the source may begin and, called
     again, until it must end. say: is told what an operator must hear at once.
     """
@@ -73,6 +73,7 @@ class Service:
     until_done: bool = False
     say: Callable[[str], None] = lambda _: None
     tokens: Tokens = field(default_factory=Tokens)
+    assigned: TransportName = "websocket"
     draining: bool = False
     url: str = ""
     left: Left = field(default_factory=Left)
@@ -101,7 +102,7 @@ class Service:
         stop: asyncio.Event,
         ready: Callable[[Service], None],
     ) -> None:
-        from migctl.server import bound, build, check_upstream, listening
+        from migctl.server import Assignment, bound, build, check_upstream, listening
 
         log = get_logger("serve")
         relay = self._relay(journal, stack)
@@ -124,6 +125,12 @@ class Service:
             ready=lambda: self._ready(journal, transports, relay),
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,
+            assignment=Assignment(
+                transport=self.assigned,
+                target=self.target,
+                schema=self.settings.supabase.schema_,
+                epoch=lambda: journal.epoch,
+            ),
         )
         check_upstream(self.settings)
         control = stack.enter_context(bound(self.settings.state))

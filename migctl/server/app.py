@@ -17,6 +17,8 @@ from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Journal
 from migctl.server.access import Rules, is_loopback
 from migctl.server.answers import answer, refusal
+from migctl.server.assignment import Assignment
+from migctl.server.cors import cors
 from migctl.server.counts import Counts
 from migctl.server.events import Events
 from migctl.server.guard import check_listen, guard
@@ -40,6 +42,8 @@ _INDEX = {
     "GET /readyz": "200 while events are taken and delivered, else 503",
     "GET /api/status": "what it does and how far it is",
     "GET /metrics": "the same for Prometheus",
+    "GET /api/transport?user=WHO": "the transport of this user, and a token for it",
+    "GET /admin/subscribers": "who is attached; over the control socket, or with a token of purpose admin",
 }
 
 
@@ -52,12 +56,14 @@ def build(
     ready: Callable[[], tuple[bool, dict[str, Any]]],
     tokens: Tokens = Tokens(),  # noqa: B008 - frozen
     refusing: Callable[[], str | None] = lambda: None,
+    assignment: Assignment | None = None,
     admin: Sequence[web.RouteDef] = (),
 ) -> web.Application:
     """The application of one `serve`.
 
     gateway: None in mode realtime; `/ws` then answers 410. status, ready: asked at each request of their routes.
     tokens: who may do what; without any, only loopback is served.
+    assignment: answers which transport a user takes; without one there is no such route.
     admin: further routes below /admin/, for tokens with purpose admin and the control socket.
     refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
     Raises Refused where `settings.listen` could be reached from other machines.
@@ -73,7 +79,12 @@ def build(
     counts, started_at = Counts(), format_time(now())
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
-        middlewares=[_counting(counts), _json_errors, guard(rules, counts.refused)],
+        middlewares=[
+            _counting(counts),
+            cors(settings.legacy.origins),
+            _json_errors,
+            guard(rules, counts.refused),
+        ],
     )
     events = Events(journal, refusing, counts=counts, events_per_second=settings.ingest.max_events_per_second)
 
@@ -97,6 +108,9 @@ def build(
         page = render(families(status(), counts))
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
+    async def subscribers(_: web.Request) -> web.StreamResponse:
+        return answer(200, {"subscribers": gateway.subscribers() if gateway is not None else []})
+
     async def gone(_: web.Request) -> web.StreamResponse:
         return refusal(
             410, "gone", f"no WebSocket in mode {settings.mode}; subscribe through Supabase Realtime"
@@ -110,6 +124,10 @@ def build(
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/api/status", api_status)
     app.router.add_get("/metrics", metrics)
+    if assignment is not None:
+        app.router.add_get("/api/transport", assignment.get)
+    if gateway is not None:
+        app.router.add_get("/admin/subscribers", subscribers)
     app.router.add_routes(admin)
     return app
 

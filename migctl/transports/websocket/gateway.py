@@ -353,6 +353,19 @@ class Gateway:
             session.cut()
         return len(left)
 
+    def subscribers(self) -> list[dict[str, Any]]:
+        """Who is attached, one by one. closing: the code of a goodbye that is not answered yet."""
+        return [
+            {
+                "peer": session.peer,
+                "form": session.form,
+                "standby": session.standby,
+                "queued_bytes": session.queued_bytes,
+                "closing": session.close_code,
+            }
+            for session in self._sockets
+        ]
+
     def status(self) -> TransportStatus:
         details = {
             **self._sockets.counts(live=len(self._live_v2) + len(self._live_legacy)),

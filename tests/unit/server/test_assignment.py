@@ -1,0 +1,77 @@
+"""Which transport everybody takes, and the token that goes with it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+import pytest
+
+from migctl.config import Target
+from migctl.errors import Usage
+from migctl.server.assignment import TTL_S, Assignment, assigned
+
+NOW = datetime(2026, 1, 31, 12, 0, 0, 999999, tzinfo=UTC)
+SECRET = "s" * 32
+
+
+def document(target: Target | None, **more: Any) -> dict[str, Any]:
+    options = {"transport": "realtime", "schema": "monitoring", "epoch": lambda: "E", **more}
+    return Assignment(target=target, **options).document(NOW)
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag", "transport"),
+    [
+        ("dual", None, "websocket"),
+        ("dual", "realtime", "realtime"),
+        ("dual", "websocket", "websocket"),
+        ("websocket", None, "websocket"),
+        ("realtime", None, "realtime"),
+        ("realtime", "realtime", "realtime"),
+    ],
+)
+def test_flag_decides_where_the_mode_has_both(mode: Any, flag: str | None, transport: str) -> None:
+    assert assigned(mode, flag) == transport
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag"), [("dual", "both"), ("websocket", "realtime"), ("realtime", "websocket")]
+)
+def test_flag_that_can_not_be_obeyed_is_refused(mode: Any, flag: str) -> None:
+    with pytest.raises(Usage, match=f"MIGCTL_FLAG_TRANSPORT={flag}"):
+        assigned(mode, flag)
+
+
+def test_token_is_for_reading_and_ends_when_the_answer_says() -> None:
+    told = document(Target("https://p.example", anon_key="anon", jwt_secret=SECRET))
+    claims = jwt.decode(
+        told["access_token"], SECRET, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False}
+    )
+    assert claims["role"] == "authenticated"
+    ends = datetime.fromisoformat(told["expires_at"])
+    assert claims["exp"] == int(ends.timestamp()) == int(NOW.timestamp()) + TTL_S
+    assert (told["supabase_url"], told["anon_key"], told["channel"], told["epoch"]) == (
+        "https://p.example",
+        "anon",
+        "monitoring.monitoring_events",
+        "E",
+    )
+
+
+def test_without_the_secret_the_token_is_null_and_never_the_service_key() -> None:
+    told = document(Target("https://p.example", anon_key="anon", service_role_key="service"))
+    assert told["access_token"] is told["expires_at"] is None
+    assert "service" not in told.values()
+
+
+def test_without_supabase_its_fields_are_null() -> None:
+    told = document(None, transport="websocket")
+    assert {key for key, value in told.items() if value is None} == {
+        "supabase_url",
+        "anon_key",
+        "channel",
+        "access_token",
+        "expires_at",
+    }
