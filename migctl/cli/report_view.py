@@ -44,12 +44,15 @@ def _text(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*parts)
 
 
-def _line(*parts: str | tuple[str, str], indent: int = 0) -> None:
-    """A line. On a terminal it is wrapped at words, under its own beginning; in a pipe it stays one line, for grep."""
+def _line(*parts: str | tuple[str, str], indent: int = 0, hang: int = 0) -> None:
+    """A line. On a terminal it is wrapped at words, `hang` further in; in a pipe it stays one line, for grep."""
     text, screen = _text(*parts), output.console()
-    lines = text.wrap(screen, max(20, screen.width - indent)) if screen.is_terminal and text else [text]
-    for each in lines:
-        each.pad_left(indent)
+    lines = (
+        text.wrap(screen, max(20, screen.width - indent - hang)) if screen.is_terminal and text else [text]
+    )
+    for number, each in enumerate(lines):
+        each.rstrip()
+        each.pad_left(indent + (hang if number else 0))
         screen.print(each, soft_wrap=True)
 
 
@@ -96,7 +99,7 @@ def _missing_evidence(report: Document) -> None:
 
 def _list(sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        _line("- ", sentence, indent=2)
+        _line("- ", sentence, indent=2, hang=2)
 
 
 def _gates(report: Document) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from migctl.events.ids import canonical_id, uuid7
 from migctl.events.model import Entry, Event
-from migctl.events.numbers import read_integer
+from migctl.events.numbers import no_constant, read_integer
 from migctl.events.times import format_time, parse_time
 
 MAX_DATA_BYTES = 1 << 20
@@ -71,15 +71,11 @@ def _slow_loads(text: bytes | str) -> Any:
     try:
         # Decoded here: json.loads would guess UTF-16 from NULs, and let surrogates pass as raw bytes.
         decoded = text.decode() if isinstance(text, bytes) else text
-        return json.loads(decoded, parse_int=read_integer, parse_constant=_no_constant)
+        return json.loads(decoded, parse_int=read_integer, parse_constant=no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def quote(text: str) -> bytes:
@@ -158,7 +154,7 @@ def _slow_items(data: bytes) -> list[bytes]:
     return items
 
 
-_scanner = json.JSONDecoder(parse_int=read_integer, parse_constant=_no_constant)
+_scanner = json.JSONDecoder(parse_int=read_integer, parse_constant=no_constant)
 
 
 def _scan(text: str, at: int) -> tuple[Any, int]:

@@ -80,14 +80,16 @@ def read_integer(text: str) -> int | Decimal:
     return int(text) if len(text) <= _INT_DIGITS else EXACT.create_decimal(text)
 
 
-def _no_constant(name: str) -> Any:
+def no_constant(name: str) -> Any:
+    """Refuse NaN and Infinity, which Python's parser takes and JSON has not."""
     raise ValueError(f"{name} is no JSON value")
 
 
-# What loads_exact tries first. Raises QUICK_ERRORS for texts that only the patient way reads, and for what is no JSON.
-quick_loads = msgspec.json.Decoder(float_hook=EXACT.create_decimal).decode
-QUICK_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError, DecimalException)
-_patient = json.JSONDecoder(parse_float=_fraction, parse_int=read_integer, parse_constant=_no_constant)
+# What the quick decoders raise at texts that only the patient way reads, and at what is no JSON.
+QUICK_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError, DecimalException)
+
+_quick = msgspec.json.Decoder(float_hook=EXACT.create_decimal)
+_patient = json.JSONDecoder(parse_float=_fraction, parse_int=read_integer, parse_constant=no_constant)
 
 
 def loads_exact(text: bytes | msgspec.Raw) -> Any:
@@ -96,7 +98,7 @@ def loads_exact(text: bytes | msgspec.Raw) -> Any:
     Raises ValueError.
     """
     try:
-        return quick_loads(text)
+        return _quick.decode(text)
     except QUICK_ERRORS:
         pass
     try:
