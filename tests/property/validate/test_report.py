@@ -5,12 +5,18 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migctl.validate import report
+from migctl.validate import lines, report
+from migctl.validate.inputs import find, window_of
 from migctl.validate.kinds import KINDS
+from migctl.validate.latency import Histogram
+from migctl.validate.shard import Job, run
+from migctl.validate.tally import Tally
 from tests.kit.captures import Scene, entry, received
 
 TRANSPORTS = ("websocket", "realtime")
@@ -172,13 +178,54 @@ def test_two_processes_find_what_one_finds(plan: list[tuple[str, int, str, int]]
         folder = written(planted, Path(scratch) / "s")
         one = report(folder, processes=1, discrepancies=Path(scratch) / "one").to_json()
         two = report(folder, processes=2, discrepancies=Path(scratch) / "two").to_json()
-        lines = [sorted((Path(scratch) / name).read_text().splitlines()) for name in ("one", "two")]
+        all_lines = [sorted((Path(scratch) / name).read_text().splitlines()) for name in ("one", "two")]
     assert one == two
-    assert lines[0] == lines[1]
+    assert all_lines[0] == all_lines[1]
     counted = dict.fromkeys(planted.counts, 0)
-    for line in lines[0]:
+    for line in all_lines[0]:
         counted[next(kind for kind in counted if f'"kind":"{kind}"' in line)] += 1
     assert counted == planted.counts
+
+
+@settings(max_examples=60, deadline=None)
+@given(plans(), st.sampled_from([1, 2, 4]), st.sampled_from([700, 3000]), st.sampled_from([512 << 20, 9000]))
+def test_neither_shards_nor_blocks_nor_memory_make_a_difference(
+    plan: list[tuple[str, int, str, int]], shards: int, block: int, memory: int
+) -> None:
+    """Blocks of a few lines: some are taken as a whole, those with a fault line by line."""
+    planted = Planted()
+    for fault, seq, transport, shift in plan:
+        planted.plant(fault, seq, transport, shift)
+
+    def tally(shards: int, block: int, memory: int) -> dict[str, Any]:
+        total = Tally()
+        with mock.patch.object(lines, "BLOCK_BYTES", block):
+            for shard in range(shards):
+                total.merge(
+                    run(
+                        Job(
+                            inputs=found.files,
+                            window=window_of(found, "captures"),
+                            late_after_s=5.0,
+                            examples=100,
+                            shard=shard,
+                            shards=shards,
+                            memory_bytes=memory,
+                        )
+                    )
+                )
+        total.peak_bytes = total.spilled_bytes = 0
+        for examples in total.examples.values():
+            examples.sort(key=lambda example: (example.at, example.details["id"]))
+        for side in total.sides:  # sampled, so it depends on who saw what
+            side.wall_us = Histogram()
+        counted: dict[str, Any] = msgspec.to_builtins(total)
+        return counted
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = written(planted, Path(scratch) / "s")
+        found = find(folder, journal=None, captures={}, tombstones=None)
+        assert tally(shards, block, memory) == tally(1, 1 << 20, 512 << 20)
 
 
 @settings(max_examples=60, deadline=None)
