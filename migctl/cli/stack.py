@@ -1,4 +1,4 @@
-"""migctl stack: the embedded stack of the state folder, up, down, and what runs."""
+"""migctl stack: the embedded stack of the state folder: up, down, what runs, its logs, its keys for a shell, its faults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from migctl.cli import context, output
-from migctl.errors import Refused
+from migctl.errors import Refused, Transient, Usage
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -90,6 +90,143 @@ def status(config: context.ConfigOption = None, output_format: context.OutputOpt
         _table(settings)
     if not found.up:
         raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    part: Annotated[
+        Literal["postgres", "valkey", "standin", "supervisor"] | None,
+        typer.Argument(help="postgres, valkey, standin or supervisor; default: all.", show_default=False),
+    ] = None,
+    config: context.ConfigOption = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until ^C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="The last lines of each part.")] = 20,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Show what the parts have written, up or down. With --output json: a line {"part", "line"} for each."""
+    import os
+
+    from migctl.stack import logs as written
+
+    state = _settings(config).state
+    sources = [part] if part is not None else list(written.SOURCES)
+    if not follow and not any(written.path(state, source).exists() for source in sources):
+        output.note(f"nothing was written in {state} yet; `migctl stack up` starts the stack")
+    found = (
+        written.follow(state, sources, lines)
+        if follow
+        else ((source, line) for source in sources for line in written.last(state, source, lines))
+    )
+    try:
+        for source, line in found:
+            if output_format == "json":
+                output.line({"part": source, "line": line})
+            else:
+                output.plain(line if part is not None else f"{source:<10} {line}")
+    except KeyboardInterrupt:  # how following ends
+        return
+    except BrokenPipeError:  # `| head` has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+@app.command()
+def env(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
+    """Print the stack's addresses and keys for a shell: eval "$(migctl stack env)". Starts the stack where it is down.
+
+    For other programs: with these set, migctl takes the stack for a hosted project, and asks before it changes it.
+    """
+    import shlex
+
+    from migctl import stack
+
+    settings = _settings(config)
+    target = stack.status(settings.state).target
+    if target is None and settings.supabase.url:
+        raise Refused(
+            f"the embedded stack in {settings.state} is down, and the target is {settings.supabase.url}",
+            do="migctl stack up --embedded, or unset SUPABASE_URL",
+        )
+    if target is None:
+        outcome = stack.bring_up(settings.state, schemas=[settings.supabase.schema_])
+        target = outcome.target
+        output.note(outcome.words or "the embedded stack is up")
+    values = {
+        "SUPABASE_URL": target.supabase_url,
+        "SUPABASE_ANON_KEY": target.anon_key,
+        "SUPABASE_SERVICE_ROLE_KEY": target.service_role_key,
+        "SUPABASE_JWT_SECRET": target.jwt_secret,
+        "DATABASE_URL": target.database_url,
+        "REDIS_URL": target.redis_url,
+    }
+    if output_format == "json":
+        output.document(values)
+        return
+    for name, value in values.items():
+        output.plain(f"export {name}={shlex.quote(value or '')}")
+
+
+@app.command()
+def fault(
+    name: Annotated[
+        str | None, typer.Argument(help="Which; --list explains each.", show_default=False)
+    ] = None,
+    config: context.ConfigOption = None,
+    listed: Annotated[bool, typer.Option("--list", help="Explain each fault, and say which are on.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Switch NAME off, or all.")] = False,
+    for_s: Annotated[
+        float | None,
+        typer.Option(
+            "--for",
+            metavar="SECONDS",
+            help="For this long. Without: until --clear, or, where a fault is a single blow, once.",
+            show_default=False,
+        ),
+    ] = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Switch on a way in which Realtime loses events in silence, on the embedded stack. Subscribers are struck, senders not."""
+    from migctl import stack
+    from migctl.stack import faults
+
+    settings = _settings(config)
+    asked = sum((listed, clear, name is not None and not clear))
+    if asked != 1 or (for_s is not None and (name is None or clear)):
+        raise Usage(
+            "one thing at a time: NAME, --list or --clear; --for goes with NAME",
+            do="migctl stack fault --list",
+        )
+    target = stack.status(settings.state).target
+    if target is None and not listed:
+        raise Transient(f"the embedded stack in {settings.state} is down", do="migctl stack up")
+    if target is None:
+        found = [
+            {
+                "name": each.name,
+                "what": each.what,
+                "concerns": each.concerns,
+                "lasting": each.lasting,
+                "on": False,
+            }
+            for each in faults.FAULTS.values()
+        ]
+    elif listed:
+        found = faults.switched(target)
+    elif clear:
+        found = faults.clear(target, name)
+        output.note(f"{name or 'every fault'} is off at {target.supabase_url}")
+    else:
+        assert name is not None
+        found = faults.switch_on(target, name, for_s=for_s)
+        on = next(each for each in found if each["name"] == name)
+        how = f"for {for_s:g} s" if for_s is not None else "until --clear" if on["on"] else "once"
+        output.note(f"{name} at {target.supabase_url}, {how}: {on['what']}")
+    if output_format == "json":
+        output.document({"schema": "migctl.faults/1", "faults": found})
+    elif listed:
+        output.table(
+            ("fault", "now", "what is lost, and how"),
+            [(each["name"], "on" if each["on"] else "off", each["what"]) for each in found],
+        )
 
 
 def _settings(config: Any) -> Settings:

@@ -11,8 +11,10 @@ import psycopg
 from aiohttp import web
 
 from migctl.stack.standin import gateway
+from migctl.stack.standin.admin import Admin
 from migctl.stack.standin.auth import Tokens
 from migctl.stack.standin.database import DatabaseDown, Pool, PoolTimeout, fetch
+from migctl.stack.standin.faults import Faults
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.realtime.authorize import Authorizer
 from migctl.stack.standin.realtime.changes import Changes
@@ -40,8 +42,9 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
 
     authorizer = Authorizer(owner)
     hub = Hub(limits)
-    changes = Changes(owner, dsn, limits)
-    parts = Parts(tokens, limits, hub, Presence(), authorizer, changes)
+    faults = Faults()
+    changes = Changes(owner, dsn, limits, faults)
+    parts = Parts(tokens, limits, hub, Presence(), authorizer, changes, faults)
     realtime = Realtime(parts)
 
     async def health(request: web.Request) -> web.Response:
@@ -68,6 +71,7 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
     app.router.add_get("/health", health)
     app.add_routes(rest.routes())
     app.add_routes(realtime.routes())
+    app.add_routes(Admin(tokens, faults).routes())
     app.add_routes(BroadcastApi(tokens, hub, authorizer, limits).routes())
     app.on_shutdown.append(say_goodbye)
     app.cleanup_ctx.append(lifetime)

@@ -16,6 +16,7 @@ import psycopg
 
 from migctl.stack.standin.auth import Identity
 from migctl.stack.standin.database import Connection, DatabaseDown, Pool, PoolTimeout
+from migctl.stack.standin.faults import Faults
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.realtime import bindings, frames
 from migctl.stack.standin.realtime.authorize import Unavailable
@@ -35,6 +36,7 @@ _LOOK_S = 0.003
 _IDLE_POLLS = 5
 _MAX_RETRIES = 6
 _START_S = 10.0
+_FAULT_LOOK_S = 0.02
 _AWAY = "Unable to connect to the project database"
 
 
@@ -73,12 +75,16 @@ class Feed:
 class Changes:
     """Who subscribed to what, and the one stream that serves all. `run` does the work, as a task of its owner."""
 
-    def __init__(self, pool: Pool, dsn: str, limits: Limits) -> None:
+    def __init__(self, pool: Pool, dsn: str, limits: Limits, faults: Faults) -> None:
         self._pool = pool
         self._dsn = dsn
         self._limits = limits
         self._looker = Looker(limits.publication, time.monotonic)
-        self._fanout = Fanout(self._looker, limits.max_record_bytes)
+        self._faults = faults
+        faults.strikes("slot-loss", self._lose_slot)
+        faults.strikes("subscriptions-cleared", lambda: self._drop_all("a fault was switched on"))
+        self._fanout = Fanout(self._looker, self._max_record_bytes)
+        self._stream: Stream | None = None
         self._feeds: dict[Feed, list[Subscription]] = {}
         self._rate = RateCounter(limits.plan.messages_per_s, now=time.monotonic())
         self._wanted = asyncio.Event()
@@ -109,6 +115,8 @@ class Changes:
         except (TimeoutError, DatabaseDown, PoolTimeout, psycopg.Error) as error:
             raise Unavailable(f"{_AWAY}: {error}" if str(error) else _AWAY) from error
         feed = Feed(self, topic, listener, lost)
+        if self._faults.on("subscriptions-cleared", time.monotonic()):
+            return feed
         self._feeds[feed] = [
             Subscription(number, item, identity, oids, feed)
             for (number, item), oids in zip(wanted, tables, strict=True)
@@ -123,8 +131,10 @@ class Changes:
         failures = 0
         while True:
             await self._wanted.wait()
+            while self._faults.on("slot-loss", time.monotonic()):
+                await asyncio.sleep(_FAULT_LOOK_S)
             try:
-                stream = await Stream.open(self._dsn, self._limits.publication)
+                stream = self._stream = await Stream.open(self._dsn, self._limits.publication)
             except DatabaseDown as error:
                 failures += 1
                 if failures > _MAX_RETRIES:
@@ -142,6 +152,18 @@ class Changes:
             finally:
                 self._streaming.clear()
                 await stream.close()
+
+    def _lose_slot(self) -> None:
+        if self._stream is not None:
+            self._stream.lose("a fault was switched on")
+
+    def _max_record_bytes(self) -> int:
+        return 0 if self._faults.on("oversize", time.monotonic()) else self._limits.max_record_bytes
+
+    def _drop_all(self, why: str) -> None:
+        """As the real one does it: nobody is told."""
+        _log.warning("all subscriptions are dropped", why=why, feeds=len(self._feeds))
+        self._feeds.clear()
 
     def _give_up(self, reason: str) -> None:
         """The real one's worker stops here: channels subscribe again by themselves, and with that a new one is begun."""
@@ -180,8 +202,7 @@ class Changes:
         async with self._pool.connection() as conn:
             published = await self._looker.published(conn)
         if self._published is not None and published != self._published:
-            _log.warning("publication changed, all subscriptions are dropped", feeds=len(self._feeds))
-            self._feeds.clear()
+            self._drop_all("the publication changed")
         self._published = published
 
     async def _deliver(self, batch: Batch) -> int:
@@ -195,7 +216,8 @@ class Changes:
     async def _tell(self, conn: Connection, batch: Batch, subscriptions: Sequence[Subscription]) -> int:
         told = 0
         messages = await self._fanout.messages(conn, batch, subscriptions)
-        skip = self._rate.triggered(time.monotonic())
+        now = time.monotonic()
+        skip = self._rate.triggered(now) or self._faults.on("rate-skip", now)
         cache: dict[tuple[Version, str, tuple[int, ...], bytes], bytes] = {}
         for receivers in messages:
             told += bool(receivers)

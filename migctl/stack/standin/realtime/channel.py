@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from migctl.stack.standin.auth import BadToken, Identity
+from migctl.stack.standin.faults import CLOSED_BECAUSE, EARLY_S
 from migctl.stack.standin.realtime import frames
 from migctl.stack.standin.realtime.authorize import Extension, Policies, Unavailable
 from migctl.stack.standin.realtime.bindings import BadBinding
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _log = get_logger("standin.realtime")
 # The real server looks at a token at the latest every five minutes, and when it expires.
 _CONFIRM_S = 300
-_NO_DATABASE = "Realtime was unable to connect to the project database"
+_NO_DATABASE = CLOSED_BECAUSE
 _NO_CLAIMS = "Fields `role` and `exp` are required in JWT"
 
 
@@ -100,8 +101,16 @@ class Channel:
         if self._presence_enabled and self._reads_presence:
             state = self._parts.presence.state(self.name, self.asked.private)
             self._message("presence_state", frames.dumps(state))
+        now = time.monotonic()
         if self.asked.bindings:
-            self._subscribe_after(0)
+            self._subscribe_after(EARLY_S if self._parts.faults.on("early-reply", now) else 0)
+        if self._parts.faults.on("channel-closed", now):
+            self.strike()
+
+    def strike(self) -> None:
+        """The fault `channel-closed`. Who holds the service key is spared."""
+        if self._identity is None or self._identity.role != "service_role":
+            self.shut_down(CLOSED_BECAUSE)
 
     def close(self) -> None:
         """Leave everything. The socket tells the client."""

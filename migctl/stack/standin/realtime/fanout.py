@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -43,7 +43,7 @@ class Batch:
 class Fanout:
     """Asks PostgreSQL once for each table and identity of a batch, whoever many subscribers share them."""
 
-    def __init__(self, looker: Looker, max_record_bytes: int) -> None:
+    def __init__(self, looker: Looker, max_record_bytes: Callable[[], int]) -> None:
         self._looker = looker
         self._max_record_bytes = max_record_bytes
 
@@ -121,7 +121,7 @@ class Fanout:
             if values:
                 cast[column] = await self._looker.as_json(conn, type_name, values)
         return {
-            number: records.render(*_with_key(batch.changes[number], table), self._max_record_bytes, cast)
+            number: records.render(*_with_key(batch.changes[number], table), self._max_record_bytes(), cast)
             for number in numbers
         }
 

@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from migctl.stack.standin.auth import BadToken, Tokens
+from migctl.stack.standin.faults import CLOSE_AFTER_S, Faults
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.realtime import config, frames
 from migctl.stack.standin.realtime.authorize import Authorizer
@@ -43,6 +44,7 @@ class Parts:
     presence: Presence
     authorizer: Authorizer
     changes: Changes
+    faults: Faults
 
 
 class Realtime:
@@ -50,7 +52,10 @@ class Realtime:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._open: set[web.WebSocketResponse] = set()
+        self._open: dict[web.WebSocketResponse, Socket] = {}
+        self._closing: set[asyncio.Task[bool]] = set()
+        parts.faults.strikes("clean-close", self._close_cleanly)
+        parts.faults.strikes("channel-closed", self._close_channels)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/realtime/v1/websocket", self._upgrade)]
@@ -62,12 +67,26 @@ class Realtime:
             async with asyncio.timeout(_GOODBYE_S):
                 await asyncio.gather(*goodbyes, return_exceptions=True)
 
+    def _close_cleanly(self) -> None:
+        for response, socket in self._open.items():
+            if socket.subscriber:
+                self._close_one(response)
+
+    def _close_one(self, response: web.WebSocketResponse) -> None:
+        task = asyncio.ensure_future(response.close(code=1000, message=b""))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _close_channels(self) -> None:
+        for socket in list(self._open.values()):
+            socket.strike()
+
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         parts = self._parts
         keys = (request.headers.get("x-api-key"), request.query.get("apikey"), request.headers.get("apikey"))
         token = next((key for key in keys if key), "")
         try:
-            parts.tokens.for_realtime(token, time.time())
+            role = parts.tokens.for_realtime(token, time.time()).role
         except BadToken as error:
             await asyncio.sleep(parts.limits.connect_error_s)
             return web.json_response({"error": _REFUSALS[error.flaw]}, status=401)
@@ -82,16 +101,19 @@ class Realtime:
             return response
         headers = json.dumps({k.lower(): v for k, v in request.headers.items() if k.lower().startswith("x-")})
         parts.hub.sockets += 1
-        self._open.add(response)
         try:
             async with asyncio.TaskGroup() as tasks:
                 socket = Socket(parts, transport, tasks, version=version, token=token, headers=headers)
+                socket.subscriber = role != "service_role"
+                self._open[response] = socket
+                if socket.subscriber and parts.faults.on("clean-close", time.monotonic()):
+                    asyncio.get_running_loop().call_later(CLOSE_AFTER_S, self._close_one, response)
                 try:
                     await socket.run(response)
                 finally:
                     socket.close()
         finally:
-            self._open.discard(response)
+            self._open.pop(response, None)
             parts.hub.sockets -= 1
         return response
 
@@ -106,7 +128,7 @@ _REFUSALS = {
 
 
 class Socket:
-    """The channels of one connection. token: the API key that it came with."""
+    """The channels of one connection. token: the API key that it came with. subscriber: that was not the service key."""
 
     def __init__(
         self,
@@ -122,6 +144,7 @@ class Socket:
         self.version: Version = version
         self.token = token
         self.headers = headers
+        self.subscriber = True
         self._transport = transport
         self._tasks = tasks
         self._spawned: set[asyncio.Task[None]] = set()
@@ -149,6 +172,11 @@ class Socket:
         self._channels.clear()
         for task in self._spawned:
             task.cancel()
+
+    def strike(self) -> None:
+        """The fault `channel-closed`."""
+        for channel in list(self._channels.values()):
+            channel.strike()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Work that ends with the socket."""

@@ -85,6 +85,12 @@ class Stream:
             self._read_on()
         return taken
 
+    def lose(self, reason: str) -> None:
+        """End it as an outage would: what was received and not taken is lost too."""
+        self._end(reason)
+        self._ready.clear()
+        self._ready_bytes = 0
+
     async def close(self) -> None:
         self._end("closed")
         await self._conn.close()
