@@ -32,6 +32,7 @@ from migctl.journal.rotation import begin_epoch
 from migctl.journal.rows import SEQ_BITS, SEQ_MASK, connect, to_entry
 from migctl.journal.writer import Group, Request, Turned, Writer
 from migctl.telemetry import get_logger
+from migctl.telemetry.metrics import Histogram
 
 T = TypeVar("T")
 
@@ -158,6 +159,11 @@ class SqliteJournal:
     def full(self) -> str | None:
         """Why no events are taken now; None where they are."""
         return self._keeper.full if self._keeper is not None else None
+
+    @property
+    def commit_seconds(self) -> Histogram:
+        """How long group commits take, fsync included."""
+        return self._writer.commit_seconds
 
     async def epochs(self) -> list[EpochInfo]:
         return [*self._epochs[:-1], replace(self._epochs[-1], head=self._head, tail=self._tail)]

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from migctl.clock import now
+from migctl.clock import mono, now
 from migctl.events import Event
 from migctl.events.canonical import body_hash
 from migctl.events.times import micros_of
@@ -32,6 +32,7 @@ from migctl.journal.rows import (
     to_event,
     to_rows,
 )
+from migctl.telemetry.metrics import Histogram
 
 MAX_GROUP_EVENTS = 2000
 MAX_GROUP_BYTES = 16 << 20
@@ -102,6 +103,7 @@ class Writer(threading.Thread):
         self._wake = threading.Condition()
         self._closing = False
         self.failed: Future[JournalUnavailable] = Future()
+        self.commit_seconds = Histogram()
 
     def submit(self, request: Request) -> None:
         """Queue a request. Its fate is told by on_commit or on_failure."""
@@ -147,6 +149,7 @@ class Writer(threading.Thread):
 
     def _commit(self, requests: list[Request]) -> None:
         group = Group(requests)
+        began = mono()
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -164,6 +167,7 @@ class Writer(threading.Thread):
                 requests, f"an error of ours in the journal's writer: {type(error).__name__}: {error}"
             )
             return
+        self.commit_seconds.observe(mono() - began)
         self._head += len(group.events)
         answer = requests[0].answer
         if isinstance(answer, Turned):

@@ -125,6 +125,7 @@ class Service:
             ready=lambda: self._ready(journal, transports, relay),
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,
+            commits=journal.commit_seconds,
             assignment=Assignment(
                 transport=self.assigned,
                 target=self.target,

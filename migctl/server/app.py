@@ -26,7 +26,7 @@ from migctl.server.health import health
 from migctl.server.metrics import families
 from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
-from migctl.telemetry.metrics import CONTENT_TYPE, render
+from migctl.telemetry.metrics import CONTENT_TYPE, Histogram, render
 from migctl.transports.websocket import Gateway
 
 log = get_logger("server")
@@ -56,6 +56,7 @@ def build(
     ready: Callable[[], tuple[bool, dict[str, Any]]],
     tokens: Tokens = Tokens(),  # noqa: B008 - frozen
     refusing: Callable[[], str | None] = lambda: None,
+    commits: Histogram | None = None,
     assignment: Assignment | None = None,
     admin: Sequence[web.RouteDef] = (),
 ) -> web.Application:
@@ -63,6 +64,7 @@ def build(
 
     gateway: None in mode realtime; `/ws` then answers 410. status, ready: asked at each request of their routes.
     tokens: who may do what; without any, only loopback is served.
+    commits: durations of the journal's commits, for the metrics.
     assignment: answers which transport a user takes; without one there is no such route.
     admin: further routes below /admin/, for tokens with purpose admin and the control socket.
     refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
@@ -105,7 +107,7 @@ def build(
         )
 
     async def metrics(_: web.Request) -> web.StreamResponse:
-        page = render(families(status(), counts))
+        page = render(families(status(), counts, commits))
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
     async def subscribers(_: web.Request) -> web.StreamResponse:

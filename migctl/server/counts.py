@@ -14,7 +14,7 @@ class Counts:
     """Requests answered, and those answered 5xx: what the error rate is made of. A socket counts once it ends.
 
     by_answer: (method, route, status). refused: by the code of the refusal, over HTTP or as a socket closed with 4401.
-    seconds: by (method, route), sockets left out. commit_seconds: from a request's events to their durability.
+    seconds: by (method, route), sockets left out. append_seconds: from a request's events to their durability.
     """
 
     requests: int = 0
@@ -25,7 +25,7 @@ class Counts:
     by_answer: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[tuple[str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))
-    commit_seconds: Histogram = field(default_factory=Histogram)
+    append_seconds: Histogram = field(default_factory=Histogram)
 
     def answered(self, method: str, route: str, status: int, took_s: float) -> None:
         self.requests += 1

@@ -71,7 +71,7 @@ class Events:
             return errors(409, items)
         except JournalUnavailable as error:
             return _unavailable(f"{error.what}; {error.do}")
-        self._counts.commit_seconds.observe(mono() - began)
+        self._counts.append_seconds.observe(mono() - began)
         self._counts.accepted += appended.accepted
         self._counts.duplicates += appended.duplicates
         tell = log.info if events else log.debug

@@ -17,6 +17,9 @@ def problems(status: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     if status.get("draining"):
         found.append("serve: draining")
+    full = (status.get("journal") or {}).get("full")
+    if full:
+        found.append(f"journal: takes no events: {full}")
     relay = status.get("relay")
     if relay:
         if relay.get("state") != "running":

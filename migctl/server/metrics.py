@@ -9,21 +9,24 @@ import psutil
 
 from migctl import __version__
 from migctl.server.counts import Counts
-from migctl.telemetry.metrics import Family, Sample, counter, gauge
+from migctl.telemetry.metrics import Family, Histogram, Sample, counter, gauge
 
 TRANSPORT_STATES = ("connecting", "connected", "degraded", "closed")
 RELAY_STATES = ("running", "connecting", "retrying", "paused")
 
 
-def families(status: Mapping[str, Any], counts: Counts) -> Iterator[Family]:
-    """All there is to tell. status: the document of `/api/status`; parts that a mode has not are not told."""
+def families(status: Mapping[str, Any], counts: Counts, commits: Histogram | None = None) -> Iterator[Family]:
+    """All there is to tell. status: the document of `/api/status`; parts that a mode has not are not told.
+
+    commits: durations of the journal's commits.
+    """
     yield gauge(
         "migctl_build_info",
         "Version and mode of this serve.",
         [Sample(1, {"version": __version__, "mode": str(status.get("mode", ""))})],
     )
     yield from _ingest(status, counts)
-    yield from _journal(status.get("journal") or {}, counts)
+    yield from _journal(status.get("journal") or {}, counts, commits)
     relay = status.get("relay")
     if relay:
         yield from _relay(relay)
@@ -58,7 +61,7 @@ def _ingest(status: Mapping[str, Any], counts: Counts) -> Iterator[Family]:
         )
 
 
-def _journal(journal: Mapping[str, Any], counts: Counts) -> Iterator[Family]:
+def _journal(journal: Mapping[str, Any], counts: Counts, commits: Histogram | None) -> Iterator[Family]:
     yield _one("migctl_journal_head_seq", "The last durable seq of the epoch.", journal.get("head"))
     yield _one(
         "migctl_journal_tail_seq", "The first seq of the epoch that is still held.", journal.get("tail")
@@ -66,11 +69,18 @@ def _journal(journal: Mapping[str, Any], counts: Counts) -> Iterator[Family]:
     yield _one("migctl_journal_size_bytes", "Size of the journal's files.", journal.get("size_bytes"))
     if "epoch" in journal:
         yield gauge("migctl_journal_info", "The open epoch.", [Sample(1, {"epoch": str(journal["epoch"])})])
+    yield _one("migctl_journal_full", "1 while no event is taken.", _flag(journal, "full"))
     yield Family(
-        "migctl_ingest_commit_duration_seconds",
+        "migctl_journal_commit_duration_seconds",
         "histogram",
-        "From a request's events to their being durable, as its producer waits for it.",
-        counts.commit_seconds.samples(),
+        "Group commits, fsync included.",
+        commits.samples() if commits is not None else [],
+    )
+    yield Family(
+        "migctl_ingest_append_duration_seconds",
+        "histogram",
+        "From a posted request's events to their being durable, as its producer waits for it.",
+        counts.append_seconds.samples(),
     )
 
 
@@ -209,6 +219,10 @@ def _process() -> Iterator[Family]:
         yield gauge("process_resident_memory_bytes", "Resident memory.", [Sample(process.memory_info().rss)])
         yield gauge("process_open_fds", "Open file descriptors.", [Sample(process.num_fds())])
         yield gauge("process_start_time_seconds", "Start, Unix time.", [Sample(process.create_time())])
+
+
+def _flag(part: Mapping[str, Any], key: str) -> float | None:
+    return None if key not in part else float(part[key] is not None)
 
 
 def _one(name: str, help_: str, value: float | None) -> Family:

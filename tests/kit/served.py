@@ -55,6 +55,7 @@ async def serving(
         status=lambda: {"gateway": gateway.status().details, "transports": {"websocket": told(gateway)}},
         ready=lambda: (ready[0], {"status": "ready" if ready[0] else "draining"}),
         tokens=tokens,
+        commits=journal.commit_seconds,
         assignment=server.Assignment(
             transport="websocket", target=None, schema="public", epoch=lambda: journal.epoch
         ),

@@ -25,6 +25,7 @@ def test_nothing_is_wrong_where_all_parts_say_they_are_well() -> None:
     ("change", "said"),
     [
         ({"draining": True}, "serve: draining"),
+        ({"journal": {"full": "no room"}}, "journal: takes no events: no room"),
         (
             {"relay": {**WELL["relay"], "state": "paused", "reason": "no table"}},
             "relay: paused: no table",
