@@ -23,7 +23,7 @@ NAMES: tuple[Name, ...] = get_args(Name)
 
 # How long a subscription takes while its reply comes too early: users report one to three seconds.
 EARLY_S = 2.0
-# Whoever comes back while sockets are being closed gets this far, so that a client that returns at once does not spin.
+# Whoever comes back while sockets are being closed is heard no more, but kept so long: a client that returns at once would spin.
 CLOSE_AFTER_S = 0.1
 CLOSED_BECAUSE = "Realtime was unable to connect to the project database"
 

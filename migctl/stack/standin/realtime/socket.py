@@ -96,6 +96,10 @@ class Realtime:
         version: Version = "2.0.0" if request.query.get("vsn", "1.0.0").startswith("2.") else "1.0.0"
         response = web.WebSocketResponse(compress=False, max_msg_size=_MAX_FRAME)
         await response.prepare(request)
+        if role != "service_role" and parts.faults.on("clean-close", time.monotonic()):
+            await asyncio.sleep(CLOSE_AFTER_S)
+            await response.close(code=1000, message=b"")
+            return response
         transport = request.transport
         if transport is None:  # gone again already
             return response
@@ -106,8 +110,6 @@ class Realtime:
                 socket = Socket(parts, transport, tasks, version=version, token=token, headers=headers)
                 socket.subscriber = role != "service_role"
                 self._open[response] = socket
-                if socket.subscriber and parts.faults.on("clean-close", time.monotonic()):
-                    asyncio.get_running_loop().call_later(CLOSE_AFTER_S, self._close_one, response)
                 try:
                     await socket.run(response)
                 finally:
