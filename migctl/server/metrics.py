@@ -141,6 +141,11 @@ def _gateway(gateway: Mapping[str, Any]) -> Iterator[Family]:
         "migctl_gateway_queue_bytes", "The longest queue of a subscriber.", gateway.get("max_queued_bytes")
     )
     yield _count(
+        "migctl_gateway_upstream_failures_total",
+        "Sockets that could not be passed through to the old service.",
+        (gateway.get("upstream") or {}).get("failures"),
+    )
+    yield _count(
         "migctl_gateway_frames_total", "Event frames written to sockets.", gateway.get("frames_written")
     )
     yield _counts(

@@ -1,0 +1,29 @@
+"""docs/serve.md names every route, purpose and metric that there is, and none that there is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from migctl.server.counts import Counts
+from migctl.server.metrics import families
+from migctl.server.tokens import PURPOSES
+from migctl.telemetry.metrics import Histogram
+
+PAGE = (Path(__file__).parents[3] / "docs" / "serve.md").read_text()
+EVERYTHING: dict[str, Any] = {
+    "journal": {"epoch": "e"},
+    "relay": {"state": "running"},
+    "transports": {"websocket": {}, "realtime": {}},
+    "source": {"kind": "tap", "outages": {"count": 0, "total_s": 0}, "buffered_bytes": 0},
+}
+
+
+def test_metrics_of_the_page_are_those_of_the_program() -> None:
+    told = {family.name for family in families(EVERYTHING, Counts(), Histogram())}
+    assert set(re.findall(r"^\| `((?:migctl|process)_\w+)` \|", PAGE, re.MULTILINE)) == told
+
+
+def test_each_purpose_is_explained() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \| [`/]", PAGE, re.MULTILINE)) >= set(PURPOSES)
