@@ -228,3 +228,55 @@ async def test_epoch_writer_seq_and_cursor_outlive_the_process(tmp_path: Path) -
         assert [info.epoch for info in await journal.epochs()] == [journal.epoch]
     finally:
         await journal.aclose()
+
+
+async def test_a_follower_goes_from_the_end_of_an_epoch_to_the_first_seq_of_the_next(
+    journal: Journal,
+) -> None:
+    first = journal.epoch
+    seen: list[tuple[str, int]] = []
+
+    async def follow() -> None:
+        async for entries in journal.follow(0):
+            seen.extend((entry.epoch, entry.seq) for entry in entries)
+            if len(seen) == 7:
+                return
+
+    await journal.append([event(n) for n in range(3)])
+    follower = asyncio.create_task(follow())
+    waiting = asyncio.create_task(journal.wait(3))
+    info = await journal.open_epoch(first, lost=(4, 9), reason="an older copy was put back")
+    assert await asyncio.wait_for(waiting, 10) == 0
+    answer = await journal.append([event(n) for n in range(4)])
+    await asyncio.wait_for(follower, 10)
+    assert seen == [(first, 1), (first, 2), (first, 3), *((info.epoch, seq) for seq in (1, 2, 3, 4))]
+    assert (journal.epoch, journal.head, journal.tail) == (info.epoch, 4, 1)
+    assert (answer.epoch, answer.first_seq) == (info.epoch, 1)
+    epochs = await journal.epochs()
+    assert [(each.prev_epoch, each.lost, each.head) for each in epochs] == [
+        (None, None, 3),
+        (first, (4, 9), 4),
+    ]
+    assert [entry.seq for entry in await journal.read(1, epoch=first)] == [2, 3]
+    assert await journal.read(0, epoch="no epoch of ours") == []
+
+
+async def test_what_a_new_epoch_does_not_let_the_old_one_keep_is_moved_to_it_in_order(
+    journal: Journal,
+) -> None:
+    first = journal.epoch
+    sent = [event(n) for n in range(5)]
+    await journal.append(sent)
+    info = await journal.open_epoch(first, lost=None, reason="another history", keep_to=2)
+    assert [entry.event.id for entry in await journal.read(0, epoch=first)] == [each.id for each in sent[:2]]
+    assert await ids(journal) == [(seq, each.id) for seq, each in enumerate(sent[2:], 1)]
+    again = await journal.append([sent[4], event(9)])
+    assert (again.accepted, again.duplicates, again.first_seq) == (1, 1, 4)
+    assert info.prev_epoch == first
+
+
+async def test_what_an_epoch_follows_can_be_settled_later(journal: Journal) -> None:
+    await journal.append([event(1)])
+    await journal.link_epoch(journal.epoch, prev_epoch="theirs", lost=(3, 4), reason="adopted")
+    (info,) = await journal.epochs()
+    assert (info.prev_epoch, info.lost, info.head, info.reason) == ("theirs", (3, 4), 1, "adopted")

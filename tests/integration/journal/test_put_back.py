@@ -11,12 +11,14 @@ import pytest
 
 from migctl import server
 from migctl.config import Settings, Target
+from migctl.delivery import Relay
 from migctl.errors import Refused
 from migctl.events import Event, Position
 from migctl.journal import highwater
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.subscriber.websocket import WebsocketSubscriber
+from migctl.transports.realtime import Heads, TableWriter
 from migctl.transports.websocket import Gateway
 from tests.kit import journals
 from tests.kit.conditions import until
@@ -48,6 +50,14 @@ async def served(journal: SqliteJournal, port: int) -> AsyncIterator[str]:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def compared(journal: SqliteJournal, target: Target) -> None:
+    """What `serve` does before it takes an event."""
+    writer, heads = TableWriter(target, "public"), Heads(target, "public")
+    assert await Relay(journal, writer, heads, Settings()).claim(within_s=10)
+    await writer.aclose()
+    await heads.aclose()
 
 
 def places(received: Received) -> list[tuple[str, int, str]]:
@@ -85,6 +95,7 @@ async def test_a_copy_put_back_begins_an_epoch_that_both_kinds_of_reader_cross_w
             highwater.path_of(path).write_bytes(high_water)
 
         journal = await SqliteJournal.open(path, say=said.append)
+        await compared(journal, standin)
         async with served(journal, port), publishing(journal, standin) as (relay, _):
             await journal.append(after)
             await relayed(journal, relay)
@@ -164,6 +175,30 @@ async def test_events_taken_before_the_table_could_be_asked_move_to_the_new_epoc
     await journal.aclose()
     assert len(await tables.seqs()) == 17
     assert await tables.tombstones() == {}
+
+
+async def test_an_epoch_that_is_opened_under_open_sockets_is_crossed_by_them(path: Path) -> None:
+    journal = await SqliteJournal.open(path)
+    first_epoch = journal.epoch
+    async with (
+        served(journal, any_free_port()) as url,
+        WebsocketSubscriber(url) as subscriber,
+        receiving(subscriber) as received,
+    ):
+        await journal.append(events(3))
+        await received.count(3)
+        info = await journal.open_epoch(first_epoch, lost=(4, 5), reason="an older copy was put back")
+        await journal.append(events(2))
+        await received.count(5)
+        await until(lambda: subscriber.idle)
+        await journal.append(events(1))
+        await received.count(6)
+    await journal.aclose()
+    assert [(release.epoch, release.seq) for release in received.releases] == [
+        *((first_epoch, seq) for seq in (1, 2, 3)),
+        *((info.epoch, seq) for seq in (1, 2, 3)),
+    ]
+    assert [gap.reason for gap in received.gaps] == ["epoch"]
 
 
 async def test_a_journal_that_is_gone_is_not_made_anew_in_silence(path: Path) -> None:
