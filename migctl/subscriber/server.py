@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import msgspec
@@ -23,7 +24,7 @@ _TOPIC = "monitoring_events"
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """The answer of `GET /api/transport`. Without a project's address, key and token there is no Realtime for this subscriber."""
+    """The answer of `GET /api/transport`. access_token: None where the server can't mint one."""
 
     transport: Literal["websocket", "realtime"]
     epoch: str
@@ -34,8 +35,8 @@ class Assignment(msgspec.Struct, frozen=True):
     expires_at: str | None = None
 
     @property
-    def has_realtime(self) -> bool:
-        return bool(self.supabase_url and self.anon_key and self.access_token)
+    def has_project(self) -> bool:
+        return bool(self.supabase_url and self.anon_key)
 
     @property
     def schema(self) -> str:
@@ -45,14 +46,14 @@ class Assignment(msgspec.Struct, frozen=True):
 
 
 class Server:
-    """url: where `migctl serve` listens, such as http://127.0.0.1:8080. user: whom the assignment is for.
+    """url: where `migctl serve` listens, such as http://127.0.0.1:8080. token: for a server that asks for one.
 
-    token: for a server that asks for one.
+    user: whom the assignment is for; None is somebody new, who stays the same for the life of this object.
     """
 
     def __init__(self, url: str, *, user: str | None = None, token: str | None = None) -> None:
         self.url = _base(url)
-        self._user = user
+        self._user = user or f"anonymous-{uuid4()}"
         self._http = httpx.AsyncClient(
             base_url=self.url,
             headers={"Authorization": f"Bearer {token}"} if token else None,
@@ -69,7 +70,7 @@ class Server:
 
     async def assignment(self) -> Assignment:
         """Raises Transient, Systemic, or Usage where something else answers there."""
-        answer = await self._get("/api/transport", {"user": self._user} if self._user is not None else {})
+        answer = await self._get("/api/transport", {"user": self._user})
         if answer.status_code in (401, 403):
             raise Systemic(f"{self.url}: {_said(answer)}", do="give a token that is good for subscribing")
         if answer.status_code >= 500:

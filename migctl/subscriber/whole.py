@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Self
 
 from migctl import clock
@@ -44,7 +44,9 @@ log = get_logger("subscriber")
 class Subscriber:
     """Use as a context manager; iterate for releases (and discontinuities) in seq order, each id once an epoch.
 
-    url: where `migctl serve` listens. user: whom the assignment is for. token: for a server that asks for one.
+    url: where `migctl serve` listens. token: for a server that asks for one.
+    user: whom the assignment is for; None is somebody new each time.
+    access_token: gives tokens of role `authenticated`, for a server that mints none; without either there is no Realtime.
     position: go on after it; None starts at the head.
     wait_s: how long there may be no server, and no transport, before the first readiness; later outages are waited for without end.
     fall_back: False keeps to the assigned transport. hold_s: how long that has to be well before the other is left again;
@@ -57,6 +59,7 @@ class Subscriber:
         *,
         user: str | None = None,
         token: str | None = None,
+        access_token: Callable[[], Awaitable[str]] | None = None,
         position: Position | None = None,
         wait_s: float = 10.0,
         fall_back: bool = True,
@@ -68,6 +71,7 @@ class Subscriber:
     ) -> None:
         self._server = Server(url, user=user, token=token)
         self._address = Address(self._server.ws_url, token)
+        self._own_token = access_token
         self._wanted = position
         self._wait_s = wait_s
         self._fall_back = fall_back
@@ -180,7 +184,7 @@ class Subscriber:
         self, assignment: Assignment, stack: contextlib.AsyncExitStack
     ) -> tuple[Carriers, Token | None]:
         """Make what this assignment needs; with the token of its Realtime, if it has any."""
-        has_realtime = assignment.has_realtime
+        has_realtime = assignment.has_project and bool(assignment.access_token or self._own_token)
         attachment = Attachment(
             assignment.transport if has_realtime else "websocket",
             can_fall_back=has_realtime and self._fall_back,
@@ -208,7 +212,7 @@ class Subscriber:
         assert assignment.supabase_url is not None
         assert assignment.anon_key is not None
         url, schema = assignment.supabase_url.rstrip("/"), assignment.schema
-        token = Token(self._access_token, assignment.access_token)
+        token = Token(self._access_token, None if self._own_token else assignment.access_token)
         tables = Tables(url, assignment.anon_key, schema, token)
         stack.push_async_callback(tables.aclose)
         self._catchup = CatchUp(tables, self._flow)
@@ -228,6 +232,8 @@ class Subscriber:
     async def _access_token(self) -> str:
         """A new token; what comes with it is the assignment as it is now."""
         assignment = await self._server.assignment()
+        if self._own_token is not None:
+            return await self._own_token()
         if not assignment.access_token:
             raise Systemic(
                 f"{self._server.url} gives no token for Realtime any more", do="see its /api/status"

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiohttp import web
 
@@ -18,7 +17,7 @@ from migctl import server
 from migctl.config import Settings, Target
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
-from migctl.transports.realtime import mint
+from migctl.transports import TransportName
 from migctl.transports.websocket import Gateway
 from tests.kit.entries import event
 from tests.kit.receiving import publishing
@@ -26,31 +25,41 @@ from tests.kit.receiving import publishing
 
 @dataclass
 class Deployed:
-    """url: of the server. assigned: what it answers everybody."""
+    """url: of the server. assigned: what it answers everybody. asked: how often it was."""
 
     journal: SqliteJournal
     target: Target
-    assigned: str
+    assigned: TransportName
     port: int = field(default_factory=any_free_port)
-    token_ttl_s: float = 3600.0
-    gateway: Gateway | None = None
     asked: int = 0
+    _gateway: Gateway | None = None
     _down: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def gateway(self) -> Gateway:
+        assert self._gateway is not None
+        return self._gateway
+
     async def start_gateway(self) -> None:
-        gateway = self.gateway = Gateway(self.journal, heartbeat_s=0.5)
+        gateway = self._gateway = Gateway(self.journal, heartbeat_s=0.5)
         app = server.build(
             journal=self.journal,
             gateway=gateway,
             settings=Settings(),
             status=dict,
             ready=lambda: (True, {"status": "ok"}),
+            assignment=server.Assignment(
+                transport=self.assigned,
+                target=self.target,
+                schema="public",
+                epoch=lambda: self.journal.epoch,
+            ),
         )
-        app.router.add_get("/api/transport", self._assignment)
+        app.on_response_prepare.append(self._count)
         running = asyncio.ensure_future(gateway.run())
         self._down.push_async_callback(asyncio.wait, [running])
         self._down.callback(running.cancel)
@@ -61,26 +70,16 @@ class Deployed:
     async def stop_gateway(self) -> None:
         await self._down.aclose()
 
-    async def _assignment(self, _: web.Request) -> web.StreamResponse:
-        self.asked += 1
-        answer: dict[str, Any] = {
-            "transport": self.assigned,
-            "epoch": self.journal.epoch,
-            "supabase_url": self.target.supabase_url,
-            "anon_key": self.target.anon_key,
-            "channel": "public.monitoring_events",
-            "access_token": mint(self.target.need("jwt_secret"), "authenticated", self.token_ttl_s),
-            "expires_at": None,
-        }
-        return web.json_response(answer)
+    async def _count(self, request: web.Request, _: web.StreamResponse) -> None:
+        self.asked += request.path == "/api/transport"
 
 
 @asynccontextmanager
 async def deployed(
-    journal: SqliteJournal, target: Target, *, assigned: str, **options: Any
+    journal: SqliteJournal, target: Target, *, assigned: TransportName
 ) -> AsyncIterator[Deployed]:
     """Everything up."""
-    made = Deployed(journal, target, assigned, **options)
+    made = Deployed(journal, target, assigned)
     async with publishing(journal, target):
         await made.start_gateway()
         try:

@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import migctl
 from migctl import clock
 from migctl.config import Target
@@ -112,10 +114,11 @@ async def test_being_told_moves_to_the_gateway_and_back_without_losing_or_repeat
 
 
 async def test_token_is_renewed_through_the_server_before_it_ends(
-    target: Target, journal: SqliteJournal
+    target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("migctl.server.assignment.TTL_S", 4)
     async with (
-        deployed(journal, target, assigned="realtime", token_ttl_s=4.0) as server,
+        deployed(journal, target, assigned="realtime") as server,
         migctl.Subscriber(server.url, **QUICK) as subscriber,
         receiving(subscriber) as received,
     ):
