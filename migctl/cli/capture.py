@@ -37,6 +37,12 @@ def capture(
             show_default=False,
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--seconds", metavar="S", min=0.1, help="End S seconds after it was ready.", show_default=False
+        ),
+    ] = None,
     until_idle: Annotated[
         float | None,
         typer.Option(
@@ -84,7 +90,7 @@ def capture(
     settings = load(file=config)
     file = CaptureFile(out, transport)
     file.check(force=force)
-    until = Until(idle_s=until_idle, count=count, drain_s=drain)
+    until = Until(idle_s=until_idle, count=count, after_s=seconds, drain_s=drain)
 
     async def work() -> dict[str, Any]:
         stop, stop_now = _signals()

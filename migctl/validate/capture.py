@@ -52,6 +52,7 @@ class Until:
 
     idle_s: float | None = None
     count: int | None = None
+    after_s: float | None = None
     drain_s: float = 5.0
 
 
@@ -157,21 +158,31 @@ class Capture:
     async def _until_asked(self, receiving: asyncio.Task[None], stop: asyncio.Event) -> str:
         """Wait for whatever ends the capture; its name. Raises what ended `receiving`."""
         stopped = asyncio.ensure_future(stop.wait())
+        over = asyncio.ensure_future(self._time_over())
         try:
             while True:
                 idle_s = self._idle_left_s()
                 done, _ = await asyncio.wait(
-                    {receiving, stopped}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED
+                    {receiving, stopped, over}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED
                 )
                 if receiving in done:
                     receiving.result()
                     return "count"
                 if stopped in done:
                     return "stopped"
+                if over in done:
+                    return "time"
                 if self._idle_left_s() == 0.0:
                     return "idle"
         finally:
             stopped.cancel()
+            over.cancel()
+
+    async def _time_over(self) -> None:
+        if self.until.after_s is None:
+            await asyncio.Event().wait()
+        else:
+            await asyncio.sleep(self.until.after_s)
 
     def _idle_left_s(self) -> float | None:
         """Seconds until the capture counts as idle; None where that does not end it. An outage is not idleness."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from migctl.stack.launcher import any_free_port
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+MIGCTL = (sys.executable, "-m", "migctl")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 
 
@@ -45,6 +50,38 @@ def test_every_command_shown_has_its_options(line: str) -> None:
 )
 def test_every_file_named_is_there(path: str) -> None:
     assert (ROOT / path).is_file()
+
+
+@pytest.mark.timeout(180)
+def test_the_stream_of_your_own_runs_as_it_is_shown(tmp_path: Path) -> None:
+    block = next(block for block in BLOCKS if "schema apply" in block)
+    shown = block.replace("--seconds 20", "--seconds 3").replace("--seconds 25", "--seconds 6")
+    assert shown != block
+    environ = {
+        key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))
+    }
+    environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
+    environ["MIGCTL_LISTEN"] = f"127.0.0.1:{any_free_port()}"
+    with (tmp_path / "stderr").open("w") as stderr:
+        shell = subprocess.Popen(
+            ["bash", "-c", f"set -e\n{shown}"],
+            cwd=tmp_path,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        shell.wait(120)
+        said = (tmp_path / "stderr").read_text()
+    finally:
+        # The server goes on, as it would for a reader of the page; it and what it started end here.
+        os.killpg(shell.pid, signal.SIGTERM)
+        stdout, _ = shell.communicate(timeout=30)
+        subprocess.run([*MIGCTL, "stack", "down"], cwd=tmp_path, env=environ, check=True, timeout=60)
+    assert shell.returncode == 0, said
+    assert "PASS" in stdout, stdout + said
 
 
 def test_every_command_is_in_the_readme() -> None:
