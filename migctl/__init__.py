@@ -1,13 +1,7 @@
 """migctl: move a live event stream from your own WebSocket to Supabase Realtime while it runs, and prove that nothing was lost."""
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-
-try:
-    __version__ = version("migctl")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0"
 
 __all__ = ["Discontinuity", "Release", "Subscriber", "__version__"]
 
@@ -20,7 +14,19 @@ _WHERE = {
 }
 
 
+def _version() -> str:
+    # 50 ms that a comparing process or a completion needn't pay.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("migctl")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0"
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _WHERE:
         raise AttributeError(f"module 'migctl' has no attribute {name!r}")
     return getattr(import_module(_WHERE[name]), name)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from migctl import __version__
 from migctl.cli import capture, context, demo, journal, replay, schema, serve, stack, status, token, validate
 
 app = typer.Typer(
@@ -24,6 +23,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from migctl import __version__
+
         typer.echo(f"migctl {__version__}")
         raise typer.Exit
 
