@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.integration.standin.conftest import shared, site, start
+from tests.integration.standin.conftest import alone, running, shared, site, start
 
-__all__ = ["shared", "site", "start"]
+__all__ = ["alone", "running", "shared", "site", "start"]

@@ -6,10 +6,17 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from supabase import AsyncClient
 
 from tests.conformance.standin.test_official_python import client
 from tests.integration.standin.conftest import Site, Start, eventually
+
+
+@pytest.fixture
+def site(alone: Site) -> Site:
+    """What one test commits may be told to the subscribers of the next, so each has its own."""
+    return alone
 
 
 class Watch:

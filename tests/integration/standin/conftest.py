@@ -99,8 +99,26 @@ def start(database: str, keys: Keys, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def site(start: Start) -> Site:
+def alone(start: Start) -> Site:
+    """Of one test, on a database of its own: for those that end it, change tables, or wait for changes."""
     return start()
+
+
+@pytest.fixture(scope="module")
+def running(
+    postgres: Postgres, templates: databases.Templates, keys: Keys, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    url = databases.clone(postgres, templates.get("template_fresh"))
+    with starting(url, keys, tmp_path_factory.mktemp("running")) as run:
+        yield run()
+    databases.drop(postgres, url)
+
+
+@pytest.fixture
+def site(running: Site) -> Site:
+    """One process for a module, with empty tables for each test. Starting one takes longer than most tests."""
+    running.sql("truncate notes, plain, keyless, unpublished")
+    return running
 
 
 @pytest.fixture(scope="module")

@@ -113,13 +113,13 @@ async def test_a_binary_broadcast_reaches_both_versions(site: Site) -> None:
         )
 
 
-async def test_bindings_come_back_in_order_with_ids_and_are_served(site: Site) -> None:
+async def test_bindings_come_back_in_order_with_ids_and_are_served(alone: Site) -> None:
     asked = [
         {"event": "INSERT", "schema": "public", "table": "plain"},
         {"event": "*", "schema": "public", "table": "notes", "filter": "seq=eq.1"},
     ]
-    async with wire(site) as one:
-        answer = await one.join("t", site.token(), postgres_changes=asked)
+    async with wire(alone) as one:
+        answer = await one.join("t", alone.token(), postgres_changes=asked)
         bound = answer["response"]["postgres_changes"]
         assert [{k: v for k, v in item.items() if k != "id"} for item in bound] == asked
         system = await one.next("system")
@@ -129,7 +129,7 @@ async def test_bindings_come_back_in_order_with_ids_and_are_served(site: Site) -
             "message": "Subscribed to PostgreSQL",
             "channel": "t",
         }
-        site.sql("insert into notes (seq) values (1)")
+        alone.sql("insert into notes (seq) values (1)")
         change = await one.next("postgres_changes")
         assert change["ids"] == [bound[1]["id"]]
         assert set(change["data"]) == {
@@ -217,8 +217,8 @@ async def test_over_the_rate_every_receiving_channel_is_shut_down(start: Start) 
             task.cancel()
 
 
-async def test_a_client_that_does_not_read_is_cut_off_and_stalls_nobody(site: Site) -> None:
-    async with wire(site) as talker, wire(site) as reader, wire(site, max_queue=1) as sleeper:
+async def test_a_client_that_does_not_read_is_cut_off_and_stalls_nobody(alone: Site) -> None:
+    async with wire(alone) as talker, wire(alone) as reader, wire(alone, max_queue=1) as sleeper:
         for each in (talker, reader, sleeper):
             await each.join("t", broadcast={"ack": True, "self": False})
         sleeper.socket.transport.pause_reading()  # type: ignore[attr-defined]
@@ -257,24 +257,24 @@ async def test_broadcasts_over_http_are_accepted_even_where_denied(site: Site) -
         assert (await http.post("/broadcast/t/events/e", data={"n": "1"})).status_code == 415
 
 
-async def test_sigterm_tells_open_sockets_to_come_back(site: Site) -> None:
-    async with wire(site) as one:
+async def test_sigterm_tells_open_sockets_to_come_back(alone: Site) -> None:
+    async with wire(alone) as one:
         await one.join("t")
-        site.process.terminate()
+        alone.process.terminate()
         with pytest.raises(ConnectionClosed) as closed:
             while True:
                 await one.receive()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
-        assert await asyncio.to_thread(site.process.wait, 5) == 0
+        assert await asyncio.to_thread(alone.process.wait, 5) == 0
 
 
-async def test_sigterm_does_not_wait_for_a_client_that_sleeps(site: Site) -> None:
-    async with wire(site, close_timeout=0.1) as one:
+async def test_sigterm_does_not_wait_for_a_client_that_sleeps(alone: Site) -> None:
+    async with wire(alone, close_timeout=0.1) as one:
         await one.join("t")
         one.socket.transport.pause_reading()
-        site.process.terminate()
-        assert await asyncio.to_thread(site.process.wait, 4) == 0
+        alone.process.terminate()
+        assert await asyncio.to_thread(alone.process.wait, 4) == 0
 
 
 @pytest.fixture

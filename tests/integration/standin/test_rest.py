@@ -272,8 +272,8 @@ async def test_many_requests_at_once_all_answer(service: httpx.AsyncClient) -> N
     assert len((await service.get("/notes")).json()) == 60
 
 
-async def test_sigterm_ends_it_promptly(site: Site) -> None:
-    async with site.rest(site.token()) as client:
+async def test_sigterm_ends_it_promptly(alone: Site) -> None:
+    async with alone.rest(alone.token()) as client:
         await client.get("/notes")
-        site.process.terminate()
-        assert await asyncio.to_thread(site.process.wait, 3) == 0
+        alone.process.terminate()
+        assert await asyncio.to_thread(alone.process.wait, 3) == 0
