@@ -15,6 +15,7 @@ from migctl.errors import Usage
 from migctl.stack import state
 from migctl.stack.embedded import Ports
 from migctl.stack.process import Process
+from migctl.stack.standin_process import StandinOptions
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def record() -> state.Record:
         parts={"postgres": ours, "standin": Process(ours.pid, "another birth")},
         revision=4,
         errors={"standin": "port 1 is taken"},
+        standin=StandinOptions(("public", "monitoring"), "off"),
     )
 
 
@@ -78,3 +80,27 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
     state.path(tmp_path).write_text(text)
     with pytest.raises(Usage, match="delete the file"):
         state.read(tmp_path)
+
+
+def test_a_file_of_before_there_were_options_has_the_usual_ones(tmp_path: Path, record: state.Record) -> None:
+    state.write(tmp_path, record)
+    document = json.loads(state.path(tmp_path).read_text())
+    del document["standin"]
+    state.path(tmp_path).write_text(json.dumps(document))
+    read = state.read(tmp_path)
+    assert read is not None
+    assert read.standin == StandinOptions()
+
+
+@pytest.mark.parametrize("text", ["junk", "[]", '{"rates": "some"}', '{"schemas": 3}'])
+def test_options_that_are_none_are_refused_by_file(tmp_path: Path, text: str) -> None:
+    state.write_wanted(tmp_path, StandinOptions())
+    (tmp_path / "stack" / "standin.json").write_text(text)
+    with pytest.raises(Usage, match=r"standin\.json"):
+        state.read_wanted(tmp_path)
+
+
+def test_what_is_exposed_once_stays_so_and_the_default_stays_first() -> None:
+    once = StandinOptions().with_schemas(["monitoring"])
+    assert once.with_schemas(["public"]) == once
+    assert once.schemas == ("public", "graphql_public", "monitoring")
