@@ -174,9 +174,10 @@ def _system_user(why: str) -> tuple[int, int]:
             text=True,
             check=False,
         )
-        if made.returncode != 0:
+        try:
+            entry = pwd.getpwnam(_USER)  # ours, or that of another stack that was quicker
+        except KeyError:
             raise _nobody(why, made.stderr.strip()) from None
-        entry = pwd.getpwnam(_USER)
     return entry.pw_uid, entry.pw_gid
 
 
