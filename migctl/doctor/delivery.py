@@ -20,7 +20,7 @@ from migctl.config import Target
 from migctl.doctor.causes import Name, likely
 from migctl.errors import MigctlError, Systemic, Transient, Wanting
 from migctl.events import format_time
-from migctl.events.codec import dumps
+from migctl.events.jsontext import dumps
 from migctl.schema import EVENTS, Difference, canary_topic
 from migctl.subscriber.official import Link
 from migctl.subscriber.pages import Arrived

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from migctl.events.codec import quote
+from migctl.events.jsontext import quote
 from migctl.events.model import Event
 from migctl.events.numbers import EXACT, Number, Vast, loads_exact
 from migctl.events.times import micros_of

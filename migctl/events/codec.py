@@ -1,24 +1,20 @@
 """JSON in and out for events. The text of `data` is kept byte for byte: it is cut out of the message, never re-encoded.
 
-Two decoders stand behind it. msgspec is quick and keeps integers exact, but refuses lone surrogates; the standard library
-accepts what the JSON grammar allows and finds where a value begins and ends. What the target can't hold (`\\u0000`, 1e400000) is
-still a valid event here: it is delivered, from the tombstones.
+What the target can't hold (`\\u0000`, a lone surrogate, 1e400000) is still a valid event here: it is delivered, from the
+tombstones.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 
 import msgspec
 
 from migctl.events.ids import canonical_id, uuid7
+from migctl.events.jsontext import loads, one_line, quote, split_object, type_word
 from migctl.events.model import Entry, Event
-from migctl.events.numbers import no_constant, read_integer
 from migctl.events.times import format_time, parse_time
 
 MAX_DATA_BYTES = 1 << 20
@@ -49,137 +45,6 @@ class _Fields(msgspec.Struct):
 
 
 _fields = msgspec.json.Decoder(_Fields)
-_raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_raw_items = msgspec.json.Decoder(list[msgspec.Raw])
-_any = msgspec.json.Decoder()
-_string = msgspec.json.Encoder()
-
-
-def loads(text: bytes | str) -> Any:
-    """Parse JSON as strictly as RFC 8259 and as leniently: exact integers, lone surrogates allowed, no NaN.
-
-    An integer of more than 4300 digits comes as a Decimal; a fraction or an exponent makes a float.
-    Raises ValueError.
-    """
-    try:
-        return _any.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return _slow_loads(text)
-
-
-def _slow_loads(text: bytes | str) -> Any:
-    try:
-        # Decoded here: json.loads would guess UTF-16 from NULs, and let surrogates pass as raw bytes.
-        decoded = text.decode() if isinstance(text, bytes) else text
-        return json.loads(decoded, parse_int=read_integer, parse_constant=no_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start}") from None
-
-
-def quote(text: str) -> bytes:
-    """A JSON string, UTF-8."""
-    return _string.encode(text)
-
-
-def dumps(value: Any) -> bytes:
-    """Compact JSON, UTF-8."""
-    try:
-        return _string.encode(value)
-    except UnicodeEncodeError:  # a lone surrogate: only an escape can say it
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
-def split_object(text: bytes) -> dict[str, bytes]:
-    """The members of a JSON object, each value as the text it had. Duplicate keys: the last wins, as everywhere.
-
-    Raises ValueError where `text` is no JSON object.
-    """
-    try:
-        return {key: bytes(raw) for key, raw in _raw_members.decode(text).items()}
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return _slow_members(text)
-
-
-def split_array(text: bytes) -> list[bytes]:
-    """The items of a JSON array, each as the text it had. Raises ValueError where `text` is no JSON array."""
-    try:
-        return [bytes(raw) for raw in _raw_items.decode(text)]
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return _slow_items(text)
-
-
-def _slow_members(data: bytes) -> dict[str, bytes]:
-    """Like split_object, on the standard library's scanner, for texts with lone surrogates."""
-    text = data.decode("utf-8", "strict")
-    at = _skip(text, 0)
-    if text[at : at + 1] != "{":
-        raise ValueError("expected a JSON object")
-    members: dict[str, bytes] = {}
-    at = _skip(text, at + 1)
-    if text[at : at + 1] != "}":
-        while True:
-            key, end = _scan(text, at)
-            if not isinstance(key, str):
-                raise ValueError("expected a string as key")
-            at = _expect(text, end, ":")
-            at = _skip(text, at)
-            _, end = _scan(text, at)
-            members[key] = text[at:end].encode()
-            at = _skip(text, end)
-            if text[at : at + 1] == "}":
-                break
-            at = _skip(text, _expect(text, at, ","))
-    _nothing_after(text, at + 1)
-    return members
-
-
-def _slow_items(data: bytes) -> list[bytes]:
-    text = data.decode("utf-8", "strict")
-    at = _skip(text, 0)
-    if text[at : at + 1] != "[":
-        raise ValueError("expected a JSON array")
-    items: list[bytes] = []
-    at = _skip(text, at + 1)
-    if text[at : at + 1] != "]":
-        while True:
-            _, end = _scan(text, at)
-            items.append(text[at:end].encode())
-            at = _skip(text, end)
-            if text[at : at + 1] == "]":
-                break
-            at = _skip(text, _expect(text, at, ","))
-    _nothing_after(text, at + 1)
-    return items
-
-
-_scanner = json.JSONDecoder(parse_int=read_integer, parse_constant=no_constant)
-
-
-def _scan(text: str, at: int) -> tuple[Any, int]:
-    try:
-        return _scanner.raw_decode(text, at)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    return at
-
-
-def _expect(text: str, at: int, char: str) -> int:
-    at = _skip(text, at)
-    if text[at : at + 1] != char:
-        raise ValueError(f"expected {char!r} at character {at}")
-    return at + 1
-
-
-def _nothing_after(text: str, at: int) -> None:
-    if _skip(text, at) != len(text):
-        raise ValueError(f"unexpected text after the value, at character {at}")
 
 
 def decode_event(
@@ -206,7 +71,7 @@ def decode_event(
         }
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         try:
-            members = _slow_members(text)
+            members = split_object(text)
         except UnicodeDecodeError as error:
             raise BadEvent("", "json", f"not UTF-8 at byte {error.start}") from None
         except ValueError as error:
@@ -328,19 +193,6 @@ def check_data(data: bytes | None) -> bytes:
     return text
 
 
-def type_word(value: object) -> str:
-    """What JSON calls this value: for messages."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, (int, float, Decimal)):
-        return "a number"
-    if isinstance(value, str):
-        return "a string"
-    return "an array" if isinstance(value, list) else "an object"
-
-
 def body_members(event: Event) -> bytes:
     """`"event_type":..,"timestamp":..,"source":..,"data":..` with what stands beside it: the inside of every form of an event."""
     more = b""
@@ -375,13 +227,6 @@ def encode_entry(entry: Entry) -> bytes:
         format_time(entry.committed_at).encode(),
     )
     return one_line(line)
-
-
-def one_line(text: bytes) -> bytes:
-    """The same JSON without raw line breaks."""
-    if b"\n" in text or b"\r" in text:
-        return text.replace(b"\r", b" ").replace(b"\n", b" ")
-    return text
 
 
 def decode_entry(text: bytes) -> Entry:

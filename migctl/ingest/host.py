@@ -17,7 +17,7 @@ from typing import Any
 
 from migctl.clock import mono, now
 from migctl.events import make_event
-from migctl.events.codec import dumps
+from migctl.events.jsontext import dumps
 from migctl.ingest.deposit import Deposit, Item, see_through
 from migctl.ingest.gauges import Gauges
 from migctl.ingest.rejected import Rejected

@@ -14,8 +14,8 @@ from uuid import uuid5
 from msgspec.structs import replace
 
 from migctl.events import BadEvent, Event, decode_event
-from migctl.events.codec import loads, split_array, split_object, type_word
 from migctl.events.ids import NAMESPACE
+from migctl.events.jsontext import loads, split_array, split_object, type_word
 
 MAX_BODY_BYTES = 16 << 20
 MAX_EVENTS = 10_000

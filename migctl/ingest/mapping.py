@@ -18,7 +18,7 @@ from datetime import datetime
 from migctl.config.settings import SourceSection
 from migctl.errors import Usage
 from migctl.events import BadEvent, Event, make_event
-from migctl.events.codec import loads, split_object, type_word
+from migctl.events.jsontext import loads, split_object, type_word
 from migctl.ingest.paths import WHOLE, BadPath, Path, parse_paths
 from migctl.ingest.times import Times, read_times
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from migctl.events import format_time, parse_time
-from migctl.events.codec import dumps, loads
+from migctl.events.jsontext import dumps, loads
 from migctl.telemetry import get_logger
 
 SEEN_EVERY_S = 2.0

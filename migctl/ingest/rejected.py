@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from migctl.events import BadEvent, format_time
-from migctl.events.codec import dumps
+from migctl.events.jsontext import dumps
 from migctl.telemetry import get_logger
 
 MAX_FILE_BYTES = 64 << 20

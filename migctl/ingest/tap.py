@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from migctl.clock import now
 from migctl.errors import Usage
 from migctl.events import BadEvent
-from migctl.events.codec import split_array
+from migctl.events.jsontext import split_array
 from migctl.ingest.deposit import Deposit, Item, see_through
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.outages import SEEN_EVERY_S, Outages

@@ -17,7 +17,7 @@ from typing import Any
 from migctl.clock import now
 from migctl.errors import Usage
 from migctl.events import format_time, parse_time
-from migctl.events.codec import dumps, loads
+from migctl.events.jsontext import dumps, loads
 from migctl.telemetry import get_logger
 
 # A commit waits at most this long for its mark; the fsync comes on top.

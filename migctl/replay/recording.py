@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from migctl.errors import Usage
 from migctl.events import BadEvent, Event, format_time
-from migctl.events.codec import loads
 from migctl.events.ids import id_of_line
+from migctl.events.jsontext import loads
 from migctl.ingest.lines import Line, Lines
 from migctl.ingest.mapping import Mapper
 from migctl.replay.pacing import Pacer, Speed

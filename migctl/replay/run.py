@@ -16,7 +16,7 @@ from migctl.clock import mono, now
 from migctl.config import Mode, Target
 from migctl.errors import Usage
 from migctl.events import encode_event
-from migctl.events.codec import one_line
+from migctl.events.jsontext import one_line
 from migctl.replay.pacing import Pacer, Speed, schedule
 from migctl.replay.recording import Facts, Recorded, Recording
 from migctl.runtime.rehearsal import Progress, Rehearsal, compare, transports_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from migctl.events.codec import dumps
+from migctl.events.jsontext import dumps
 from migctl.ingest.http import ItemError
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from migctl.clock import mono, now
 from migctl.events import Event
-from migctl.events.codec import quote
+from migctl.events.jsontext import quote
 from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
 from migctl.journal import Appended, Conflict, Journal, JournalUnavailable
 from migctl.server.allowance import Allowance, retry_after

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from migctl.events.codec import loads, split_object
+from migctl.events.jsontext import loads, split_object
 from migctl.subscriber.pages import Arrived
 from migctl.subscriber.release import Release, Via
 

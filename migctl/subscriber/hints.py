@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from migctl.events.codec import dumps
+from migctl.events.jsontext import dumps
 from migctl.subscriber.merge import Item
 from migctl.subscriber.pages import Arrived
 from migctl.subscriber.release import Release

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from migctl.errors import Systemic
-from migctl.events.codec import loads, split_array, split_object
+from migctl.events.jsontext import loads, split_array, split_object
 from migctl.subscriber.merge import Item, Skip
 from migctl.subscriber.release import Release, Via
 

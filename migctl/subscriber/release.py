@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from migctl.events import Position, format_time
-from migctl.events.codec import one_line, quote
+from migctl.events.jsontext import one_line, quote
 
 Via = Literal["live", "resume", "table", "fetch"]
 

@@ -12,7 +12,7 @@ import msgspec
 from migctl import clock
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
-from migctl.events.codec import split_array, split_object
+from migctl.events.jsontext import split_array, split_object
 from migctl.subscriber.frames import read_frame
 from migctl.subscriber.pages import Arrived
 from migctl.subscriber.release import Release

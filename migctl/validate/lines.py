@@ -14,8 +14,8 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from migctl.errors import Usage
-from migctl.events.codec import loads, split_object, type_word
 from migctl.events.ids import canonical_id
+from migctl.events.jsontext import loads, split_object, type_word
 from migctl.events.times import parse_time
 
 _BRACE = 0x7B

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import httpx
 
 from migctl.errors import MigctlError, Poison, Refused, Systemic, Transient
-from migctl.events.codec import loads
+from migctl.events.jsontext import loads
 
 _MAX_TOLD = 300
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from migctl.events.codec import dumps, loads, quote
+from migctl.events.jsontext import dumps, loads, quote
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from migctl.config import Target
 from migctl.events import format_time, parse_time
-from migctl.events.codec import dumps, loads
+from migctl.events.jsontext import dumps, loads
 from migctl.journal import EpochInfo
 from migctl.transports.realtime import errors
 from migctl.transports.realtime.rest import Rest

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from migctl.events import Entry, format_time
-from migctl.events.codec import quote
+from migctl.events.jsontext import quote
 
 # The client's parser (jiter) gives up at 200 levels and drops the whole frame; the frame itself takes five.
 _MAX_DEPTH = 150

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from migctl.config import Target
 from migctl.errors import Systemic
 from migctl.events import Entry, encode_event, format_time, parse_time
-from migctl.events.codec import loads, quote, split_array, split_object
 from migctl.events.equality import Equality, equal
+from migctl.events.jsontext import loads, quote, split_array, split_object
 from migctl.telemetry import get_logger
 from migctl.transports.realtime import errors
 from migctl.transports.realtime.rest import Rest

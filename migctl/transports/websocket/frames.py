@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from migctl.events import Entry, Event, format_time
-from migctl.events.codec import dumps, quote
+from migctl.events.jsontext import dumps, quote
 
 LegacyFrame = Literal["envelope", "data"]
 

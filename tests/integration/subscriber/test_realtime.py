@@ -13,7 +13,7 @@ import pytest
 from migctl.config import Settings, Target
 from migctl.errors import Systemic, Transient
 from migctl.events import Event, Position
-from migctl.events.codec import dumps
+from migctl.events.jsontext import dumps
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from migctl.events.codec import split_object
 from migctl.events.ids import canonical_id, id_of_line
+from migctl.events.jsontext import split_object
 from migctl.stack.postgres import Postgres
 from migctl.validate import report
 from tests.kit.captures import EPOCH, START, time_text
