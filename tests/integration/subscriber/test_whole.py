@@ -45,7 +45,10 @@ async def test_assigned_realtime_falls_back_to_the_gateway_when_the_target_is_ki
         assert await subscriber.ready() == Position(journal.epoch, 0)
         async with events_going_on(journal):
             await received.count(50)
-            assert {release.transport for release in received.releases} == {"realtime"}
+            # On a busy machine a hint may take longer than 150 ms; such a gap is repaired from the gateway, as it should be.
+            assert {release.transport for release in received.releases if release.via == "live"} == {
+                "realtime"
+            }
             process.send(signal.SIGKILL)
             await asyncio.to_thread(process.wait, 5.0)
             killed_at = clock.mono()
