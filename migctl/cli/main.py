@@ -5,14 +5,27 @@ Group modules import only typer at their top, and what they need inside a comman
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from migctl.cli import capture, context, demo, journal, replay, schema, serve, stack, status, token, validate
 
+# In the order of the way: try it, set up, run, prove, look after.
+_ORDER = ("demo", "stack", "schema", "serve", "status", "capture", "replay", "validate", "journal", "token")
+
+
+class _Way(TyperGroup):
+    """The commands in the order in which an operator meets them, not in that of their registration."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+
 app = typer.Typer(
     name="migctl",
+    cls=_Way,
     help="Move a live event stream from your own WebSocket to Supabase Realtime while it runs, and prove that nothing was lost.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -38,16 +51,16 @@ def root(
     pass
 
 
-app.command("capture")(capture.capture)
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.command("replay")(replay.replay)
-app.command("status")(status.status)
-app.add_typer(token.app, name="token")
-app.add_typer(journal.app, name="journal")
-app.add_typer(stack.app, name="stack")
-app.add_typer(schema.app, name="schema")
-app.add_typer(validate.app, name="validate")
+app.command("demo", short_help="The whole job once, on a stack of its own.")(demo.demo)
+app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
+app.command("status", short_help="What a running serve does.")(status.status)
+app.command("capture", short_help="Record what a subscriber really receives.")(capture.capture)
+app.command("replay", short_help="Recorded events through both transports.")(replay.replay)
+app.add_typer(stack.app, name="stack", short_help="The embedded stack: up, down, status, logs.")
+app.add_typer(schema.app, name="schema", short_help="The target's tables: plan, apply, verify.")
+app.add_typer(validate.app, name="validate", short_help="Compare captures with the journal.")
+app.add_typer(journal.app, name="journal", short_help="The durable file behind it all.")
+app.add_typer(token.app, name="token", short_help="Tokens for those who speak to serve.")
 
 
 def main(argv: list[str] | None = None) -> int:
