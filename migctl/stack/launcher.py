@@ -39,10 +39,11 @@ OURSELVES = Identity()
 class Child:
     """A child process of ours and its log."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], log: Path, log_start: int) -> None:
+        """log_start: bytes that the log had before the child could write to it."""
         self._popen = popen
         self.log = log
-        self._log_start = log.stat().st_size
+        self._log_start = log_start
         born = Process.of(popen.pid)
         # Gone already: its own pid, and a birth that no process has.
         self.process = born or Process(popen.pid, "gone")
@@ -115,6 +116,7 @@ def launch(
             do="set SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and DATABASE_URL to use a project or `supabase start`",
         )
     with _open_log(log) as output:
+        log_start = output.seek(0, os.SEEK_END)
         popen = subprocess.Popen(
             [
                 sys.executable,
@@ -133,7 +135,7 @@ def launch(
             env=dict(environ) if environ is not None else None,
             start_new_session=True,
         )
-        return Child(popen, log)
+        return Child(popen, log, log_start)
 
 
 def _open_log(log: Path) -> BinaryIO:
