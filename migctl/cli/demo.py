@@ -9,6 +9,7 @@ import typer
 
 from migctl.cli import context, output
 from migctl.cli.context import OutputOption
+from migctl.cli.live import Display
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,9 +48,15 @@ def demo(
     from migctl.demo import demo as run_demo
 
     folder = out or Path(".migctl") / f"demo-{now():%Y%m%d-%H%M%S}"
-    with _Display(quiet=output_format == "json") as display:
+    with Display(quiet=output_format == "json") as display:
         result = context.run(
-            run_demo(out=folder, seconds=seconds, rate=rate, mode=mode, watch=display.update)
+            run_demo(
+                out=folder,
+                seconds=seconds,
+                rate=rate,
+                mode=mode,
+                watch=lambda scene: display.show(scene.since_start_s, scene.line, _draw(scene)),
+            )
         )
     if output_format == "json":
         output.document(result.document)
@@ -59,46 +66,14 @@ def demo(
         raise typer.Exit(1)
 
 
-class _Display:
-    """Live on a terminal; a line per phase elsewhere. Always on stderr."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from rich.live import Live
-
-        self._console = output.console_err()
-        self._live = (
-            Live(console=self._console, refresh_per_second=8, transient=True)
-            if self._console.is_terminal and not quiet
-            else None
-        )
-        self._last = ""
-        self._quiet = quiet
-
-    def __enter__(self) -> _Display:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def update(self, scene: Scene) -> None:
-        if self._live is not None:
-            self._live.update(_draw(scene))
-        if scene.line and scene.line != self._last and not self._quiet:
-            self._console.print(f"[dim]{scene.since_start_s:5.1f} s[/]  {scene.line}", soft_wrap=True)
-        self._last = scene.line
-
-
-def _draw(scene: Scene) -> RenderableType:
+def _draw(scene: Scene) -> RenderableType | None:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     if scene.phase == "prepare":
-        return Text("")
+        return None
     rows = Table.grid(padding=(0, 2))
     rows.add_column(width=24)
     rows.add_column(justify="right", width=8)

@@ -9,6 +9,7 @@ import typer
 
 from migctl.cli import context, output
 from migctl.cli.context import ConfigOption, OutputOption, YesOption
+from migctl.cli.live import Display
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,7 +98,7 @@ def replay(
         refuse_bad_lines(recording, facts)
     target = _confirmed(settings, yes) if on_target else None
     folder = out or Path(".migctl") / f"replay-{now():%Y%m%d-%H%M%S}"
-    with _Display(quiet=output_format == "json") as display:
+    with Display(quiet=output_format == "json") as display:
         result = context.run(
             run_replay(
                 read,
@@ -107,7 +108,7 @@ def replay(
                 speed=factor,
                 max_wait_s=max_wait,
                 target=target,
-                watch=display.update,
+                watch=lambda scene: display.show(scene.since_start_s, scene.line, _draw(scene)),
             )
         )
     if output_format == "json":
@@ -166,36 +167,9 @@ def _span(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-class _Display:
-    """A progress bar on a terminal; a line per phase elsewhere. Always on stderr."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from rich.live import Live
-
-        self._console = output.console_err()
-        live = self._console.is_terminal and not quiet
-        self._live = Live(console=self._console, refresh_per_second=8, transient=True) if live else None
-        self._quiet = quiet
-        self._last = ""
-
-    def __enter__(self) -> _Display:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def update(self, scene: ReplayScene) -> None:
-        if self._live is not None and scene.published:
-            self._live.update(_draw(scene))
-        if scene.line != self._last and not self._quiet:
-            self._console.print(f"[dim]{scene.elapsed_s:5.1f} s[/]  {scene.line}", soft_wrap=True)
-        self._last = scene.line
-
-
-def _draw(scene: ReplayScene) -> RenderableType:
+def _draw(scene: ReplayScene) -> RenderableType | None:
+    if not scene.published:
+        return None
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table

@@ -30,6 +30,7 @@ class ReplayScene:
     """What a display shows. Rates in events/s; `wanted_per_s` is None for speed max."""
 
     line: str = ""
+    since_start_s: float = 0.0
     total: int = 0
     published: int = 0
     elapsed_s: float = 0.0
@@ -87,20 +88,26 @@ async def replay(
     if speed != "max" and facts.expected_s > 0:
         scene.wanted_per_s = facts.reading.events / facts.expected_s
 
+    began = mono()
+
+    def show(scene: ReplayScene) -> None:
+        scene.since_start_s = mono() - began
+        watch(scene)
+
     def say(line: str) -> None:
         scene.line = line
-        watch(scene)
+        show(scene)
 
     arrived = now()
     async with Rehearsal(out, mode=mode, target=target, say=say) as rehearsal:
         await rehearsal.start()
         say("publishing")
         async with asyncio.TaskGroup() as group:
-            looking = group.create_task(_look(rehearsal, scene, watch))
-            await _publish(rehearsal, recording, Pacer(speed, max_wait_s), arrived, scene, watch)
+            looking = group.create_task(_look(rehearsal, scene, show))
+            await _publish(rehearsal, recording, Pacer(speed, max_wait_s), arrived, scene, show)
             looking.cancel()
         say("everything is published; waiting until every subscriber has everything")
-        await rehearsal.settle(lambda progress: _seen(scene, progress, watch))
+        await rehearsal.settle(lambda progress: _seen(scene, progress, show))
         say("stopping the parts and comparing what each subscriber received")
         await rehearsal.finish()
     transports = transports_of(mode)

@@ -27,6 +27,7 @@ from migctl.telemetry import get_logger
 from migctl.transports import Transport, TransportName, create
 
 DRAIN_S = 10.0
+AWAY_S = 1.0
 # How long a target that does not answer may hold up the start; later the relay waits for it, and nothing else does.
 CLAIM_S = 3.0
 
@@ -209,7 +210,9 @@ class Service:
 
     async def _drain(self, journal: Journal, transports: list[Transport], relay: Any) -> None:
         if relay is not None:
-            self.left.backlog = await relay.drain(DRAIN_S)
+            # A target that is away now will hardly come back in time: the next start sends what is left.
+            running = relay.status()["state"] == "running"
+            self.left.backlog = await relay.drain(DRAIN_S if running else AWAY_S)
         for transport in transports:
             still = await transport.drain(DRAIN_S)
             if transport.name == "websocket":
