@@ -108,6 +108,7 @@ def replay(
                 speed=factor,
                 max_wait_s=max_wait,
                 target=target,
+                journal=settings.journal_path if target is not None else None,
                 watch=lambda scene: display.show(scene.since_start_s, scene.line, _draw(scene)),
             )
         )

@@ -77,11 +77,13 @@ async def replay(
     speed: Speed = 1.0,
     max_wait_s: float | None = None,
     target: Target | None = None,
+    journal: Path | None = None,
     watch: Callable[[ReplayScene], None] = lambda _: None,
 ) -> ReplayResult:
     """Publish the recording and compare; captures, journal, report and logs stay in `out`.
 
-    facts: of the same recording, speed and bound (`survey`). target: a confirmed project; None for a stack of its own.
+    facts: of the same recording, speed and bound (`survey`).
+    target, journal: a confirmed project and its journal; None for a stack of its own.
     Must run in the main thread. Raises MigctlError where a part does not come up or an event is refused.
     """
     scene = ReplayScene(total=facts.reading.events, expected_s=facts.expected_s)
@@ -99,7 +101,7 @@ async def replay(
         show(scene)
 
     arrived = now()
-    async with Rehearsal(out, mode=mode, target=target, say=say) as rehearsal:
+    async with Rehearsal(out, mode=mode, target=target, journal=journal, say=say) as rehearsal:
         await rehearsal.start()
         say("publishing")
         async with asyncio.TaskGroup() as group:

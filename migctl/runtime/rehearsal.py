@@ -25,6 +25,7 @@ import httpx
 from migctl.clock import mono
 from migctl.config import Mode, Target
 from migctl.errors import MigctlError, Refused, Transient, Usage
+from migctl.events import Position
 from migctl.events.codec import encode_entry
 from migctl.journal.sqlite import read_file
 from migctl.stack import EmbeddedStack
@@ -69,10 +70,13 @@ class Rehearsal:
         *,
         mode: Mode,
         target: Target | None = None,
+        journal: Path | None = None,
         source: Sequence[str] = (),
         say: Callable[[str], None],
     ) -> None:
         """out: a folder that is not there or empty; target: None for a stack of its own; source: options of `serve`.
+
+        journal: of the target, which knows its writer by it; None for one of its own, that ends with the rehearsal.
 
         Raises Refused where `out` has something in it.
         """
@@ -82,6 +86,8 @@ class Rehearsal:
         self.stack: EmbeddedStack | None = None
         self.url = ""
         self._target = target
+        self._journal = journal
+        self._before = Position("", 0)
         self._source = source
         self._say = say
         self._work = Path()
@@ -145,10 +151,14 @@ class Rehearsal:
         await self._wait((self._work / "serve" / "serve.json").exists, "serve", self._serve)
         for name, child in self._captures.items():
             await self._wait(partial(_says_ready, child), f"the {name} subscriber", child)
+        journal = (await self.status())["journal"]
+        self._before = Position(journal["epoch"], journal["head"])
 
     def _launch(self, name: str, arguments: list[str]) -> Child:
         environ = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
         environ["MIGCTL_STATE_DIR"] = str(self._work / name)
+        if self._journal is not None:
+            environ["MIGCTL_JOURNAL"] = str(self._journal.absolute())
         if self._target is not None:
             environ["SUPABASE_URL"] = self._target.supabase_url
             parts = {
@@ -227,8 +237,8 @@ class Rehearsal:
         status = await self.status()
         relay = status["relay"]
         return Progress(
-            published=status["journal"]["head"],
-            table=relay["table_head"] if relay else None,
+            published=status["journal"]["head"] - self._before.seq,
+            table=max(relay["table_head"] - self._before.seq, 0) if relay else None,
             received={name: self._lines(name) for name in self.transports},
         )
 
@@ -284,8 +294,9 @@ class Rehearsal:
         if self.stack is not None:
             self.stack.stop()
         with (self.out / "journal.ndjson").open("wb") as file:
-            for entry in read_file(self._work / "serve" / "journal.db"):
-                file.write(encode_entry(entry) + b"\n")
+            for entry in read_file(self._journal or self._work / "serve" / "journal.db"):
+                if entry.epoch == self._before.epoch and entry.seq > self._before.seq:
+                    file.write(encode_entry(entry) + b"\n")
         return self.out
 
     async def _ended(self, child: Child, what: str) -> None:

@@ -33,12 +33,13 @@ MAPPINGS = {
 COUNTS = {"github-events": 800, "cloudtrail": 310, "nab-cloudwatch-metrics": 23_734}
 
 
-def migctl(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def migctl(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))}
     return subprocess.run(
         [sys.executable, "-m", "migctl", *arguments],
         cwd=cwd,
-        env=env,
+        env={**env, **environ},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=280,
@@ -121,6 +122,31 @@ def test_a_truncated_recording_is_told_with_file_and_line(tmp_path: Path) -> Non
     assert ended.returncode == 2
     assert "cut.ndjson:2:" in ended.stderr
     assert "--skip-bad" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "code", "said"),
+    [
+        ({}, 2, "SUPABASE_URL"),
+        (
+            {
+                "SUPABASE_URL": "http://127.0.0.1:9",
+                "SUPABASE_ANON_KEY": "a",
+                "SUPABASE_SERVICE_ROLE_KEY": "b",
+            },
+            4,
+            "--yes",
+        ),
+    ],
+)
+def test_a_target_is_only_replayed_to_when_it_is_named_and_confirmed(
+    tmp_path: Path, environ: dict[str, str], code: int, said: str
+) -> None:
+    (tmp_path / "a.ndjson").write_text('{"event_type":"a","data":{}}\n')
+    ended = migctl("replay", "a.ndjson", "--on-target", cwd=tmp_path, **environ)
+    assert ended.returncode == code
+    assert said in ended.stderr
+    assert not (tmp_path / ".migctl").exists()
 
 
 def test_an_existing_folder_is_never_written_over(tmp_path: Path) -> None:
