@@ -175,6 +175,14 @@ class Relay:
             # An old epoch gets its row even where it is empty: the chain of epochs goes through it.
             self._told = (-1, -1) if self._is_old() else (0, 0)
             if cursor is None or info.epoch != cursor.epoch:
+                if (
+                    after > 0
+                ):  # trimmed before anybody relayed it: readers must be told "gone", not be shown a hole
+                    await self._heads_attempts.until_done(
+                        lambda info=info: self._heads.begin_at(  # type: ignore[misc]
+                            info, writer_id=self._journal.writer_id, tail=info.tail
+                        )
+                    )
                 # Also a hold: what comes after it is not trimmed before it is in the table.
                 await self._journal.move_cursor(CURSOR, Position(info.epoch, after))
             _log.info("relay starts", epoch=info.epoch, seq=after, journal_head=self._goal())

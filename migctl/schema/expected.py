@@ -64,6 +64,9 @@ FUNCTIONS = (
         "$move_head$",
     ),
     Function(MOVE_TAIL, "p_epoch text, p_table_tail bigint", "sql/0006_prune.up.sql", "$move_tail$"),
+    Function(
+        "monitoring_begin_at", "p_epoch text, p_table_tail bigint", "sql/0006_prune.up.sql", "$begin_at$"
+    ),
 )
 
 _POLICIES = (

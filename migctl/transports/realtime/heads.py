@@ -80,6 +80,22 @@ class Heads:
             raise errors.unreadable(action, answer)
         return moved[0]
 
+    async def begin_at(self, epoch: EpochInfo, *, writer_id: str, tail: int) -> Head:
+        """Make the epoch's row where it is not there, and let it begin at `tail`: what was before never comes to the table.
+
+        Idempotent; changes nothing where the table has got further. Raises as `move` does.
+        """
+        await self.move(epoch, writer_id=writer_id, table_head=0, journal_head=0)
+        action = f"let {epoch.epoch} begin at {tail} in {self.name}"
+        body = dumps({"p_epoch": epoch.epoch, "p_table_tail": tail})
+        answer = await self._rest.post(
+            action, "rpc/monitoring_begin_at", body, prefer="return=representation"
+        )
+        begun = _heads(action, answer)
+        if len(begun) != 1:
+            raise errors.unreadable(action, answer)
+        return begun[0]
+
     async def aclose(self) -> None:
         await self._rest.aclose()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from migctl.delivery.relay import CURSOR
 from migctl.errors import Refused
 from migctl.events import Position
 from migctl.events.ids import uuid7
+from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
 from migctl.transports.realtime import Heads, TableWriter
 from tests.kit.conditions import until
@@ -250,3 +252,26 @@ async def test_drain_tells_the_backlog_that_is_left(
         await publish(journal, [event(), event(), event()])
         await until(lambda: relay.status()["state"] == "paused")
         assert await relay.drain(0.1) == 3
+
+
+async def test_a_journal_that_was_trimmed_before_the_relay_ran_begins_at_its_tail_and_says_so(
+    tmp_path: Path, target: Target, tables: Tables
+) -> None:
+    path = tmp_path / "trimmed.db"
+    trimmed = await SqliteJournal.open(path, keep=Keep(hours=0.0, min_events=20, look_every_s=0.01))
+    await publish(trimmed, [event() for _ in range(50)], group=10)
+    await until(lambda: trimmed.tail == 31)
+    await trimmed.aclose()
+    journal = await SqliteJournal.open(path)
+    try:
+        async with relaying(journal, target) as relay:
+            assert await relay.drain(30) == 0
+        assert await tables.seqs() == list(range(31, 51))
+        assert await tables._all("select table_tail, table_head from monitoring_heads") == [(31, 50)]
+        # A second life changes nothing.
+        async with relaying(journal, target) as relay:
+            await publish(journal, [event()])
+            assert await relay.drain(30) == 0
+        assert await tables._all("select table_tail, table_head from monitoring_heads") == [(31, 51)]
+    finally:
+        await journal.aclose()
