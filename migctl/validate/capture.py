@@ -21,6 +21,8 @@ from migctl.subscriber.release import Discontinuity, Release
 from migctl.validate.capture_file import CaptureFile
 
 SCHEMA = "migctl.capture/1"
+# The longest that a commit is taken to last.
+IN_FLIGHT_S = 1.0
 ASK_EVERY_S = 0.25
 
 
@@ -219,9 +221,14 @@ class Capture:
                 task.cancel()
             await asyncio.wait({reached, hurry})
 
+    async def _ask_head_once_commits_are_done(self) -> Position | None:
+        # `committed_at` is written before the fsync: what was on its way to the disk at the stop is not in the head yet.
+        await asyncio.sleep(IN_FLIGHT_S)
+        return await self._ask_head()
+
     async def _reach_head(self, asked_at: datetime) -> None:
         """Return once everything that was committed before `asked_at` is written."""
-        asking = asyncio.create_task(self._ask_head())
+        asking = asyncio.create_task(self._ask_head_once_commits_are_done())
         try:
             while True:
                 # Commits are in seq order: an event that was committed later closes the question.

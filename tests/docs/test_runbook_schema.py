@@ -35,5 +35,5 @@ def test_every_command_of_the_page_ends_well_on_a_target_that_is_well(
         assert program == "migctl", line
         if "reverted" in words:  # it is said of objects that somebody dropped
             with psycopg.connect(standin.need("database_url"), autocommit=True) as connection:
-                connection.execute("drop function monitoring_move_tail")
+                connection.execute("drop function monitoring_move_tail, monitoring_begin_at")
         assert main(words) == 0, f"{line}\n{capsys.readouterr()}"
