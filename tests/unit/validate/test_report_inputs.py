@@ -263,6 +263,14 @@ def test_a_capture_that_was_cut_short_never_passes(tmp_path: Path) -> None:
     assert report(scene.write(tmp_path / "s")).verdict == "terminated"
 
 
+def test_a_capture_that_could_not_see_its_end_never_passes_though_all_it_has_agrees(tmp_path: Path) -> None:
+    scene = Scene(10)
+    scene.summaries = {"websocket": summary("websocket", complete=False, reason="time, but had 5 s")}
+    made = report(scene.write(tmp_path / "s")).to_json()
+    assert (made["verdict"], made["lost"], made["matched"]) == ("terminated", 0, 10)
+    assert any("ended incomplete: time, but had 5 s" in remark for remark in made["remarks"])
+
+
 def test_a_summary_that_is_none_is_refused(tmp_path: Path) -> None:
     folder = Scene(5).write(tmp_path / "s")
     (folder / "realtime.summary.json").write_text('{"from": 3}')
