@@ -268,7 +268,7 @@ def test_a_capture_that_could_not_see_its_end_never_passes_though_all_it_has_agr
     scene.summaries = {"websocket": summary("websocket", complete=False, reason="time, but had 5 s")}
     made = report(scene.write(tmp_path / "s")).to_json()
     assert (made["verdict"], made["lost"], made["matched"]) == ("terminated", 0, 10)
-    assert any("ended incomplete: time, but had 5 s" in remark for remark in made["remarks"])
+    assert any("ended incomplete: time, but had 5 s" in said for said in made["missing_evidence"])
 
 
 def test_a_summary_that_is_none_is_refused(tmp_path: Path) -> None:
