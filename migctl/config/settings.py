@@ -115,6 +115,51 @@ class RealtimeSection(_Section):
     ] = 200 * 1024
 
 
+class BreakerSection(_Section):
+    consecutive_failures: Annotated[int, Field(ge=1, description="failures in a row")] = 5
+    window_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
+    min_requests: Annotated[int, Field(ge=1, description="requests in the window")] = 20
+    max_failure_percent: Annotated[float, Field(gt=0, le=100, description="percent of them")] = 50.0
+    open_seconds: Annotated[float, Field(gt=0, description="seconds")] = 1.0
+    max_open_seconds: Annotated[float, Field(gt=0, description="seconds, at least open_seconds")] = 10.0
+
+
+class RetrySection(_Section):
+    """Full jitter: a delay lies anywhere between 0 and its bound, which doubles from first to most."""
+
+    first_delay_s: Annotated[float, Field(gt=0, description="seconds")] = 0.1
+    max_delay_s: Annotated[float, Field(gt=0, description="seconds, at least first_delay_s")] = 2.0
+
+
+class TimeoutSection(_Section):
+    """How long a request may take: adapted to what requests did take."""
+
+    initial_s: Annotated[float, Field(gt=0, description="seconds, until a request was measured")] = 1.0
+    min_s: Annotated[float, Field(gt=0, description="seconds")] = 0.5
+    max_s: Annotated[float, Field(gt=0, description="seconds, at least min_s")] = 15.0
+
+
+class CanarySection(_Section):
+    every_s: Annotated[float, Field(gt=0, description="seconds")] = 0.5
+    silent_s: Annotated[float, Field(gt=0, description="seconds, above every_s")] = 1.5
+
+
+class ResilienceSection(_Section):
+    """What is done when Supabase fails."""
+
+    breaker: BreakerSection = BreakerSection()
+    retry: RetrySection = RetrySection()
+    systemic_retry: RetrySection = RetrySection(first_delay_s=1.0, max_delay_s=10.0)
+    request_timeout: TimeoutSection = TimeoutSection()
+    canary: CanarySection = CanarySection()
+
+
+class FallbackSection(_Section):
+    hold_seconds: Annotated[float, Field(ge=0, description="seconds")] = 10.0
+    max_lag_s: Annotated[float, Field(gt=0, description="seconds that heads may be behind")] = 1.0
+    to_realtime: Annotated[bool, Field(description="true or false")] = True
+
+
 class Settings(_Section):
     """Everything that migctl.yaml can say, after flags and environment have had their word."""
 
@@ -128,6 +173,8 @@ class Settings(_Section):
     legacy: LegacySection = LegacySection()
     relay: BatchingSection = BatchingSection()
     realtime: RealtimeSection = RealtimeSection()
+    resilience: ResilienceSection = ResilienceSection()
+    fallback: FallbackSection = FallbackSection()
 
     @property
     def state(self) -> Path:

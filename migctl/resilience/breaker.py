@@ -1,0 +1,137 @@
+"""Breaker: stops asking a dependency that keeps failing, and finds out with one request whether it is back. Pure: given the time.
+
+closed: requests go; too many failures in a row, or too large a share of them in the window, open it.
+open: nothing goes for a while. half_open: one trial request is out; it closes the breaker, or opens it for twice as long.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+BreakerState = Literal["closed", "open", "half_open"]
+BREAKER_STATES: tuple[BreakerState, ...] = ("closed", "half_open", "open")  # from good to bad
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRules:
+    """When a breaker opens, and for how long.
+
+    consecutive_failures: in a row; or, of at least `min_requests` in the last `window_s` seconds, `max_failure_percent` and more.
+    open_seconds: the first time; doubled each time a trial fails, up to `max_open_seconds`.
+    """
+
+    consecutive_failures: int = 5
+    window_s: float = 10.0
+    min_requests: int = 20
+    max_failure_percent: float = 50.0
+    open_seconds: float = 1.0
+    max_open_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChange:
+    """One change of state. at: monotonic seconds. reason: what the last failure said; None when it closes."""
+
+    before: BreakerState
+    after: BreakerState
+    at: float
+    reason: str | None
+
+
+class Breaker:
+    """The state of one dependency.
+
+    changed: called with each change, after it. Times are monotonic seconds and never fall.
+    """
+
+    def __init__(
+        self, rules: BreakerRules, changed: Callable[[BreakerChange], None] = lambda _: None
+    ) -> None:
+        self._rules = rules
+        self._changed = changed
+        self._results: deque[tuple[float, bool]] = deque()  # (when, failed), not older than the window
+        self._failed_in_window = 0
+        self._in_a_row = 0
+        self._open_for_s = rules.open_seconds
+        self._until = 0.0
+        self.state: BreakerState = "closed"
+        self.since: float | None = None
+        self.reason: str | None = None
+        self.opened = 0
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until a request may go; 0 is now. While half-open it is infinite: the trial's result decides."""
+        if self.state == "closed":
+            return 0.0
+        if self.state == "half_open":
+            return float("inf")
+        return max(0.0, self._until - now)
+
+    def begin(self, now: float) -> bool:
+        """Ask leave for one request, whose result must then be told. False while open, and while another one is the trial."""
+        if self.wait_s(now) > 0:
+            return False
+        if self.state == "open":
+            self._become("half_open", now, self.reason)
+        return True
+
+    def succeeded(self, now: float) -> None:
+        """A request went through."""
+        self._in_a_row = 0
+        if self.state == "closed":
+            self._note(now, failed=False)
+            return
+        self._results.clear()
+        self._failed_in_window = 0
+        self._open_for_s = self._rules.open_seconds
+        self._become("closed", now, None)
+
+    def failed(self, now: float, reason: str) -> None:
+        """A request failed for the dependency's sake, not for its own."""
+        self.reason = reason
+        if self.state == "half_open":
+            self._open_for_s = min(self._rules.max_open_seconds, 2 * self._open_for_s)
+            self._open(now)
+        elif self.state == "closed":
+            self._in_a_row += 1
+            self._note(now, failed=True)
+            if self._in_a_row >= self._rules.consecutive_failures or self._share_is_high():
+                self._open(now)
+
+    def trip(self, now: float, reason: str) -> None:
+        """Open it at once: something better than a failed request said so, such as a canary that is not seen any more."""
+        self.reason = reason
+        if self.state != "open":
+            self._open(now)
+
+    def gave_up(self, now: float) -> None:
+        """The request for which leave was asked ended without a result (it was cancelled): another one may be the trial."""
+        if self.state == "half_open":
+            self._until = now
+            self._become("open", now, self.reason)
+
+    def _open(self, now: float) -> None:
+        self._until = now + self._open_for_s
+        self._in_a_row = 0
+        self.opened += self.state == "closed"
+        self._become("open", now, self.reason)
+
+    def _note(self, now: float, *, failed: bool) -> None:
+        self._results.append((now, failed))
+        self._failed_in_window += failed
+        while self._results and self._results[0][0] <= now - self._rules.window_s:
+            self._failed_in_window -= self._results.popleft()[1]
+
+    def _share_is_high(self) -> bool:
+        count = len(self._results)
+        if count < self._rules.min_requests:
+            return False
+        return 100.0 * self._failed_in_window >= self._rules.max_failure_percent * count
+
+    def _become(self, state: BreakerState, now: float, reason: str | None) -> None:
+        before, self.state = self.state, state
+        self.since, self.reason = now, reason
+        self._changed(BreakerChange(before, state, now, reason))
