@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.postgres import Postgres
 from migctl.stack.standin_process import StandinProcess
 from tests.kit import databases
+
+# A shell ignores SIGINT in what it starts in the background, and all below inherit it; but the tests interrupt processes by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,9 @@ class Running:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        return (
-            [json.loads(line) for line in self.path.read_bytes().splitlines()] if self.path.exists() else []
-        )
+        """Those that are whole: the last one may be on its way."""
+        text = self.path.read_bytes() if self.path.exists() else b""
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
 
     @property
     def summary(self) -> dict[str, Any]:
