@@ -18,21 +18,20 @@ from migctl.config import Settings
 from migctl.delivery.attempts import STATES, Attempts
 from migctl.delivery.batches import Batch, Bound, Hold, Rules, Waiting, form
 from migctl.delivery.bisect import Bisect
+from migctl.delivery.burying import Burying
 from migctl.delivery.claim import claim
 from migctl.delivery.classes import Classifier
 from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
-from migctl.journal import DeadLetter, EpochInfo, Journal
+from migctl.journal import EpochInfo, Journal
 from migctl.telemetry import get_logger
-from migctl.transports.realtime import Heads, TableWriter, Tombstone, Written, row_bytes
+from migctl.transports.realtime import Heads, TableWriter, Written, row_bytes
 
 CURSOR = "relay"
 
 # Heads are moved at once after an idle time, then no more often than this: readers poll them every 0.25 s at most.
 HEADS_APART_S = 0.1
 HEADS_BEHIND_S = 1.0
-# More dead letters than this a minute are not the events' fault: the rest waits for the minute to pass.
-POISON_A_MINUTE = 20
 
 _log = get_logger("relay")
 
@@ -76,10 +75,10 @@ class Relay:
         self._done_to = 0
         self._told: tuple[int, int] = (0, 0)
         self._changed = asyncio.Event()
-        self._buried_at: deque[float] = deque()
         self._counts: Counter[str] = Counter()
         self._cuts: Counter[str] = Counter()
         self._tombstones: Counter[str] = Counter()
+        self._burying = Burying(journal, writer, self._table, self._tombstones)
 
     @property
     def table_head(self) -> int:
@@ -267,7 +266,7 @@ class Relay:
             except Poison as error:
                 if not plan.refused():
                     continue
-                await self._bury(part[0], error)
+                await self._burying.bury(part[0], error)
             else:
                 self._count(written)
             plan.done()
@@ -286,37 +285,6 @@ class Relay:
             if len(part) == 1:
                 await self._writer.probe()  # an event is blamed only while the table itself can be read
             raise
-
-    async def _bury(self, entry: Entry, error: Poison) -> None:
-        """Keep a poison event: its text as a tombstone, from which it is delivered, and a dead letter for the operator."""
-        await self._hold_in_storm(entry, error)
-        await self._table.until_done(lambda: self._writer.bury([Tombstone(entry, "poison")]))
-        code, reason = getattr(error, "code", ""), getattr(error, "reason", error.what)
-        await self._journal.bury(
-            DeadLetter(
-                position=entry.position, event_id=entry.event.id, code=code, reason=reason, at=clock.now()
-            )
-        )
-        self._buried_at.append(clock.mono())
-        self._tombstones["poison"] += 1
-        _log.error(
-            "event buried", epoch=entry.epoch, seq=entry.seq, id=entry.event.id, code=code, reason=reason
-        )
-
-    async def _hold_in_storm(self, entry: Entry, error: Poison) -> None:
-        while self._buried_at:
-            left = self._buried_at[0] + 60.0 - clock.mono()
-            if left <= 0:
-                self._buried_at.popleft()
-            elif len(self._buried_at) < POISON_A_MINUTE:
-                return
-            else:
-                self._table.fail(
-                    "paused",
-                    f"{POISON_A_MINUTE} dead letters in a minute; next is seq {entry.seq} of {entry.epoch}: {error.what}",
-                    "find out why the table refuses so much: `migctl schema verify`; it goes on as the minute passes",
-                )
-                await asyncio.sleep(left)
 
     def _count(self, written: Written) -> None:
         self._counts["rows"] += written.inserted
