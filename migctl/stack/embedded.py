@@ -31,6 +31,7 @@ PARTS: tuple[Part, ...] = get_args(Part)  # in the order of their start
 _LEFTOVER_S = 15.0
 _LOCK_S = 1.0
 _ATTEMPTS = 5
+_IN_USE = "address already in use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,8 @@ class EmbeddedStack:
         try:
             running.wait_ready()
         except Transient as error:
-            if port_is_free(running.port):
+            # Who was quicker may be gone again by now; the part's own words still tell.
+            if port_is_free(running.port) and _IN_USE not in error.what.lower():
                 raise
             raise _PortTaken(part, running.port) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,6 +25,10 @@ from migctl.stack.process import Process
 
 _SHIM = Path(__file__).with_name("shim.py")
 _KEEP_LOG_BYTES = 8 << 20
+_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
+# How far below that range any port is looked for, and how often at random.
+_WIDTH = 16384
+_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +188,21 @@ def port_is_free(port: int) -> bool:
 
 
 def any_free_port() -> int:
-    """A port that nobody has now, from the system's own range."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody has now, and that no outgoing connection will be given before a listener takes it."""
+    first_outgoing = _first_outgoing_port()
+    for _ in range(_TRIES):
+        port = first_outgoing - 1 - secrets.randbelow(_WIDTH)
+        if port_is_free(port):
+            return port
+    return first_free_port(first_outgoing - _WIDTH)
+
+
+def _first_outgoing_port() -> int:
+    """Where the system's own range begins, from which it takes the near end of outgoing connections."""
+    try:
+        return max(int(_OUTGOING.read_text("ascii").split()[0]), 1024 + _WIDTH)
+    except (OSError, ValueError, IndexError):
+        return 32768
 
 
 def first_free_port(start: int, *, but: frozenset[int] = frozenset()) -> int:
