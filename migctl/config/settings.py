@@ -85,6 +85,12 @@ class LegacySection(_Section):
     ] = []
 
 
+class GatewaySection(_Section):
+    max_queue_bytes: Annotated[int, Field(ge=64 << 10, description="bytes, at least 64 KiB")] = 8 << 20
+    stall_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
+    grace_s: Annotated[float, Field(gt=0, description="seconds")] = 5.0
+
+
 class ClassBounds(_Section):
     max_events: Annotated[int, Field(ge=1, le=500, description="events in a batch, 1 to 500")]
     max_wait_s: Annotated[float, Field(gt=0, description="seconds")]
@@ -171,6 +177,7 @@ class Settings(_Section):
     source: SourceSection = SourceSection()
     ingest: IngestSection = IngestSection()
     legacy: LegacySection = LegacySection()
+    gateway: GatewaySection = GatewaySection()
     relay: BatchingSection = BatchingSection()
     realtime: RealtimeSection = RealtimeSection()
     resilience: ResilienceSection = ResilienceSection()

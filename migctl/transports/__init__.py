@@ -31,7 +31,16 @@ def create(
     if mode in ("websocket", "dual"):
         from migctl.transports.websocket import Gateway
 
-        made.append(Gateway(journal, legacy_frame=settings.legacy.frame, upstream=settings.legacy.upstream))
+        made.append(
+            Gateway(
+                journal,
+                legacy_frame=settings.legacy.frame,
+                upstream=settings.legacy.upstream,
+                max_queue_bytes=settings.gateway.max_queue_bytes,
+                stall_s=settings.gateway.stall_s,
+                grace_s=settings.gateway.grace_s,
+            )
+        )
     if mode in ("realtime", "dual"):
         from migctl.transports.realtime import Broadcast
 

@@ -16,6 +16,7 @@ from migctl import server
 from migctl.config import Settings
 from migctl.events import Event
 from migctl.events.ids import uuid7
+from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
 from migctl.server.tokens import Tokens
 from migctl.transports.websocket import Gateway
@@ -42,10 +43,14 @@ async def serving(
     settings: Settings = Settings(),
     tokens: Tokens = Tokens(),
     start: asyncio.Event | None = None,
+    keep: Keep | None = None,
     **gateway_options: Any,
 ) -> AsyncIterator[Served]:
-    """Everything real; gateway_options go to the Gateway. start: the gateway delivers from when this is set."""
-    journal = await SqliteJournal.open(folder / "journal.db")
+    """Everything real; gateway_options go to the Gateway. start: the gateway delivers from when this is set.
+
+    keep: what the journal keeps; None is everything.
+    """
+    journal = await SqliteJournal.open(folder / "journal.db", keep=keep)
     gateway = Gateway(journal, **gateway_options)
     ready, refusing = [True], [None]
     app = server.build(
