@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -28,6 +28,16 @@ class _Section(BaseModel):
     @classmethod
     def _nothing_below_a_key_is_no_mistake(cls, value: Any) -> Any:
         return {} if value is None else value
+
+
+S = TypeVar("S", bound=_Section)
+
+
+def _ordered(section: S, lower: str, upper: str) -> S:
+    """The section; raises ValueError where the value of `lower` is above that of `upper`."""
+    if getattr(section, lower) > getattr(section, upper):
+        raise ValueError(f"expected {lower} of at most {upper}")
+    return section
 
 
 class SupabaseSection(_Section):
@@ -129,12 +139,20 @@ class BreakerSection(_Section):
     open_seconds: Annotated[float, Field(gt=0, description="seconds")] = 1.0
     max_open_seconds: Annotated[float, Field(gt=0, description="seconds, at least open_seconds")] = 10.0
 
+    @model_validator(mode="after")
+    def _bounds(self) -> BreakerSection:
+        return _ordered(self, "open_seconds", "max_open_seconds")
+
 
 class RetrySection(_Section):
     """Full jitter: a delay lies anywhere between 0 and its bound, which doubles from first to most."""
 
     first_delay_s: Annotated[float, Field(gt=0, description="seconds")] = 0.1
     max_delay_s: Annotated[float, Field(gt=0, description="seconds, at least first_delay_s")] = 2.0
+
+    @model_validator(mode="after")
+    def _bounds(self) -> RetrySection:
+        return _ordered(self, "first_delay_s", "max_delay_s")
 
 
 class TimeoutSection(_Section):
@@ -144,10 +162,18 @@ class TimeoutSection(_Section):
     min_s: Annotated[float, Field(gt=0, description="seconds")] = 0.5
     max_s: Annotated[float, Field(gt=0, description="seconds, at least min_s")] = 15.0
 
+    @model_validator(mode="after")
+    def _bounds(self) -> TimeoutSection:
+        return _ordered(_ordered(self, "min_s", "max_s"), "initial_s", "max_s")
+
 
 class CanarySection(_Section):
     every_s: Annotated[float, Field(gt=0, description="seconds")] = 0.5
     silent_s: Annotated[float, Field(gt=0, description="seconds, above every_s")] = 1.5
+
+    @model_validator(mode="after")
+    def _bounds(self) -> CanarySection:
+        return _ordered(self, "every_s", "silent_s")
 
 
 class ResilienceSection(_Section):

@@ -15,7 +15,7 @@ from typing import Any
 
 from migctl import clock
 from migctl.config import Settings
-from migctl.delivery.attempts import STATES, Attempts
+from migctl.delivery.attempts import STATES, Attempts, SharedBreaker
 from migctl.delivery.batches import Batch, Bound, Hold, Rules, Waiting, form
 from migctl.delivery.bisect import Bisect
 from migctl.delivery.burying import Burying
@@ -24,6 +24,7 @@ from migctl.delivery.classes import Classifier
 from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
+from migctl.resilience import BreakerRules
 from migctl.telemetry import get_logger
 from migctl.transports.realtime import Heads, TableWriter, Written, row_bytes
 
@@ -37,7 +38,10 @@ _log = get_logger("relay")
 
 
 class Relay:
-    """One for a journal; `run` is its whole life. settings: of these, `relay` has the classes and bounds of batches."""
+    """One for a journal; `run` is its whole life.
+
+    settings: of these, `relay` has the classes and bounds of batches, and `resilience` what is done while the target fails.
+    """
 
     def __init__(
         self,
@@ -64,8 +68,12 @@ class Relay:
         )
         self._classifier = Classifier(batching.classes)
         random = (rng or Random()).random
-        self._table = Attempts("table", random)
-        self._heads_attempts = Attempts("heads", random)
+        resilience = settings.resilience
+        self._breaker = SharedBreaker(
+            "table", BreakerRules(**resilience.breaker.model_dump()), self._position
+        )
+        self._table = Attempts("table", self._breaker, resilience, random, self._position)
+        self._heads_attempts = Attempts("heads", self._breaker, resilience, random, self._position)
         self._entries: deque[Entry] = deque()
         self._waiting: deque[Waiting] = deque()
         self._waiting_bytes = 0
@@ -97,6 +105,13 @@ class Relay:
             elif later:
                 left += info.head - info.tail + 1
         return left
+
+    def breaker(self) -> dict[str, Any]:
+        """State of the breaker that table writer and heads share, for `/api/status`."""
+        return self._breaker.status()
+
+    def _position(self) -> dict[str, Any]:
+        return {"epoch": self._epoch, "table_head": self._done_to, "journal_head": self._journal.head}
 
     def status(self) -> dict[str, Any]:
         oldest = self._entries[0].committed_at if self._entries else None

@@ -1,6 +1,13 @@
 """Resilience: rules for failing and coming back. Pure: time and randomness are arguments."""
 
 from migctl.resilience.backoff import Backoff
-from migctl.resilience.breaker import BREAKER_STATES, Breaker, BreakerChange, BreakerRules, BreakerState
+from migctl.resilience.breaker import (
+    BREAKER_STATES,
+    Breaker,
+    BreakerChange,
+    BreakerRules,
+    BreakerState,
+    Leave,
+)
 
-__all__ = ["BREAKER_STATES", "Backoff", "Breaker", "BreakerChange", "BreakerRules", "BreakerState"]
+__all__ = ["BREAKER_STATES", "Backoff", "Breaker", "BreakerChange", "BreakerRules", "BreakerState", "Leave"]

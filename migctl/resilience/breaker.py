@@ -2,6 +2,9 @@
 
 closed: requests go; too many failures in a row, or too large a share of them in the window, open it.
 open: nothing goes for a while. half_open: one trial request is out; it closes the breaker, or opens it for twice as long.
+
+A request asks leave and tells its result with that leave. What was begun before the last change tells nothing of now, so such a
+result is passed over: a late answer to an old request can't end the trial of another one.
 """
 
 from __future__ import annotations
@@ -41,10 +44,19 @@ class BreakerChange:
     reason: str | None
 
 
-class Breaker:
-    """The state of one dependency.
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave for one request. era: the changes of state before it."""
 
-    changed: called with each change, after it. Times are monotonic seconds and never fall.
+    era: int
+
+
+class Breaker:
+    """The state of one dependency. Times are monotonic seconds and never fall.
+
+    changed: called with each change, after it.
+    A result is told with the leave of its request. One without a leave is a sign that nobody asked for, such as a canary that is
+    seen or missed: it counts in every state.
     """
 
     def __init__(
@@ -57,10 +69,11 @@ class Breaker:
         self._in_a_row = 0
         self._open_for_s = rules.open_seconds
         self._until = 0.0
+        self._era = 0
         self.state: BreakerState = "closed"
-        self.since: float | None = None
+        self.since: float | None = None  # of the last change
         self.reason: str | None = None
-        self.opened = 0
+        self.opened = 0  # how often it was closed and opened; trials that failed are not counted
 
     def wait_s(self, now: float) -> float:
         """Seconds until a request may go; 0 is now. While half-open it is infinite: the trial's result decides."""
@@ -70,16 +83,18 @@ class Breaker:
             return float("inf")
         return max(0.0, self._until - now)
 
-    def begin(self, now: float) -> bool:
-        """Ask leave for one request, whose result must then be told. False while open, and while another one is the trial."""
+    def begin(self, now: float) -> Leave | None:
+        """Leave for one request, whose end must then be told, come what may. None while open, and while another is the trial."""
         if self.wait_s(now) > 0:
-            return False
+            return None
         if self.state == "open":
             self._become("half_open", now, self.reason)
-        return True
+        return Leave(self._era)
 
-    def succeeded(self, now: float) -> None:
-        """A request went through."""
+    def succeeded(self, now: float, leave: Leave | None = None) -> None:
+        """A request was answered, be it with a refusal of its own content."""
+        if self._is_late(leave):
+            return
         self._in_a_row = 0
         if self.state == "closed":
             self._note(now, failed=False)
@@ -89,8 +104,10 @@ class Breaker:
         self._open_for_s = self._rules.open_seconds
         self._become("closed", now, None)
 
-    def failed(self, now: float, reason: str) -> None:
+    def failed(self, now: float, reason: str, leave: Leave | None = None) -> None:
         """A request failed for the dependency's sake, not for its own."""
+        if self._is_late(leave):
+            return
         self.reason = reason
         if self.state == "half_open":
             self._open_for_s = min(self._rules.max_open_seconds, 2 * self._open_for_s)
@@ -107,11 +124,14 @@ class Breaker:
         if self.state != "open":
             self._open(now)
 
-    def gave_up(self, now: float) -> None:
-        """The request for which leave was asked ended without a result (it was cancelled): another one may be the trial."""
-        if self.state == "half_open":
+    def gave_up(self, now: float, leave: Leave | None = None) -> None:
+        """A request ended without a result (it was cancelled): where it was the trial, another one may be that at once."""
+        if self.state == "half_open" and not self._is_late(leave):
             self._until = now
             self._become("open", now, self.reason)
+
+    def _is_late(self, leave: Leave | None) -> bool:
+        return leave is not None and leave.era != self._era
 
     def _open(self, now: float) -> None:
         self._until = now + self._open_for_s
@@ -134,4 +154,5 @@ class Breaker:
     def _become(self, state: BreakerState, now: float, reason: str | None) -> None:
         before, self.state = self.state, state
         self.since, self.reason = now, reason
+        self._era += 1
         self._changed(BreakerChange(before, state, now, reason))

@@ -24,7 +24,7 @@ from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
 from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
-from migctl.transports import Transport, TransportName, create
+from migctl.transports import Transport, TransportName, TransportStatus, create
 
 DRAIN_S = 10.0
 AWAY_S = 1.0
@@ -242,6 +242,7 @@ class Service:
                 one.name: {"state": one.state, "reason": one.reason, **one.details} for one in shown
             },
             "relay": relay.status() if relay is not None else None,
+            "breakers": _breakers(shown, relay),
             "source": self.source.status() if self.source is not None else None,
             "source_done": self._source_done.is_set(),
         }
@@ -270,6 +271,15 @@ def keep_of(settings: Settings, *, relayed: bool) -> Keep:
         min_free_bytes=of.min_free_bytes,
         readers=frozenset({"relay"}) if relayed else frozenset(),
     )
+
+
+def _breakers(transports: list[TransportStatus], relay: Any) -> dict[str, Any]:
+    """State of each breaker, by the part that it protects: the table, and broadcast where the transport says it."""
+    found: dict[str, Any] = {} if relay is None else {"table": relay.breaker()}
+    for one in transports:
+        if "breaker" in one.details:
+            found["broadcast"] = one.details["breaker"]
+    return found
 
 
 def _size_bytes(journal: Path) -> int:

@@ -1,0 +1,148 @@
+"""Those who share a breaker: who waits, who tries, and what counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from migctl.config.settings import ResilienceSection
+from migctl.delivery.attempts import Attempts, SharedBreaker
+from migctl.errors import Poison, Refused, Systemic, Transient
+from migctl.resilience import BreakerRules
+from tests.kit.conditions import until
+
+RESILIENCE = ResilienceSection.model_validate(
+    {
+        "retry": {"first_delay_s": 0.001, "max_delay_s": 0.001},
+        "systemic_retry": {"first_delay_s": 0.001, "max_delay_s": 0.001},
+    }
+)
+
+
+def breaker(failures: int = 3, open_s: float = 0.05) -> SharedBreaker:
+    return SharedBreaker(
+        "table", BreakerRules(consecutive_failures=failures, open_seconds=open_s, max_open_seconds=open_s)
+    )
+
+
+def attempts(shared: SharedBreaker, what: str = "table") -> Attempts:
+    return Attempts(what, shared, RESILIENCE, lambda: 0.5)
+
+
+class Dependency:
+    """Counts what reaches it; fails while it is down, hangs while it is stopped."""
+
+    def __init__(self) -> None:
+        self.error: Callable[[], Exception] | None = None
+        self.running = asyncio.Event()
+        self.running.set()
+        self.reached = self.most_inside = 0
+        self.inside: set[asyncio.Task[object]] = set()
+
+    async def ask(self) -> str:
+        self.reached += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.inside.add(task)
+        self.most_inside = max(self.most_inside, len(self.inside))
+        try:
+            await self.running.wait()
+            if self.error is not None:
+                raise self.error()
+            return "done"
+        finally:
+            self.inside.discard(task)
+
+
+def refused() -> Exception:
+    return Transient("connection refused", do="see whether it is up")
+
+
+async def ended(task: asyncio.Future[str] | Awaitable[str]) -> str:
+    async with asyncio.timeout(10):
+        return await task
+
+
+async def test_nothing_is_sent_while_open_and_all_go_on_once_the_trial_is_answered() -> None:
+    shared, table = breaker(open_s=0.2), Dependency()
+    table.error = refused
+    users = [asyncio.ensure_future(attempts(shared).until_done(table.ask)) for _ in range(20)]
+    await until(lambda: shared.status()["state"] == "open")
+    reached = table.reached
+    assert shared.status()["reason"] == "connection refused"
+    assert shared.status()["do"] == "see whether it is up"
+    assert 0 < shared.status()["next_trial_in_s"] <= 0.2
+    table.error = None
+    table.running.clear()
+    table.most_inside = 0
+    await until(lambda: shared.status()["state"] == "half_open")
+    assert (table.reached, table.most_inside) == (reached + 1, 1), "one trial, though twenty wait"
+    table.running.set()
+    assert await ended(asyncio.gather(*users)) == ["done"] * 20
+    assert (shared.status()["state"], shared.status()["opened"]) == ("closed", 1)
+
+
+async def test_cancelling_one_trial_after_the_other_leaves_nobody_waiting_for_ever() -> None:
+    shared, table = breaker(), Dependency()
+    table.error = refused
+    users = [asyncio.ensure_future(attempts(shared).until_done(table.ask)) for _ in range(5)]
+    await until(lambda: shared.status()["state"] == "open")
+    table.error = None
+    table.running.clear()
+    for _ in range(4):
+        await until(lambda: table.inside)
+        [trial] = table.inside
+        trial.cancel()
+        await until(lambda trial=trial: trial.done() and table.inside)
+        assert shared.status()["state"] == "half_open", "the next one is the trial at once"
+    table.running.set()
+    async with asyncio.timeout(10):
+        await asyncio.wait(users)
+    assert [await ended(user) for user in users if not user.cancelled()] == ["done"]
+    assert shared.status()["state"] == "closed"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Poison("bad value", do="look at it"),
+        Refused("another writer", do="stop"),
+    ],
+)
+async def test_a_refusal_of_the_event_is_an_answer_and_never_opens(error: Exception) -> None:
+    shared, table = breaker(failures=1), Dependency()
+    table.error = lambda: error
+    for _ in range(10):
+        with pytest.raises(type(error)):
+            await attempts(shared).until_done(table.ask)
+    assert shared.status()["state"] == "closed"
+    assert table.reached == 10
+
+
+async def test_what_only_an_operator_can_mend_pauses_and_does_not_open() -> None:
+    shared, table = breaker(failures=2), Dependency()
+    table.error = lambda: Systemic("no such table", do="run `migctl schema apply`")
+    user = attempts(shared)
+    task = asyncio.ensure_future(user.until_done(table.ask))
+    await until(lambda: table.reached >= 6)
+    assert shared.status()["state"] == "closed"
+    assert (user.state, user.do) == ("paused", "run `migctl schema apply`")
+    table.error = None
+    assert await ended(task) == "done"
+    assert (user.state, user.do) == ("running", None)
+
+
+async def test_one_who_waits_between_attempts_goes_at_once_when_another_ones_trial_succeeds() -> None:
+    shared, table, other = breaker(failures=3, open_s=0.01), Dependency(), Dependency()
+    slow = ResilienceSection.model_validate({"retry": {"first_delay_s": 3600, "max_delay_s": 3600}})
+    patient = Attempts("heads", shared, slow, lambda: 0.999)
+    other.error = table.error = refused
+    waiting = asyncio.ensure_future(patient.until_done(other.ask))
+    await until(lambda: patient.state == "retrying")
+    trying = asyncio.ensure_future(attempts(shared).until_done(table.ask))
+    await until(lambda: shared.status()["opened"] == 1)
+    other.error = table.error = None
+    assert await ended(trying) == "done"
+    assert await ended(waiting) == "done"
