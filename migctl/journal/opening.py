@@ -96,6 +96,9 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
         database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
+    if row is None:
+        # Who writes is kept in the file itself: a log that is torn at its beginning must not make it a stranger's.
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _check_whole(database: sqlite3.Connection, path: Path) -> None:
