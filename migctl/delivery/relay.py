@@ -26,7 +26,7 @@ from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
 from migctl.resilience import BreakerRules
 from migctl.telemetry import get_logger
-from migctl.transports.realtime import Heads, TableWriter, Written, row_bytes
+from migctl.transports.realtime import Heads, TableWriter, TimedOut, Written, row_bytes
 
 CURSOR = "relay"
 
@@ -129,6 +129,13 @@ class Relay:
             "rows": self._counts["rows"],
             "repeats": self._counts["repeats"],
             "retries": self._table.retries + self._heads_attempts.retries,
+            "parts": {
+                "table": {**self._table.status(), "request_timeout_s": round(self._writer.timeout_s, 3)},
+                "heads": {
+                    **self._heads_attempts.status(),
+                    "request_timeout_s": round(self._heads.timeout_s, 3),
+                },
+            },
             "cuts": dict(self._cuts),
             "tombstones": dict(self._tombstones),
         }
@@ -140,7 +147,11 @@ class Relay:
         """
         try:
             async with asyncio.timeout(within_s):
-                self._epochs = await self._claim()
+                while self._epochs is None:
+                    try:
+                        self._epochs = await self._claim()
+                    except TimedOut:  # slow, maybe: the next request has more time
+                        continue
         except (TimeoutError, MigctlError) as error:
             if isinstance(error, Refused):
                 raise

@@ -9,5 +9,15 @@ from migctl.resilience.breaker import (
     BreakerState,
     Leave,
 )
+from migctl.resilience.request_timeout import RequestTimeout
 
-__all__ = ["BREAKER_STATES", "Backoff", "Breaker", "BreakerChange", "BreakerRules", "BreakerState", "Leave"]
+__all__ = [
+    "BREAKER_STATES",
+    "Backoff",
+    "Breaker",
+    "BreakerChange",
+    "BreakerRules",
+    "BreakerState",
+    "Leave",
+    "RequestTimeout",
+]

@@ -165,7 +165,8 @@ class Service:
 
         assert self.target is not None
         schema = self.settings.supabase.schema_
-        writer, heads = TableWriter(self.target, schema), Heads(self.target, schema)
+        timeouts = self.settings.resilience.request_timeout
+        writer, heads = TableWriter(self.target, schema, timeouts), Heads(self.target, schema, timeouts)
         stack.push_async_callback(writer.aclose)
         stack.push_async_callback(heads.aclose)
         return Relay(journal, writer, heads, self.settings)

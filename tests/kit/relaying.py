@@ -57,8 +57,10 @@ async def relaying(
 ) -> AsyncIterator[Relay]:
     """A relay that runs for the length of the block; a failure of it is the block's. through: a proxy's address."""
     reached = replace(target, supabase_url=through) if through else target
-    writer, heads = TableWriter(reached, "public"), Heads(reached, "public")
-    relay = Relay(journal, writer, heads, settings or Settings(), rng=Random(1))
+    settings = settings or Settings()
+    timeouts = settings.resilience.request_timeout
+    writer, heads = TableWriter(reached, "public", timeouts), Heads(reached, "public", timeouts)
+    relay = Relay(journal, writer, heads, settings, rng=Random(1))
     task = asyncio.ensure_future(relay.run())
     try:
         yield relay

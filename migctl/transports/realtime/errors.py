@@ -21,6 +21,10 @@ _SYSTEMIC = re.compile(r"42|25006|PGRST1|PGRST2|0A|3F|28")
 _TRANSIENT = re.compile(r"08|53|55|57|40|58|XX|25|PGRST0")
 
 
+class TimedOut(Transient):
+    """Nothing was heard in time. Whether the other side got the request is not known; the next attempt has more time."""
+
+
 class Unauthorized(Systemic):
     """401: the key is not taken. Once in a row it is retried like a transient error, since a key may just have been renewed."""
 
@@ -122,6 +126,14 @@ def of_exception(action: str, error: httpx.HTTPError | httpx.InvalidURL) -> Migc
             what, do="the certificate is not trusted: check SUPABASE_URL and this machine's CA store"
         )
     return Transient(what, do="nothing: it is tried again; if it stays so, see whether the target is up")
+
+
+def timed_out(action: str, what: str, seconds: float) -> TimedOut:
+    """what: "no answer" or "no connection", within these seconds."""
+    return TimedOut(
+        f"{action}: {what} within {seconds:.3g} s",
+        do="nothing: it is tried again, with more time; if it stays so, see whether the target is up",
+    )
 
 
 def unreadable(action: str, body: bytes) -> Systemic:

@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from migctl.config import Target
+from migctl.config.settings import TimeoutSection
 from migctl.events import format_time, parse_time
 from migctl.events.jsontext import dumps, loads
 from migctl.journal import EpochInfo
 from migctl.transports.realtime import errors
-from migctl.transports.realtime.rest import Rest
+from migctl.transports.realtime.rest import PATIENT, Rest
 
 _COLUMNS = "epoch,prev_epoch,lost_from,lost_to,writer_id,fence,started_at,table_tail,table_head,journal_head,updated_at"
 
@@ -39,9 +40,14 @@ class Head:
 class Heads:
     """Reads and moves heads as service_role."""
 
-    def __init__(self, target: Target, schema: str) -> None:
-        self._rest = Rest(target, schema)
+    def __init__(self, target: Target, schema: str, timeouts: TimeoutSection = PATIENT) -> None:
+        self._rest = Rest(target, schema, timeouts)
         self.name = f"{schema}.monitoring_heads"
+
+    @property
+    def timeout_s(self) -> float:
+        """How long the last request was given."""
+        return self._rest.timeout_s
 
     async def read(self) -> list[Head]:
         """All rows, the newest epoch first. Raises Transient or Systemic."""

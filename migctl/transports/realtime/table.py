@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from migctl.config import Target
+from migctl.config.settings import TimeoutSection
 from migctl.errors import Systemic
 from migctl.events import Entry, encode_event, format_time, parse_time
 from migctl.events.equality import Equality, equal
 from migctl.events.jsontext import loads, quote, split_array, split_object
 from migctl.telemetry import get_logger
 from migctl.transports.realtime import errors
-from migctl.transports.realtime.rest import Rest
+from migctl.transports.realtime.rest import PATIENT, Rest
 
 EVENTS = "monitoring_events"
 TOMBSTONES = "monitoring_tombstones"
@@ -96,9 +97,14 @@ def row_bytes(entry: Entry) -> int:
 class TableWriter:
     """Writes as service_role. Not for two writers at once on one journal: the relay has one batch in flight."""
 
-    def __init__(self, target: Target, schema: str) -> None:
-        self._rest = Rest(target, schema)
+    def __init__(self, target: Target, schema: str, timeouts: TimeoutSection = PATIENT) -> None:
+        self._rest = Rest(target, schema, timeouts)
         self.name = f"{schema}.{EVENTS}"
+
+    @property
+    def timeout_s(self) -> float:
+        """How long the last request was given."""
+        return self._rest.timeout_s
 
     async def write(self, entries: Sequence[Entry]) -> Written:
         """Return once every entry is a row or a tombstone. entries: contiguous, of one epoch, at least one.
@@ -171,7 +177,10 @@ class TableWriter:
             part = missing[start : start + _IDS_A_REQUEST]
             action = f"read back {_span(part)} from {self.name}"
             ids = ",".join(entry.event.id for entry in part)
-            for item in _items(action, await self._rest.get(action, f"{_READ_BACK}({ids})")):
+            size = sum(map(row_bytes, part))
+            for item in _items(
+                action, await self._rest.get(action, f"{_READ_BACK}({ids})", answer_bytes=size)
+            ):
                 row = split_object(item)
                 found[str(loads(row["id"]))] = row
         tombstones: list[Tombstone] = []
