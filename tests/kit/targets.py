@@ -17,3 +17,14 @@ def target_of(process: StandinProcess, database: str, keys: Keys) -> Target:
         database_url=database,
         embedded=True,
     )
+
+
+def environment_of(target: Target) -> dict[str, str]:
+    """What a command needs in its environment to work on this target."""
+    return {
+        "SUPABASE_URL": target.supabase_url,
+        "SUPABASE_ANON_KEY": target.need("anon_key"),
+        "SUPABASE_SERVICE_ROLE_KEY": target.need("service_role_key"),
+        "SUPABASE_JWT_SECRET": target.need("jwt_secret"),
+        "DATABASE_URL": target.need("database_url"),
+    }

@@ -1,0 +1,83 @@
+"""The wall clock of `serve` jumps, forward and back: nothing is lost or doubled, and nothing waits for the clock to come round."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from migctl.config import Target
+from migctl.subscriber.websocket import WebsocketSubscriber
+from tests.kit.conditions import until
+from tests.kit.receiving import reader, receiving
+from tests.kit.relaying import Tables
+from tests.kit.serve_process import serving_process
+from tests.kit.targets import environment_of
+
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+EACH = 20
+JUMPS = ("+10m", "-10m", "+2d", "+0")
+
+
+class Clock:
+    """What a process started with `environment` takes for the time; monotonic time is left alone, as a jump leaves it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "clock"
+        self.jump("+0")
+        self.environment = {
+            "LD_PRELOAD": str(LIBRARY),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def jump(self, offset: str) -> None:
+        half = self._file.with_suffix(".new")
+        half.write_text(offset)
+        half.replace(self._file)
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not here: apt-get install libfaketime")
+async def test_clock_that_jumps_loses_nothing_doubles_nothing_and_holds_nothing_back(
+    standin: Target, tmp_path: Path
+) -> None:
+    clock = Clock(tmp_path)
+    tables = Tables(standin.need("database_url"))
+    sent: list[str] = []
+
+    async def post(http: httpx.AsyncClient, url: str) -> None:
+        for number in range(EACH):
+            event: dict[str, Any] = {"event_type": "cpu", "data": {"number": number}}
+            answer = await http.post(f"{url}/events?detail=1", json=event)
+            assert answer.status_code == 201, answer.text
+            sent.append(answer.json()["items"][0]["id"])
+
+    with serving_process(
+        tmp_path / "serve", "--mode", "dual", more={**environment_of(standin), **clock.environment}
+    ) as serve:
+        async with (
+            httpx.AsyncClient(trust_env=False) as http,
+            WebsocketSubscriber(serve.ws_url) as socket,
+            reader(standin) as realtime,
+            receiving(socket) as by_socket,
+            receiving(realtime) as by_realtime,
+        ):
+            for jump in JUMPS:
+                await post(http, serve.url)
+                clock.jump(jump)
+            await post(http, serve.url)
+            total = EACH * (len(JUMPS) + 1)
+            await asyncio.gather(by_socket.count(total), by_realtime.count(total))
+
+            async def told() -> bool:
+                return [(head, journal) for _, head, journal in await tables.heads()] == [(total, total)]
+
+            await until(told)
+    assert by_socket.ids == by_realtime.ids == sent
+    assert by_socket.seqs == await tables.seqs() == list(range(1, total + 1))
+    days = {(release.committed_at or "")[:10] for release in by_socket.releases}
+    assert len(days) >= 2, "the clock did not jump"
