@@ -42,8 +42,8 @@ class NotReady(Exception):
 class Subscriber:
     """A process that writes what it is handed out to `path`, as a capture does.
 
-    kind: realtime or websocket, a capture of that transport alone; whole:realtime or whole:websocket, a migctl.Subscriber that is
-    assigned it.
+    kind: realtime, changes (Realtime by postgres_changes) or websocket, a capture of that transport alone; whole:realtime or
+    whole:websocket, a migctl.Subscriber that is assigned it.
     """
 
     name: str
@@ -66,11 +66,17 @@ class Deployment:
     """Made by `deployed`."""
 
     def __init__(
-        self, folder: Path, stack: EmbeddedStack, proxy: ProxyProcess, messages_per_second: float
+        self,
+        folder: Path,
+        stack: EmbeddedStack,
+        proxy: ProxyProcess,
+        rtt_s: float,
+        messages_per_second: float,
     ) -> None:
         self.folder = folder
         self.stack = stack
         self.proxy = proxy
+        self.rtt_s = rtt_s
         self.direct = stack.target
         self.target: Target = replace(stack.target, supabase_url=proxy.url)
         self.port = any_free_port()
@@ -210,7 +216,7 @@ def deployed(
         asyncio.run(schema.apply(stack.target.need("database_url"), "public", who="benchmark"))
         standin_port = int(stack.target.supabase_url.rpartition(":")[2])
         proxy = cleanup.enter_context(proxy_process(standin_port, delay_s=rtt_s / 2))
-        made = Deployment(folder, stack, proxy, messages_per_second)
+        made = Deployment(folder, stack, proxy, rtt_s, messages_per_second)
         cleanup.callback(_end, made)
         yield made
 

@@ -62,7 +62,11 @@ def subscriber(options: argparse.Namespace) -> Any:
     if kind == "websocket":
         return WebsocketSubscriber(options.url.replace("http", "ws", 1) + "/ws", wait_s=WAIT_S)
     return RealtimeSubscriber(
-        os.environ["SUPABASE_URL"], os.environ["SUPABASE_ANON_KEY"], access_token, wait_s=WAIT_S
+        os.environ["SUPABASE_URL"],
+        os.environ["SUPABASE_ANON_KEY"],
+        access_token,
+        live="postgres_changes" if kind == "changes" else "broadcast",
+        wait_s=WAIT_S,
     )
 
 

@@ -1,0 +1,91 @@
+"""The documented load commands run, print their figures, and lose nothing. How quick they are is not asked here."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.kit.serve_process import environment
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(folder: Path, name: str, *options: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / name), *options, "--output", "json"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=folder,
+        env=environment(folder),
+    )
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, found
+
+
+@pytest.mark.slow
+def test_latency_prints_percentiles_of_both_transports_and_of_the_floor(tmp_path: Path) -> None:
+    options = ("--seconds", "2", "--rate", "50", "--rtt-ms", "30", "--aim-ms", "60000")
+    code, found = run(tmp_path, "latency.py", *options)
+    assert found["lost"] == {"realtime": 0, "websocket": 0}
+    assert found["published"] >= 100
+    for name in ("realtime", "websocket", "ping"):
+        figures = found["latency_ms"][name]
+        assert figures["n"] > 0
+        assert figures["p50"] <= figures["p95"] <= figures["p99"] <= figures["max"]
+    assert found["latency_ms"]["ping"]["p50"] >= 30
+    assert found["latency_ms"]["realtime"]["p50"] >= 30  # through the proxy, there and back
+    assert code == 0
+
+
+@pytest.mark.slow
+def test_outage_prints_the_drain_beside_the_raw_limit(tmp_path: Path) -> None:
+    options = ("--seconds", "2", "--rate", "100", "--rtt-ms", "10", "--aim-s", "60")
+    code, found = run(tmp_path, "outage.py", *options)
+    assert found["missing"] == 0
+    assert found["backlog"] >= 100
+    assert found["detection_s"] > 0
+    assert found["drain_s"] >= 0
+    assert found["raw_s"] > 0
+    assert code == 0
+
+
+@pytest.mark.slow
+def test_soak_under_faults_loses_nothing_and_tells_what_each_fault_did(tmp_path: Path) -> None:
+    options = ("--minutes", "0.12", "--every", "3", "--rate", "100", "--seed", "1")
+    code, found = run(tmp_path, "soak.py", *options, "--only", "reset", "--only", "channel closed")
+    assert (found["verdict"], found["lost"], found["duplicates"]) == ("pass", 0, 0)
+    assert found["store"]["committed"] == found["store"]["acknowledged"] > 100
+    assert len(found["subscribers"]) == 6
+    assert {fault["fault"] for fault in found["faults"]} == {"reset", "channel closed"}
+    for figures in found["availability"].values():
+        assert 0 <= figures["availability_without_grace_percent"] <= figures["availability_percent"] <= 100
+    assert code == 0
+
+
+def test_nothing_is_left_of_a_run_that_is_interrupted(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    command = [sys.executable, str(ROOT / "benchmarks" / "latency.py"), "--keep", str(kept)]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.DEVNULL) as run:
+        deadline = time.monotonic() + 60
+        while not (kept / "acknowledged.ndjson").exists():
+            assert time.monotonic() < deadline
+            assert run.poll() is None
+            time.sleep(0.05)
+        started = psutil.Process(run.pid).children(recursive=True)
+        assert len(started) >= 6
+        run.send_signal(signal.SIGINT)
+        run.wait(30)
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert alive == []
+    assert not (kept / "stack").exists()
