@@ -15,7 +15,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, get_args
+from typing import Literal, Self, get_args
 
 from migctl.config import Target
 from migctl.errors import Refused, Transient
@@ -23,6 +23,7 @@ from migctl.stack.keys import Keys, write_private
 from migctl.stack.launcher import any_free_port, first_free_port, not_writable, port_is_free
 from migctl.stack.postgres import Postgres
 from migctl.stack.process import Process, wait_until
+from migctl.stack.running import Running
 from migctl.stack.standin_process import StandinOptions, StandinProcess
 from migctl.stack.valkey import Valkey
 
@@ -70,20 +71,6 @@ class PartStatus:
     process: Process | None
 
 
-class _Running(Protocol):
-    @property
-    def process(self) -> Process | None: ...
-    @property
-    def alive(self) -> bool: ...
-    @property
-    def port(self) -> int: ...
-    def begin(self) -> None: ...
-    def wait_ready(self) -> None: ...
-    def stop(self) -> None: ...
-    def send(self, sig: signal.Signals) -> None: ...
-    def wait(self, timeout_s: float) -> int: ...
-
-
 class EmbeddedStack:
     """Started and stopped in the main thread (see launcher). A context manager: `with EmbeddedStack(folder) as stack`."""
 
@@ -99,7 +86,7 @@ class EmbeddedStack:
         self._wanted = ports
         self._standin = standin or StandinOptions()
         self._lock: int | None = None
-        self._parts: dict[Part, _Running] = {}
+        self._parts: dict[Part, Running] = {}
         self._target: Target | None = None
 
     @property

@@ -14,8 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from migctl.errors import MigctlError, Transient
-from migctl.stack.launcher import Child, installed, launch, not_writable
-from migctl.stack.process import Process, wait_until
+from migctl.stack.launcher import installed, launch, not_writable
+from migctl.stack.process import wait_until
+from migctl.stack.running import Running
 from migctl.stack.unprivileged import Home, home_for
 
 ADMIN = "supabase_admin"
@@ -37,27 +38,20 @@ _SETTINGS: dict[str, str] = {
     "password_encryption": "scram-sha-256",
 }
 _START_S = 60.0
-_STOP_S = 20.0
 
 
-class Postgres:
+class Postgres(Running):
     """One cluster in `folder`; a child of this process while it runs."""
+
+    stop_signal = signal.SIGINT  # fast shutdown: sessions are cut, nothing that was committed is lost
+    stop_s = 20.0
 
     def __init__(self, folder: Path, port: int, *, settings: Mapping[str, str] | None = None) -> None:
         """settings: added to ours (`postgres -c`)."""
-        self.port = port
+        super().__init__(port)
         self._folder = folder.absolute()
         self._settings = {**_SETTINGS, **(settings or {})}
-        self._child: Child | None = None
         self._home: Home | None = None
-
-    @property
-    def process(self) -> Process | None:
-        return self._child.process if self._child is not None else None
-
-    @property
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive
 
     @property
     def note(self) -> str | None:
@@ -71,11 +65,6 @@ class Postgres:
     def admin_url(self, database: str = "postgres") -> str:
         """The superuser, which a hosted project keeps for itself."""
         return f"postgresql://{ADMIN}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
-
-    def start(self) -> None:
-        """Make the cluster if it is not there, start it, wait until it is ready, bootstrap its database `postgres`."""
-        self.begin()
-        self.wait_ready()
 
     def begin(self) -> None:
         """Make the cluster if it is not there, and start the server. Raises Transient with initdb's words where that fails."""
@@ -102,19 +91,6 @@ class Postgres:
         assert home is not None
         self._wait_up(home.data)
         self._bootstrap_once(home)
-
-    def stop(self) -> None:
-        """Fast shutdown: sessions are cut, nothing that was committed is lost."""
-        if self._child is not None:
-            self._child.stop(signal.SIGINT, _STOP_S)
-
-    def send(self, sig: signal.Signals) -> None:
-        if self._child is not None:
-            self._child.send(sig)
-
-    def wait(self, timeout_s: float) -> int:
-        """Wait for its end; the exit code."""
-        return self._child.wait(timeout_s) if self._child is not None else 0
 
     def discard(self) -> None:
         """Stop and remove the data, wherever they are."""

@@ -12,13 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Self, get_args
 
-from migctl.errors import Systemic, Transient
-from migctl.stack.launcher import Child, launch
-from migctl.stack.process import Process, wait_until
+from migctl.errors import Systemic
+from migctl.stack.launcher import launch
+from migctl.stack.running import Running
 
 MODULE = "migctl.stack.standin"
 _START_S = 30.0
-_STOP_S = 5.0
 Rates = Literal["no-cap", "off", "pro", "free", "self-hosted"]
 RATES: tuple[Rates, ...] = get_args(Rates)
 _ALWAYS_EXPOSED = ("public", "graphql_public")
@@ -36,7 +35,7 @@ class StandinOptions:
         return replace(self, schemas=tuple(dict.fromkeys((*self.schemas, *names))))
 
 
-class StandinProcess:
+class StandinProcess(Running):
     """One stand-in on `port`, working on one database; a child of this process while it runs."""
 
     def __init__(
@@ -49,29 +48,15 @@ class StandinProcess:
         options: StandinOptions | None = None,
     ) -> None:
         """options: may be changed; the next start takes them."""
-        self.port = port
+        super().__init__(port)
         self.options = options or StandinOptions()
         self._folder = folder.absolute()
         self._database_url = database_url
         self._jwt_secret = jwt_secret
-        self._child: Child | None = None
-
-    @property
-    def process(self) -> Process | None:
-        return self._child.process if self._child is not None else None
-
-    @property
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Start it and wait until it is healthy."""
-        self.begin()
-        self.wait_ready()
 
     def begin(self) -> None:
         """Start it, and wait for nothing. Raises Systemic where this installation lacks it."""
@@ -93,32 +78,9 @@ class StandinProcess:
         )
 
     def wait_ready(self) -> None:
-        """Wait until it is healthy. Raises Transient with its own words where it doesn't come up."""
-        child = self._child
-        assert child is not None
-        up = wait_until(lambda: not child.alive or self._healthy(child), _START_S)
-        if not up or not child.alive:
-            child.stop(signal.SIGKILL, 5)
-            raise Transient(
-                f"the stand-in for Supabase did not start: {child.said() or f'exit code {child.exit_code}'}",
-                do=f"see {child.log}",
-            )
+        self._wait_for("the stand-in for Supabase", self._is_healthy, _START_S)
 
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop(signal.SIGTERM, _STOP_S)
-
-    def send(self, sig: signal.Signals) -> None:
-        if self._child is not None:
-            self._child.send(sig)
-
-    def wait(self, timeout_s: float) -> int:
-        """Wait for its end; the exit code."""
-        return self._child.wait(timeout_s) if self._child is not None else 0
-
-    def _healthy(self, child: Child) -> bool:
-        if not child.process.listens_on(self.port):  # whoever else has the port is not ours
-            return False
+    def _is_healthy(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
             connection.request("GET", "/health")

@@ -10,29 +10,20 @@ import signal
 import socket
 from pathlib import Path
 
-from migctl.errors import Transient
-from migctl.stack.launcher import Child, installed, launch, not_writable
-from migctl.stack.process import Process, wait_until
+from migctl.stack.launcher import installed, launch, not_writable
+from migctl.stack.running import Running
 
 _START_S = 20.0
-_STOP_S = 10.0
 
 
-class Valkey:
+class Valkey(Running):
     """One server with its data in `folder`; a child of this process while it runs."""
 
+    stop_s = 10.0
+
     def __init__(self, folder: Path, port: int) -> None:
-        self.port = port
+        super().__init__(port)
         self._folder = folder.absolute()
-        self._child: Child | None = None
-
-    @property
-    def process(self) -> Process | None:
-        return self._child.process if self._child is not None else None
-
-    @property
-    def alive(self) -> bool:
-        return self._child is not None and self._child.alive
 
     @property
     def url(self) -> str:
@@ -63,36 +54,9 @@ class Valkey:
         self._child = launch([str(binary), *options], log=self._folder / "valkey.log", death=signal.SIGKILL)
 
     def wait_ready(self) -> None:
-        """Wait until it answers. Raises Transient with the server's own words where it doesn't."""
-        child = self._child
-        assert child is not None
-        up = wait_until(
-            lambda: not child.alive or self._answers(child),
-            _START_S,
-            every_s=0.005,
-        )
-        if not up or not child.alive:
-            child.stop(signal.SIGKILL, 5)
-            raise Transient(
-                f"Valkey of the embedded stack did not start: {child.said() or f'exit code {child.exit_code}'}",
-                do=f"see {child.log}",
-            )
+        self._wait_for("Valkey of the embedded stack", self._answers, _START_S)
 
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop(signal.SIGTERM, _STOP_S)
-
-    def send(self, sig: signal.Signals) -> None:
-        if self._child is not None:
-            self._child.send(sig)
-
-    def wait(self, timeout_s: float) -> int:
-        """Wait for its end; the exit code."""
-        return self._child.wait(timeout_s) if self._child is not None else 0
-
-    def _answers(self, child: Child) -> bool:
-        if not child.process.listens_on(self.port):  # whoever else has the port is not ours
-            return False
+    def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
