@@ -1,7 +1,9 @@
 """Catch-up: brings a reader forward from the tables, epoch by epoch, and declares what is not coming.
 
 Heads are read first, so that what they promise must be seen when the tables are read after them: a seq up to `table_head` that is
-neither row nor tombstone is broken, not late. It is looked at three times before that is said aloud.
+neither row nor tombstone is broken, not late. It is looked at three times before that is said aloud. Heads may lag, for good if
+their writer died: a row that follows the position is released whatever they say, so now and then a reader pages past what it has
+heard of.
 """
 
 from __future__ import annotations
@@ -61,10 +63,10 @@ class CatchUp:
         self._flow.start(position)
         return position
 
-    async def round(self) -> bool:
+    async def round(self, *, to_the_end: bool = False) -> bool:
         """Read heads, then what is missing, as far as it is there. True where the reader came forward.
 
-        Raises Transient or Systemic.
+        to_the_end: also what nobody has told of, up to an empty page. Raises Transient or Systemic.
         """
         merge = self._flow.merge
         before = merge.top
@@ -80,7 +82,7 @@ class CatchUp:
             after = following(top.epoch, heads)
             if after is not None:
                 self._flow.hear(after.epoch, after.journal_head)
-            ended = await self._read_epoch(head, finish=after is not None)
+            ended = await self._read_epoch(head, to_the_end=to_the_end or after is not None)
             if after is None or not ended or not self._finish(head, after):
                 break
         if merge.top is not None:
@@ -92,8 +94,8 @@ class CatchUp:
         head = newest(await self._tables.heads())
         return None if head is None else Position(head.epoch, max(head.journal_head, head.table_head))
 
-    async def _read_epoch(self, head: Head, *, finish: bool) -> bool:
-        """Page until nothing is missing, or what is missing can't be had now. True where the table's end was seen."""
+        to_the_end: nothing but the table's end, an empty page, is taken to mean that nothing is missing.
+        """
         merge = self._flow.merge
         tombstones: Sequence[Item] = ()
         more_tombstones = True
@@ -101,13 +103,13 @@ class CatchUp:
             missing = merge.missing()
             top = merge.top
             assert top is not None
-            if missing is None and not finish:
+            if missing is None and not to_the_end:
                 return False
             tombstones = [item for item in tombstones if item.seq > top.seq]
             if not tombstones and more_tombstones:
                 tombstones = await self._tables.tombstones(head.epoch, top.seq)
                 more_tombstones = bool(tombstones)
-            upto = None if missing is None or finish else missing[1]
+            upto = None if missing is None or to_the_end else missing[1]
             rows = await self._tables.rows(head.epoch, top.seq, upto=upto)
             items, end = merged(rows, tombstones)
             for item in items:

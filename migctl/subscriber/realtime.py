@@ -60,7 +60,7 @@ class RealtimeSubscriber:
         self._tables = Tables(url, anon_key, schema, token)
         self._flow = Flow(merge)
         self._catchup = CatchUp(self._tables, self._flow)
-        self._repair = Repair(self._flow, self._catchup.round, self._poll_every_s)
+        self._repair = Repair(self._flow, self._look_at_the_tables, self._poll_every_s)
         self._live = Live(
             url,
             anon_key,
@@ -114,8 +114,8 @@ class RealtimeSubscriber:
 
     @property
     def idle(self) -> bool:
-        """Connected, and nothing known to be missing."""
-        return self._live.joined.is_set() and not self._flow.merge.behind
+        """Connected, the tables looked at since, and nothing known to be missing."""
+        return self._live.joined.is_set() and not (self._flow.merge.behind or self._repair.owes)
 
     @property
     def reconnects(self) -> int:
@@ -151,6 +151,9 @@ class RealtimeSubscriber:
         self._flow.fail(error)
 
     def _look(self) -> None:
+    async def _look_at_the_tables(self, to_the_end: bool) -> bool:
+        return await self._catchup.round(to_the_end=to_the_end)
+
         if self._live.joined.is_set():
             self._repair.look_now()
 
@@ -173,7 +176,6 @@ class RealtimeSubscriber:
             self._flow.start(position)
         while position is None:
             try:
-                self._repair.looked()  # this look serves as well
                 if not self._ready.done():
                     position = await self._catchup.start()
                     self._ready.set_result(position)

@@ -134,8 +134,9 @@ class Subscriber:
 
     @property
     def idle(self) -> bool:
-        """Connected, and nothing known to be missing."""
-        return bool(self.attached) and not self._flow.merge.behind
+        """Connected, all looked at since, and nothing known to be missing."""
+        owes = self._repair is not None and self._repair.owes
+        return bool(self.attached) and not (self._flow.merge.behind or owes)
 
     @property
     def reconnects(self) -> int:
@@ -304,7 +305,7 @@ class Subscriber:
             return float("inf")  # it says itself how far the journal is
         return POLL_HEALTHY_S if attached else POLL_UNHEALTHY_S
 
-    async def _look(self) -> bool:
+    async def _look(self, to_the_end: bool) -> bool:
         """One look for what is missing. True where the reader came forward. Raises what the tables raise."""
         merge = self._flow.merge
         before = merge.top
@@ -312,7 +313,7 @@ class Subscriber:
         assert self._catchup is not None
         if self._carriers.gateway_lives and await self._from_the_gateway() and not merge.behind:
             return merge.top != before
-        await self._catchup.round()
+        await self._catchup.round(to_the_end=to_the_end)
         return merge.top != before
 
     async def _from_the_gateway(self) -> bool:

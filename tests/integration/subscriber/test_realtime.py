@@ -60,6 +60,7 @@ async def at_the_head(
     async with sending(target) as channel, relaying(journal, target):
         await heads_moved(journal, tables)
         async with reader(target) as subscriber, receiving(subscriber) as received:
+            await until(lambda: subscriber.idle)
             yield channel, subscriber, received
 
 
@@ -429,6 +430,49 @@ async def test_pruned_and_broken_are_told_apart_and_the_rest_is_delivered(
         ("pruned", 1, 2),
         ("broken", 6, 7),
     ]
+
+
+async def rows_beyond_heads(tables: Tables, epoch: str, first: int, last: int) -> None:
+    """What a `serve` leaves that dies between its rows and its heads."""
+    await tables.run(
+        "insert into monitoring_events (id, event_type, timestamp, data, source, epoch, seq, committed_at) select"
+        f" gen_random_uuid(), 'cpu', now(), '{{}}', 's', '{epoch}', n, now() from generate_series({first}, {last}) n"
+    )
+
+
+async def test_rows_beyond_heads_are_released_on_joining_on_coming_back_and_at_the_poll(
+    target: Target,
+    journal: SqliteJournal,
+    tables: Tables,
+    process: StandinProcess,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("migctl.subscriber.realtime.POLL_HEALTHY_S", 1.5)
+    epoch = journal.epoch
+    await journal.append(events(5))
+    async with relaying(journal, target):
+        await heads_moved(journal, tables)
+    await rows_beyond_heads(tables, epoch, 6, 8)
+    async with (
+        cutting_proxy(process.port) as proxy,
+        reader(target, through=proxy.url, position=Position(epoch, 5)) as subscriber,
+        receiving(subscriber) as received,
+    ):
+        await received.count(3)
+        proxy.cut_all()
+        await rows_beyond_heads(tables, epoch, 9, 11)
+        await received.count(6)
+        await rows_beyond_heads(tables, epoch, 12, 13)
+        await received.count(8)
+        assert (await tables.heads())[-1][1] == 5
+        # A row behind a hole that heads do not vouch for has to wait: what is missing may be on its way.
+        await rows_beyond_heads(tables, epoch, 15, 15)
+        await until(lambda: subscriber.merge.behind)
+        assert received.seqs == list(range(6, 14))
+        await rows_beyond_heads(tables, epoch, 14, 14)
+        await received.count(10)
+    assert received.seqs == list(range(6, 16))
+    assert received.gaps == []
 
 
 async def test_catch_up_of_many_pages_meets_the_live_edge(
