@@ -60,7 +60,7 @@ def capture(
     drain: Annotated[
         float,
         typer.Option("--drain", metavar="S", min=0.0, help="Seconds to wait for what is missing at the end."),
-    ] = 5.0,
+    ] = 10.0,
     wait: Annotated[
         float,
         typer.Option(

@@ -89,10 +89,8 @@ class CatchUp:
             self._forget_ancestors(merge.top.epoch, heads)
         return merge.top != before
 
-    async def journal_head(self) -> Position | None:
-        """Where the newest epoch's journal stands, as far as its relay has said."""
-        head = newest(await self._tables.heads())
-        return None if head is None else Position(head.epoch, max(head.journal_head, head.table_head))
+    async def _read_epoch(self, head: Head, *, to_the_end: bool) -> bool:
+        """Page until nothing is missing, or what is missing can't be had now. True where the table's end was seen.
 
         to_the_end: nothing but the table's end, an empty page, is taken to mean that nothing is missing.
         """

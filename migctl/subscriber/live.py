@@ -10,8 +10,11 @@ import random
 from collections.abc import Callable
 from typing import Any, Literal
 
+import msgspec
+
 from migctl import clock
 from migctl.errors import MigctlError, Systemic
+from migctl.events import Position
 from migctl.resilience import Backoff
 from migctl.subscriber.attachment import Seen
 from migctl.subscriber.flow import Flow
@@ -26,6 +29,13 @@ MISSED_HEARTBEATS = 2.5
 REJOIN = Backoff(0.1, 2.0)
 
 log = get_logger("subscriber")
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """The last heartbeat. at: when it came, monotonic."""
+
+    head: Position
+    at: float
 
 
 class Live:
@@ -58,6 +68,8 @@ class Live:
         self._silence_s = MISSED_HEARTBEATS * heartbeat_s
         self._heard_at: float | None = None
         self._since = clock.mono()
+        self._beaten = asyncio.Event()
+        self.told: Beat | None = None
         self.joined = asyncio.Event()
         self.joins = 0
 
@@ -68,6 +80,10 @@ class Live:
     @property
     def reconnects(self) -> int:
         return max(0, self.joins - 1)
+
+    async def beat(self) -> None:
+        """Wait for the next heartbeat."""
+        await self._beaten.wait()
 
     def begin(self) -> None:
         """`run` is about to be called: until it has joined, this is since when it is away."""
@@ -160,7 +176,11 @@ class Live:
         self._heard_at = clock.mono()
         hint = read_heartbeat(payload)
         if hint is not None:
+            self.told = Beat(Position(hint.epoch, hint.head), self._heard_at)
             self._take_hint(hint)
+            # Wakes who waits now, and only them.
+            self._beaten.set()
+            self._beaten = asyncio.Event()
 
     def _on_insert(self, change: dict[str, Any], arrived: Arrived) -> None:
         self._heard_at = clock.mono()

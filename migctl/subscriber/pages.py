@@ -19,7 +19,7 @@ from migctl.subscriber.release import Release, Via
 
 EVENT_COLUMNS = "id,seq,event_type,timestamp,source,data,committed_at"
 TOMBSTONE_COLUMNS = "id,seq,event,committed_at"
-HEAD_COLUMNS = "epoch,prev_epoch,lost_from,lost_to,started_at,table_tail,table_head,journal_head"
+HEAD_COLUMNS = "epoch,prev_epoch,lost_from,lost_to,started_at,table_tail,table_head,journal_head,updated_at"
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -33,6 +33,7 @@ class Head(msgspec.Struct, frozen=True):
     table_tail: int
     table_head: int
     journal_head: int
+    updated_at: str
 
 
 class Arrived(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.subscriber.catchup import CatchUp
 from migctl.subscriber.flow import Batch, Flow
+from migctl.subscriber.head import head_now
 from migctl.subscriber.live import HEARTBEAT_S, Live
 from migctl.subscriber.merge import Merge
 from migctl.subscriber.release import Discontinuity, Release
@@ -23,10 +24,6 @@ from migctl.subscriber.repair import POLL_BEHIND, POLL_HEALTHY_S, POLL_UNHEALTHY
 from migctl.subscriber.tables import Tables
 from migctl.subscriber.token import Token
 from migctl.telemetry import get_logger
-
-# The sender says how far the journal is this long after the last event of a burst; with the way to us on top.
-AFTER_BURST_S = 0.25
-SETTLE_S = 0.15
 
 log = get_logger("subscriber")
 
@@ -122,13 +119,8 @@ class RealtimeSubscriber:
         return self._live.reconnects
 
     async def ask_head(self) -> Position | None:
-        """Where the journal stands now, as far as this side can be told. Raises Transient or Systemic."""
-        await asyncio.sleep(AFTER_BURST_S + SETTLE_S)
-        head = await self._catchup.journal_head()
-        top = self._flow.merge.top
-        if head is not None and top is not None and head.epoch == top.epoch:
-            return Position(top.epoch, max(head.seq, self._flow.merge.heard))
-        return head
+        """Where the journal stands now. Waits for a sign of life of `serve`: who asks has to bound that. Raises Systemic."""
+        return await head_now(self._live, self._tables)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -151,9 +143,6 @@ class RealtimeSubscriber:
         self._flow.fail(error)
 
     def _look(self) -> None:
-    async def _look_at_the_tables(self, to_the_end: bool) -> bool:
-        return await self._catchup.round(to_the_end=to_the_end)
-
         if self._live.joined.is_set():
             self._repair.look_now()
 
@@ -161,6 +150,9 @@ class RealtimeSubscriber:
         if not self._live.joined.is_set():
             return POLL_UNHEALTHY_S
         return POLL_HEALTHY_S if self._broadcast else HEARTBEAT_S
+
+    async def _look_at_the_tables(self, to_the_end: bool) -> bool:
+        return await self._catchup.round(to_the_end=to_the_end)
 
     async def _catch_up(self) -> None:
         """Start once the channel is joined, then look at the tables whenever something is missing."""

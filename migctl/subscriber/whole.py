@@ -21,6 +21,7 @@ from migctl.subscriber.carriers import Carriers
 from migctl.subscriber.catchup import CatchUp
 from migctl.subscriber.flow import Batch, Flow
 from migctl.subscriber.gateway import HEARTBEAT_S, MISSED_HEARTBEATS, Address
+from migctl.subscriber.head import head_now
 from migctl.subscriber.live import Live
 from migctl.subscriber.merge import Merge
 from migctl.subscriber.release import Discontinuity, Release
@@ -35,8 +36,6 @@ from migctl.transports.protocol import TransportName
 
 ASK = Backoff(0.1, 1.0)
 SPREAD_S = 2.0
-# The sender says this long after the last event of a burst how far the journal is.
-SETTLE_S = 0.4
 
 log = get_logger("subscriber")
 
@@ -81,6 +80,7 @@ class Subscriber:
         self._heartbeat_s = heartbeat_s
         self._flow = Flow(merge)
         self._carriers: Carriers | None = None
+        self._tables: Tables | None = None
         self._catchup: CatchUp | None = None
         self._repair: Repair | None = None
         self._trouble: MigctlError | None = None
@@ -146,17 +146,24 @@ class Subscriber:
         return sum(side.reconnects for side in sides if side is not None)
 
     async def ask_head(self) -> Position | None:
-        """Where the journal stands now: by the gateway, else by heads. Raises Transient, Systemic or Usage."""
+        """Where the journal stands now: by the gateway, else by a sign of life over Realtime, which is waited for.
+
+        Raises Transient, Systemic or Usage.
+        """
         try:
             return await self._address.head()
         except MigctlError:
-            if self._catchup is None:
+            if self._carriers is None or self._carriers.live is None or self._tables is None:
                 raise
-        await asyncio.sleep(SETTLE_S)
-        head, top = await self._catchup.journal_head(), self._flow.merge.top
-        if head is not None and top is not None and head.epoch == top.epoch:
-            return Position(top.epoch, max(head.seq, self._flow.merge.heard))
-        return head
+        try:
+            # Long enough for one heartbeat; then whoever asks again asks the gateway again.
+            async with asyncio.timeout(MISSED_HEARTBEATS / 2 * self._heartbeat_s):
+                return await head_now(self._carriers.live, self._tables)
+        except TimeoutError:
+            raise Transient(
+                f"{self._server.url}: neither the gateway nor Realtime says how far the journal is",
+                do="see whether `migctl serve` runs",
+            ) from None
 
     # Running
 
@@ -214,7 +221,7 @@ class Subscriber:
         assert assignment.anon_key is not None
         url, schema = assignment.supabase_url.rstrip("/"), assignment.schema
         token = Token(self._access_token, None if self._own_token else assignment.access_token)
-        tables = Tables(url, assignment.anon_key, schema, token)
+        tables = self._tables = Tables(url, assignment.anon_key, schema, token)
         stack.push_async_callback(tables.aclose)
         self._catchup = CatchUp(tables, self._flow)
         self._repair = Repair(self._flow, self._look, self._poll_every_s)

@@ -24,6 +24,8 @@ SCHEMA = "migctl.capture/1"
 # The longest that a commit is taken to last.
 IN_FLIGHT_S = 1.0
 ASK_EVERY_S = 0.25
+# Longer than this over the question how far the journal is, and an operator is told what is waited for.
+TELL_AFTER_S = 1.0
 
 
 class Subscriber(Protocol):
@@ -55,7 +57,7 @@ class Until:
     idle_s: float | None = None
     count: int | None = None
     after_s: float | None = None
-    drain_s: float = 5.0
+    drain_s: float = 10.0
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class Capture:
     _times: dict[str, str | None] = field(default_factory=dict)
     _discontinuities: list[Discontinuity] = field(default_factory=list)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
+    _head_known: bool = False
 
     async def run(self, stop: asyncio.Event, stop_now: asyncio.Event | None = None) -> dict[str, Any]:
         """Capture until `stop`, or until a bound is met; the summary, which then also stands beside the lines.
@@ -215,7 +218,14 @@ class Capture:
                 reached.result()
                 return True, why
             how = "was told to stop at once" if hurry in done else f"had {self.until.drain_s:g} s"
-            return False, f"{why}, but {how} and did not see that it has everything up to then"
+            unseen = (
+                "did not see that it has everything up to then"
+                if self._head_known
+                else "heard nothing of serve after that: it is not known what was committed up to then"
+            )
+            reason = f"{why}, but {how} and {unseen}"
+            self.say(f"not complete: {reason}")
+            return False, reason
         finally:
             for task in (reached, hurry):
                 task.cancel()
@@ -236,6 +246,7 @@ class Capture:
                 if committed_at is not None and committed_at > asked_at:
                     return
                 if asking.done():
+                    self._head_known = True
                     head, here = asking.result(), self.subscriber.position
                     if head is None or (
                         here is not None and here.epoch == head.epoch and here.seq >= head.seq
@@ -251,10 +262,16 @@ class Capture:
 
     async def _ask_head(self) -> Position | None:
         """The head, from whoever can tell; asked again while nobody answers. The drain's time ends it."""
-        while True:
-            with contextlib.suppress(MigctlError):
-                return await self.subscriber.ask_head()
-            await asyncio.sleep(ASK_EVERY_S)
+        later = asyncio.get_running_loop().call_later(
+            TELL_AFTER_S, self.say, "waiting for serve to say how far the journal is"
+        )
+        try:
+            while True:
+                with contextlib.suppress(MigctlError):
+                    return await self.subscriber.ask_head()
+                await asyncio.sleep(ASK_EVERY_S)
+        finally:
+            later.cancel()
 
     def _summary(self, *, complete: bool, reason: str) -> dict[str, Any]:
         merge = self.subscriber.merge

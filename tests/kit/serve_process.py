@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 STARTS_WITHIN_S = 30.0
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
 
@@ -50,6 +52,13 @@ class ServeProcess:
         self.process.send_signal(number)
         if number is signal.SIGKILL:
             self.process.wait(10)
+
+    async def post(self, count: int) -> None:
+        """Events with ids of the server's; they are durable afterwards."""
+        events = [{"event_type": "cpu", "data": {"used": one}} for one in range(count)]
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.post(f"{self.url}/events", json=events)
+        assert answer.status_code == 201, answer.text
 
 
 @contextlib.contextmanager

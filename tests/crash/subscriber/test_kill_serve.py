@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 import migctl
 from migctl.config import Target
@@ -15,26 +12,15 @@ from tests.kit.conditions import until
 from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.receiving import receiving
 from tests.kit.relaying import Tables
-from tests.kit.serve_process import ServeProcess, serving_process
-
-
-async def post(serve: ServeProcess, count: int) -> None:
-    events: list[dict[str, Any]] = [{"event_type": "cpu", "data": {"used": one}} for one in range(count)]
-    async with httpx.AsyncClient(trust_env=False) as http:
-        assert (await http.post(f"{serve.url}/events", json=events)).status_code == 201
+from tests.kit.serve_process import serving_process
+from tests.kit.targets import environment_of
 
 
 async def test_serve_killed_before_its_socket_brought_them_is_bridged_through_the_tables(
     standin: Target, tmp_path: Path
 ) -> None:
     port = any_free_port()
-    environment = {
-        "SUPABASE_URL": standin.supabase_url,
-        "SUPABASE_ANON_KEY": standin.need("anon_key"),
-        "SUPABASE_SERVICE_ROLE_KEY": standin.need("service_role_key"),
-        "SUPABASE_JWT_SECRET": standin.need("jwt_secret"),
-        "DATABASE_URL": standin.need("database_url"),
-    }
+    environment = environment_of(standin)
     options = ("--mode", "dual", "--listen", f"127.0.0.1:{port}")
     tables = Tables(standin.need("database_url"))
 
@@ -47,10 +33,10 @@ async def test_serve_killed_before_its_socket_brought_them_is_bridged_through_th
             migctl.Subscriber(proxy.url, gone_s=0.5, hold_s=0.6, spread_s=0.1) as subscriber,
             receiving(subscriber) as received,
         ):
-            await post(serve, 10)
+            await serve.post(10)
             await received.count(10)
             proxy.swallow_answers()
-            await post(serve, 20)
+            await serve.post(20)
             await until(in_the_table)
             assert len(received.releases) == 10
             serve.send(signal.SIGKILL)
@@ -61,7 +47,7 @@ async def test_serve_killed_before_its_socket_brought_them_is_bridged_through_th
             }
             with serving_process(tmp_path / "serve", *options, more=environment) as again:
                 await until(lambda: subscriber.attached == {"websocket"}, within_s=30)
-                await post(again, 5)
+                await again.post(5)
                 await received.count(35)
     assert received.releases[-1].transport == "websocket"
     assert received.seqs == list(range(1, 36))

@@ -35,6 +35,7 @@ def head(epoch: str, prev: str | None = None, *, tail: int = 1, table: int = 0, 
         table_tail=tail,
         table_head=table,
         journal_head=journal,
+        updated_at="2026-01-31T12:00:00+00:00",
     )
 
 
