@@ -126,6 +126,11 @@ class RealtimeSection(_Section):
         float | None, Field(gt=0, description="the plan's limit, each delivery counted: 100, 500 or 2500")
     ] = None
     expected_subscribers: Annotated[int, Field(ge=0, description="how many receive each broadcast")] = 1
+    token_command: Annotated[
+        str | None,
+        Field(min_length=1, description="a command line that prints an access token of role authenticated"),
+    ] = None
+    token_timeout_s: Annotated[float, Field(gt=0, description="seconds that it may take")] = 10.0
     max_hint_bytes: Annotated[
         int, Field(ge=1024, le=3_000_000, description="bytes of a broadcast message")
     ] = 200 * 1024

@@ -104,6 +104,7 @@ class Service:
         ready: Callable[[Service], None],
     ) -> None:
         from migctl.server import Assignment, bound, build, check_upstream, listening
+        from migctl.transports.realtime.token_command import token_command_of
 
         log = get_logger("serve")
         relay = self._relay(journal, stack)
@@ -132,6 +133,8 @@ class Service:
                 target=self.target,
                 schema=self.settings.supabase.schema_,
                 epoch=lambda: journal.epoch,
+                fallback=self.settings.fallback,
+                token_command=token_command_of(self.settings),
             ),
         )
         check_upstream(self.settings)

@@ -1,6 +1,7 @@
-"""`GET /api/transport?user=`: which transport a user's subscriber takes, and what it needs for Realtime.
+"""`GET /api/transport?user=`: which transport a user's subscriber takes, what it needs for Realtime, and how it falls back.
 
-The token is minted for the role `authenticated`, which reads and never writes. Nothing of it is logged or kept.
+The token is for the role `authenticated`, which reads and never writes: minted with the project's JWT secret, or by
+`realtime.token_command` where that secret is not known here. Nothing of it is logged.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ from aiohttp import web
 
 from migctl.clock import now
 from migctl.config import Mode, Target
-from migctl.errors import Usage
+from migctl.config.settings import FallbackSection
+from migctl.errors import Transient, Usage
 from migctl.events import format_time
 from migctl.server.answers import answer, refusal
+from migctl.telemetry import get_logger
 from migctl.transports.protocol import TransportName
+from migctl.transports.realtime.token_command import TokenCommand
 from migctl.transports.realtime.tokens import mint
+
+log = get_logger("serve")
 
 TTL_S = 3600
 MAX_USER_CHARS = 255
@@ -43,15 +49,28 @@ def assigned(mode: Mode, flag: str | None) -> TransportName:
 
 
 class Assignment:
-    """The handler. target: None in mode websocket; then the fields of Realtime are null."""
+    """The handler.
+
+    target: None in mode websocket; then the fields of Realtime are null. fallback: None for the defaults.
+    token_command: gives tokens where the target has no secret.
+    """
 
     def __init__(
-        self, *, transport: TransportName, target: Target | None, schema: str, epoch: Callable[[], str]
+        self,
+        *,
+        transport: TransportName,
+        target: Target | None,
+        schema: str,
+        epoch: Callable[[], str],
+        fallback: FallbackSection | None = None,
+        token_command: TokenCommand | None = None,
     ) -> None:
         self._transport = transport
         self._target = target
         self._channel = f"{schema}.monitoring_events"
         self._epoch = epoch
+        self._fallback = fallback or FallbackSection()
+        self._token_command = token_command
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         user = request.query.get("user", "")
@@ -62,15 +81,30 @@ class Assignment:
                 f"user must have 1 to {MAX_USER_CHARS} characters: /api/transport?user=WHO",
                 field="user",
             )
-        return answer(200, self.document(now()))
+        try:
+            return answer(200, await self.document(now()))
+        except Transient as error:
+            return refusal(503, "token", f"{error.what}; {error.do}", headers={"Retry-After": "5"})
 
-    def document(self, moment: datetime) -> dict[str, Any]:
-        """The answer. The token is null where the project's JWT secret is not known here: the client brings its own then."""
+    async def document(self, moment: datetime) -> dict[str, Any]:
+        """The answer. The token is null where nobody here can mint one: the client brings its own then.
+
+        Raises Transient where Realtime is assigned and the token command fails. Who is assigned the WebSocket gets no token then:
+        it can begin without.
+        """
         target = self._target
-        secret = target.jwt_secret if target is not None else None
-        token = mint(secret, "authenticated", TTL_S, now=moment) if secret else None
-        # A token's end is a whole second, never later than asked.
-        ends = moment.replace(microsecond=0) + timedelta(seconds=TTL_S)
+        token, ends = None, None
+        if target is not None and target.jwt_secret:
+            token = mint(target.jwt_secret, "authenticated", TTL_S, now=moment)
+            # A token's end is a whole second, never later than asked.
+            ends = moment.replace(microsecond=0) + timedelta(seconds=TTL_S)
+        elif target is not None and self._token_command is not None:
+            try:
+                token, ends = await self._token_command.token()
+            except Transient as error:
+                log.error("no token for subscribers", reason=error.what, do=error.do)
+                if self._transport == "realtime":
+                    raise
         return {
             "transport": self._transport,
             "epoch": self._epoch(),
@@ -78,5 +112,9 @@ class Assignment:
             "anon_key": target.anon_key if target is not None else None,
             "channel": self._channel if target is not None else None,
             "access_token": token,
-            "expires_at": format_time(ends) if token is not None else None,
+            "expires_at": format_time(ends) if ends is not None else None,
+            "fallback": {
+                "hold_seconds": self._fallback.hold_seconds,
+                "to_realtime": self._fallback.to_realtime,
+            },
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import jwt
 import pytest
 
 from migctl.config import Target
+from migctl.config.settings import FallbackSection
 from migctl.errors import Usage
 from migctl.server.assignment import TTL_S, Assignment, assigned
 
@@ -18,7 +20,7 @@ SECRET = "s" * 32
 
 def document(target: Target | None, **more: Any) -> dict[str, Any]:
     options = {"transport": "realtime", "schema": "monitoring", "epoch": lambda: "E", **more}
-    return Assignment(target=target, **options).document(NOW)
+    return asyncio.run(Assignment(target=target, **options).document(NOW))
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,8 @@ def test_without_supabase_its_fields_are_null() -> None:
         "access_token",
         "expires_at",
     }
+
+
+def test_settings_of_fallback_are_told() -> None:
+    told = document(None, fallback=FallbackSection(hold_seconds=3.5, to_realtime=False))
+    assert told["fallback"] == {"hold_seconds": 3.5, "to_realtime": False}

@@ -1,0 +1,140 @@
+"""Token command: access tokens for subscribers from a program of the operator's, where the project's JWT secret is not known here.
+
+Hosted projects with asymmetric keys have no secret that could be given to us. The program prints a token. Nothing that it prints is
+logged or told, not even what it says of its own failure: that may hold the token too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import jwt
+
+from migctl import clock
+from migctl.config import Settings
+from migctl.errors import Transient, Usage
+
+ROLE = "authenticated"
+RENEW_AT_SHARE = 0.8
+# After a failure it is not run again for so long, however many ask.
+TRY_AGAIN_S = 5.0
+MAX_BYTES = 64 << 10
+
+
+class Minted(NamedTuple):
+    text: str
+    ends_at: datetime
+
+
+class TokenCommand:
+    """Runs `words` when a token is needed, once at a time, and keeps its token for 80 % of what was left of its life.
+
+    timeout_s: how long a run may take.
+    """
+
+    def __init__(self, words: Sequence[str], *, timeout_s: float) -> None:
+        self._words = tuple(words)
+        self._timeout_s = timeout_s
+        self._running = asyncio.Lock()
+        self._minted: Minted | None = None
+        self._renew_at = float("-inf")
+        self._failure: Transient | None = None
+
+    async def token(self) -> Minted:
+        """A token that is good for a while. Raises Transient where the command gives none and the last one has ended."""
+        async with self._running:
+            if clock.mono() >= self._renew_at:
+                await self._renew()
+            minted, failure = self._minted, self._failure
+        if minted is not None and minted.ends_at > clock.now():
+            return minted
+        assert failure is not None
+        raise Transient(failure.what, do=failure.do)
+
+    async def _renew(self) -> None:
+        try:
+            self._minted, self._failure = self._read(await self._run()), None
+            left = self._minted.ends_at - clock.now()
+            self._renew_at = clock.mono() + RENEW_AT_SHARE * left.total_seconds()
+        except Transient as failure:
+            self._failure = failure
+            self._renew_at = clock.mono() + TRY_AGAIN_S
+
+    async def _run(self) -> bytes:
+        # Read only when it has ended: a pipe holds more than any token, and a program that fills it waits until its time is over.
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        os.set_blocking(writing, True)
+        with os.fdopen(reading, "rb", buffering=0) as printed:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._words,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=writing,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise self._failed(f"can't be run: {error.strerror or error}") from None
+            finally:
+                os.close(writing)
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    code = await process.wait()
+            except TimeoutError:
+                raise self._failed(f"gave no answer in {self._timeout_s:g} s") from None
+            finally:
+                # Also what it has started itself.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+            if code != 0:
+                raise self._failed(f"ended with exit code {code}")
+            return printed.read(MAX_BYTES) or b""
+
+    def _read(self, printed: bytes) -> Minted:
+        text = printed.decode("ascii", "replace").strip()
+        try:
+            claims = jwt.decode(text, options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            raise self._failed("printed what is no JWT") from None
+        if claims.get("role") != ROLE:
+            raise self._failed(f"printed a token whose role is not {ROLE}")
+        ends = claims.get("exp")
+        if not isinstance(ends, (int, float)):
+            raise self._failed("printed a token that says no end (exp)")
+        try:
+            ends_at = datetime.fromtimestamp(ends, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise self._failed("printed a token that says no end (exp)") from None
+        if ends_at <= clock.now():
+            raise self._failed("printed a token that has ended already")
+        return Minted(text, ends_at)
+
+    def _failed(self, how: str) -> Transient:
+        return Transient(
+            f"realtime.token_command {how}",
+            do=f"run it as the user of serve and see what it says; it must print a JWT of role {ROLE} that has an exp",
+        )
+
+
+def token_command_of(settings: Settings) -> TokenCommand | None:
+    """None where the settings have none. Raises Usage for what is no command line."""
+    line = settings.realtime.token_command
+    if line is None:
+        return None
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise Usage(
+            f"realtime.token_command: {error}", do="write it as in a shell, with quotes that end"
+        ) from None
+    if not words:
+        raise Usage("realtime.token_command is empty", do="write a command, or take the key out")
+    return TokenCommand(words, timeout_s=settings.realtime.token_timeout_s)
