@@ -44,8 +44,9 @@ class Attachment:
     """The state of one subscriber.
 
     can_fall_back: False where the other transport is not there for this subscriber; then the assigned one is all there is.
-    gone_s: how long a lost connection may take to come back. silence_s: how long nothing may be heard. hold_s: how long the
-    assigned transport has to stay well before the other is left.
+    to_realtime: False where one that is assigned the WebSocket keeps to it, whatever happens. gone_s: how long a lost connection
+    may take to come back. silence_s: how long nothing may be heard. hold_s: how long the assigned transport has to stay well before
+    the other is left.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Attachment:
         assigned: TransportName,
         *,
         can_fall_back: bool = True,
+        to_realtime: bool = True,
         gone_s: float = GONE_S,
         silence_s: float = SILENCE_S,
         hold_s: float = HOLD_S,
@@ -61,13 +63,19 @@ class Attachment:
         self._can_fall_back = can_fall_back
         self._gone_s = gone_s
         self._silence_s = silence_s
-        self._hold_s = hold_s
+        self.to_realtime = to_realtime
+        self.hold_s = hold_s
         self._told_away = False
         self._rejoin_at = float("-inf")
         self._failed_at = float("-inf")
         self._well_since: float | None = None
         self.fallen = False
         self.falls = 0
+
+    @property
+    def can_fall_back(self) -> bool:
+        """There is another transport for a subscriber with this assignment."""
+        return self._can_fall_back and (self.to_realtime or self.assigned == "realtime")
 
     def assign(self, assigned: TransportName, now: float) -> None:
         """The assignment is this one now. The transport so far is left once the new one has proven itself."""
@@ -91,7 +99,7 @@ class Attachment:
             # Who told us to come is gone too, and can't say when it is over.
             self._told_away = False
         mine = seen[self.assigned]
-        if not self._can_fall_back:
+        if not self.can_fall_back:
             return Wanted(frozenset((self.assigned,)), float("inf"))
         if self._has_failed(mine, now):
             self._fall(now)
@@ -124,7 +132,7 @@ class Attachment:
             self._well_since = None
         elif self._well_since is None:
             self._well_since = now
-        elif now - self._well_since >= self._hold_s:
+        elif now - self._well_since >= self.hold_s:
             self.fallen = False
 
     def _stays_away(self, now: float) -> bool:

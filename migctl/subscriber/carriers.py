@@ -20,6 +20,10 @@ from migctl.transports.protocol import TransportName
 
 log = get_logger("subscriber")
 
+# Where the server does not say within which time to come back; and what it can say at most.
+SPREAD_S = 2.0
+MOST_SPREAD_S = 10.0
+
 _NOTHING = Seen(up=False, since=0.0)
 
 
@@ -37,14 +41,18 @@ class Carrier(Protocol):
 class Carriers:
     """`run` until cancelled.
 
-    live, standby: None where there is no Realtime for this subscriber. spread_s: a return that was told is put off by up to this.
-    wake: to be called by the carriers, after each change of theirs; take_word: with what the gateway says of fallback.
+    live, standby: None where there is no Realtime for this subscriber. spread_s: a return that was told is put off by up to this;
+    None where that is for the server to say. wake: to be called by the carriers, after each change of theirs; take_word: with what
+    the gateway says of fallback. asked: called where the assignment may have changed.
     """
 
-    def __init__(self, attachment: Attachment, flow: Flow, *, spread_s: float) -> None:
+    def __init__(
+        self, attachment: Attachment, flow: Flow, *, spread_s: float | None, asked: Callable[[], None]
+    ) -> None:
         self._attachment = attachment
         self._flow = flow
         self._spread_s = spread_s
+        self._asked = asked
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._waiting: set[asyncio.Event] = set()
@@ -74,6 +82,11 @@ class Carriers:
     def gateway_lives(self) -> bool:
         return self.seen["websocket"].up
 
+    @property
+    def keeps_to_websocket(self) -> bool:
+        """Realtime does not stand in for it."""
+        return self._attachment.assigned == "websocket" and not self._attachment.can_fall_back
+
     def wake(self) -> None:
         self._changed.set()
         for event in self._waiting:
@@ -95,14 +108,23 @@ class Carriers:
                 "told where to go", to=told.to, reason=told.reason, position=str(self._flow.merge.position)
             )
         to = attachment.assigned if told is None else told.to
-        attachment.tell(to, clock.mono(), jitter_s=random.random() * self._spread_s)
+        spread_s = SPREAD_S if told is None or told.spread_s is None else min(told.spread_s, MOST_SPREAD_S)
+        if self._spread_s is not None:
+            spread_s = self._spread_s
+        attachment.tell(to, clock.mono(), jitter_s=random.random() * spread_s)
+        # A word of the gateway's comes after a reconnect, or where something has changed.
+        self._asked()
         self.wake()
 
-    def assign(self, transport: TransportName) -> None:
-        """The server assigns this one now."""
-        if transport != self._attachment.assigned:
+    def assign(self, transport: TransportName, *, hold_s: float, to_realtime: bool) -> None:
+        """The server assigns this one now, and says how to fall back from it."""
+        attachment = self._attachment
+        if (hold_s, to_realtime) != (attachment.hold_s, attachment.to_realtime):
+            attachment.hold_s, attachment.to_realtime = hold_s, to_realtime
+            self.wake()
+        if transport != attachment.assigned:
             log.info("assigned anew", transport=transport, position=str(self._flow.merge.position))
-            self._attachment.assign(transport, clock.mono())
+            attachment.assign(transport, clock.mono())
             self.wake()
 
     async def run(self) -> None:

@@ -5,7 +5,7 @@ An event has `id` and `seq`; what has none is control: hello, heartbeat, caught 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -70,10 +70,14 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """`sys.fallback`: where subscribers are to go."""
+    """`sys.fallback`: where subscribers are to go.
+
+    spread_s: within this time, at random, where they go back; None where the server leaves it to them.
+    """
 
     to: Literal["websocket", "realtime"]
     reason: str = ""
+    spread_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 _decoder = msgspec.json.Decoder(Frame)

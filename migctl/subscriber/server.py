@@ -13,6 +13,7 @@ from migctl import clock
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.events.jsontext import split_array, split_object
+from migctl.subscriber.attachment import HOLD_S
 from migctl.subscriber.frames import read_frame
 from migctl.subscriber.pages import Arrived
 from migctl.subscriber.release import Release
@@ -21,6 +22,13 @@ from migctl.transports.realtime.rest import is_loopback
 TIMEOUT_S = 3.0
 PAGE_EVENTS = 1000
 _TOPIC = "monitoring_events"
+
+
+class Fallback(msgspec.Struct, frozen=True):
+    """What the server's settings say of falling back; an older server says nothing, and these are its defaults."""
+
+    hold_seconds: float = HOLD_S
+    to_realtime: bool = True
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -33,6 +41,7 @@ class Assignment(msgspec.Struct, frozen=True):
     channel: str | None = None
     access_token: str | None = None
     expires_at: str | None = None
+    fallback: Fallback = Fallback()
 
     @property
     def has_project(self) -> bool:

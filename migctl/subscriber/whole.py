@@ -16,7 +16,7 @@ from migctl import clock
 from migctl.errors import MigctlError, Systemic, Transient
 from migctl.events import Position
 from migctl.resilience import Backoff
-from migctl.subscriber.attachment import GONE_S, HOLD_S, Attachment
+from migctl.subscriber.attachment import GONE_S, Attachment
 from migctl.subscriber.carriers import Carriers
 from migctl.subscriber.catchup import CatchUp
 from migctl.subscriber.flow import Batch, Flow
@@ -35,7 +35,10 @@ from migctl.telemetry import get_logger
 from migctl.transports.protocol import TransportName
 
 ASK = Backoff(0.1, 1.0)
-SPREAD_S = 2.0
+# An assignment is asked for again about this often, at random around it, so that N subscribers are N/60 requests a second.
+ASK_AGAIN_S = 60.0
+# And this soon, at random, after a word of the gateway's: after a restart of the server everybody gets one at once.
+ASK_SOON_S = 2.0
 
 log = get_logger("subscriber")
 
@@ -48,8 +51,9 @@ class Subscriber:
     access_token: gives tokens of role `authenticated`, for a server that mints none; without either there is no Realtime.
     position: go on after it; None starts at the head.
     wait_s: how long there may be no server, and no transport, before the first readiness; later outages are waited for without end.
-    fall_back: False keeps to the assigned transport. hold_s: how long that has to be well before the other is left again;
-    spread_s: back to it within this time, at random, so that not everybody comes at once.
+    fall_back: False keeps to the assigned transport. to_realtime: False keeps to the WebSocket where that is assigned. hold_s: how
+    long the assigned one has to be well before the other is left again; spread_s: back to it within this time, at random, so that
+    not everybody comes at once. Each None is what the server says.
     """
 
     def __init__(
@@ -63,8 +67,9 @@ class Subscriber:
         wait_s: float = 10.0,
         fall_back: bool = True,
         gone_s: float = GONE_S,
-        hold_s: float = HOLD_S,
-        spread_s: float = SPREAD_S,
+        to_realtime: bool | None = None,
+        hold_s: float | None = None,
+        spread_s: float | None = None,
         merge: Merge | None = None,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
@@ -75,10 +80,12 @@ class Subscriber:
         self._wait_s = wait_s
         self._fall_back = fall_back
         self._gone_s = gone_s
+        self._to_realtime = to_realtime
         self._hold_s = hold_s
         self._spread_s = spread_s
         self._heartbeat_s = heartbeat_s
         self._flow = Flow(merge)
+        self._ask_again = asyncio.Event()
         self._carriers: Carriers | None = None
         self._tables: Tables | None = None
         self._catchup: CatchUp | None = None
@@ -176,6 +183,7 @@ class Subscriber:
             group.create_task(self._read(carriers, assignment, deadline))
             if token is not None:
                 group.create_task(self._keep_fresh(token))
+                group.create_task(self._keep_assigned())
 
     async def _first_assignment(self, deadline: float) -> Assignment:
         failures = 0
@@ -196,11 +204,14 @@ class Subscriber:
         attachment = Attachment(
             assignment.transport if has_realtime else "websocket",
             can_fall_back=has_realtime and self._fall_back,
+            to_realtime=self._goes_to_realtime(assignment),
             gone_s=self._gone_s,
             silence_s=MISSED_HEARTBEATS * self._heartbeat_s,
-            hold_s=self._hold_s,
+            hold_s=self._holds_s(assignment),
         )
-        carriers = self._carriers = Carriers(attachment, self._flow, spread_s=self._spread_s)
+        carriers = self._carriers = Carriers(
+            attachment, self._flow, spread_s=self._spread_s, asked=self._ask_again.set
+        )
         carriers.stream = Stream(
             self._address,
             self._flow,
@@ -246,9 +257,35 @@ class Subscriber:
             raise Systemic(
                 f"{self._server.url} gives no token for Realtime any more", do="see its /api/status"
             )
-        if self._carriers is not None:
-            self._carriers.assign(assignment.transport)
+        self._assign(assignment)
         return assignment.access_token
+
+    def _assign(self, assignment: Assignment) -> None:
+        if self._carriers is not None:
+            self._carriers.assign(
+                assignment.transport,
+                hold_s=self._holds_s(assignment),
+                to_realtime=self._goes_to_realtime(assignment),
+            )
+
+    def _holds_s(self, assignment: Assignment) -> float:
+        return assignment.fallback.hold_seconds if self._hold_s is None else self._hold_s
+
+    def _goes_to_realtime(self, assignment: Assignment) -> bool:
+        return assignment.fallback.to_realtime if self._to_realtime is None else self._to_realtime
+
+    async def _keep_assigned(self) -> None:
+        """Ask for the assignment again: after each word of the gateway's, which may come of a change, and now and then."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ASK_AGAIN_S * (0.5 + random.random())):
+                    await self._ask_again.wait()
+                    await asyncio.sleep(ASK_SOON_S * random.random())
+            self._ask_again.clear()
+            try:
+                self._assign(await self._server.assignment())
+            except MigctlError as error:
+                log.debug("assignment not asked", reason=error.what)
 
     async def _keep_fresh(self, token: Token) -> None:
         """Renew the token also while Realtime is not used: once it is needed, who gives it may be gone."""
@@ -310,6 +347,8 @@ class Subscriber:
         attached = self.attached
         if "websocket" in attached:
             return float("inf")  # it says itself how far the journal is
+        if not attached and self._carriers is not None and self._carriers.keeps_to_websocket:
+            return float("inf")  # and it will, when it is back
         return POLL_HEALTHY_S if attached else POLL_UNHEALTHY_S
 
     async def _look(self, to_the_end: bool) -> bool:

@@ -10,11 +10,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
 from migctl import server
 from migctl.config import Settings, Target
+from migctl.config.settings import FallbackSection
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.transports import TransportName
@@ -25,12 +27,13 @@ from tests.kit.receiving import publishing
 
 @dataclass
 class Deployed:
-    """url: of the server. assigned: what it answers everybody. asked: how often it was."""
+    """url: of the server. assigned, fallback: what it answers everybody. asked: how often it was."""
 
     journal: SqliteJournal
     target: Target
     assigned: TransportName
     port: int = field(default_factory=any_free_port)
+    fallback: FallbackSection = field(default_factory=FallbackSection)
     asked: int = 0
     _gateway: Gateway | None = None
     _down: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -57,6 +60,7 @@ class Deployed:
                 target=self.target,
                 schema="public",
                 epoch=lambda: self.journal.epoch,
+                fallback=self.fallback,
             ),
         )
         app.on_response_prepare.append(self._count)
@@ -76,10 +80,10 @@ class Deployed:
 
 @asynccontextmanager
 async def deployed(
-    journal: SqliteJournal, target: Target, *, assigned: TransportName
+    journal: SqliteJournal, target: Target, *, assigned: TransportName, **more: Any
 ) -> AsyncIterator[Deployed]:
     """Everything up."""
-    made = Deployed(journal, target, assigned)
+    made = Deployed(journal, target, assigned, **more)
     async with publishing(journal, target):
         await made.start_gateway()
         try:

@@ -12,6 +12,7 @@ import pytest
 import migctl
 from migctl import clock
 from migctl.config import Target
+from migctl.config.settings import FallbackSection
 from migctl.events import Position
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.standin_process import StandinProcess
@@ -114,6 +115,85 @@ async def test_being_told_moves_to_the_gateway_and_back_without_losing_or_repeat
         await received.count(len(received.releases) + 30)
         assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
         assert (received.gaps, len(set(received.ids))) == ([], len(received.ids))
+
+
+async def test_subscriber_that_is_not_to_go_to_realtime_waits_for_the_gateway(
+    target: Target, journal: SqliteJournal
+) -> None:
+    async with (
+        deployed(
+            journal, target, assigned="websocket", fallback=FallbackSection(to_realtime=False)
+        ) as server,
+        migctl.Subscriber(server.url, **QUICK) as subscriber,
+        receiving(subscriber) as received,
+        events_going_on(journal),
+    ):
+        await received.count(20)
+        await server.stop_gateway()
+        await until(lambda: not subscriber.attached)
+        left_at = journal.head
+        # Three times as long as it takes another to join Realtime.
+        await until(lambda: journal.head > left_at + 150)
+        assert subscriber.attached == set()
+        await server.start_gateway()
+        await received.count(left_at + 160)
+        assert {release.transport for release in received.releases} == {"websocket"}
+        assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
+
+
+async def test_hold_time_is_the_servers_unless_the_application_says_another(
+    target: Target, journal: SqliteJournal
+) -> None:
+    """Ten seconds by default: neither would be back in time."""
+    fallback = FallbackSection(hold_seconds=0.5)
+    own: dict[str, Any] = {"gone_s": 0.5, "spread_s": 0.1}
+    async with (
+        deployed(journal, target, assigned="realtime", fallback=fallback) as server,
+        migctl.Subscriber(server.url, **own) as told,
+        migctl.Subscriber(server.url, hold_s=30.0, **own) as stubborn,
+        events_going_on(journal),
+    ):
+        await until(lambda: told.attached == stubborn.attached == {"realtime"})
+        await until(lambda: server.gateway.status().details["standby"] == 2)
+        server.gateway.announce("realtime", "websocket", "the breaker is open")
+        await until(lambda: told.attached == stubborn.attached == {"websocket"})
+        server.gateway.announce("websocket", "realtime", "the breaker is closed")
+        await until(lambda: told.attached == {"realtime"}, within_s=8)
+        assert stubborn.attached == {"websocket", "realtime"}
+
+
+async def test_assignment_that_changed_is_noticed_when_the_server_is_back(
+    target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flag is read when `serve` starts. The token would be renewed after 48 minutes."""
+    monkeypatch.setattr("migctl.subscriber.whole.ASK_SOON_S", 0.1)
+    async with (
+        deployed(journal, target, assigned="websocket") as server,
+        migctl.Subscriber(server.url, **QUICK) as subscriber,
+        receiving(subscriber) as received,
+        events_going_on(journal),
+    ):
+        await received.count(10)
+        assert subscriber.attached == {"websocket"}
+        await server.stop_gateway()
+        server.assigned = "realtime"
+        await server.start_gateway()
+        await until(lambda: subscriber.attached == {"realtime"})
+        await received.count(len(received.releases) + 20)
+        assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
+
+
+async def test_assignment_that_changed_is_noticed_now_and_then_without_a_word(
+    target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("migctl.subscriber.whole.ASK_AGAIN_S", 0.3)
+    async with (
+        deployed(journal, target, assigned="websocket") as server,
+        migctl.Subscriber(server.url, **QUICK) as subscriber,
+    ):
+        await subscriber.ready()
+        asked = server.asked
+        await until(lambda: server.asked >= asked + 3)
 
 
 async def test_token_is_renewed_through_the_server_before_it_ends(

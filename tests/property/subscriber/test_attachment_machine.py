@@ -91,10 +91,23 @@ class Sides(RuleBasedStateMachine):
     def somebody_is_always_asked_to_carry(self) -> None:
         assert self.wanted
 
+    @rule(to_realtime=st.booleans())
+    def settings_change(self, to_realtime: bool) -> None:
+        self.attachment.to_realtime = to_realtime
+        self.look()
+
+    @invariant()
+    def realtime_does_not_stand_in_where_it_must_not(self) -> None:
+        self.look()
+        if self.attachment.assigned == "websocket" and not self.attachment.to_realtime:
+            assert self.wanted == {"websocket"}
+
     @invariant()
     def the_other_is_there_while_the_assigned_one_has_been_away_too_long(self) -> None:
         mine = self.seen[self.attachment.assigned]
         self.look()
+        if not self.attachment.can_fall_back:
+            return
         if not mine.up and self.now - mine.since >= GONE_S:
             assert len(self.wanted) == 2 or self.attachment.assigned not in self.wanted
         if mine.up and self.now - max(mine.since, mine.heard_at or 0.0) >= SILENCE_S:

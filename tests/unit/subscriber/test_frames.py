@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migctl.subscriber.frames import read_frame, read_hello
+from migctl.subscriber.frames import read_frame, read_hello, read_told
 from migctl.subscriber.hints import read_events, read_heartbeat, read_insert
 from migctl.subscriber.release import Release
 from migctl.transports.realtime import hints
@@ -32,6 +32,16 @@ def test_event_type_with_a_lone_surrogate_is_still_an_event() -> None:
 def test_legacy_greeting_is_no_hello() -> None:
     assert read_hello(b'{"type":"initial_stats","stats":{},"timestamp":"x"}') is None
     assert read_hello(b"not json") is None
+
+
+@pytest.mark.parametrize(
+    ("more", "spread_s"), [({}, None), ({"spread_s": 4}, 4.0), ({"spread_s": None}, None)]
+)
+def test_word_of_fallback_is_read(more: dict[str, Any], spread_s: float | None) -> None:
+    data = {"from": "websocket", "to": "realtime", "reason": "well again", **more}
+    told = read_told(read_frame(frames.control_text("sys.fallback", data, WHEN)))
+    assert told is not None
+    assert (told.to, told.reason, told.spread_s) == ("realtime", "well again", spread_s)
 
 
 def test_hello_is_read() -> None:
