@@ -167,6 +167,10 @@ class Attempts:
             tell(f"{self._what} {state}", reason=reason, do=do, **self._position())
         self.state, self.reason, self.do = state, reason, do
 
+    def systemic_delay_s(self, failures: int) -> float:
+        """How long to wait after so many refusals in a row that are nobody's in particular."""
+        return self._systemic.delay_s(failures, self._random)
+
     def status(self) -> dict[str, Any]:
         """For `/api/status`."""
         return {

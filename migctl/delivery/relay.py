@@ -86,7 +86,7 @@ class Relay:
         self._counts: Counter[str] = Counter()
         self._cuts: Counter[str] = Counter()
         self._tombstones: Counter[str] = Counter()
-        self._burying = Burying(journal, writer, self._table, self._tombstones)
+        self.burying = Burying(journal, writer, self._table, self._tombstones)
 
     @property
     def table_head(self) -> int:
@@ -120,6 +120,7 @@ class Relay:
         return {
             "state": attempts.state,
             "reason": attempts.reason,
+            "do": attempts.do,
             "epoch": self._epoch,
             "table_head": self._done_to,
             "journal_head": self._journal.head,
@@ -292,7 +293,9 @@ class Relay:
             except Poison as error:
                 if not plan.refused():
                     continue
-                await self._burying.bury(part[0], error)
+                taken = await self.burying.bury(part[0], error)
+                if taken is not None:
+                    self._count(taken)
             else:
                 self._count(written)
             plan.done()
@@ -322,6 +325,7 @@ class Relay:
         self._done_to = position.seq
         self._tell_change()
         await self._journal.move_cursor(CURSOR, position)
+        await self.burying.passed(position)
 
     async def _move_heads(self, epoch: EpochInfo) -> None:
         """Tell readers how far table and journal are: at once, coalesced while busy, every second while behind."""

@@ -45,3 +45,8 @@ def canonical_id(text: str) -> tuple[str, str | None]:
 def id_of_line(source: str, offset: int) -> str:
     """The id of an event that has none, from where it stands: the same line read again is the same event."""
     return str(uuid5(NAMESPACE, f"{source}\0{offset}"))
+
+
+def id_of_renewal(epoch: str, seq: int) -> str:
+    """The id under which the event of a position is published once more: asked for twice, it is still one event."""
+    return str(uuid5(NAMESPACE, f"renewed\0{epoch}\0{seq}"))

@@ -8,6 +8,16 @@ from migctl.journal.protocol import (
     Journal,
     JournalUnavailable,
     Lost,
+    Outcome,
 )
 
-__all__ = ["Appended", "Conflict", "DeadLetter", "EpochInfo", "Journal", "JournalUnavailable", "Lost"]
+__all__ = [
+    "Appended",
+    "Conflict",
+    "DeadLetter",
+    "EpochInfo",
+    "Journal",
+    "JournalUnavailable",
+    "Lost",
+    "Outcome",
+]

@@ -18,7 +18,7 @@ from migctl.events.times import from_micros, micros_of
 from migctl.journal import highwater
 from migctl.journal.highwater import Mark
 from migctl.journal.protocol import EpochInfo, Lost
-from migctl.journal.rows import FORMAT, SEQ_BITS, TABLES, connect
+from migctl.journal.rows import FORMAT, SEQ_BITS, TABLES, connect, has_column
 
 ADOPT = "migctl journal adopt --reason '...'"
 
@@ -90,8 +90,8 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
                 f"{path}: a journal of format {row[0]}, and this migctl reads format {FORMAT}",
                 do="use the migctl that wrote it, or name another journal",
             )
-        elif "reason" not in {column[1] for column in database.execute("PRAGMA table_info(epochs)")}:
-            database.execute("ALTER TABLE epochs ADD COLUMN reason TEXT")
+        else:
+            _add_columns(database)
     except BaseException:
         database.execute("ROLLBACK")
         raise
@@ -99,6 +99,15 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     if row is None:
         # Who writes is kept in the file itself: a log that is torn at its beginning must not make it a stranger's.
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _add_columns(database: sqlite3.Connection) -> None:
+    """What the tables of an earlier migctl lack."""
+    if not has_column(database, "epochs", "reason"):
+        database.execute("ALTER TABLE epochs ADD COLUMN reason TEXT")
+    if not has_column(database, "dead_letters", "outcome"):
+        for column in ("outcome TEXT", "settled_at INTEGER", "new_id TEXT"):
+            database.execute(f"ALTER TABLE dead_letters ADD COLUMN {column}")
 
 
 def _check_whole(database: sqlite3.Connection, path: Path) -> None:
@@ -159,17 +168,13 @@ def words_of_rotation(info: EpochInfo) -> str:
 
 def read_epochs(database: sqlite3.Connection) -> list[EpochInfo]:
     """All epochs, oldest first."""
-    reason = "reason" if _has_reason(database) else "NULL"
+    reason = "reason" if has_column(database, "epochs", "reason") else "NULL"
     rows = database.execute(
         f"SELECT epoch, prev_epoch, lost_from, lost_to, started_at, head, tail, {reason} FROM epochs ORDER BY ord"  # noqa: S608
     )
     return [
         EpochInfo(row[0], row[1], row[2], row[3], from_micros(row[4]), row[5], row[6], row[7]) for row in rows
     ]
-
-
-def _has_reason(database: sqlite3.Connection) -> bool:
-    return any(column[1] == "reason" for column in database.execute("PRAGMA table_info(epochs)"))
 
 
 def meta(database: sqlite3.Connection, key: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -59,15 +59,30 @@ class EpochInfo:
         return None if self.lost_from is None or self.lost_to is None else (self.lost_from, self.lost_to)
 
 
+# What an operator did about a dead letter: its row was written after all, or its event was appended anew.
+Outcome = Literal["retried", "renewed"]
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A poison event that waits for the operator: it stays in the journal, and stands in the table as a tombstone."""
+    """A poison event that waits for the operator: it stays in the journal, and stands in the table as a tombstone.
+
+    code, reason: the database's own. outcome, settled_at: what was done about it, and when; None while it waits.
+    new_id: of the event that it was renewed as.
+    """
 
     position: Position
     event_id: str
     code: str
     reason: str
     at: datetime
+    outcome: Outcome | None = None
+    settled_at: datetime | None = None
+    new_id: str | None = None
+
+    @property
+    def state(self) -> Literal["waiting", "retried", "renewed"]:
+        return self.outcome or "waiting"
 
 
 class Conflict(MigctlError):
@@ -176,12 +191,30 @@ class Journal(Protocol):
         """Say what `epoch`, which no reader has heard of yet, follows, and what was lost before it. A reason is said aloud."""
         ...
 
-    async def bury(self, letter: DeadLetter) -> None:
-        """Record a dead letter; recording the same position again changes nothing."""
+    async def bury(self, letter: DeadLetter) -> bool:
+        """Record a dead letter. False where its position has one: that one stays as it is."""
+        ...
+
+    async def settle(
+        self, position: Position, outcome: Outcome, at: datetime, *, new_id: str | None = None
+    ) -> None:
+        """Say what was done about a dead letter; it is kept. `retried` stands: a renewal after it only adds its id."""
         ...
 
     async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
         """The newest first."""
+        ...
+
+    async def count_dead_letters(self) -> tuple[int, dict[str, int]]:
+        """How many wait, and how many there ever were, by code."""
+        ...
+
+    async def note(self, key: str) -> str | None:
+        """A remark that was set, also by a process before this one; None where there is none."""
+        ...
+
+    async def set_note(self, key: str, text: str) -> None:
+        """Keep a short text under this key, in the place of the one before; durable when this returns."""
         ...
 
     async def aclose(self) -> None:

@@ -1,12 +1,10 @@
-"""What the SQLite journal asks and moves beside its events: entries of a range, cursors, offsets, dead letters."""
+"""What the SQLite journal asks and moves beside its events: entries of a range, cursors, offsets, notes."""
 
 from __future__ import annotations
 
 import sqlite3
 
 from migctl.events import Entry, Position
-from migctl.events.times import from_micros
-from migctl.journal.protocol import DeadLetter
 from migctl.journal.rows import COLUMNS, Row, id_bytes, to_entry
 
 
@@ -61,10 +59,19 @@ def move_cursor(database: sqlite3.Connection, name: str, position: Position) -> 
     )
 
 
-def dead_letters(database: sqlite3.Connection, limit: int) -> list[DeadLetter]:
-    """The newest first."""
-    rows = database.execute(
-        "SELECT epoch, seq, event_id, code, reason, at FROM dead_letters ORDER BY at DESC, seq DESC LIMIT ?",
-        (limit,),
+def note(database: sqlite3.Connection, key: str) -> str | None:
+    """The text under this key."""
+    row = database.execute("SELECT value FROM meta WHERE key = ?", (_note_key(key),)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_note(database: sqlite3.Connection, key: str, text: str) -> None:
+    """In the caller's transaction."""
+    database.execute(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_note_key(key), text),
     )
-    return [DeadLetter(Position(row[0], row[1]), row[2], row[3], row[4], from_micros(row[5])) for row in rows]
+
+
+def _note_key(key: str) -> str:
+    return f"note:{key}"  # beside the journal's identity, which no note may overwrite

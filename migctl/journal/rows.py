@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, epoch TEXT NOT NULL, 
 CREATE TABLE IF NOT EXISTS offsets (source TEXT PRIMARY KEY, offset INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS dead_letters (
     epoch TEXT NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,
-    at INTEGER NOT NULL, PRIMARY KEY (epoch, seq)
+    at INTEGER NOT NULL, outcome TEXT, settled_at INTEGER, new_id TEXT, PRIMARY KEY (epoch, seq)
 ) STRICT;
 """
 
@@ -96,6 +96,11 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         # The checkpoint thread does it: a writer that checkpoints makes one producer in a thousand wait for all.
         connection.execute("PRAGMA wal_autocheckpoint=0")
     return connection
+
+
+def has_column(database: sqlite3.Connection, table: str, column: str) -> bool:
+    """False in a journal that an older migctl wrote last: who only reads can't add it."""
+    return any(row[1] == column for row in database.execute(f"PRAGMA table_info({table})"))
 
 
 def error_code(error: sqlite3.Error) -> int:

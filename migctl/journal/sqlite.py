@@ -11,20 +11,20 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, TypeVar
 
 from migctl.errors import Usage
 from migctl.events import Entry, Event, Position
-from migctl.events.times import micros_of
-from migctl.journal import queries
+from migctl.journal import letters, queries
 from migctl.journal.checkpoint import Checkpointer
 from migctl.journal.highwater import HighWater
 from migctl.journal.keeping import MAKE_ROOM, Housekeeper
 from migctl.journal.lock import WriterLock
 from migctl.journal.opening import Opened, open_database, read_epochs, words_of_rotation
-from migctl.journal.protocol import Appended, DeadLetter, EpochInfo, JournalUnavailable, Lost
+from migctl.journal.protocol import Appended, DeadLetter, EpochInfo, JournalUnavailable, Lost, Outcome
 from migctl.journal.reading import read_file
 from migctl.journal.recent import Recent
 from migctl.journal.retention import Keep, Space, measure
@@ -214,13 +214,19 @@ class SqliteJournal:
             linked = next(info for info in self._epochs if info.epoch == epoch)
             self._tell_rotation(words_of_rotation(linked))
 
-    async def bury(self, letter: DeadLetter) -> None:
-        row = (*letter.position, letter.event_id, letter.code, letter.reason, micros_of(letter.at))
+    async def bury(self, letter: DeadLetter) -> bool:
+        new: bool = await self._submit(Request(operation=lambda database: letters.bury(database, letter)))
+        return new
 
-        def insert(database: sqlite3.Connection) -> None:
-            database.execute("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)", row)
+    async def settle(
+        self, position: Position, outcome: Outcome, at: datetime, *, new_id: str | None = None
+    ) -> None:
+        await self._submit(
+            Request(operation=lambda database: letters.settle(database, position, outcome, at, new_id))
+        )
 
-        await self._submit(Request(operation=insert))
+    async def set_note(self, key: str, text: str) -> None:
+        await self._submit(Request(operation=lambda database: queries.set_note(database, key, text)))
 
     async def _submit(self, request: Request) -> Any:
         if self._closed:
@@ -341,7 +347,13 @@ class SqliteJournal:
         return await self._read(lambda database: queries.cursor(database, name))
 
     async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
-        return await self._read(lambda database: queries.dead_letters(database, limit))
+        return await self._read(lambda database: letters.newest_first(database, limit))
+
+    async def count_dead_letters(self) -> tuple[int, dict[str, int]]:
+        return await self._read(letters.count)
+
+    async def note(self, key: str) -> str | None:
+        return await self._read(lambda database: queries.note(database, key))
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def in_thread() -> T:

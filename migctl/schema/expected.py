@@ -46,12 +46,16 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """arguments: as the server spells them; file: where it is made; tag: what quotes its body there. It returns a row of heads."""
+    """arguments: as the server spells them; file: where it is made; tag: what quotes its body there.
+
+    result: what it returns; None is a row of heads.
+    """
 
     name: str
     arguments: str
     file: str
     tag: str
+    result: str | None = None
 
 
 MOVE_TAIL = "monitoring_move_tail"
@@ -66,6 +70,14 @@ FUNCTIONS = (
     Function(MOVE_TAIL, "p_epoch text, p_table_tail bigint", "sql/0006_prune.up.sql", "$move_tail$"),
     Function(
         "monitoring_begin_at", "p_epoch text, p_table_tail bigint", "sql/0006_prune.up.sql", "$begin_at$"
+    ),
+    Function(
+        "monitoring_retry",
+        "p_id uuid, p_event_type text, p_timestamp timestamp with time zone, p_data jsonb, p_source text,"
+        " p_epoch text, p_seq bigint, p_committed_at timestamp with time zone",
+        "sql/0002_tombstones.up.sql",
+        "$retry$",
+        result="text",
     ),
 )
 

@@ -266,8 +266,9 @@ def _function(live: Live, schema: str, wanted: Function, source: str) -> Iterato
         )
         return
     again = f"replace it by the one in {wanted.file}"
-    if function.result.replace('"', "") != f"{schema}.monitoring_heads":
-        yield Difference(name, "result", f"{schema}.monitoring_heads", function.result, again)
+    result = wanted.result or f"{schema}.monitoring_heads"
+    if function.result.replace('"', "") != result:
+        yield Difference(name, "result", result, function.result, again)
     if function.definer:
         yield Difference(name, "security", "invoker", "definer", again)
     if 'search_path=""' not in function.settings:

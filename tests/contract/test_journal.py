@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -188,9 +189,38 @@ async def test_a_dead_letter_is_recorded_once(journal: Journal) -> None:
     letter = DeadLetter(
         Position(journal.epoch, 3), event().id, "22P05", "unsupported Unicode escape sequence", MOMENT
     )
-    await journal.bury(letter)
-    await journal.bury(letter)
+    assert await journal.bury(letter)
+    assert not await journal.bury(letter)
     assert await journal.dead_letters() == [letter]
+    assert await journal.count_dead_letters() == (1, {"22P05": 1})
+
+
+async def test_a_settled_dead_letter_is_kept_and_says_how_and_when(journal: Journal) -> None:
+    retried, renewed = (
+        DeadLetter(Position(journal.epoch, seq), event().id, "23514", "no", MOMENT + timedelta(seconds=seq))
+        for seq in (1, 2)
+    )
+    for letter in (retried, renewed):
+        await journal.bury(letter)
+    await journal.settle(renewed.position, "renewed", MOMENT, new_id="n")
+    await journal.settle(retried.position, "retried", MOMENT)
+    assert await journal.dead_letters() == [
+        replace(renewed, outcome="renewed", settled_at=MOMENT, new_id="n"),
+        replace(retried, outcome="retried", settled_at=MOMENT),
+    ]
+    assert await journal.count_dead_letters() == (0, {"23514": 2})
+    await journal.settle(retried.position, "renewed", MOMENT + timedelta(hours=1), new_id="m")
+    assert (await journal.dead_letters())[1] == replace(
+        retried, outcome="retried", settled_at=MOMENT, new_id="m"
+    )
+
+
+async def test_a_note_is_replaced_and_never_touches_the_identity(journal: Journal) -> None:
+    assert await journal.note("writer_id") is None
+    await journal.set_note("writer_id", "somebody else")
+    await journal.set_note("writer_id", "a third")
+    assert await journal.note("writer_id") == "a third"
+    assert journal.writer_id != "a third"
 
 
 async def test_a_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:

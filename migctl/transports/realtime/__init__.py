@@ -3,6 +3,7 @@
 from migctl.transports.realtime.broadcast import Broadcast
 from migctl.transports.realtime.errors import TimedOut
 from migctl.transports.realtime.heads import Head, Heads
+from migctl.transports.realtime.retrying import RetryTable
 from migctl.transports.realtime.table import TableWriter, Tombstone, Written, row_bytes
 from migctl.transports.realtime.tokens import mint
 
@@ -10,6 +11,7 @@ __all__ = [
     "Broadcast",
     "Head",
     "Heads",
+    "RetryTable",
     "TableWriter",
     "TimedOut",
     "Tombstone",

@@ -222,18 +222,6 @@ async def test_rows_that_a_trigger_swallows_are_no_rows(
     assert await tables.seqs() == [1]
 
 
-async def test_storm_of_poison_pauses_instead_of_burying_everything(
-    journal: SqliteJournal, target: Target, tables: Tables
-) -> None:
-    await tables.run("alter table monitoring_events add constraint never check (false) not valid")
-    async with relaying(journal, target) as relay:
-        await publish(journal, [event() for _ in range(30)])
-        await until(lambda: relay.status()["state"] == "paused", within_s=30)
-        assert "20 dead letters in a minute" in relay.status()["reason"]
-        assert relay.table_head == 20
-    assert len(await journal.dead_letters()) == 20
-
-
 async def test_event_of_a_mebibyte_becomes_a_row(
     journal: SqliteJournal, target: Target, tables: Tables
 ) -> None:
