@@ -151,11 +151,11 @@ def _broadcast(target: Target, schema_name: str, canary: str) -> Send:
             stages.waiting_for = "the sender's join"
             key = target.need("service_role_key")
             async with joined(
-                target.supabase_url, apikey=key, topic=topic, token=lambda: sender_token(target)
+                target.supabase_url, apikey=key, topics=[topic], token=lambda: sender_token(target)
             ) as channel:
                 stages.waiting_for = "the broadcast to arrive"
                 sent = clock.mono_ns()
-                await channel.push(EVENT, dumps({"v": 1, "id": canary}))
+                await channel.push(topic, EVENT, dumps({"v": 1, "id": canary}))
                 return (await arrival.wait() - sent) / 1e6
         finally:
             await link.close()

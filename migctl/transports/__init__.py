@@ -28,19 +28,19 @@ def create(
     Raises ValueError for a mode with Realtime and no target.
     """
     made: list[Transport] = []
+    gateway = None
     if mode in ("websocket", "dual"):
         from migctl.transports.websocket import Gateway
 
-        made.append(
-            Gateway(
-                journal,
-                legacy_frame=settings.legacy.frame,
-                upstream=settings.legacy.upstream,
-                max_queue_bytes=settings.gateway.max_queue_bytes,
-                stall_s=settings.gateway.stall_s,
-                grace_s=settings.gateway.grace_s,
-            )
+        gateway = Gateway(
+            journal,
+            legacy_frame=settings.legacy.frame,
+            upstream=settings.legacy.upstream,
+            max_queue_bytes=settings.gateway.max_queue_bytes,
+            stall_s=settings.gateway.stall_s,
+            grace_s=settings.gateway.grace_s,
         )
+        made.append(gateway)
     if mode in ("realtime", "dual"):
         from migctl.transports.realtime import Broadcast
 
@@ -54,6 +54,7 @@ def create(
                 table_head,
                 messages_per_second=settings.realtime.messages_per_second,
                 subscribers=settings.realtime.expected_subscribers,
+                audience=gateway.count_standby if gateway is not None else None,
             )
         )
     return made

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 TransportName = Literal["websocket", "realtime"]
+TransportState = Literal["connecting", "connected", "degraded", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class TransportStatus:
     """
 
     name: TransportName
-    state: Literal["connecting", "connected", "degraded", "closed"]
+    state: TransportState
     reason: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
 

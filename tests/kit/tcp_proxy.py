@@ -38,6 +38,7 @@ class TcpProxy:
         self.cuts = self.connections = self.bytes_up = self.bytes_down = 0
         self._lose_once: bytes | None = None
         self._lose_always: bytes | None = None
+        self._refused_start: bytes | None = None
         self._then_refuse = False
         self._cut_after: int | None = None
         self.pairs: set[_Pair] = set()
@@ -77,6 +78,16 @@ class TcpProxy:
         """The same for each such request, until told None."""
         self._lose_always = request
 
+    def refuse_requests(self, start: bytes | None) -> None:
+        """Reset connections whose first bytes hold these, those that are open too; until told None.
+
+        So sockets alone can be taken away (b"GET /realtime/v1/websocket"), while other requests pass.
+        """
+        self._refused_start = start
+        for pair in list(self.pairs):
+            if self.refuses(pair.began):
+                pair.reset()
+
     def cut_after(self, count: int) -> None:
         """Reset a connection once, in the middle of what the server says: after this many more bytes of answers."""
         self._cut_after = count
@@ -84,7 +95,7 @@ class TcpProxy:
     def heal(self) -> None:
         """Pass everything on again; the delay stays."""
         self.refusing = self.black_hole = self.swallowing_answers = False
-        self._lose_once = self._lose_always = self._cut_after = None
+        self._lose_once = self._lose_always = self._refused_start = self._cut_after = None
 
     # What connections ask
 
@@ -93,6 +104,9 @@ class TcpProxy:
             self._lose_once = None
             return True
         return self._lose_always is not None and self._lose_always in data
+
+    def refuses(self, began: bytes) -> bool:
+        return self._refused_start is not None and self._refused_start in began
 
     def lost_answer(self) -> None:
         self.cuts += 1
@@ -188,6 +202,7 @@ class _Pair:
         self.proxy = proxy
         self.up, self.down = _Lane(self), _Lane(self)
         self.vanished = self.doomed = False
+        self.began = b""  # the first that the client said
         self._connecting: asyncio.Task[None] | None = None
 
     def opened(self, client: asyncio.Transport) -> None:
@@ -222,6 +237,10 @@ class _Pair:
             return
         if from_client:
             proxy.bytes_up += len(data)
+            self.began = self.began or data
+            if proxy.refuses(self.began):
+                self.reset()
+                return
             self.doomed = self.doomed or proxy.loses_answer_to(data)
             self.up.put(data, proxy.delay_s)
             return

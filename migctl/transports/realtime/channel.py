@@ -1,15 +1,16 @@
 """Channel: our own joined Phoenix channel, over which hints are pushed and acknowledged.
 
-A channel is one socket and one join. Once lost (closed, an error, or no acknowledgement for a second) it is never used again;
-the owner opens a new one. The official client is for receiving: it would re-encode `data`, buffer what is pushed while it is away,
-and tell nobody whether a broadcast was acknowledged.
+A channel is one socket, joined to one topic or to several. Once lost (closed, an error, or no acknowledgement for a second) it is
+never used again; the owner opens a new one. The official client is for receiving: it would re-encode `data`, buffer what is pushed
+while it is away, and tell nobody whether a broadcast was acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -27,26 +28,42 @@ OPEN_TIMEOUT_S = 5.0
 # The server holds a refusal back for 5 s; a shorter patience would never hear the reason.
 JOIN_TIMEOUT_S = 8.0
 
+_PREFIX = "realtime:"
+_NEW_CHANNEL = "nothing: a new channel is opened"
+TOO_FAST = "nothing: it goes on more slowly; if it stays so, see realtime.messages_per_second and expected_subscribers"
+
 # A join that is refused for one of these is refused again, whoever asks.
 _SYSTEMIC_REASONS = (
     "Unauthorized", "InvalidJWT", "MalformedJWT", "JwtSignatureError", "PrivateOnly", "TopicNameRequired", "TenantNotFound",
 )  # fmt: skip
+# Said when a channel is shut or a join refused for the plan's rates.
+_RATE_REASONS = (
+    "Too many messages per second", "ClientJoinRateLimitReached", "ChannelRateLimitReached", "ConnectionRateLimitReached",
+)  # fmt: skip
+
+Heard = Callable[[str, dict[str, Any]], None]
 
 
 class ChannelLost(Transient):
     """The channel is gone, with what was pushed and not acknowledged."""
 
 
+class RateLimited(ChannelLost):
+    """The server refuses, or has shut the channel, for too many messages or joins: coming back at once makes it worse."""
+
+
 class Channel:
     """Joined, until it is lost. Made by `joined`."""
 
-    def __init__(self, socket: ClientConnection, topic: str) -> None:
-        self.topic = topic
+    def __init__(self, socket: ClientConnection, topics: Sequence[str], heard: Heard) -> None:
         self.acknowledged = 0
+        self._name = topics[0]
+        self._topics = frozenset(topics)
         self._socket = socket
+        self._heard = heard
         self._ref = 0
-        self._join_ref: int | None = None
-        self._join_reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._join_refs: dict[str, int] = {}
+        self._join_replies: dict[str, asyncio.Future[None]] = {}
         # ref -> when it must be acknowledged, the oldest first. Bounded by the pace and by the second that each may take.
         self._waiting: dict[str, float] = {}
         self._pushed = asyncio.Event()
@@ -54,39 +71,41 @@ class Channel:
         self._quiet.set()
         self._last_error = ""
 
-    async def push(self, event: str, payload: bytes) -> None:
+    async def push(self, topic: str, event: str, payload: bytes) -> None:
         """Send a broadcast, and return once it is on its way. That no acknowledgement comes is told by losing the channel.
 
-        payload: JSON. Raises ChannelLost.
+        topic: one that was joined. payload: JSON. Raises ChannelLost.
         """
-        await self._send("broadcast", frames.broadcast_payload(event, payload), acknowledged=True)
+        await self._send(
+            _PREFIX + topic, "broadcast", frames.broadcast_payload(event, payload), acknowledged=True
+        )
 
     async def settled(self) -> None:
-        """Return once all that was pushed is acknowledged."""
+        """Return once all that was pushed is acknowledged, or never will be."""
         await self._quiet.wait()
 
-    async def _send(self, event: str, payload: bytes, *, acknowledged: bool = False) -> int:
+    async def _send(self, topic: str, event: str, payload: bytes, *, acknowledged: bool = False) -> None:
         self._ref += 1
         ref = self._ref
         if acknowledged:
             self._waiting[str(ref)] = clock.mono() + ACKNOWLEDGED_WITHIN_S
             self._pushed.set()
             self._quiet.clear()
-        topic, join_ref = (self.topic, self._join_ref or ref) if event != "heartbeat" else ("phoenix", None)
+        join_ref = self._join_refs.get(topic)  # none for "phoenix", the socket's own topic
         try:
             await self._socket.send(
                 frames.encode(topic, event, payload, ref=ref, join_ref=join_ref), text=True
             )
         except (WebSocketException, OSError) as error:
             raise self._lost(_words(error)) from error
-        return ref
 
-    async def _join(self, access_token: str) -> None:
-        self._join_ref = self._ref + 1
-        await self._send("phx_join", frames.join_payload(access_token))
+    async def _join(self, topic: str, access_token: str) -> None:
+        ref = self._join_refs[topic] = self._ref + 1
+        reply = self._join_replies[str(ref)] = asyncio.get_running_loop().create_future()
+        await self._send(topic, "phx_join", frames.join_payload(access_token))
         try:
             async with asyncio.timeout(JOIN_TIMEOUT_S):
-                await self._join_reply
+                await reply
         except TimeoutError:
             raise self._lost(f"no reply to the join for {JOIN_TIMEOUT_S:.0f} s") from None
 
@@ -97,7 +116,7 @@ class Channel:
                     frame = frames.decode(text)
                 except ValueError:
                     raise self._lost(f"not a Phoenix frame: {text[:80]!r}") from None
-                if frame.topic == self.topic:
+                if frame.topic in self._topics:
                     self._take(frame)
         except (WebSocketException, OSError) as error:
             raise self._lost(_words(error)) from error
@@ -105,8 +124,9 @@ class Channel:
 
     def _take(self, frame: frames.Frame) -> None:
         if frame.event == "phx_reply":
-            if frame.ref == str(self._join_ref):
-                self._take_join_reply(frame)
+            joining = self._join_replies.pop(frame.ref or "", None)
+            if joining is not None:
+                self._take_join_reply(frame, joining)
                 return
             if self._waiting.pop(frame.ref or "", None) is None:
                 return
@@ -115,20 +135,23 @@ class Channel:
             self.acknowledged += 1
             if not self._waiting:
                 self._quiet.set()
+        elif frame.event == "broadcast":
+            payload = frame.payload.get("payload")
+            self._heard(str(frame.payload.get("event")), payload if isinstance(payload, dict) else {})
         elif frame.event == "system" and frame.payload.get("status") == "error":
             self._last_error = str(frame.payload.get("message", ""))  # the reason; phx_close follows
         elif frame.event in ("phx_close", "phx_error"):
             raise self._lost(self._last_error or f"the server sent {frame.event}")
 
-    def _take_join_reply(self, frame: frames.Frame) -> None:
+    def _take_join_reply(self, frame: frames.Frame, joining: asyncio.Future[None]) -> None:
         if frame.payload.get("status") == "ok":
-            if not self._join_reply.done():
-                self._join_reply.set_result(None)
+            if not joining.done():
+                joining.set_result(None)
             return
         reason = _reason(frame)
         if reason.startswith(_SYSTEMIC_REASONS):
             raise Systemic(
-                f"join {self.topic}: {reason}",
+                f"join {frame.topic}: {reason}",
                 do="check SUPABASE_SERVICE_ROLE_KEY, and run `migctl schema verify` for the policies of realtime.messages",
             )
         raise self._lost(f"the join was refused: {reason}")
@@ -137,10 +160,12 @@ class Channel:
         """Heartbeats, and a new token before the old one ends."""
         renew_at = clock.mono() + RENEW_AT_SHARE * SENDER_TTL_S
         while True:
-            await self._send("heartbeat", b"{}")
+            await self._send("phoenix", "heartbeat", b"{}")
             await asyncio.sleep(HEARTBEAT_S)
             if clock.mono() >= renew_at:
-                await self._send("access_token", frames.token_payload(token()))
+                renewed = frames.token_payload(token())
+                for topic in self._topics:
+                    await self._send(topic, "access_token", renewed)
                 renew_at = clock.mono() + RENEW_AT_SHARE * SENDER_TTL_S
 
     async def _watch(self) -> None:
@@ -156,16 +181,24 @@ class Channel:
             await asyncio.sleep(left)
 
     def _lost(self, why: str) -> ChannelLost:
-        return ChannelLost(f"channel {self.topic}: {why}", do="nothing: a new channel is opened")
+        self._quiet.set()
+        kind = RateLimited if any(reason in why for reason in _RATE_REASONS) else ChannelLost
+        return kind(f"channel {self._name}: {why}", do=TOO_FAST if kind is RateLimited else _NEW_CHANNEL)
 
 
 @asynccontextmanager
 async def joined(
-    supabase_url: str, *, apikey: str, topic: str, token: Callable[[], str]
+    supabase_url: str,
+    *,
+    apikey: str,
+    topics: Sequence[str],
+    token: Callable[[], str],
+    heard: Heard = lambda event, payload: None,
 ) -> AsyncIterator[Channel]:
-    """A joined private channel for the length of the block, which is cancelled when the channel is lost.
+    """A channel joined to private topics for the length of the block, which is cancelled when the channel is lost.
 
-    topic: without `realtime:`. token: called for each join and renewal. Raises ChannelLost, Transient, Systemic.
+    topics: at least one, without `realtime:`; the first names it in errors. token: called for each joining and renewal.
+    heard: gets event and payload of each broadcast that others send. Raises ChannelLost, Transient, Systemic.
     """
     address = f"ws{supabase_url.removeprefix('http')}/realtime/v1/websocket"
     action = f"open a socket to {address}"
@@ -184,19 +217,24 @@ async def joined(
             raise Systemic(
                 f"{action}: HTTP {status}", do="check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY"
             ) from error
+        if status == 429:
+            raise RateLimited(f"{action}: HTTP 429", do=TOO_FAST) from error
         raise Transient(f"{action}: HTTP {status}", do="nothing: it is tried again") from error
     except InvalidURI as error:
         raise Systemic(f"{action}: {error}", do="set SUPABASE_URL to the project's address") from error
     except (WebSocketException, OSError, TimeoutError) as error:
         raise Transient(f"{action}: {_words(error)}", do="nothing: it is tried again") from error
 
-    channel = Channel(socket, f"realtime:{topic}")
+    name = topics[0]
+    channel = Channel(socket, [_PREFIX + topic for topic in topics], heard)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(channel._read(), name=f"{topic} reader")]
-            await channel._join(token())
-            tasks.append(group.create_task(channel._keep(token), name=f"{topic} heartbeat"))
-            tasks.append(group.create_task(channel._watch(), name=f"{topic} watch"))
+            tasks = [group.create_task(channel._read(), name=f"{name} reader")]
+            access_token = token()
+            for topic in topics:
+                await channel._join(_PREFIX + topic, access_token)
+            tasks.append(group.create_task(channel._keep(token), name=f"{name} heartbeat"))
+            tasks.append(group.create_task(channel._watch(), name=f"{name} watch"))
             yield channel
             for task in tasks:
                 task.cancel()

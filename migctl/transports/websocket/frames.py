@@ -125,9 +125,12 @@ def heartbeat(*, epoch: str, head: int, now: datetime) -> bytes:
     return framed(control_text("sys.hb", {"epoch": epoch, "head": head}, now))
 
 
-def fallback(*, from_: str, to: str, reason: str, now: datetime) -> bytes:
-    """Tells subscribers to change transports."""
-    return framed(control_text("sys.fallback", {"from": from_, "to": to, "reason": reason}, now))
+def fallback(*, from_: str, to: str, reason: str, now: datetime, spread_s: float | None = None) -> bytes:
+    """Tells subscribers to change transports. spread_s: within which time, each at random; None leaves that to them."""
+    data: dict[str, Any] = {"from": from_, "to": to, "reason": reason}
+    if spread_s is not None:
+        data["spread_s"] = spread_s
+    return framed(control_text("sys.fallback", data, now))
 
 
 class Run:

@@ -169,17 +169,29 @@ class Gateway:
             if not session.write(frame):
                 self._leave(session)
 
-    def announce(self, from_: str, to: str, reason: str) -> None:
-        """Tell every v2 subscriber to change transports, and those who come while it lasts."""
+    def announce(self, from_: str, to: str, reason: str, *, spread_s: float | None = None) -> None:
+        """Tell every v2 subscriber to change transports, and those who come while it lasts.
+
+        spread_s: within which time they are to go, each at a moment of its own; None leaves that to them.
+        """
         self._fallback = (from_, to, reason) if to == self.name else None
         log.info(
             "subscribers told to change transports",
             from_=from_,
             to=to,
             reason=reason,
+            seq=self._delivered,
             subscribers=len(self._sockets),
         )
-        self._tell(frames.fallback(from_=from_, to=to, reason=reason, now=now()))
+        self._tell(frames.fallback(from_=from_, to=to, reason=reason, spread_s=spread_s, now=now()))
+
+    def count_v2(self) -> int:
+        """Sockets that hear an announcement."""
+        return len(self._sockets.of("v2"))
+
+    def count_standby(self) -> int:
+        """Subscribers that are on Realtime, and have a socket here only to be told where to go."""
+        return sum(session.standby for session in self._sockets.of("v2"))
 
     # One socket.
 

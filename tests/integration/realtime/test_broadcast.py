@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from random import Random
-from urllib.parse import urlsplit
 
 from realtime import RealtimeSubscribeStates
 
-from migctl.config import Settings, Target
+from migctl.config import Target
 from migctl.journal.sqlite import SqliteJournal
-from migctl.transports.realtime import Broadcast
 from tests.integration.realtime.conftest import Received
+from tests.kit.broadcasting import broadcasting, port_of
 from tests.kit.conditions import until
 from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.entries import event
 
 Receive = Callable[..., Awaitable[Received]]
-
-
-@asynccontextmanager
-async def broadcasting(
-    journal: SqliteJournal, target: Target, *, table_head: Callable[[], int] | None = None
-) -> AsyncIterator[Broadcast]:
-    transport = Broadcast(journal, target, Settings(), table_head or (lambda: journal.head), rng=Random(1))
-    task = asyncio.ensure_future(transport.run())
-    try:
-        yield transport
-        if task.done():
-            task.result()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _port(target: Target) -> int:
-    port = urlsplit(target.supabase_url).port
-    assert port is not None
-    return port
 
 
 async def test_official_client_receives_each_event_once_and_in_order(
@@ -95,7 +70,7 @@ async def test_heartbeat_follows_a_burst_and_tells_both_heads(
 async def test_new_channel_is_opened_after_the_socket_was_cut_and_serves_the_live_edge(
     journal: SqliteJournal, standin: Target, receive: Receive
 ) -> None:
-    async with cutting_proxy(_port(standin)) as proxy:
+    async with cutting_proxy(port_of(standin)) as proxy:
         through = replace(standin, supabase_url=proxy.url)
         async with broadcasting(journal, through) as transport:
             await until(lambda: transport.status().state == "connected")
@@ -112,15 +87,15 @@ async def test_new_channel_is_opened_after_the_socket_was_cut_and_serves_the_liv
 async def test_new_channel_is_opened_when_no_acknowledgement_comes(
     journal: SqliteJournal, standin: Target, receive: Receive
 ) -> None:
-    async with cutting_proxy(_port(standin)) as proxy:
+    async with cutting_proxy(port_of(standin)) as proxy:
         through = replace(standin, supabase_url=proxy.url)
         async with broadcasting(journal, through) as transport:
             await until(lambda: transport.status().state == "connected")
             received = await receive()
             proxy.swallow_answers()
             await journal.append([event()])
-            await until(lambda: transport.status().state == "connecting")
-            assert "no acknowledgement for 1 s" in (transport.status().reason or "")
+            await until(lambda: "no acknowledgement for 1 s" in (transport.status().reason or ""))
+            assert transport.status().state == "connecting"
             proxy.swallow_answers(False)
             await until(lambda: transport.status().state == "connected")
             await journal.append([event()])
@@ -130,16 +105,17 @@ async def test_new_channel_is_opened_when_no_acknowledgement_comes(
 async def test_what_comes_while_there_is_no_channel_is_dropped_and_counted(
     journal: SqliteJournal, standin: Target, receive: Receive
 ) -> None:
-    async with cutting_proxy(_port(standin)) as proxy:
+    async with cutting_proxy(port_of(standin)) as proxy:
         proxy.refuse()
         through = replace(standin, supabase_url=proxy.url)
         async with broadcasting(journal, through) as transport:
             await until(lambda: transport.status().reason is not None)
             received = await receive()
             await journal.append([event(), event()])
+            await until(lambda: transport.breaker == "open")
             proxy.let_in()
-            await until(lambda: transport.status().state == "connected")
-            assert transport.status().details["events_dropped"] == 2
+            await until(lambda: transport.status().details["events_dropped"] == 2)
+            await until(lambda: transport.status().details["way"] == "channel")
             await journal.append([event()])
             await until(lambda: received.seqs == [3])
 

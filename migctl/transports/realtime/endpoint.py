@@ -1,0 +1,76 @@
+"""Endpoint: broadcasts by HTTP, one a request, for the time in which there is no channel.
+
+Best effort: 202 means taken, not delivered, and is also the answer to a private message that is denied. Whether anything arrives
+is the canary's to say.
+"""
+
+from __future__ import annotations
+
+import httpx
+
+from migctl.config import Target
+from migctl.events.jsontext import loads, quote
+from migctl.transports.realtime import errors
+from migctl.transports.realtime.channel import TOO_FAST, RateLimited
+from migctl.transports.realtime.rest import is_loopback
+
+# A hint that takes longer is no news any more: its readers have asked the table.
+TIMEOUT_S = 2.0
+_PATH = "/realtime/v1/api/broadcast"
+
+
+class Endpoint:
+    """`POST /realtime/v1/api/broadcast`, as service_role."""
+
+    def __init__(self, target: Target) -> None:
+        key = target.need("service_role_key")
+        self._url = target.supabase_url + _PATH
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT_S,
+            trust_env=not is_loopback(target.supabase_url),
+            headers={
+                "apikey": key,
+                "Authorization": f"Bearer {key}",
+                "Content-Type": "application/json",
+                "User-Agent": "migctl",
+            },
+        )
+
+    async def post(self, topic: str, event: str, payload: bytes) -> int | None:
+        """Broadcast one private message; what the server says is left of the rate (messages a second), None where it does not.
+
+        payload: JSON. Raises RateLimited, Transient, Systemic, and Rejected for a message that is too large or malformed.
+        """
+        action = f"broadcast {event} to {topic} by HTTP"
+        body = b'{"messages":[{"topic":%b,"event":%b,"payload":%b,"private":true}]}'
+        try:
+            async with self._client.stream(
+                "POST", self._url, content=body % (quote(topic), quote(event), payload)
+            ) as answer:
+                said = await answer.aread()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise errors.of_exception(action, error) from error
+        if answer.status_code == 429:
+            raise RateLimited(f"{action}: HTTP 429, {errors.told(said).message}", do=TOO_FAST)
+        if answer.status_code == 422:
+            raise errors.Rejected(
+                f"{action}: HTTP 422, {_first(said)}",
+                do="lower realtime.max_hint_bytes to what the plan allows",
+                code="422",
+                reason=_first(said),
+            )
+        if not answer.is_success:
+            raise errors.of_answer(action, answer.status_code, said)
+        left = answer.headers.get("x-rate-limit-remaining", "")
+        return int(left) if left.isdecimal() else None
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+def _first(body: bytes) -> str:
+    """The first words of a refusal, whose form nobody promises."""
+    try:
+        return str(loads(body))[:200]
+    except ValueError:
+        return body[:200].decode("utf-8", "replace")

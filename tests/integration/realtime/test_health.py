@@ -1,0 +1,219 @@
+"""The canary, the breaker of broadcast and the HTTP endpoint, while parts of the stand-in's Realtime are taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migctl import clock
+from migctl.config import Target
+from migctl.journal.sqlite import SqliteJournal
+from migctl.stack import faults
+from migctl.stack.keys import Keys
+from migctl.stack.launcher import any_free_port
+from migctl.stack.standin_process import StandinOptions, StandinProcess
+from migctl.transports.realtime import Broadcast
+from tests.integration.realtime.conftest import Received
+from tests.kit.broadcasting import broadcasting, port_of
+from tests.kit.conditions import until
+from tests.kit.entries import event
+from tests.kit.targets import target_of
+from tests.kit.tcp_proxy import tcp_proxy
+
+Receive = Callable[..., Awaitable[Received]]
+
+SOCKETS = b"GET /realtime/v1/websocket"
+
+
+def detail(transport: Broadcast, key: str) -> Any:
+    return transport.status().details[key]
+
+
+async def seen(transport: Broadcast) -> None:
+    """Wait until two more canaries were seen."""
+    before = detail(transport, "canary")["seen"]
+    await until(lambda: detail(transport, "canary")["seen"] >= before + 2)
+
+
+async def test_canary_is_seen_by_a_subscriber_of_the_role_that_subscribers_have(
+    journal: SqliteJournal, standin: Target
+) -> None:
+    async with broadcasting(journal, standin) as transport:
+        await seen(transport)
+        canary = detail(transport, "canary")
+        assert (canary["state"], canary["role"]) == ("listening", "authenticated")
+        assert 0 < canary["last_ms"] < 1500
+        assert (transport.breaker, transport.status().state) == ("closed", "connected")
+
+
+async def test_canaries_do_not_reach_those_who_read_events(
+    journal: SqliteJournal, standin: Target, receive: Receive
+) -> None:
+    async with broadcasting(journal, standin) as transport:
+        await until(lambda: transport.status().state == "connected")
+        received = await receive()
+        await seen(transport)
+        await journal.append([event()])
+        await until(lambda: received.seqs == [1])
+        assert len(received.hints) == 1
+
+
+async def test_hints_go_by_http_while_only_our_socket_is_lost_and_nobody_is_alarmed(
+    journal: SqliteJournal, standin: Target, receive: Receive
+) -> None:
+    ours = SOCKETS + b"?apikey=" + standin.need("service_role_key").encode()
+    async with tcp_proxy(port_of(standin)) as proxy:
+        async with broadcasting(journal, replace(standin, supabase_url=proxy.url)) as transport:
+            await until(lambda: transport.status().state == "connected")
+            received = await receive()
+            await journal.append([event()])
+            await until(lambda: received.seqs == [1])
+            proxy.refuse_requests(ours)
+            await until(lambda: detail(transport, "way") == "http")
+            for number in range(2, 22):
+                await journal.append([event()])
+                await until(lambda number=number: received.seqs[-1] == number)  # type: ignore[misc]
+            await until(lambda: received.heartbeats and received.heartbeats[-1]["journal_head"] == 21)
+            await seen(transport)
+            assert transport.breaker == "closed"
+            assert detail(transport, "sent_by_http") >= 20
+            proxy.refuse_requests(None)
+            await until(lambda: detail(transport, "way") == "channel")
+            by_http = detail(transport, "sent_by_http")
+            await journal.append([event()])
+            await until(lambda: received.seqs[-1] == 22)
+            assert detail(transport, "sent_by_http") == by_http
+        assert received.seqs == list(range(1, 23))
+
+
+async def test_silence_opens_the_breaker_though_http_takes_everything_and_a_canary_closes_it(
+    journal: SqliteJournal, standin: Target
+) -> None:
+    async with (
+        tcp_proxy(port_of(standin)) as proxy,
+        broadcasting(journal, replace(standin, supabase_url=proxy.url)) as transport,
+    ):
+        await seen(transport)
+        proxy.refuse_requests(SOCKETS)
+        began = clock.mono()
+        await until(lambda: transport.breaker == "open")
+        assert clock.mono() - began < 3.0
+        assert transport.status().state != "connected"
+        by_http = detail(transport, "sent_by_http")
+        await until(lambda: detail(transport, "breaker")["state"] == "half_open")
+        await until(lambda: detail(transport, "breaker")["state"] == "open")
+        # A trial of a second and a half: canaries, and no hints.
+        await journal.append([event()])
+        assert detail(transport, "sent_by_http") <= by_http + 5
+        proxy.refuse_requests(None)
+        await until(lambda: transport.breaker == "closed")
+        assert detail(transport, "breaker")["opened"] == 1
+        await until(lambda: transport.status().state == "connected")
+
+
+async def test_acknowledged_is_not_delivered_so_subscribers_that_hear_nothing_open_the_breaker(
+    journal: SqliteJournal, standin: Target
+) -> None:
+    """Our own channel is spared and acknowledges everything; each subscriber's channel is shut as it joins."""
+    async with broadcasting(journal, standin) as transport:
+        await seen(transport)
+        await asyncio.to_thread(faults.switch_on, standin, "channel-closed", for_s=60.0)
+        await until(lambda: transport.breaker == "open")
+        assert detail(transport, "way") == "channel"
+        assert transport.status().state == "degraded"
+        await asyncio.to_thread(faults.clear, standin)
+        await until(lambda: transport.breaker == "closed", within_s=20)
+        assert transport.status().state == "connected"
+
+
+async def test_one_closed_socket_of_the_canary_alarms_nobody(journal: SqliteJournal, standin: Target) -> None:
+    async with broadcasting(journal, standin) as transport:
+        await seen(transport)
+        await asyncio.to_thread(faults.switch_on, standin, "clean-close")
+        await until(lambda: detail(transport, "canary")["state"] == "connecting")
+        await seen(transport)
+        assert (transport.breaker, detail(transport, "breaker")["opened"]) == ("closed", 0)
+
+
+async def test_black_hole_opens_the_breaker_and_the_canary_gets_a_new_socket_after_it(
+    journal: SqliteJournal, standin: Target
+) -> None:
+    async with (
+        tcp_proxy(port_of(standin)) as proxy,
+        broadcasting(journal, replace(standin, supabase_url=proxy.url)) as transport,
+    ):
+        await seen(transport)
+        proxy.swallow()
+        began = clock.mono()
+        await until(lambda: transport.breaker == "open")
+        assert clock.mono() - began < 4.0
+        proxy.swallow(False)
+        await until(lambda: transport.breaker == "closed", within_s=30)
+        await seen(transport)
+
+
+async def test_killed_target_opens_the_breaker_by_failures_and_its_return_closes_it(
+    journal: SqliteJournal, migrated: str, keys: Keys, tmp_path: Path
+) -> None:
+    process = StandinProcess(
+        tmp_path / "own", any_free_port(), database_url=migrated, jwt_secret=keys.jwt_secret
+    )
+    process.start()
+    try:
+        async with broadcasting(journal, target_of(process, migrated, keys)) as transport:
+            await seen(transport)
+            process.send(signal.SIGKILL)
+            began = clock.mono()
+            await asyncio.to_thread(process.wait, 5.0)
+            await until(lambda: transport.breaker == "open")
+            assert clock.mono() - began < 3.0
+            process.begin()
+            await until(lambda: transport.breaker == "closed", within_s=30)
+            await journal.append([event()])
+            await until(lambda: detail(transport, "sent_to_seq") == 1)
+    finally:
+        process.stop()
+
+
+@pytest.mark.slow
+async def test_over_the_rate_it_pauses_and_slows_down_and_does_not_come_back_at_full_speed(
+    journal: SqliteJournal, migrated: str, keys: Keys, tmp_path: Path
+) -> None:
+    """The plan allows 100 messages a second; we were told that it allows 3,000."""
+    process = StandinProcess(
+        tmp_path / "own",
+        any_free_port(),
+        database_url=migrated,
+        jwt_secret=keys.jwt_secret,
+        options=StandinOptions(rates="free"),
+    )
+    process.start()
+    try:
+        target = target_of(process, migrated, keys)
+        async with broadcasting(journal, target, messages_per_second=3000.0) as transport:
+            await seen(transport)
+
+            async def flood() -> None:
+                while True:
+                    await journal.append([event()])
+                    await asyncio.sleep(0)
+
+            flooding = asyncio.create_task(flood())
+            try:
+                await until(lambda: detail(transport, "rate_refusals") >= 1, within_s=30)
+                hints, began = detail(transport, "hints"), clock.mono()
+                await until(lambda: detail(transport, "rate_refusals") >= 2, within_s=30)
+                assert clock.mono() - began >= 0.9
+                assert detail(transport, "hints") - hints < 1000
+                assert detail(transport, "channels_opened") <= 5
+            finally:
+                flooding.cancel()
+                await asyncio.wait({flooding})
+    finally:
+        process.stop()
