@@ -16,7 +16,7 @@ from typing import Any
 from migctl import clock
 from migctl.config import Settings
 from migctl.delivery.attempts import STATES, Attempts, SharedBreaker
-from migctl.delivery.batches import Batch, Bound, Hold, Rules, Waiting, form
+from migctl.delivery.batches import Batch, Bound, Hold, Rules, Waiting, form, is_backlog
 from migctl.delivery.bisect import Bisect
 from migctl.delivery.burying import Burying
 from migctl.delivery.claim import claim
@@ -105,6 +105,17 @@ class Relay:
             elif later:
                 left += info.head - info.tail + 1
         return left
+
+    @property
+    def told_head(self) -> int:
+        """How far readers were told that the table of the open epoch is."""
+        return self._told[0] if not self._is_old() else 0
+
+    def in_backlog(self) -> bool:
+        """More waits than batches of live events take (rule 4)."""
+        if self._is_old():
+            return True
+        return bool(self._waiting) and is_backlog(self._waiting, clock.now().timestamp(), self._rules)
 
     def breaker(self) -> dict[str, Any]:
         """State of the breaker that table writer and heads share, for `/api/status`."""

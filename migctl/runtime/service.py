@@ -119,11 +119,12 @@ class Service:
             table_head=(lambda: relay.table_head) if relay is not None else (lambda: 0),
         )
         gateway: Any = next((transport for transport in transports if transport.name == "websocket"), None)
+        fallback = self._fallback(journal, transports, relay)
         app = build(
             journal=journal,
             gateway=gateway,
             settings=self.settings,
-            status=lambda: self._status(journal, transports, relay),
+            status=lambda: self._status(journal, transports, relay, fallback),
             ready=lambda: self._ready(journal, transports, relay),
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,
@@ -145,6 +146,8 @@ class Service:
             carriers = [group.create_task(transport.run(), name=transport.name) for transport in transports]
             if relay is not None:
                 carriers.append(group.create_task(relay.run(), name="relay"))
+            if fallback is not None:
+                carriers.append(group.create_task(fallback.run(), name="fallback"))
             watch = group.create_task(_watch(journal), name="journal-watch")
             feed = group.create_task(self._feed(journal), name="source")
             with Announcement(self):
@@ -173,6 +176,23 @@ class Service:
         stack.push_async_callback(writer.aclose)
         stack.push_async_callback(heads.aclose)
         return Relay(journal, writer, heads, self.settings)
+
+    def _fallback(self, journal: SqliteJournal, transports: list[Transport], relay: Any) -> Any:
+        """None where there is only one transport."""
+        by_name: dict[str, Any] = {transport.name: transport for transport in transports}
+        if len(by_name) < 2:
+            return None
+        from migctl.delivery.fallback import Fallback
+
+        gateway, broadcast = by_name["websocket"], by_name["realtime"]
+        return Fallback(
+            journal,
+            relay,
+            lambda: _breakers([broadcast.status()], relay),
+            gateway.announce,
+            gateway.count_v2,
+            self.settings,
+        )
 
     async def _feed(self, journal: Journal) -> None:
         if self.source is None:
@@ -223,7 +243,9 @@ class Service:
                 self.left.subscribers = still
         self.left.head = journal.head
 
-    def _status(self, journal: SqliteJournal, transports: list[Transport], relay: Any) -> dict[str, Any]:
+    def _status(
+        self, journal: SqliteJournal, transports: list[Transport], relay: Any, fallback: Any
+    ) -> dict[str, Any]:
         shown = [transport.status() for transport in transports]
         return {
             "schema": "migctl.status/1",
@@ -247,6 +269,7 @@ class Service:
             },
             "relay": relay.status() if relay is not None else None,
             "breakers": _breakers(shown, relay),
+            "fallback": fallback.status() if fallback is not None else None,
             "source": self.source.status() if self.source is not None else None,
             "source_done": self._source_done.is_set(),
         }

@@ -1,0 +1,182 @@
+"""Fallback: when subscribers on Realtime are told to come to the gateway, and when they may go back. No operator is asked.
+
+They are told at once when a breaker opens, of the table or of broadcast. They go back when both are closed, the table has caught
+up, and heads say so. A Realtime that fails again soon after has to be well for longer each time before anybody is sent back to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from migctl import clock
+from migctl.config import Settings
+from migctl.events import format_time
+from migctl.journal import Journal
+from migctl.resilience import BreakerState
+from migctl.transports.protocol import TransportName
+
+LOOK_S = 0.1
+# However quickly all is well again: nobody is told to go and to come back within a second.
+MIN_AWAY_S = 1.0
+# So many a second may come back; with very many, all of them within this time.
+RETURNS_PER_S = 50
+MOST_SPREAD_S = 10.0
+_MOST_SAMPLES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Realtime as the rule sees it. breakers: by part, state and reason. backlog: rule 4 of batches. lag_s: of heads."""
+
+    breakers: Mapping[str, tuple[BreakerState, str | None]]
+    backlog: bool
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Subscribers are to go there."""
+
+    to: TransportName
+    reason: str
+
+
+class FallbackRule:
+    """Pure: times are monotonic seconds.
+
+    max_lag_s: heads must be behind by less. hold_s: a failure within this time after a return makes the next return slower, and no
+    return is asked to prove itself for longer.
+    """
+
+    def __init__(self, *, max_lag_s: float, hold_s: float) -> None:
+        self._max_lag_s = max_lag_s
+        self._hold_s = hold_s
+        self._proof_s = 0.0
+        self._fell_at = float("-inf")
+        self._returned_at = float("-inf")
+        self._well_since: float | None = None
+        self.active = False
+
+    def look(self, now: float, health: Health) -> Move | None:
+        """The move that is due now, to be told once."""
+        if not self.active:
+            broken = [(part, why) for part, (state, why) in health.breakers.items() if state == "open"]
+            return self._fall(now, *broken[0]) if broken else None
+        closed = all(state == "closed" for state, _ in health.breakers.values())
+        if not closed or health.backlog or health.lag_s >= self._max_lag_s:
+            self._well_since = None
+            return None
+        if self._well_since is None:
+            self._well_since = now
+        if now - self._well_since < self._proof_s or now - self._fell_at < MIN_AWAY_S:
+            return None
+        self.active, self._returned_at = False, now
+        return Move("realtime", "breakers are closed, and the table has caught up")
+
+    def _fall(self, now: float, part: str, why: str | None) -> Move:
+        soon = now - self._returned_at < self._hold_s
+        self._proof_s = min(self._hold_s, max(MIN_AWAY_S, 2 * self._proof_s)) if soon else 0.0
+        self.active, self._fell_at, self._well_since = True, now, None
+        return Move("websocket", f"the breaker of {part} is open" + (f": {why}" if why else ""))
+
+
+class Lag:
+    """How long ago the journal had what heads don't tell of yet. Pure; as fine as it is sampled, and never too low by more."""
+
+    def __init__(self) -> None:
+        self._heads: deque[tuple[float, int]] = deque()  # (when it was first seen, journal head)
+
+    def sample(self, now: float, journal_head: int, told_head: int) -> float:
+        """Seconds; 0 where heads tell of everything. Both heads are of the open epoch."""
+        heads = self._heads
+        if heads and journal_head < heads[-1][1]:  # a new epoch
+            heads.clear()
+        if not heads or journal_head > heads[-1][1]:
+            if len(heads) == _MOST_SAMPLES:  # rather too high than without a bound
+                heads[-1] = (heads[-1][0], journal_head)
+            else:
+                heads.append((now, journal_head))
+        while heads and heads[0][1] <= told_head:
+            heads.popleft()
+        return now - heads[0][0] if heads else 0.0
+
+
+def spread_s(subscribers: int) -> float:
+    """Within which time so many subscribers are to come back, each at random."""
+    return min(MOST_SPREAD_S, subscribers / RETURNS_PER_S)
+
+
+class Announce(Protocol):
+    def __call__(self, from_: str, to: str, reason: str, *, spread_s: float | None = None) -> None: ...
+
+
+class Carried(Protocol):
+    """What the rule has to know of the relay."""
+
+    @property
+    def told_head(self) -> int: ...
+
+    def in_backlog(self) -> bool: ...
+
+
+class Fallback:
+    """`run` until cancelled; only where there are both, Realtime and a gateway.
+
+    breakers: their states, as `/api/status` shows them. announce: of the gateway. listeners: how many hear it.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        relay: Carried,
+        breakers: Callable[[], Mapping[str, Mapping[str, Any]]],
+        announce: Announce,
+        listeners: Callable[[], int],
+        settings: Settings,
+    ) -> None:
+        self._journal = journal
+        self._relay = relay
+        self._breakers = breakers
+        self._announce = announce
+        self._listeners = listeners
+        of = settings.fallback
+        self._rule = FallbackRule(max_lag_s=of.max_lag_s, hold_s=of.hold_seconds)
+        self._lag = Lag()
+        self._lag_s = 0.0
+        self._reason: str | None = None
+        self._since: datetime | None = None
+        self._times = 0
+
+    async def run(self) -> None:
+        while True:
+            self._look(clock.mono())
+            await asyncio.sleep(LOOK_S)
+
+    def status(self) -> dict[str, Any]:
+        """For `/api/status`. since: of the last move; times: how often subscribers were told to leave Realtime."""
+        return {
+            "active": self._rule.active,
+            "reason": self._reason,
+            "since": None if self._since is None else format_time(self._since),
+            "times": self._times,
+            "heads_behind_s": round(self._lag_s, 3),
+        }
+
+    def _look(self, now: float) -> None:
+        self._lag_s = self._lag.sample(now, self._journal.head, self._relay.told_head)
+        states = {part: (each["state"], each["reason"]) for part, each in self._breakers().items()}
+        move = self._rule.look(now, Health(states, self._relay.in_backlog(), self._lag_s))
+        if move is None:
+            return
+        away = move.to == "websocket"
+        self._times += away
+        self._since, self._reason = clock.now(), move.reason if away else None
+        if away:
+            self._announce("realtime", "websocket", move.reason)
+        else:
+            self._announce("websocket", "realtime", move.reason, spread_s=spread_s(self._listeners()))
