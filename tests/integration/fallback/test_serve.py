@@ -1,0 +1,136 @@
+"""A real `serve` whose Realtime, or whose table, is taken away while two subscribers on Realtime go on reading."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import migctl
+from migctl import clock
+from migctl.config import Target
+from migctl.events.ids import uuid7
+from tests.kit.broadcasting import port_of
+from tests.kit.conditions import until
+from tests.kit.receiving import Received, receiving
+from tests.kit.serve_process import serving_process
+from tests.kit.tcp_proxy import tcp_proxy
+
+
+@contextlib.asynccontextmanager
+async def posting(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
+    """Twenty events a second, for the length of the block; the ids of those that were acknowledged."""
+    ids: list[str] = []
+
+    async def post() -> None:
+        while True:
+            event_id = uuid7()
+            event = {"id": event_id, "event_type": "cpu", "data": {"n": len(ids)}}
+            assert (await http.post("/events", json=[event])).status_code == 201
+            ids.append(event_id)
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(post())
+    try:
+        yield ids
+        assert not task.done(), task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def after(start: float, condition: Callable[[], Any], *, within_s: float = 30.0) -> float:
+    """Seconds from `start` until it holds."""
+    await until(condition, within_s=within_s)
+    return round(clock.mono() - start, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("part", "taken"), [("broadcast", b"GET /realtime/v1/websocket"), ("table", b" /rest/v1/")]
+)
+async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_nothing(
+    standin: Target,
+    tmp_path: Path,
+    part: str,
+    taken: bytes,
+    record_property: Callable[[str, object], None],
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(tcp_proxy(port_of(standin)))
+        environment = {
+            "SUPABASE_URL": proxy.url,
+            "SUPABASE_ANON_KEY": standin.need("anon_key"),
+            "SUPABASE_SERVICE_ROLE_KEY": standin.need("service_role_key"),
+            "SUPABASE_JWT_SECRET": standin.need("jwt_secret"),
+            "DATABASE_URL": standin.need("database_url"),
+            "MIGCTL_FLAG_TRANSPORT": "realtime",
+        }
+        serve = await asyncio.to_thread(
+            stack.enter_context, serving_process(tmp_path / "serve", "--mode", "dual", more=environment)
+        )
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=serve.url, trust_env=False))
+
+        async def told() -> Any:
+            return (await http.get("/api/status")).json()
+
+        # What they could guess for themselves comes too late: only the word of `serve` moves them here.
+        subscribers = [
+            await stack.enter_async_context(migctl.Subscriber(serve.url, gone_s=60.0, hold_s=1.0))
+            for _ in range(2)
+        ]
+        both: list[Received] = [await stack.enter_async_context(receiving(each)) for each in subscribers]
+
+        def attached(where: str) -> bool:
+            return all(each.attached == {where} for each in subscribers)
+
+        async with posting(http) as ids:
+            await until(lambda: attached("realtime") and all(len(each.releases) > 20 for each in both))
+            await until(
+                lambda: _is(told, lambda status: status["transports"]["realtime"]["canary"]["seen"] > 2)
+            )
+            assert (await told())["fallback"]["active"] is False
+
+            began = clock.mono()
+            proxy.refuse_requests(taken)
+            detected = await after(
+                began, lambda: _is(told, lambda status: status["breakers"][part]["state"] == "open")
+            )
+            fallen = await after(began, lambda: attached("websocket"))
+            fallback = (await told())["fallback"]
+            assert (fallback["active"], fallback["times"]) == (True, 1)
+            assert part in fallback["reason"]
+            count = len(ids)
+            await until(lambda: all(len(each.releases) >= count + 20 for each in both))
+
+            healed = clock.mono()
+            proxy.refuse_requests(None)
+            recovered = await after(
+                healed, lambda: _is(told, lambda status: not status["fallback"]["active"])
+            )
+            returned = await after(healed, lambda: attached("realtime"))
+            await asyncio.gather(*(each.count(len(each.releases) + 20) for each in both))
+        await asyncio.gather(*(each.count(len(ids)) for each in both))
+        status = await told()
+    for name, seconds in (
+        ("detect", detected),
+        ("fallback", fallen),
+        ("recover", recovered),
+        ("return", returned),
+    ):
+        record_property(f"time_to_{name}_s", seconds)
+    for received in both:
+        assert received.seqs == list(range(1, len(received.seqs) + 1))
+        assert received.ids[: len(ids)] == ids
+        assert (len(set(received.ids)), received.gaps) == (len(received.ids), [])
+    assert status["fallback"]["times"] == 1
+    assert fallen < 5.0
+
+
+async def _is(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> bool:
+    return holds(await ask())
