@@ -170,7 +170,8 @@ class SqliteJournal:
 
     async def failure(self) -> JournalUnavailable:
         """Return once the disk has failed for good: the process must end (exit 70) and be started again."""
-        return await asyncio.wrap_future(self._writer.failed)
+        # Who waits here and is cancelled must not cancel the writer's own mark: its thread would end on it, and answer nobody.
+        return await asyncio.shield(asyncio.wrap_future(self._writer.failed))
 
     # Writing.
 
