@@ -17,6 +17,7 @@ from migctl.subscriber.attachment import HOLD_S
 from migctl.subscriber.frames import read_frame
 from migctl.subscriber.pages import Arrived
 from migctl.subscriber.release import Release
+from migctl.transports.realtime.errors import FAILED_REQUEST, words
 from migctl.transports.realtime.rest import is_loopback
 
 TIMEOUT_S = 3.0
@@ -121,9 +122,9 @@ class Server:
     async def _get(self, path: str, query: dict[str, str]) -> httpx.Response:
         try:
             return await self._http.get(path, params=query)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except FAILED_REQUEST as error:
             raise Transient(
-                f"{self.url}{path}: can't be reached: {error or type(error).__name__}",
+                f"{self.url}{path}: can't be reached: {words(error)}",
                 do="start it with `migctl serve`, or give its address",
             ) from error
 

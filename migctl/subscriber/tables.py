@@ -23,7 +23,7 @@ from migctl.subscriber.pages import (
     read_tombstones,
 )
 from migctl.subscriber.token import Token
-from migctl.transports.realtime.errors import Unauthorized, of_answer, of_exception
+from migctl.transports.realtime.errors import FAILED_REQUEST, Unauthorized, of_answer, of_exception
 from migctl.transports.realtime.rest import is_loopback
 
 TIMEOUT_S = 5.0
@@ -96,7 +96,7 @@ class Tables:
                 answer = await self._http.get(
                     table, params=query, headers={"Authorization": f"Bearer {token}"}
                 )
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except FAILED_REQUEST as error:
                 raise of_exception(action, error) from error
             arrived = Arrived(clock.now(), clock.mono_ns())
             if answer.status_code == 200:

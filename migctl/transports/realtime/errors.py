@@ -14,6 +14,10 @@ import httpx
 from migctl.errors import MigctlError, Poison, Refused, Systemic, Transient
 from migctl.events.jsontext import loads
 
+# What httpx raises for a request that came to nothing. AttributeError is no mistake of ours: under uvloop a connection that is
+# reset before it is looked at has no socket any more, and anyio asks it for its peer.
+FAILED_REQUEST = (httpx.HTTPError, httpx.InvalidURL, AttributeError)
+
 _MAX_TOLD = 300
 
 _POISON = re.compile(r"22|23|54")
@@ -114,9 +118,9 @@ def of_answer(action: str, status: int, body: bytes, *, retry_401: bool = False)
     return Systemic(what, do=_way_out(status, code))
 
 
-def of_exception(action: str, error: httpx.HTTPError | httpx.InvalidURL) -> MigctlError:
-    """The error that a failed request stands for. Whether the other side got the request is not known."""
-    what = f"{action}: {type(error).__name__}" + (f": {error}" if str(error) else "")
+def of_exception(action: str, error: httpx.HTTPError | httpx.InvalidURL | AttributeError) -> MigctlError:
+    """The error that a failed request (FAILED_REQUEST) stands for. Whether the other side got the request is not known."""
+    what = f"{action}: {words(error)}"
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects)):
         return Systemic(
             what, do="set SUPABASE_URL to the project's address, such as https://PROJECT.supabase.co"
@@ -126,6 +130,15 @@ def of_exception(action: str, error: httpx.HTTPError | httpx.InvalidURL) -> Migc
             what, do="the certificate is not trusted: check SUPABASE_URL and this machine's CA store"
         )
     return Transient(what, do="nothing: it is tried again; if it stays so, see whether the target is up")
+
+
+def words(error: httpx.HTTPError | httpx.InvalidURL | AttributeError) -> str:
+    """What failed. Raises an AttributeError that is not the one which a reset connection causes."""
+    if not isinstance(error, AttributeError):
+        return type(error).__name__ + (f": {error}" if str(error) else "")
+    if error.name not in ("getpeername", "getsockname") or error.obj is not None:
+        raise error
+    return "the connection was reset"
 
 
 def timed_out(action: str, what: str, seconds: float) -> TimedOut:

@@ -108,7 +108,7 @@ class Rest:
                 raise errors.timed_out(action, "no connection", connect_s) from None
             self._answering.timed_out(size)
             raise errors.timed_out(action, "no answer", self.timeout_s) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except errors.FAILED_REQUEST as error:
             raise errors.of_exception(action, error) from error
         again, self._was_401 = not self._was_401, answer.status_code == 401
         if answer.is_success:
