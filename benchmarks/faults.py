@@ -17,6 +17,7 @@ from migctl.stack.launcher import Child
 from migctl.stack.postgres import ADMIN, PASSWORD
 from migctl.stack.process import wait_until
 
+SERVE_KILLED = "serve killed"
 STOPPED_S = 3.0
 SLOW_RTT_S = 0.5
 # A rate counter looks back over ticks of 5 s.
@@ -136,7 +137,7 @@ def _start(on: Deployment, part: Part) -> None:
 
 
 FAULTS: dict[str, Callable[[Deployment, Random], Armed]] = {
-    "serve killed": serve_killed,
+    SERVE_KILLED: serve_killed,
     "subscriber stopped": subscriber_stopped,
     "PostgreSQL restarted": postgres_restarted,
     "stand-in killed": standin_killed,

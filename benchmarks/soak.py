@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import verdict
 from benchmarks.availability import Fault
 from benchmarks.deployment import Deployment, deployed
-from benchmarks.faults import FAULTS, SHORT_TOKEN_S, Armed, Deck, lasts_s
+from benchmarks.faults import FAULTS, SERVE_KILLED, SHORT_TOKEN_S, Armed, Deck, lasts_s
 from benchmarks.soak_view import Tail, draw, tell
 from migctl.cli.live import Display
 
@@ -60,6 +60,7 @@ class Soak:
     faults: list[Fault] = field(default_factory=list)
     away: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     line: str = ""
+    died: list[str] = field(default_factory=list)
     _tails: dict[str, Tail] = field(default_factory=dict)
     _armed: tuple[str, float, float, Armed] | None = None
 
@@ -113,13 +114,22 @@ class Soak:
         self.say(f"{name} lifted")
 
     def tick(self) -> None:
-        """Look at everything once, show it, and wait a moment. Raises where a process has died that was not killed."""
+        """Look at everything once, show it, and wait a moment.
+
+        Serve that died by itself is noted, which fails the soak, and started again as a supervisor would. Raises where another
+        process has died that was not killed.
+        """
         producer = self.on.producer
         if producer is not None and not producer.alive and producer.exit_code != 0:
             raise RuntimeError(f"the producer ended with {producer.exit_code}:\n{producer.said()}")
         for each in self.on.subscribers.values():
             if not each.child.alive:
                 raise RuntimeError(f"{each.name} ended with {each.child.exit_code}:\n{each.child.said()}")
+        killed = self._armed is not None and self._armed[0] == SERVE_KILLED
+        if self.on.serve is not None and not self.on.serve.alive and not killed:
+            self.died.append(f"exit code {self.on.serve.exit_code}: {self.on.serve.said(lines=3)}")
+            self.say(f"serve died by itself: {self.died[-1]}")
+            self.on.begin_serve()
         elapsed = time.time() - self.began
         heads = {name: tail.look() for name, tail in self._tails.items()}
         self.display.show(
@@ -192,10 +202,11 @@ class Soak:
             "minutes": self.options.minutes,
             "rate_per_s": self.options.rate,
             "seconds": round(until - self.began, 1),
-            "verdict": "pass" if sound and drained else "fail",
+            "verdict": "pass" if sound and drained and not self.died else "fail",
             "drained": drained,
             "lost": lost,
             "duplicates": doubled,
+            "serve_died": self.died,
             "retried_requests": sum(line.tries > 1 for line in lines),
             "store": store,
             **found,

@@ -70,6 +70,8 @@ def tell(found: Mapping[str, Any]) -> None:
         f"[bold]{found['verdict'].upper()}[/]  lost {found['lost']}  duplicates {found['duplicates']}  "
         f"seed {found['seed']}, {found['seconds']:g} s at {found['rate_per_s']:g} events/s, drained: {found['drained']}"
     )
+    for words in found["serve_died"]:
+        console.print(f"[bold red]serve died by itself[/]: {words}")
     console.print("store: " + ", ".join(f"{name} {count:,}" for name, count in store.items()))
     for kind, values in found["availability"].items():
         console.print(
