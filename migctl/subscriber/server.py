@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import msgspec
 
 from migctl import clock
+from migctl.config.address import base_url
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.events.jsontext import split_array, split_object
@@ -62,7 +62,7 @@ class Server:
     """
 
     def __init__(self, url: str, *, user: str | None = None, token: str | None = None) -> None:
-        self.url = _base(url)
+        self.url = base_url(url)
         self._user = user or f"anonymous-{uuid4()}"
         self._http = httpx.AsyncClient(
             base_url=self.url,
@@ -131,17 +131,3 @@ class Server:
 
 def _said(answer: httpx.Response) -> str:
     return f"HTTP {answer.status_code} {' '.join(answer.text.split())[:200]}".strip()
-
-
-def _base(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise Usage(
-            f"{url!r} is no address of a server", do="write where `migctl serve` listens: http://HOST:PORT"
-        )
-    scheme = parts.scheme.replace("ws", "http")
-    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/ws')}"
