@@ -13,6 +13,10 @@ from migctl.errors import Refused, Usage
 from migctl.events import format_time
 
 
+class SecondWriter(Refused):
+    """Another process, or another part of this one, has the journal open for writing."""
+
+
 class WriterLock:
     """Held from construction to `release`. The file beside the journal says who holds it."""
 
@@ -29,7 +33,7 @@ class WriterLock:
         except OSError:
             holder = self._holder()
             os.close(self._file)
-            raise Refused(
+            raise SecondWriter(
                 f"{journal}: {holder} writes to this journal; a second writer would break its order",
                 do="stop that process first, or name another journal: MIGCTL_JOURNAL=PATH",
             ) from None
