@@ -37,12 +37,14 @@ def configure(*, level: str = "info", stream: TextIO | None = None, pretty: bool
     )
 
 
-# Until then: structlog's own default would print to stdout, where results go.
-structlog.configure(
-    wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
-    logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    cache_logger_on_first_use=False,
-)
+# Until then: structlog's own default would print to stdout, where results go. A service that configured
+# it for itself keeps what it has.
+if not structlog.is_configured():
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
 
 
 def get_logger(room: str) -> Any:
