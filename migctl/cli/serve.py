@@ -80,7 +80,7 @@ def serve(
     what the table does not have yet is told on stderr and sent at the next start.
     """
     from migctl import telemetry
-    from migctl.config import flag, load, secret
+    from migctl.config import load
 
     telemetry.configure(level=log_level, pretty=sys.stderr.isatty())
     flags: dict[tuple[str, ...], str | None] = {("mode",): mode, ("listen",): listen}
@@ -88,34 +88,20 @@ def serve(
 
     async def work() -> Left:
         from migctl.ingest import open_source, parse_map
-        from migctl.runtime.service import Service
-        from migctl.runtime.target import resolve
-        from migctl.server import assigned
-        from migctl.server.tokens import parse_tokens
+        from migctl.runtime.composing import compose
 
         opened = None
         spec = source or settings.legacy.upstream
         if spec is not None:
             mapper = parse_map(map_ or [], settings.source, ignore=[ignore] if ignore else [])
             opened = open_source(spec, mapper=mapper, state_dir=settings.state, rate=rate)
-        target = None
-        if settings.mode != "websocket":
-            target = await resolve(settings, need=("anon_key", "service_role_key"), say=output.note)
+        service = await compose(settings, source=opened, say=output.note)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        service = Service(
-            settings=settings,
-            mode=settings.mode,
-            target=target,
-            source=opened,
-            gate=_signals() if gate else None,
-            until_done=until_done,
-            say=output.note,
-            assigned=assigned(settings.mode, flag("transport")),
-            tokens=parse_tokens(secret("MIGCTL_TOKENS")),
-        )
+        service.gate = _signals() if gate else None
+        service.until_done = until_done
         return await service.run(stop, _say_ready)
 
     left = context.run_fast(work())

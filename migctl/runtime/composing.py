@@ -1,0 +1,32 @@
+"""A Service put together as the settings and the environment say: what `migctl serve` runs, and a publisher beside its own work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from migctl.config import Settings, flag, secret
+from migctl.runtime.service import Service, Source
+from migctl.runtime.target import resolve
+from migctl.server import assigned
+from migctl.server.tokens import parse_tokens
+
+
+async def compose(
+    settings: Settings, *, source: Source | None = None, say: Callable[[str], None] = lambda _: None
+) -> Service:
+    """say: is told what an operator must hear, such as that the embedded stack is started here.
+
+    Raises Usage where the target lacks a part or a token can't be read, Transient where the embedded stack does not come up.
+    """
+    target = None
+    if settings.mode != "websocket":
+        target = await resolve(settings, need=("anon_key", "service_role_key"), say=say)
+    return Service(
+        settings=settings,
+        mode=settings.mode,
+        target=target,
+        source=source,
+        say=say,
+        assigned=assigned(settings.mode, flag("transport")),
+        tokens=parse_tokens(secret("MIGCTL_TOKENS")),
+    )
