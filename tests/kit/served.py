@@ -35,6 +35,10 @@ class Served:
     ready: list[bool] = field(default_factory=lambda: [True])
     refusing: list[str | None] = field(default_factory=lambda: [None])
 
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
 
 @contextlib.asynccontextmanager
 async def serving(

@@ -11,10 +11,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from migctl import NewEvent, Publisher
+from migctl.config import Settings
+from migctl.errors import MigctlError, Systemic
 from migctl.journal.sqlite import read_file
+from migctl.publisher.inprocess import own_journal
+from migctl.runtime.service import JournalFailed
 from migctl.stack.launcher import any_free_port
+from tests.kit.entries import event
 
 PLAIN = {key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))}
+
+NO_BOUND = Settings.model_validate({"journal": {"min_free_bytes": 0}})
 
 
 @pytest.fixture
@@ -85,3 +93,45 @@ def test_a_failed_fsync_ends_serve_with_70_and_what_was_acknowledged_is_there(
     assert acknowledged
     # What is below has 8 MiB, so the file is read as the page cache has it, as the next start would.
     assert acknowledged <= {str(entry.event.source_id) for entry in read_file(journal)}
+
+
+async def test_a_failed_fsync_is_told_to_who_publishes_in_process_and_is_not_tried_again(
+    overbooked: Path,
+) -> None:
+    path = overbooked / "journal.db"
+    acknowledged: list[str] = []
+    async with own_journal(path, NO_BOUND) as journal:
+        with pytest.raises(Systemic, match="the journal's disk failed") as told:
+            while True:
+                events = [event(b'{"pad":"%b"}' % (b"x" * 4000)) for _ in range(20)]
+                await journal.append(events)
+                acknowledged += [each.id for each in events]
+        assert "start again" in told.value.do
+        with pytest.raises(Systemic, match="the journal's disk failed"):
+            await journal.append([event()])
+    assert acknowledged
+    assert set(acknowledged) <= {entry.event.id for entry in read_file(path)}
+
+
+async def test_a_failed_fsync_ends_a_service_in_process_and_its_publisher_says_so(
+    overbooked: Path, tmp_path: Path
+) -> None:
+    settings = NO_BOUND.model_copy(
+        update={"mode": "websocket", "listen": "127.0.0.1:0", "state_dir": str(tmp_path / "state")}
+    )
+    path = overbooked / "journal.db"
+    acknowledged: list[str] = []
+
+    async def publish_until_it_fails(publisher: Publisher) -> None:
+        while True:
+            events = [NewEvent(event_type="t", data={"pad": "x" * 4000}) for _ in range(20)]
+            acknowledged.extend([each.id for each in await publisher.publish_many(events)])
+
+    with pytest.raises(JournalFailed, match="the journal's disk failed"):
+        async with Publisher(journal=path, serve=settings) as publisher:
+            with pytest.raises(MigctlError, match="the journal's disk failed"):
+                await publish_until_it_fails(publisher)
+            with pytest.raises(MigctlError, match="the journal's disk failed"):
+                await publisher.publish("t", {})
+    assert acknowledged
+    assert set(acknowledged) <= {entry.event.id for entry in read_file(path)}

@@ -1,0 +1,88 @@
+"""Drafts: a caller's arguments become an event, or are refused before anything is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NotRequired, TypedDict
+from uuid import UUID
+
+from migctl.clock import now
+from migctl.errors import Poison
+from migctl.events import BadEvent, Event, make_event
+from migctl.events.jsontext import dumps
+
+# What `data` may be: a mapping, or the JSON text of an object, which is then kept byte for byte.
+Data = Mapping[str, Any] | bytes | str
+
+
+class NewEvent(TypedDict):
+    """One event of `publish_many`: the arguments of `publish`, as `POST /events` names them."""
+
+    event_type: str
+    data: Data
+    id: NotRequired[str | UUID | None]
+    timestamp: NotRequired[datetime | str | None]
+    source: NotRequired[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event that is durable.
+
+    epoch, seq: its position. id: a UUID; of a producer's id that is none, the one made from it.
+    duplicate: the journal had it already, and seq is the one that it has had since.
+    """
+
+    epoch: str
+    seq: int
+    id: str
+    duplicate: bool
+
+
+def draft(
+    event_type: str,
+    data: Data,
+    *,
+    id: str | UUID | None,
+    timestamp: datetime | str | None,
+    source: str | None,
+    default_source: str,
+) -> Event:
+    """The event of these arguments, with an id and a time of our own where none was given. Raises Poison."""
+    try:
+        return make_event(
+            id=str(id) if id is not None else None,
+            event_type=event_type,
+            # Without a time it is now, marked as no word of the caller's: published again with its id, it is the same event.
+            timestamp=None if timestamp is None else _moment(timestamp),
+            source=source,
+            data=_text(data),
+            arrived=now(),
+            default_source=default_source,
+        )
+    except BadEvent as error:
+        name = f"event {id}" if id is not None else f"an event of type {event_type!r}"
+        raise Poison(
+            f"{name} can't be published: {error}", do="mend what the message names; nothing was stored"
+        ) from None
+
+
+def _moment(timestamp: datetime | str) -> datetime | str:
+    if isinstance(timestamp, str):
+        return timestamp
+    if timestamp.tzinfo is None:
+        raise BadEvent("timestamp", "time", f"{timestamp} has no zone; use datetime.now(UTC)")
+    return timestamp.astimezone(UTC)
+
+
+def _text(data: Data) -> bytes:
+    try:
+        if isinstance(data, bytes):
+            return data
+        if isinstance(data, str):
+            return data.encode()
+        return dumps(data if type(data) is dict else dict(data))
+    except (TypeError, ValueError, RecursionError) as error:  # a lone surrogate is a ValueError too
+        raise BadEvent("data", "type", f"is nothing that JSON can say: {error}") from None

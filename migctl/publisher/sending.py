@@ -1,0 +1,234 @@
+"""Sending: groups of units to an outlet, one at a time, so that the order of acceptance is the order in the journal.
+
+What is accepted while a group is under way goes with the next. A group that failed is sent again as it was, by the same ids; only
+units that are refused for what they are leave it, with the error, and their neighbours go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from random import Random
+
+from migctl.clock import mono
+from migctl.errors import MigctlError, Poison, Transient
+from migctl.events import Event
+from migctl.journal import Appended, Conflict
+from migctl.publisher.drafts import Published
+from migctl.publisher.outlet import NotNow, Outlet, TooLarge, Unfit
+from migctl.publisher.waiting import Unit, Waiting
+from migctl.resilience import Backoff
+from migctl.telemetry import get_logger
+
+GROUP_EVENTS = 2000
+GROUP_BYTES = 4 << 20
+BACKOFF = Backoff(first_s=0.05, most_s=2.0)
+
+log = get_logger("publisher")
+
+
+class Sender:
+    """`run` until cancelled. give_up_s: a unit that is older when a try fails gets the error; None tries for ever.
+
+    waiting_for: why nothing is acknowledged now; None where all is well.
+    """
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        waiting: Waiting,
+        *,
+        more: asyncio.Event,
+        give_up_s: float | None = None,
+        backoff: Backoff = BACKOFF,
+        random: Callable[[], float] | None = None,
+    ) -> None:
+        """more: set, in our loop, once there is something to take."""
+        self._outlet = outlet
+        self._waiting = waiting
+        self._more = more
+        self._give_up_s = give_up_s
+        self._backoff = backoff
+        self._random = random or Random().random
+        self._group_bytes = GROUP_BYTES
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.waiting_for: str | None = None
+        self.acknowledged = 0
+        self.failed = 0
+        self.last_error: str | None = None
+
+    async def run(self) -> None:
+        while True:
+            while not self._waiting.has_some:
+                self.idle.set()
+                self._more.clear()
+                await self._more.wait()
+            self.idle.clear()
+            await self._see_through(self._waiting.take(GROUP_EVENTS, self._group_bytes))
+
+    async def flush(self) -> None:
+        """Return once nothing waits for its acknowledgement, nor in line."""
+        while not self._waiting.empty:
+            self.idle.clear()  # set again once all that is ready was seen through
+            await self.idle.wait()
+
+    async def _see_through(self, units: list[Unit]) -> None:
+        """Return once each of these was told its fate."""
+        failures = 0
+        while units:
+            for unit in units:
+                unit.tried = True
+            events = [event for unit in units for event in unit.events]
+            try:
+                appended = await self._outlet.append(events)
+            except Conflict as error:
+                units = self._without(units, dict(error.conflicts), _conflict)
+            except Unfit as error:
+                if error.reasons:
+                    units = self._without(units, error.reasons, _unfit)
+                    continue
+                if len(units) > 1:
+                    await self._in_halves(units, error)
+                else:
+                    self._fail(units, Poison(f"{_names(units[0])} is refused: {error.what}", do=error.do))
+                return
+            except Transient as error:
+                failures += 1
+                self._tell(units, error, failures)
+                units = self._not_too_late(units, error)
+                if units:
+                    await asyncio.sleep(self._delay_s(failures, error))
+                    units = self._not_gone(units)
+            except MigctlError as error:
+                for unit in units:  # an error of its own for each: it is raised in as many places
+                    self._fail([unit], type(error)(f"{_names(unit)}: {error.what}", do=error.do))
+                return
+            else:
+                self._acknowledge(units, events, appended)
+                return
+
+    def _delay_s(self, failures: int, error: Transient) -> float:
+        # Asked to stay away for a while, we come back at random within another: others were asked the same.
+        asked_s = error.after_s if isinstance(error, NotNow) else 0.0
+        return asked_s + self._backoff.delay_s(failures, self._random)
+
+    def _tell(self, units: list[Unit], error: Transient, failures: int) -> None:
+        if failures == 1:
+            log.warning(
+                "not acknowledged; sent again",
+                first_id=units[0].events[0].id,
+                units=len(units),
+                reason=error.what,
+            )
+        self.waiting_for = error.what
+
+    async def _in_halves(self, units: list[Unit], error: Unfit) -> None:
+        half = len(units) // 2
+        if isinstance(error, TooLarge):
+            # A proxy on the way may take less than the server does: later groups stay below what it refused.
+            self._group_bytes = min(self._group_bytes, sum(unit.size for unit in units) // 2)
+        await self._see_through(units[:half])
+        await self._see_through(units[half:])
+
+    def _acknowledge(self, units: list[Unit], events: list[Event], appended: Appended) -> None:
+        if self.waiting_for is not None:
+            log.info(
+                "acknowledged again", first_id=events[0].id, epoch=appended.epoch, last=appended.last_seq
+            )
+            self.waiting_for = None
+        self.acknowledged += len(events)
+        self._waiting.settled(units)
+        is_new = _is_new(appended)
+        place = 0
+        for unit in units:
+            published = []
+            for event, own_id in zip(unit.events, unit.own_ids, strict=True):
+                # An id of ours that is there already is there by a try of this very call, whose answer was lost.
+                duplicate = not is_new[place] and (own_id or not unit.tried)
+                published.append(Published(appended.epoch, appended.seqs[place], event.id, duplicate))
+                place += 1
+            unit.acknowledge(published)
+
+    def _without(
+        self,
+        units: list[Unit],
+        wrong: Mapping[int, str],
+        error: Callable[[Unit, dict[int, str]], MigctlError],
+    ) -> list[Unit]:
+        """Tell those of whom an event is wrong, and return the others. wrong: index among the events of all units."""
+        left: list[Unit] = []
+        start = 0
+        for unit in units:
+            end = start + len(unit.events)
+            own = {index - start: wrong[index] for index in range(start, end) if index in wrong}
+            if own:
+                self._fail([unit], error(unit, own))
+            else:
+                left.append(unit)
+            start = end
+        return left
+
+    def _not_gone(self, units: list[Unit]) -> list[Unit]:
+        """Without those whose caller went away: what was not stored by then is not published."""
+        gone = [unit for unit in units if unit.answer.done()]
+        self._waiting.settled(gone)
+        return [unit for unit in units if not unit.answer.done()] if gone else units
+
+    def _not_too_late(self, units: list[Unit], error: Transient) -> list[Unit]:
+        if self._give_up_s is None:
+            return units
+        before = mono() - self._give_up_s
+        for unit in units:
+            if unit.since < before:
+                self._fail([unit], given_up(unit, f"within {self._give_up_s:g} s: {error.what}", error.do))
+        return [unit for unit in units if unit.since >= before]
+
+    def _fail(self, units: list[Unit], error: MigctlError) -> None:
+        self._waiting.settled(units)
+        self.last_error = error.what
+        for unit in units:
+            self.failed += len(unit.events)
+            log.error("not published", first_id=unit.events[0].id, events=len(unit.events), reason=error.what)
+            unit.fail(error)
+
+
+def given_up(unit: Unit, why: str, do: str) -> Transient:
+    """The error for one whose events are not known to be durable."""
+    may_be = (
+        "it may be durable all the same: publish it again with this id" if unit.tried else "it was not sent"
+    )
+    return Transient(f"{_names(unit)} was not acknowledged {why}", do=f"{do}; {may_be}")
+
+
+def _names(unit: Unit) -> str:
+    first = unit.events[0].id
+    return (
+        f"event {first}" if len(unit.events) == 1 else f"a batch of {len(unit.events)} from event {first} on"
+    )
+
+
+def _conflict(_: Unit, wrong: dict[int, str]) -> MigctlError:
+    return Conflict(sorted(wrong.items()))
+
+
+def _unfit(unit: Unit, wrong: dict[int, str]) -> MigctlError:
+    index, reason = min(wrong.items())
+    return Poison(
+        f"event {unit.events[index].id} (item {index}) is refused: {reason}",
+        do="mend it and publish again; nothing of this call was stored",
+    )
+
+
+def _is_new(appended: Appended) -> list[bool]:
+    """Per event of the request, whether the journal has it by this very request."""
+    if not appended.duplicates:
+        return [True] * len(appended.seqs)
+    if appended.first_seq is None or appended.last_seq is None:
+        return [False] * len(appended.seqs)
+    seen: set[int] = set()
+    found = []
+    for seq in appended.seqs:
+        found.append(appended.first_seq <= seq <= appended.last_seq and seq not in seen)
+        seen.add(seq)
+    return found
