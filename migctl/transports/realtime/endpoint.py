@@ -48,7 +48,7 @@ class Endpoint:
                 "POST", self._url, content=body % (quote(topic), quote(event), payload)
             ) as answer:
                 said = await answer.aread()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except errors.FAILED_REQUEST as error:
             raise errors.of_exception(action, error) from error
         if answer.status_code == 429:
             raise RateLimited(f"{action}: HTTP 429, {errors.told(said).message}", do=TOO_FAST)

@@ -15,6 +15,7 @@ from migctl.stack.keys import Keys
 from migctl.subscriber.server import Server
 from migctl.subscriber.tables import Tables
 from migctl.subscriber.token import Token
+from migctl.transports.realtime.endpoint import Endpoint
 from migctl.transports.realtime.rest import Rest
 from tests.kit.proxy_process import proxy_process
 from tests.kit.receiving import token_of
@@ -53,16 +54,19 @@ def test_a_connection_that_is_reset_at_once_is_transient_for_everyone(keys: Keys
         rest = Rest(target, "public")
         tables = Tables(target.supabase_url, target.need("anon_key"), "public", Token(token_of(target)))
         server = Server(target.supabase_url)
+        endpoint = Endpoint(target)
         try:
             return [
                 await attempts(lambda: rest.get("read", "monitoring_events?limit=1")),
                 await attempts(tables.heads),
                 await attempts(server.assignment),
+                await attempts(lambda: endpoint.post("topic", "events", b"{}")),
             ]
         finally:
             await rest.aclose()
             await tables.aclose()
             await server.aclose()
+            await endpoint.aclose()
 
     with proxy_process(9) as proxy:
         proxy.tell("refuse")
@@ -73,6 +77,6 @@ def test_a_connection_that_is_reset_at_once_is_transient_for_everyone(keys: Keys
             jwt_secret=keys.jwt_secret,
         )
         found = uvloop.run(all_of(target))
-    assert [sum(counts.values()) for counts in found] == [ATTEMPTS] * 3
+    assert [sum(counts.values()) for counts in found] == [ATTEMPTS] * 4
     # The rare case is met here at all: otherwise this test would prove nothing.
     assert sum(counts["reset"] for counts in found) > 0
