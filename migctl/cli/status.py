@@ -81,6 +81,7 @@ async def _watch(ask: Any, output_format: str) -> None:
 
 def view(found: dict[str, Any]) -> list[Any]:
     """What is shown, for a terminal of 80 columns and more."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -89,15 +90,68 @@ def view(found: dict[str, Any]) -> list[Any]:
     grid.add_column(overflow="fold")
     for name, line in _lines(found):
         grid.add_row(name, Text(line))
+    shown = [grid, _parts(found)] if found.get("connections") else [grid]
     health = found["health"]
     if health["status"] == "ok":
-        return [grid, Text("healthy", style="bold green")]
+        return [*shown, Text("healthy", style="bold green")]
     wrong = Table.grid(padding=(0, 2), pad_edge=False)
     wrong.add_column(no_wrap=True)
     wrong.add_column(overflow="fold")
+    do = _ways_out(found)
     for problem in health["problems"]:
         wrong.add_row("", Text(problem))
-    return [grid, Text("degraded", style="bold red"), wrong]
+        way_out = do.pop(problem.partition(":")[0], None)
+        if way_out and way_out not in do.values():  # said once, below the last of those whom it helps
+            wrong.add_row("", Padding(Text(way_out, style="dim"), (0, 0, 0, 2)))
+    return [*shown, Text("degraded", style="bold red"), wrong]
+
+
+def _parts(found: dict[str, Any]) -> Any:
+    """A line for each part that is reached over a network or by subscribers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for name in ("PART", "STATE", "FOR", "BREAKER", "TRIAL", "TIMEOUT", "RETRIES"):
+        drawn.add_column(name, no_wrap=True, justify="right" if name in ("TIMEOUT", "RETRIES") else "left")
+    breakers = found.get("breakers") or {}
+    # Heads are asked under the table's breaker.
+    shared = {"heads": "table"}
+    for part, of in found["connections"].items():
+        breaker = breakers.get(shared.get(part, part))
+        trial_s = breaker.get("next_trial_in_s") if breaker else None
+        timeout_s, retries = of.get("request_timeout_s"), of.get("retries")
+        drawn.add_row(
+            part,
+            Text(of["state"], style=_STYLES.get(of["state"], "red")),
+            _ago(of.get("since")),
+            _breaker(breaker),
+            "" if trial_s is None else f"in {trial_s:.1f} s",
+            "" if timeout_s is None else f"{timeout_s:.2g} s",
+            "" if retries is None else f"{retries:,}",
+        )
+    return drawn
+
+
+_STYLES = {"running": "green", "connected": "green", "connecting": "yellow", "retrying": "yellow"}
+
+
+def _breaker(breaker: dict[str, Any] | None) -> Any:
+    from rich.text import Text
+
+    if breaker is None:
+        return ""
+    state = breaker["state"]
+    return Text(state.replace("_", "-"), style="green" if state == "closed" else "red")
+
+
+def _ways_out(found: dict[str, Any]) -> dict[str, str]:
+    """What to do about each part that is not well."""
+    ways: dict[str, str] = {}
+    for of in (found.get("breakers") or {}, found.get("connections") or {}):
+        ways.update({part: said["do"] for part, said in of.items() if said.get("do")})
+    return ways
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -110,7 +164,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("target", found.get("target") or "none: this mode has no Supabase"),
         (
             "journal",
-            f"head {journal['head']:,}, tail {journal['tail']:,}, {_size(journal.get('size_bytes'))}",
+            f"head {journal['head']:,}, tail {journal['tail']:,}, {_size(journal.get('size_bytes'))}{_full(journal)}",
         ),
         ("epoch", journal["epoch"]),
     ]
@@ -166,6 +220,13 @@ def _ago(moment: str | None) -> str:
     if seconds < 120:
         return f"{seconds} s"
     return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def _full(journal: dict[str, Any]) -> str:
+    hours = journal.get("full_in_hours")
+    if journal.get("full"):
+        return ", full"
+    return "" if hours is None else f", full in {hours:,.0f} h at this rate"
 
 
 def _size(count: int | None) -> str:

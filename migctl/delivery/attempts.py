@@ -72,11 +72,10 @@ class SharedBreaker:
     def status(self) -> dict[str, Any]:
         """For `/api/status`. since: of the last change; opened: how often; next_trial_in_s: None but while open."""
         breaker, now = self._breaker, clock.mono()
-        since = None if breaker.since is None else clock.now() - timedelta(seconds=now - breaker.since)
         closed = breaker.state == "closed"
         return {
             "state": breaker.state,
-            "since": None if since is None else format_time(since),
+            "since": None if breaker.since is None else _wall(breaker.since),
             "reason": None if closed else breaker.reason,
             "do": None if closed else self._do,
             "opened": breaker.opened,
@@ -133,7 +132,8 @@ class Attempts:
         self._systemic = Backoff(systemic.first_delay_s, systemic.max_delay_s)
         self._random = random
         self._position = position
-        self._since = clock.mono()
+        self._since = clock.mono()  # of the last change
+        self._failing_since = self._since
 
     async def until_done(self, call: Callable[[], Awaitable[T]]) -> T:
         """The result of `call`, made anew for each attempt. Its Transient and Systemic errors are not seen by the caller."""
@@ -160,11 +160,12 @@ class Attempts:
     def fail(self, state: State, reason: str, do: str) -> None:
         """Take this state; logged once per change, not per attempt."""
         if self.state in ("running", "connecting"):
-            self._since = clock.mono()
+            self._failing_since = clock.mono()
         # The same trouble with other seqs is the same trouble: a batch that waits grows, and its text with it.
         if state != self.state:
             tell = _log.error if state == "paused" else _log.warning
             tell(f"{self._what} {state}", reason=reason, do=do, **self._position())
+            self._since = clock.mono()
         self.state, self.reason, self.do = state, reason, do
 
     def systemic_delay_s(self, failures: int) -> float:
@@ -175,6 +176,7 @@ class Attempts:
         """For `/api/status`."""
         return {
             "state": self.state,
+            "since": _wall(self._since),
             "reason": self.reason,
             "do": self.do,
             "attempts": self.attempts,
@@ -182,10 +184,14 @@ class Attempts:
         }
 
     def _recover(self) -> None:
-        if self.state in ("retrying", "paused"):
-            _log.info(
-                f"{self._what} reached again",
-                after_s=round(clock.mono() - self._since, 3),
-                **self._position(),
-            )
+        if self.state != "running":
+            if self.state != "connecting":
+                after_s = round(clock.mono() - self._failing_since, 3)
+                _log.info(f"{self._what} reached again", after_s=after_s, **self._position())
+            self._since = clock.mono()
         self.state, self.reason, self.do = "running", None, None
+
+
+def _wall(mono: float) -> str:
+    """The wall clock's time of a moment of the monotonic one."""
+    return format_time(clock.now() - timedelta(seconds=clock.mono() - mono))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from migctl.delivery.bisect import Bisect
 from migctl.delivery.burying import Burying
 from migctl.delivery.claim import claim
 from migctl.delivery.classes import Classifier
+from migctl.delivery.figures import BatchFigures
 from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
@@ -84,7 +86,7 @@ class Relay:
         self._told: tuple[int, int] = (0, 0)
         self._changed = asyncio.Event()
         self._counts: Counter[str] = Counter()
-        self._cuts: Counter[str] = Counter()
+        self.figures = BatchFigures()
         self._tombstones: Counter[str] = Counter()
         self.burying = Burying(journal, writer, self._table, self._tombstones)
 
@@ -117,6 +119,13 @@ class Relay:
             return True
         return bool(self._waiting) and is_backlog(self._waiting, clock.now().timestamp(), self._rules)
 
+    def connections(self) -> dict[str, dict[str, Any]]:
+        """State of table and heads, for `/api/status`."""
+        return {
+            "table": {**self._table.status(), "request_timeout_s": round(self._writer.timeout_s, 3)},
+            "heads": {**self._heads_attempts.status(), "request_timeout_s": round(self._heads.timeout_s, 3)},
+        }
+
     def breaker(self) -> dict[str, Any]:
         """State of the breaker that table writer and heads share, for `/api/status`."""
         return self._breaker.status()
@@ -141,14 +150,7 @@ class Relay:
             "rows": self._counts["rows"],
             "repeats": self._counts["repeats"],
             "retries": self._table.retries + self._heads_attempts.retries,
-            "parts": {
-                "table": {**self._table.status(), "request_timeout_s": round(self._writer.timeout_s, 3)},
-                "heads": {
-                    **self._heads_attempts.status(),
-                    "request_timeout_s": round(self._heads.timeout_s, 3),
-                },
-            },
-            "cuts": dict(self._cuts),
+            "cuts": self.figures.by_cut(),
             "tombstones": dict(self._tombstones),
         }
 
@@ -247,6 +249,7 @@ class Relay:
             if isinstance(decision, Hold):
                 await self._more_or(decision.until_s - now)
             else:
+                self.figures.formed(list(islice(self._waiting, decision.count)), decision.cut, now)
                 await self._send(self._take(decision), decision)
 
     async def _fill(self) -> None:
@@ -312,7 +315,6 @@ class Relay:
             plan.done()
             await self._acknowledge(part[-1].position)
         self._counts["batches"] += 1
-        self._cuts[batch.cut] += 1
         _log.info(
             "batch written", epoch=entries[0].epoch, first=entries[0].seq, last=entries[-1].seq, count=len(entries),
             first_id=entries[0].event.id, cut=batch.cut, ms=round((clock.mono() - started) * 1000, 1),

@@ -9,17 +9,13 @@ from typing import Any
 
 from migctl.clock import now
 from migctl.events import format_time
-from migctl.events.times import micros_of
-from migctl.journal import highwater, retention
+from migctl.journal import highwater, outlook, retention
 from migctl.journal.lock import holder
 from migctl.journal.opening import meta, read_epochs
 from migctl.journal.protocol import EpochInfo
 from migctl.journal.reading import opened
 from migctl.journal.retention import Extent, Keep
 from migctl.journal.rows import SEQ_BITS, SEQ_MASK
-
-# The rate is that of the newest events, this many at most.
-RATE_EVENTS = 10_000
 
 
 def status(path: Path, keep: Keep) -> dict[str, Any]:
@@ -29,11 +25,8 @@ def status(path: Path, keep: Keep) -> dict[str, Any]:
         epochs = read_epochs(database)
         extents = retention.read_extents(database)
         cursors = retention.read_cursors(database)
-        space = retention.measure(database, disk_usage(path.absolute().parent).free)
-        held = sum(extent.head - extent.tail + 1 for extent in extents)
-        events_per_s = _rate(database)
-        bytes_per_s = events_per_s * space.used_bytes / held if held else 0.0
-        held_back = _held_back_hours(database, extents, cursors)
+        ahead = outlook.read(database, disk_usage(path.absolute().parent).free, keep)
+        space = ahead.space
         last = epochs[-1]
         return {
             "schema": "migctl.journal.status/1",
@@ -49,7 +42,7 @@ def status(path: Path, keep: Keep) -> dict[str, Any]:
                 for name, (epoch, seq) in cursors.items()
             ],
             "dead_letters": database.execute("SELECT count(*) FROM dead_letters").fetchone()[0],
-            "events_held": held,
+            "events_held": ahead.events_held,
             "used_bytes": space.used_bytes,
             "reusable_bytes": space.reusable_bytes,
             "log_bytes": _size(path.with_name(path.name + "-wal")),
@@ -58,12 +51,10 @@ def status(path: Path, keep: Keep) -> dict[str, Any]:
             "min_free_bytes": keep.min_free_bytes,
             "retain_hours": keep.hours,
             "retain_min_events": keep.min_events,
-            "rate_events_per_s": round(events_per_s, 3),
-            "held_back_hours": round(held_back, 3),
+            "rate_events_per_s": round(ahead.events_per_s, 3),
+            "held_back_hours": round(ahead.held_back_hours, 3),
             "full": retention.why_full(space, keep),
-            "full_in_hours": retention.hours_to_full(
-                space, keep, bytes_per_s=bytes_per_s, held_back_hours=held_back
-            ),
+            "full_in_hours": ahead.full_in_hours,
         }
 
 
@@ -86,33 +77,6 @@ def _behind(extents: list[Extent], epoch: str, seq: int) -> int | None:
     if place is None:
         return None
     return extents[place].head - seq + sum(extent.head for extent in extents[place + 1 :])
-
-
-def _rate(database: sqlite3.Connection) -> float:
-    """Events a second, up to now: a stream that has stopped has a rate that falls."""
-    newest = database.execute("SELECT max(pos) FROM events").fetchone()[0]
-    if newest is None:
-        return 0.0
-    first = max(newest - RATE_EVENTS + 1, (newest >> SEQ_BITS << SEQ_BITS) + 1)
-    row = database.execute(
-        "SELECT pos, committed_at FROM events WHERE pos >= ? ORDER BY pos LIMIT 1", (first,)
-    ).fetchone()
-    seconds = (micros_of(now()) - row[1]) / 1e6
-    return float((newest - row[0] + 1) / seconds) if seconds > 0 else 0.0
-
-
-def _held_back_hours(
-    database: sqlite3.Connection, extents: list[Extent], cursors: dict[str, tuple[str, int]]
-) -> float:
-    """How old the oldest event is that some cursor has not passed."""
-    ordinals = {extent.epoch: extent.ordinal for extent in extents}
-    places = [(ordinals.get(epoch, 0) << SEQ_BITS) + seq for epoch, seq in cursors.values()]
-    if not places:
-        return 0.0
-    row = database.execute(
-        "SELECT committed_at FROM events WHERE pos > ? ORDER BY pos LIMIT 1", (min(places),)
-    ).fetchone()
-    return 0.0 if row is None else max(0.0, (micros_of(now()) - row[0]) / 3600e6)
 
 
 def _size(path: Path) -> int:

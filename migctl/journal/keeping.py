@@ -9,8 +9,9 @@ from typing import Any
 
 from migctl.clock import now
 from migctl.events.times import micros_of
+from migctl.journal.outlook import Outlook
 from migctl.journal.protocol import JournalUnavailable
-from migctl.journal.retention import STEP_PAUSE_S, Keep, Space, Trimmed, trim, why_full
+from migctl.journal.retention import STEP_PAUSE_S, Keep, Trimmed, trim, why_full
 from migctl.telemetry import get_logger
 
 MAKE_ROOM = (
@@ -23,6 +24,8 @@ _log = get_logger("journal")
 class Housekeeper:
     """Of one open journal; `run` until cancelled. `full` says why no events are to be taken now, or is None.
 
+    full_in_hours: at the present rate; None for never, and before it was looked.
+
     operate: runs work in the writer's next transaction. trimmed: is told the new tails, by the epoch's ordinal.
     """
 
@@ -31,10 +34,11 @@ class Housekeeper:
         keep: Keep,
         *,
         operate: Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]],
-        measure: Callable[[], Awaitable[Space]],
+        measure: Callable[[], Awaitable[Outlook]],
         trimmed: Callable[[dict[int, int]], None],
     ) -> None:
         self.full: str | None = None
+        self.full_in_hours: float | None = None
         self._keep = keep
         self._operate = operate
         self._measure = measure
@@ -44,7 +48,9 @@ class Housekeeper:
         while True:
             more = await self._step()
             try:
-                self._judge(why_full(await self._measure(), self._keep))
+                outlook = await self._measure()
+                self.full_in_hours = outlook.full_in_hours
+                self._judge(why_full(outlook.space, self._keep))
             except (sqlite3.Error, OSError) as error:
                 _log.warning("the journal's room can't be measured", error=str(error))
             await asyncio.sleep(STEP_PAUSE_S if more else self._keep.look_every_s)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from migctl.errors import Usage
 from migctl.events import Entry, Event, Position
-from migctl.journal import letters, queries
+from migctl.journal import letters, outlook, queries
 from migctl.journal.checkpoint import Checkpointer
 from migctl.journal.highwater import HighWater
 from migctl.journal.keeping import MAKE_ROOM, Housekeeper
@@ -27,7 +27,7 @@ from migctl.journal.opening import Opened, open_database, read_epochs, words_of_
 from migctl.journal.protocol import Appended, DeadLetter, EpochInfo, JournalUnavailable, Lost, Outcome
 from migctl.journal.reading import read_file
 from migctl.journal.recent import Recent
-from migctl.journal.retention import Keep, Space, measure
+from migctl.journal.retention import Keep
 from migctl.journal.rotation import begin_epoch
 from migctl.journal.rows import SEQ_BITS, SEQ_MASK, connect, to_entry
 from migctl.journal.writer import Group, Request, Turned, Writer
@@ -87,7 +87,7 @@ class SqliteJournal:
             self._keeper = Housekeeper(
                 keep,
                 operate=lambda work: self._submit(Request(operation=work)),
-                measure=self._space,
+                measure=lambda: self._look_ahead(keep),
                 trimmed=self._trimmed,
             )
             self._keeping = self._loop.create_task(self._keeper.run(), name="journal-housekeeper")
@@ -159,6 +159,11 @@ class SqliteJournal:
     def full(self) -> str | None:
         """Why no events are taken now; None where they are."""
         return self._keeper.full if self._keeper is not None else None
+
+    @property
+    def full_in_hours(self) -> float | None:
+        """When it is full at the present rate; None where it never is."""
+        return self._keeper.full_in_hours if self._keeper is not None else None
 
     @property
     def commit_seconds(self) -> Histogram:
@@ -291,8 +296,10 @@ class SqliteJournal:
             else:
                 self._epochs[ordinal - 1] = replace(self._epochs[ordinal - 1], tail=tail)
 
-    async def _space(self) -> Space:
-        return await self._read(lambda database: measure(database, disk_usage(self._path.parent).free))
+    async def _look_ahead(self, keep: Keep) -> outlook.Outlook:
+        return await self._read(
+            lambda database: outlook.read(database, disk_usage(self._path.parent).free, keep)
+        )
 
     # Reading.
 

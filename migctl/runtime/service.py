@@ -22,9 +22,10 @@ from migctl.events import format_time
 from migctl.journal import Journal
 from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
+from migctl.runtime.connections import Connections
 from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
-from migctl.transports import Transport, TransportName, TransportStatus, create
+from migctl.transports import Transport, TransportName, create
 
 DRAIN_S = 10.0
 AWAY_S = 1.0
@@ -118,17 +119,19 @@ class Service:
             target=self.target,
             table_head=(lambda: relay.table_head) if relay is not None else (lambda: 0),
         )
+        connections = Connections(transports, relay)
         gateway: Any = next((transport for transport in transports if transport.name == "websocket"), None)
-        fallback = self._fallback(journal, transports, relay)
+        fallback = self._fallback(journal, transports, relay, connections)
         app = build(
             journal=journal,
             gateway=gateway,
             settings=self.settings,
-            status=lambda: self._status(journal, transports, relay, fallback),
-            ready=lambda: self._ready(journal, transports, relay),
+            status=lambda: self._status(journal, transports, relay, fallback, connections),
+            ready=lambda: self._ready(journal, connections),
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,
             commits=journal.commit_seconds,
+            batches=relay.figures if relay is not None else None,
             assignment=Assignment(
                 transport=self.assigned,
                 target=self.target,
@@ -149,6 +152,7 @@ class Service:
             if fallback is not None:
                 carriers.append(group.create_task(fallback.run(), name="fallback"))
             watch = group.create_task(_watch(journal), name="journal-watch")
+            noticing = group.create_task(connections.run(), name="connections")
             feed = group.create_task(self._feed(journal), name="source")
             with Announcement(self):
                 log.info("serving", url=self.url, mode=self.mode, epoch=journal.epoch, head=journal.head)
@@ -159,7 +163,7 @@ class Service:
                 feed.cancel()
                 await asyncio.wait([feed])
                 await self._drain(journal, transports, relay)
-            for task in (*carriers, watch):
+            for task in (*carriers, watch, noticing):
                 task.cancel()
         log.info("stopped", head=self.left.head, backlog=self.left.backlog)
 
@@ -177,18 +181,20 @@ class Service:
         stack.push_async_callback(heads.aclose)
         return Relay(journal, writer, heads, self.settings)
 
-    def _fallback(self, journal: SqliteJournal, transports: list[Transport], relay: Any) -> Any:
+    def _fallback(
+        self, journal: SqliteJournal, transports: list[Transport], relay: Any, connections: Connections
+    ) -> Any:
         """None where there is only one transport."""
         by_name: dict[str, Any] = {transport.name: transport for transport in transports}
         if len(by_name) < 2:
             return None
         from migctl.delivery.fallback import Fallback
 
-        gateway, broadcast = by_name["websocket"], by_name["realtime"]
+        gateway = by_name["websocket"]
         return Fallback(
             journal,
             relay,
-            lambda: _breakers([broadcast.status()], relay),
+            connections.breakers,
             gateway.announce,
             gateway.count_v2,
             self.settings,
@@ -244,7 +250,12 @@ class Service:
         self.left.head = journal.head
 
     def _status(
-        self, journal: SqliteJournal, transports: list[Transport], relay: Any, fallback: Any
+        self,
+        journal: SqliteJournal,
+        transports: list[Transport],
+        relay: Any,
+        fallback: Any,
+        connections: Connections,
     ) -> dict[str, Any]:
         shown = [transport.status() for transport in transports]
         return {
@@ -263,28 +274,24 @@ class Service:
                 "tail": journal.tail,
                 "size_bytes": _size_bytes(journal.path),
                 "full": journal.full,
+                "full_in_hours": journal.full_in_hours,
             },
             "transports": {
                 one.name: {"state": one.state, "reason": one.reason, **one.details} for one in shown
             },
             "relay": relay.status() if relay is not None else None,
-            "breakers": _breakers(shown, relay),
+            **connections.status(),
             "fallback": fallback.status() if fallback is not None else None,
             "source": self.source.status() if self.source is not None else None,
             "source_done": self._source_done.is_set(),
         }
 
-    def _ready(
-        self, journal: SqliteJournal, transports: list[Transport], relay: Any
-    ) -> tuple[bool, dict[str, Any]]:
-        states = {one.name: one.state for one in (transport.status() for transport in transports)}
-        degraded: list[str] = [name for name, state in states.items() if state != "connected"]
+    def _ready(self, journal: SqliteJournal, connections: Connections) -> tuple[bool, dict[str, Any]]:
         if self.draining:
             return False, {"status": "draining"}
         if journal.full is not None:
             return False, {"status": "full", "reason": journal.full}
-        if relay is not None and relay.status().get("state") not in (None, "running", "idle"):
-            degraded.append("relay")
+        degraded = connections.degraded()
         return True, {"status": "degraded" if degraded else "ok", "degraded": degraded}
 
 
@@ -298,15 +305,6 @@ def keep_of(settings: Settings, *, relayed: bool) -> Keep:
         min_free_bytes=of.min_free_bytes,
         readers=frozenset({"relay"}) if relayed else frozenset(),
     )
-
-
-def _breakers(transports: list[TransportStatus], relay: Any) -> dict[str, Any]:
-    """State of each breaker, by the part that it protects: the table, and broadcast where the transport says it."""
-    found: dict[str, Any] = {} if relay is None else {"table": relay.breaker()}
-    for one in transports:
-        if "breaker" in one.details:
-            found["broadcast"] = one.details["breaker"]
-    return found
 
 
 def _size_bytes(journal: Path) -> int:

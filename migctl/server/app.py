@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
@@ -28,6 +28,9 @@ from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
 from migctl.telemetry.metrics import CONTENT_TYPE, Histogram, render
 from migctl.transports.websocket import Gateway
+
+if TYPE_CHECKING:
+    from migctl.delivery.figures import BatchFigures
 
 log = get_logger("server")
 
@@ -57,6 +60,7 @@ def build(
     tokens: Tokens = Tokens(),  # noqa: B008 - frozen
     refusing: Callable[[], str | None] = lambda: None,
     commits: Histogram | None = None,
+    batches: BatchFigures | None = None,
     assignment: Assignment | None = None,
     admin: Sequence[web.RouteDef] = (),
 ) -> web.Application:
@@ -64,7 +68,7 @@ def build(
 
     gateway: None in mode realtime; `/ws` then answers 410. status, ready: asked at each request of their routes.
     tokens: who may do what; without any, only loopback is served.
-    commits: durations of the journal's commits, for the metrics.
+    commits, batches: durations of the journal's commits, and the relay's batches, for the metrics.
     assignment: answers which transport a user takes; without one there is no such route.
     admin: further routes below /admin/, for tokens with purpose admin and the control socket.
     refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
@@ -107,7 +111,7 @@ def build(
         )
 
     async def metrics(_: web.Request) -> web.StreamResponse:
-        page = render(families(status(), counts, commits))
+        page = render(families(status(), counts, commits, batches))
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 
     async def subscribers(_: web.Request) -> web.StreamResponse:

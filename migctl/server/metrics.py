@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from migctl import __version__
+from migctl.server import connection_metrics
+from migctl.server.connection_metrics import RELAY_STATES, TRANSPORT_STATES
 from migctl.server.counts import Counts
 from migctl.telemetry.metrics import Family, Histogram, Sample, counter, gauge
 
-TRANSPORT_STATES = ("connecting", "connected", "degraded", "closed")
-RELAY_STATES = ("running", "connecting", "retrying", "paused")
+if TYPE_CHECKING:
+    from migctl.delivery.figures import BatchFigures
 
 
-def families(status: Mapping[str, Any], counts: Counts, commits: Histogram | None = None) -> Iterator[Family]:
+def families(
+    status: Mapping[str, Any],
+    counts: Counts,
+    commits: Histogram | None = None,
+    batches: BatchFigures | None = None,
+) -> Iterator[Family]:
     """All there is to tell. status: the document of `/api/status`; parts that a mode has not are not told.
 
-    commits: durations of the journal's commits.
+    commits: durations of the journal's commits. batches: of the relay.
     """
     yield gauge(
         "migctl_build_info",
@@ -30,6 +37,10 @@ def families(status: Mapping[str, Any], counts: Counts, commits: Histogram | Non
     relay = status.get("relay")
     if relay:
         yield from _relay(relay)
+    if batches is not None:
+        yield from connection_metrics.batches(batches)
+    yield from connection_metrics.connections(status.get("connections") or {})
+    yield from connection_metrics.breakers(status.get("breakers") or {})
     transports = status.get("transports") or {}
     yield _states("migctl_transport_state", "1 for the state that a transport is in.", transports)
     if "websocket" in transports:
@@ -70,6 +81,12 @@ def _journal(journal: Mapping[str, Any], counts: Counts, commits: Histogram | No
     if "epoch" in journal:
         yield gauge("migctl_journal_info", "The open epoch.", [Sample(1, {"epoch": str(journal["epoch"])})])
     yield _one("migctl_journal_full", "1 while no event is taken.", _flag(journal, "full"))
+    hours = journal.get("full_in_hours")
+    yield _one(
+        "migctl_journal_full_in_seconds",
+        "When it is full at the present rate; none where it never is.",
+        None if hours is None else hours * 3600,
+    )
     yield Family(
         "migctl_journal_commit_duration_seconds",
         "histogram",

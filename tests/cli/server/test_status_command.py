@@ -75,10 +75,15 @@ def test_supabase_that_is_away_is_degraded_with_the_reason_and_exit_1(tmp_path: 
                 break
         assert told.returncode == 1, told.stderr
         assert "degraded" in told.stdout
-        assert "relay: retrying: " in told.stdout
-        assert "realtime: connecting" in told.stdout
+        assert "table: connecting" in told.stdout
+        assert "heads: retrying" in told.stdout
+        assert "broadcast: connecting" in told.stdout
+        assert max(map(len, told.stdout.splitlines())) <= 80
         assert "backlog 1" in told.stdout
-        assert httpx.get(f"{serve.url}/readyz").status_code == 200
+        ready = httpx.get(f"{serve.url}/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["status"] == "degraded"
+        assert {"table", "heads", "broadcast"} <= set(ready.json()["degraded"])
         second = run(
             tmp_path, "serve", "--mode", "websocket", more={"MIGCTL_JOURNAL": str(tmp_path / "other.db")}
         )

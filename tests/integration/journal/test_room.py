@@ -136,3 +136,12 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged_and_is_left_once_
     stored = journals.seen_in(path)
     assert [seq for _, seq, _ in stored] == list(range(1, len(stored) + 1))
     assert {id_ for _, _, id_ in stored} == {*acknowledged, *(each.id for each in late)}
+
+
+async def test_an_open_journal_says_in_how_many_hours_it_is_full_at_this_rate(path: Path) -> None:
+    journal = await SqliteJournal.open(path, keep=Keep(hours=24.0, max_bytes=4 << 20, look_every_s=0.01))
+    await journal.append(events(200, 3000))
+    await until(lambda: journal.full_in_hours is not None)
+    assert 0 < (journal.full_in_hours or 0) < 1
+    assert journal.full is None
+    await journal.aclose()

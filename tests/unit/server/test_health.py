@@ -11,6 +11,8 @@ from migctl.server.health import problems
 WELL: dict[str, Any] = {
     "draining": False,
     "relay": {"state": "running", "backlog": 3, "oldest_waits_s": 0.1},
+    "connections": {"table": {"state": "running"}, "broadcast": {"state": "connected"}},
+    "breakers": {"table": {"state": "closed"}, "broadcast": {"state": "closed"}},
     "transports": {"websocket": {"state": "connected"}, "realtime": {"state": "connected"}},
     "source": {"state": "connected", "waiting_for": None},
 }
@@ -27,15 +29,29 @@ def test_nothing_is_wrong_where_all_parts_say_they_are_well() -> None:
         ({"draining": True}, "serve: draining"),
         ({"journal": {"full": "no room"}}, "journal: takes no events: no room"),
         (
-            {"relay": {**WELL["relay"], "state": "paused", "reason": "no table"}},
-            "relay: paused: no table",
+            {"connections": {"table": {"state": "paused", "reason": "no table"}}},
+            "table: paused: no table",
+        ),
+        (
+            {
+                "connections": {"table": {"state": "retrying", "reason": "refused"}},
+                "breakers": {"table": {"state": "open", "reason": "refused"}},
+            },
+            "table: retrying, breaker open: refused",
+        ),
+        (
+            {"breakers": {"broadcast": {"state": "half_open", "reason": "no canary for 1.5 s"}}},
+            "broadcast: connected, breaker half-open: no canary for 1.5 s",
         ),
         (
             {"relay": {**WELL["relay"], "backlog": 4000, "oldest_waits_s": 61.0}},
             "relay: 4,000 events wait for the table, the oldest for 61 s",
         ),
-        ({"transports": {"realtime": {"state": "degraded", "reason": "slow"}}}, "realtime: degraded: slow"),
-        ({"transports": {"realtime": {}}}, "realtime: says nothing of its state"),
+        (
+            {"connections": {"broadcast": {"state": "degraded", "reason": "slow"}}},
+            "broadcast: degraded: slow",
+        ),
+        ({"connections": {"broadcast": {}}}, "broadcast: says nothing of its state"),
         ({"source": {"state": "connected", "waiting_for": "full"}}, "source: waits for the journal: full"),
         (
             {"source": {"state": "waiting", "waiting_for": None, "reason": "refused"}},
