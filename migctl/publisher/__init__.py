@@ -6,5 +6,6 @@ process (`journal`). Nothing that was accepted is dropped; what can't be deliver
 
 from migctl.publisher.drafts import NewEvent, Published
 from migctl.publisher.publisher import Publisher
+from migctl.publisher.waiting import Full
 
-__all__ = ["NewEvent", "Published", "Publisher"]
+__all__ = ["Full", "NewEvent", "Published", "Publisher"]
