@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NotRequired, TypedDict
 from uuid import UUID
+
+import msgspec
 
 from migctl.clock import now
 from migctl.errors import Poison
@@ -27,8 +28,7 @@ class NewEvent(TypedDict):
     source: NotRequired[str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True, gc=False):
     """An event that is durable.
 
     epoch, seq: its position. id: a UUID; of a producer's id that is none, the one made from it.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import platform
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -150,22 +150,24 @@ class Publisher:
         Raises Poison for an event that can't be, Conflict where the id is there with another body, Transient after give_up_s,
         Systemic where the token is refused.
         """
-        self._own_loop()
-        event = self._draft(event_type, data, id=id, timestamp=timestamp, source=source)
-        return (await self._see_through([event], [id is not None]))[0]
+        loop = self._own_loop()
+        event = draft(
+            event_type, data, id=id, timestamp=timestamp, source=source, default_source=self._source
+        )
+        return (await self._see_through(loop, (event,), (id is not None,)))[0]
 
     async def publish_many(self, events: Iterable[NewEvent]) -> list[Published]:
         """The same for several, stored together or not at all, at contiguous seqs; answers are in their order.
 
         Conflict and Poison name all that is wrong, by index. Raises Usage for more than this publisher may hold.
         """
-        self._own_loop()
+        loop = self._own_loop()
         wanted = list(events)
         if not wanted:
             return []
         drafts = [self._draft(**one) for one in wanted]
         own_ids = [one.get("id") is not None for one in wanted]
-        return await self._see_through(drafts, own_ids)
+        return await self._see_through(loop, drafts, own_ids)
 
     def publish_threadsafe(
         self,
@@ -204,8 +206,10 @@ class Publisher:
         fields = {"id": None, "timestamp": None, "source": None, **more}
         return draft(event_type, data, **fields, default_source=self._source)
 
-    async def _see_through(self, events: list[Event], own_ids: list[bool]) -> list[Published]:
-        answer: asyncio.Future[list[Published]] = self._own_loop().create_future()
+    async def _see_through(
+        self, loop: asyncio.AbstractEventLoop, events: Sequence[Event], own_ids: Sequence[bool]
+    ) -> list[Published]:
+        answer: asyncio.Future[list[Published]] = loop.create_future()
         unit = Unit(events, own_ids, answer, mono(), many=True)
         self._waiting.ask(unit)
         try:

@@ -139,14 +139,14 @@ class Sender:
             self.waiting_for = None
         self.acknowledged += len(events)
         self._waiting.settled(units)
-        is_new = _is_new(appended)
+        epoch, seqs, is_new = appended.epoch, appended.seqs, _is_new(appended)
         place = 0
         for unit in units:
             published = []
             for event, own_id in zip(unit.events, unit.own_ids, strict=True):
                 # An id of ours that is there already is there by a try of this very call, whose answer was lost.
-                duplicate = not is_new[place] and (own_id or not unit.tried)
-                published.append(Published(appended.epoch, appended.seqs[place], event.id, duplicate))
+                duplicate = own_id and is_new is not None and not is_new[place]
+                published.append(Published(epoch, seqs[place], event.id, duplicate))
                 place += 1
             unit.acknowledge(published)
 
@@ -220,10 +220,10 @@ def _unfit(unit: Unit, wrong: dict[int, str]) -> MigctlError:
     )
 
 
-def _is_new(appended: Appended) -> list[bool]:
-    """Per event of the request, whether the journal has it by this very request."""
+def _is_new(appended: Appended) -> list[bool] | None:
+    """Per event of the request, whether the journal has it by this very request; None where all are new."""
     if not appended.duplicates:
-        return [True] * len(appended.seqs)
+        return None
     if appended.first_seq is None or appended.last_seq is None:
         return [False] * len(appended.seqs)
     seen: set[int] = set()

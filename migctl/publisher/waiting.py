@@ -52,7 +52,11 @@ class Unit:
     let_in: threading.Event | None = None
 
     def __post_init__(self) -> None:
-        self.size = sum([EVENT_BYTES + len(event.data) for event in self.events])
+        events = self.events
+        if len(events) == 1:
+            self.size = EVENT_BYTES + len(events[0].data)
+        else:
+            self.size = sum([EVENT_BYTES + len(event.data) for event in events])
 
     def acknowledge(self, published: list[Published]) -> None:
         if not self.answer.done():
@@ -94,11 +98,12 @@ class Waiting:
             if self._ended is not None:
                 raise self._ended
             accepted = not self._line and self._fits(unit)
+            first = accepted and not self._ready
             if accepted:
                 self._let_in(unit)
             elif patient:
                 self._line[unit] = None
-        if accepted:
+        if first:  # else whoever takes was woken by the one before, and has not come yet
             self.wake()
         return accepted
 
