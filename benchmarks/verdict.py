@@ -5,6 +5,7 @@ Reads what is left in the deployment's folder; everything has ended before.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from datetime import datetime
 from itertools import pairwise
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,7 +34,7 @@ Place = tuple[str, int]
 GRACES = {"availability_percent": 2.0, "availability_without_grace_percent": 0.0}
 
 
-class Line(msgspec.Struct):
+class Line(msgspec.Struct, gc=False):
     """What is needed of a capture's line."""
 
     id: str
@@ -41,8 +42,9 @@ class Line(msgspec.Struct):
     seq: int
     committed_at: datetime
     received_at: datetime
-    transport: str
-    via: str
+    # Literals are kept once, however many lines there are.
+    transport: Literal["websocket", "realtime"]
+    via: Literal["live", "resume", "table", "fetch"]
 
 
 class Acknowledged(msgspec.Struct):
@@ -87,6 +89,8 @@ def read_lines(path: Path, kind: Any) -> Iterator[Any]:
 
 def heard_by(subscriber: Subscriber, away: Sequence[tuple[float, float]]) -> Heard:
     lines = list(read_lines(subscriber.path, Line))
+    for line in lines:  # one text for all, too: a soak has millions of lines
+        line.epoch = sys.intern(line.epoch)
     summary = subscriber.summary
     start = (summary or {}).get("from")
     first = (lines[0].epoch, lines[0].seq - 1) if lines else ("", 0)
