@@ -177,6 +177,9 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
             lines.append(("tombstones", buried))
     for name, transport in transports.items():
         lines.append((name, f"{transport['state']}; {_carried(transport)}"))
+    fallback = found.get("fallback")
+    if fallback and fallback["times"]:
+        lines.append(("fallback", _fallback(fallback)))
     source = found.get("source")
     if source:
         lines += _source(source, bool(found.get("source_done")))
@@ -197,6 +200,13 @@ def _carried(transport: dict[str, Any]) -> str:
         several = f"{transport['subscribers']:,} subscribers" + (f" ({parts})" if parts else "")
         return f"{several}, {transport['standby']:,} standby, {transport['behind_events']:,} events behind"
     return f"{transport['hints']:,} hints, {transport['events']:,} events, {transport['events_dropped']:,} dropped"
+
+
+def _fallback(fallback: dict[str, Any]) -> str:
+    moved = _ago(fallback["since"])
+    if fallback["active"]:
+        return f"subscribers were sent to the WebSocket {moved} ago: {fallback['reason']}"
+    return f"subscribers were sent back to Realtime {moved} ago; {fallback['times']:,} times away so far"
 
 
 def _source(source: dict[str, Any], done: bool) -> list[tuple[str, str]]:

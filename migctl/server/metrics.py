@@ -47,6 +47,8 @@ def families(
         yield from _gateway(transports["websocket"])
     if "realtime" in transports:
         yield from _broadcast(transports["realtime"])
+    if status.get("fallback") is not None:
+        yield from _fallback(status["fallback"])
     if status.get("source"):
         yield from _source(status["source"])
     yield from _http(counts)
@@ -185,6 +187,32 @@ def _broadcast(realtime: Mapping[str, Any]) -> Iterator[Family]:
     yield _count(
         "migctl_broadcast_channels_total", "Channels that were opened.", realtime.get("channels_opened")
     )
+    yield _count(
+        "migctl_broadcast_http_total",
+        "Messages that went by HTTP, while there was no channel.",
+        realtime.get("sent_by_http"),
+    )
+    yield _count(
+        "migctl_broadcast_rate_refusals_total",
+        "Times in which Realtime refused for the rate.",
+        realtime.get("rate_refusals"),
+    )
+    canary = realtime.get("canary") or {}
+    yield _count("migctl_canary_sent_total", "Canaries sent.", canary.get("sent"))
+    yield _count("migctl_canary_seen_total", "Canaries that a subscriber of ours saw.", canary.get("seen"))
+    last_ms = canary.get("last_ms")
+    yield _one(
+        "migctl_canary_last_seconds",
+        "How long the last one took that was seen.",
+        None if last_ms is None else last_ms / 1000,
+    )
+
+
+def _fallback(fallback: Mapping[str, Any]) -> Iterator[Family]:
+    yield _one(
+        "migctl_fallback_active", "1 while subscribers are told to leave Realtime.", fallback.get("active")
+    )
+    yield _count("migctl_fallback_total", "How often they were told to.", fallback.get("times"))
 
 
 def _source(source: Mapping[str, Any]) -> Iterator[Family]:

@@ -29,6 +29,7 @@ LOOK_S = 0.1
 FIRST_S = 5.0
 # So many refusals for the rate within a minute, each after a longer pause, are no peak.
 REFUSALS = 3
+_DO = "nothing: a canary is tried again; if it stays so, see the project's Realtime logs, and `migctl schema verify --delivery`"
 
 _log = get_logger("broadcast")
 
@@ -125,6 +126,7 @@ class Canary:
         self._refusals = 0
         self._listening = False
         self._trouble: str | None = None
+        self._do: str | None = None
         self._sent = self._seen = 0
         self._last_ms: float | None = None
         self.breaker = Breaker(BreakerRules(**rules.model_dump()), self._tell)
@@ -153,12 +155,14 @@ class Canary:
 
     def breaker_status(self) -> dict[str, Any]:
         """For `/api/status`. since: of the last change; opened: how often; next_trial_in_s: None but while open."""
+        closed = self.breaker.state == "closed"
         breaker, now = self.breaker, clock.mono()
         since = None if breaker.since is None else clock.now() - timedelta(seconds=now - breaker.since)
         return {
             "state": breaker.state,
             "since": None if since is None else format_time(since),
-            "reason": None if breaker.state == "closed" else breaker.reason,
+            "reason": None if closed else breaker.reason,
+            "do": None if closed else self._do or _DO,
             "opened": breaker.opened,
             "next_trial_in_s": round(breaker.wait_s(now), 3) if breaker.state == "open" else None,
         }
@@ -209,7 +213,7 @@ class Canary:
                     token=self._token,
                     heard=self._heard,
                 ):
-                    self._listening, self._trouble = True, None
+                    self._listening, self._trouble, self._do = True, None, None
                     await self._renew.wait()
             except (Transient, Systemic) as error:
                 failures = 1 if self._seen > seen else failures + 1
@@ -234,7 +238,7 @@ class Canary:
                 reason=error.what,
                 do=error.do,
             )
-        self._trouble = error.what
+        self._trouble, self._do = error.what, error.do
         if isinstance(error, RateLimited):
             self._pace.refused(clock.mono())
         self.failed(error.what)

@@ -18,7 +18,7 @@ from migctl.events.ids import uuid7
 from tests.kit.broadcasting import port_of
 from tests.kit.conditions import until
 from tests.kit.receiving import Received, receiving
-from tests.kit.serve_process import serving_process
+from tests.kit.serve_process import run, serving_process
 from tests.kit.tcp_proxy import tcp_proxy
 
 
@@ -105,6 +105,9 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
             fallback = (await told())["fallback"]
             assert (fallback["active"], fallback["times"]) == (True, 1)
             assert part in fallback["reason"]
+            assert "migctl_fallback_active 1\n" in (await http.get("/metrics")).text
+            shown = await asyncio.to_thread(run, tmp_path / "serve", "status")
+            assert "fallback subscribers were sent to the WebSocket" in " ".join(shown.stdout.split())
             count = len(ids)
             await until(lambda: all(len(each.releases) >= count + 20 for each in both))
 
