@@ -3,13 +3,23 @@
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Discontinuity", "NewEvent", "Published", "Publisher", "Release", "Subscriber", "__version__"]
+__all__ = [
+    "Discontinuity",
+    "NewEvent",
+    "Position",
+    "Published",
+    "Publisher",
+    "Release",
+    "Subscriber",
+    "__version__",
+]
 
 # Imported when they are first used: they bring client libraries that the command line does not always need. `__init__.pyi` tells
 # type checkers what they are.
 _WHERE = {
     "Discontinuity": "migctl.subscriber.release",
     "NewEvent": "migctl.publisher.drafts",
+    "Position": "migctl.events",
     "Published": "migctl.publisher.drafts",
     "Publisher": "migctl.publisher.publisher",
     "Release": "migctl.subscriber.release",

@@ -1,3 +1,4 @@
+from migctl.events import Position as Position
 from migctl.publisher.drafts import NewEvent as NewEvent
 from migctl.publisher.drafts import Published as Published
 from migctl.publisher.publisher import Publisher as Publisher

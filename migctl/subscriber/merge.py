@@ -68,6 +68,7 @@ class Merge:
         self.repeats_dropped = 0
         self.gaps_repaired = 0
         self.buffers_dropped = 0
+        self.put_off = 0
 
     # What it is asked
 
@@ -251,6 +252,7 @@ class Merge:
             self._drain()
         else:  # the consumer is slow: this one is paged for when there is room again
             self._hear(item.epoch, item.seq)
+            self.put_off += 1
 
     def _is_room(self, item: Item) -> bool:
         return self.bytes + _size(item) <= self._max_bytes

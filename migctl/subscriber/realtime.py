@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Literal, Self
+from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from migctl import clock
 from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.subscriber.catchup import CatchUp
-from migctl.subscriber.flow import Batch, Flow
 from migctl.subscriber.head import head_now
 from migctl.subscriber.live import HEARTBEAT_S, Live
 from migctl.subscriber.merge import Merge
-from migctl.subscriber.release import Discontinuity, Release
+from migctl.subscriber.reader import Reader
 from migctl.subscriber.repair import POLL_BEHIND, POLL_HEALTHY_S, POLL_UNHEALTHY_S, Repair
 from migctl.subscriber.tables import Tables
 from migctl.subscriber.token import Token
@@ -28,7 +27,7 @@ from migctl.telemetry import get_logger
 log = get_logger("subscriber")
 
 
-class RealtimeSubscriber:
+class RealtimeSubscriber(Reader):
     """Use as a context manager; iterate for releases (and discontinuities) in seq order, each id once an epoch.
 
     access_token: gives a token of role `authenticated`, asked again before a join and at 80 % of the token's life.
@@ -49,13 +48,11 @@ class RealtimeSubscriber:
         merge: Merge | None = None,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
+        super().__init__(merge, wait_s=wait_s)
         url, token = supabase_url.rstrip("/"), Token(access_token)
-        self._wait_s = wait_s
-        self._deadline = clock.mono() + wait_s
         self._wanted = position
         self._broadcast = live == "broadcast"
         self._tables = Tables(url, anon_key, schema, token)
-        self._flow = Flow(merge)
         self._catchup = CatchUp(self._tables, self._flow)
         self._repair = Repair(self._flow, self._look_at_the_tables, self._poll_every_s)
         self._live = Live(
@@ -69,45 +66,6 @@ class RealtimeSubscriber:
             changed=self._look,
             heartbeat_s=heartbeat_s,
         )
-        self._ready: asyncio.Future[Position | None] = asyncio.get_running_loop().create_future()
-        self._running: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run(), name="realtime subscriber")
-        self._running.add_done_callback(self._stopped)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait({self._running})
-        await self._tables.aclose()
-
-    async def ready(self) -> Position | None:
-        """Wait until nothing from here on can be missed; where that is, exclusive. None where nothing was ever published.
-
-        Raises Transient where the target can't be reached within `wait_s`, Systemic where it refuses us.
-        """
-        return await asyncio.shield(self._ready)
-
-    def batches(self) -> AsyncIterator[Batch]:
-        """Releases in lists, as many as there are at the moment."""
-        return self._flow.batches()
-
-    async def __aiter__(self) -> AsyncIterator[Release | Discontinuity]:
-        async for batch in self._flow.batches():
-            for item in batch:
-                yield item
-
-    @property
-    def position(self) -> Position | None:
-        """The last seq that was handed out."""
-        return self._flow.merge.position
-
-    @property
-    def merge(self) -> Merge:
-        """Counters, for those who report them."""
-        return self._flow.merge
 
     @property
     def idle(self) -> bool:
@@ -127,20 +85,11 @@ class RealtimeSubscriber:
             group.create_task(self._live.run())
             group.create_task(self._catch_up())
 
-    def _may_end(self, error: MigctlError) -> bool:
-        return not self._ready.done() and (not error.retry or clock.mono() >= self._deadline)
+    async def _close(self) -> None:
+        await self._tables.aclose()
 
-    def _stopped(self, task: asyncio.Task[None]) -> None:
-        """Hand what ended us to whoever waits for us."""
-        error = None if task.cancelled() else task.exception()
-        if error is None:
-            return
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if not self._ready.done():
-            self._ready.set_exception(error)
-            self._ready.exception()  # seen: the consumer gets it too
-        self._flow.fail(error)
+    def _may_end(self, error: MigctlError) -> bool:
+        return not self._is_ready and (not error.retry or self._waited_enough)
 
     def _look(self) -> None:
         if self._live.joined.is_set():
@@ -168,16 +117,15 @@ class RealtimeSubscriber:
             self._flow.start(position)
         while position is None:
             try:
-                if not self._ready.done():
+                if not self._is_ready:
                     position = await self._catchup.start()
-                    self._ready.set_result(position)
+                    self._tell_ready(position)
                 else:
                     position = await self._catchup.start_at_the_beginning()
             except Transient as error:
-                if not self._ready.done() and clock.mono() >= deadline:
+                if not self._is_ready and clock.mono() >= deadline:
                     raise
                 log.warning("heads not read", reason=error.what)
             if position is None:
                 await asyncio.sleep(POLL_BEHIND.first_s * (0.5 + random.random() / 2))
-        if not self._ready.done():
-            self._ready.set_result(position)
+        self._tell_ready(position)

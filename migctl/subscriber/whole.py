@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Self
+from collections.abc import Awaitable, Callable
 
 from migctl import clock
 from migctl.errors import MigctlError, Systemic, Transient
@@ -19,12 +18,11 @@ from migctl.resilience import Backoff
 from migctl.subscriber.attachment import GONE_S, Attachment
 from migctl.subscriber.carriers import Carriers
 from migctl.subscriber.catchup import CatchUp
-from migctl.subscriber.flow import Batch, Flow
 from migctl.subscriber.gateway import HEARTBEAT_S, MISSED_HEARTBEATS, Address
 from migctl.subscriber.head import head_now
 from migctl.subscriber.live import Live
 from migctl.subscriber.merge import Merge
-from migctl.subscriber.release import Discontinuity, Release
+from migctl.subscriber.reader import Reader
 from migctl.subscriber.repair import POLL_HEALTHY_S, POLL_UNHEALTHY_S, Repair
 from migctl.subscriber.server import Assignment, Server
 from migctl.subscriber.standby import Standby
@@ -43,8 +41,14 @@ ASK_SOON_S = 2.0
 log = get_logger("subscriber")
 
 
-class Subscriber:
+class Subscriber(Reader):
     """Use as a context manager; iterate for releases (and discontinuities) in seq order, each id once an epoch.
+
+        async with Subscriber("http://127.0.0.1:8080") as events:
+            async for item in events:
+                print(item)
+
+    docs/subscriber.md says what is promised, and how to go on at a position after a restart.
 
     url: where `migctl serve` listens. token: for a server that asks for one.
     user: whom the assignment is for; None is somebody new each time.
@@ -73,38 +77,23 @@ class Subscriber:
         merge: Merge | None = None,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
+        super().__init__(merge, wait_s=wait_s)
         self._server = Server(url, user=user, token=token)
         self._address = Address(self._server.ws_url, token)
         self._own_token = access_token
         self._wanted = position
-        self._wait_s = wait_s
         self._fall_back = fall_back
         self._gone_s = gone_s
         self._to_realtime = to_realtime
         self._hold_s = hold_s
         self._spread_s = spread_s
         self._heartbeat_s = heartbeat_s
-        self._flow = Flow(merge)
         self._ask_again = asyncio.Event()
         self._carriers: Carriers | None = None
         self._tables: Tables | None = None
         self._catchup: CatchUp | None = None
         self._repair: Repair | None = None
         self._trouble: MigctlError | None = None
-        self._ready: asyncio.Future[Position] | None = None
-        self._running: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._ready = asyncio.get_running_loop().create_future()
-        self._running = asyncio.create_task(self._run(), name="subscriber")
-        self._running.add_done_callback(self._stopped)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait({self._running})
-        await self._server.aclose()
 
     async def ready(self) -> Position:
         """Wait until nothing from here on can be missed; where that is, exclusive.
@@ -112,27 +101,9 @@ class Subscriber:
         Raises Transient where neither the server nor a transport can be reached within `wait_s`, Systemic or Usage where they never
         will be.
         """
-        assert self._ready is not None, "use the subscriber as a context manager"
-        return await asyncio.shield(self._ready)
-
-    def batches(self) -> AsyncIterator[Batch]:
-        """Releases in lists, as many as there are at the moment."""
-        return self._flow.batches()
-
-    async def __aiter__(self) -> AsyncIterator[Release | Discontinuity]:
-        async for batch in self._flow.batches():
-            for item in batch:
-                yield item
-
-    @property
-    def position(self) -> Position | None:
-        """The last seq that was handed out: give it to the next Subscriber, and it goes on there."""
-        return self._flow.merge.position
-
-    @property
-    def merge(self) -> Merge:
-        """Counters, for those who report them."""
-        return self._flow.merge
+        position = await super().ready()
+        assert position is not None, "there is a journal before there is a server"
+        return position
 
     @property
     def attached(self) -> frozenset[TransportName]:
@@ -175,23 +146,25 @@ class Subscriber:
     # Running
 
     async def _run(self) -> None:
-        deadline = clock.mono() + self._wait_s
-        assignment = await self._first_assignment(deadline)
+        assignment = await self._first_assignment()
         async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
             carriers, token = self._compose(assignment, stack)
             group.create_task(carriers.run())
-            group.create_task(self._read(carriers, assignment, deadline))
+            group.create_task(self._read(carriers, assignment))
             if token is not None:
                 group.create_task(self._keep_fresh(token))
                 group.create_task(self._keep_assigned())
 
-    async def _first_assignment(self, deadline: float) -> Assignment:
+    async def _close(self) -> None:
+        await self._server.aclose()
+
+    async def _first_assignment(self) -> Assignment:
         failures = 0
         while True:
             try:
                 return await self._server.assignment()
             except Transient:
-                if clock.mono() >= deadline:
+                if self._waited_enough:
                     raise
             failures += 1
             await asyncio.sleep(ASK.delay_s(failures, random.random))
@@ -300,7 +273,7 @@ class Subscriber:
     def _note(self, error: MigctlError) -> bool:
         """Keep what to tell if nothing comes of it. Only where there is no other way is an error the end."""
         self._trouble = error
-        alone = self._catchup is None and self._ready is not None and not self._ready.done()
+        alone = self._catchup is None and not self._is_ready
         return alone and not error.retry
 
     def _joined_or_lost(self) -> None:
@@ -312,7 +285,7 @@ class Subscriber:
 
     # What is missing
 
-    async def _read(self, carriers: Carriers, assignment: Assignment, deadline: float) -> None:
+    async def _read(self, carriers: Carriers, assignment: Assignment) -> None:
         """Find where to begin, say that we are ready, and then see that nothing stays missing."""
         merge = self._flow.merge
         if self._wanted is not None and self._wanted.epoch:
@@ -321,14 +294,13 @@ class Subscriber:
             if merge.top is None and "realtime" in carriers.attached:
                 await self._begin_at_the_table(assignment)
                 continue
-            await carriers.change(deadline - clock.mono())
-            if clock.mono() >= deadline and not carriers.attached:
+            await carriers.change(self._deadline - clock.mono())
+            if self._waited_enough and not carriers.attached:
                 raise self._trouble or Transient(
                     f"{self._server.url}: no transport could be attached in time",
                     do="see what `migctl status` says of the transports",
                 )
-        assert self._ready is not None
-        self._ready.set_result(merge.top)
+        self._tell_ready(merge.top)
         if self._repair is not None:
             await self._repair.run()
 
@@ -378,15 +350,3 @@ class Subscriber:
             for item in items:
                 await self._flow.put(item)
         return True
-
-    def _stopped(self, task: asyncio.Task[None]) -> None:
-        """Hand what ended us to whoever waits for us."""
-        error = None if task.cancelled() else task.exception()
-        if error is None:
-            return
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(error)
-            self._ready.exception()  # seen: the consumer gets it too
-        self._flow.fail(error)
