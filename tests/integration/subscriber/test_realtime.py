@@ -27,6 +27,8 @@ from tests.kit.entries import event
 from tests.kit.receiving import Received, publishing, reader, receiving, token_of
 from tests.kit.relaying import Tables, relaying
 
+TOPIC = "public.monitoring_events"
+
 
 def events(count: int, data: bytes = b'{"used": 1.50}') -> list[Event]:
     return [event(data) for _ in range(count)]
@@ -36,9 +38,7 @@ def events(count: int, data: bytes = b'{"used": 1.50}') -> list[Event]:
 async def sending(target: Target) -> AsyncIterator[Channel]:
     """Sends what a test wants sent, where the real sender sends too."""
     key = target.need("service_role_key")
-    async with joined(
-        target.supabase_url, apikey=key, topic="public.monitoring_events", token=lambda: key
-    ) as channel:
+    async with joined(target.supabase_url, apikey=key, topics=[TOPIC], token=lambda: key) as channel:
         yield channel
 
 
@@ -68,7 +68,7 @@ async def hint(channel: Channel, journal: SqliteJournal, *seqs: int) -> None:
     """One hint for these seqs, which are contiguous."""
     entries = await journal.read(seqs[0] - 1, limit=len(seqs))
     for message in hints.hints(entries, table_head=0, max_bytes=200 << 10):
-        await channel.push("events", message.payload)
+        await channel.push(TOPIC, "events", message.payload)
     await channel.settled()
 
 
@@ -157,7 +157,9 @@ async def test_last_hint_that_is_lost_shows_by_the_heartbeat(
     async with at_the_head(target, journal, tables) as (channel, _subscriber, received):
         await journal.append(sent)
         await heads_moved(journal, tables)
-        await channel.push("heartbeat", hints.heartbeat(epoch=journal.epoch, journal_head=3, table_head=3))
+        await channel.push(
+            TOPIC, "heartbeat", hints.heartbeat(epoch=journal.epoch, journal_head=3, table_head=3)
+        )
         await received.count(3)
     assert received.ids == [one.id for one in sent]
 
@@ -217,6 +219,7 @@ async def test_frame_that_the_official_client_drops_is_repaired(
             raw.event.data,
         )
         await channel.push(
+            TOPIC,
             "events",
             b'{"v":1,"epoch":"%b","first":2,"last":2,"table_head":0,"events":[%b]}'
             % (raw.epoch.encode(), item),
@@ -240,7 +243,7 @@ async def test_frame_of_two_mebibytes_is_no_reason_to_lose_the_socket(
             "source": "s",
             "data": {"long": "x" * (2 << 20)},
         }
-        await channel.push("events", dumps({**payload, "events": [one]}))
+        await channel.push(TOPIC, "events", dumps({**payload, "events": [one]}))
         await received.count(1)
         assert subscriber.reconnects == 0
     assert len(received.releases[0].data) > 2 << 20
