@@ -10,10 +10,35 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from migctl.cli import capture, context, demo, journal, replay, schema, serve, stack, status, token, validate
+from migctl.cli import (
+    capture,
+    context,
+    deadletter,
+    demo,
+    journal,
+    replay,
+    schema,
+    serve,
+    stack,
+    status,
+    token,
+    validate,
+)
 
 # In the order of the way: try it, set up, run, prove, look after.
-_ORDER = ("demo", "stack", "schema", "serve", "status", "capture", "replay", "validate", "journal", "token")
+_ORDER = (
+    "demo",
+    "stack",
+    "schema",
+    "serve",
+    "status",
+    "deadletter",
+    "capture",
+    "replay",
+    "validate",
+    "journal",
+    "token",
+)
 
 
 class _Way(TyperGroup):
@@ -54,6 +79,7 @@ def root(
 app.command("demo", short_help="The whole job once, on a stack of its own.")(demo.demo)
 app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
 app.command("status", short_help="What a running serve does.")(status.status)
+app.add_typer(deadletter.app, name="deadletter", short_help="Events that the table refused.")
 app.command("capture", short_help="Record what a subscriber really receives.")(capture.capture)
 app.command("replay", short_help="Recorded events through both transports.")(replay.replay)
 app.add_typer(stack.app, name="stack", short_help="The embedded stack: up, down, status, logs.")

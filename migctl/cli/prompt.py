@@ -18,9 +18,14 @@ def confirm(question: str, *, yes: bool, target: Target, always: bool = False) -
 
     On the embedded stack nothing is asked unless `always`.
     """
-    if yes or (target.embedded and not always):
-        return
     where = f"{target.name}, database {target.database_name}"
+    confirm_at(question, where, yes=yes or (target.embedded and not always))
+
+
+def confirm_at(question: str, where: str, *, yes: bool) -> None:
+    """Go on, or raise Refused. where: the target, as the question and the refusal name it."""
+    if yes:
+        return
     if not sys.stdin.isatty():
         raise Refused(
             f"{where}: not confirmed, and there is no terminal to ask on",

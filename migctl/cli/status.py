@@ -175,6 +175,16 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         if relay.get("tombstones"):
             buried = ", ".join(f"{count:,} {reason}" for reason, count in relay["tombstones"].items())
             lines.append(("tombstones", buried))
+    letters = found.get("dead_letters") or {}
+    if letters.get("accepted_until"):
+        lines.append(
+            ("dead letters", f"accepted until {letters['accepted_until']} by {letters['accepted_by']}")
+        )
+    if letters.get("waiting"):
+        way_out = "`migctl deadletter list`"
+        if letters.get("held_since"):
+            way_out += "; the relay is held: mend the cause, or `migctl deadletter accept --minutes 10`"
+        lines.append(("dead letters", f"{letters['waiting']:,} wait: {way_out}"))
     for name, transport in transports.items():
         lines.append((name, f"{transport['state']}; {_carried(transport)}"))
     fallback = found.get("fallback")

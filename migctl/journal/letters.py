@@ -67,10 +67,15 @@ def count(database: sqlite3.Connection) -> tuple[int, dict[str, int]]:
     return int(waiting), dict(by_code.fetchall())
 
 
-def read_letters(path: Path) -> list[DeadLetter]:
-    """All dead letters of a journal file, the newest first, also while it is written. Raises Usage where it is no journal."""
+def read_letters(path: Path) -> list[tuple[DeadLetter, str | None]]:
+    """All dead letters of a journal file, the newest first, also while it is written; with each its event type.
+
+    The type is None where retention has let the event go. Raises Usage where the file is not there or no journal.
+    """
     with opened(path) as database:
-        return newest_first(database, -1)
+        letters = newest_first(database, -1)
+        rows = [newest(database, letter.event_id) for letter in letters]
+    return [(letter, None if row is None else row[2]) for letter, row in zip(letters, rows, strict=True)]
 
 
 def read_entry(path: Path, letter: DeadLetter) -> Entry | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +110,7 @@ class Service:
         log = get_logger("serve")
         relay = self._relay(journal, stack)
         if relay is not None:
+            await relay.burying.load()
             # Before an event is taken: a journal that was put back would give seqs a second time.
             await relay.claim(within_s=CLAIM_S)
         transports = create(
@@ -140,6 +141,7 @@ class Service:
                 fallback=self.settings.fallback,
                 token_command=token_command_of(self.settings),
             ),
+            admin=self._admin(relay, stack),
         )
         check_upstream(self.settings)
         control = stack.enter_context(bound(self.settings.state))
@@ -199,6 +201,18 @@ class Service:
             gateway.count_v2,
             self.settings,
         )
+
+    def _admin(self, relay: Any, stack: AsyncExitStack) -> Sequence[Any]:
+        """Routes for what an operator does while it runs."""
+        if relay is None:
+            return ()
+        from migctl.server.deadletters import dead_letter_routes
+        from migctl.transports.realtime import RetryTable
+
+        assert self.target is not None
+        table = RetryTable(self.target, self.settings.supabase.schema_)
+        stack.push_async_callback(table.aclose)
+        return dead_letter_routes(relay.burying, table)
 
     async def _feed(self, journal: Journal) -> None:
         if self.source is None:
@@ -266,6 +280,7 @@ class Service:
             "mode": self.mode,
             "draining": self.draining,
             "target": self.target.name if self.target is not None else None,
+            "target_embedded": self.target is not None and self.target.embedded,
             "journal": {
                 "path": str(journal.path),
                 "epoch": journal.epoch,
@@ -281,6 +296,7 @@ class Service:
             },
             "relay": relay.status() if relay is not None else None,
             **connections.status(),
+            "dead_letters": relay.burying.status() if relay is not None else None,
             "fallback": fallback.status() if fallback is not None else None,
             "source": self.source.status() if self.source is not None else None,
             "source_done": self._source_done.is_set(),

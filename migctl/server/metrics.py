@@ -41,6 +41,8 @@ def families(
         yield from connection_metrics.batches(batches)
     yield from connection_metrics.connections(status.get("connections") or {})
     yield from connection_metrics.breakers(status.get("breakers") or {})
+    if status.get("dead_letters"):
+        yield from _dead_letters(status["dead_letters"])
     transports = status.get("transports") or {}
     yield _states("migctl_transport_state", "1 for the state that a transport is in.", transports)
     if "websocket" in transports:
@@ -131,6 +133,18 @@ def _relay(relay: Mapping[str, Any]) -> Iterator[Family]:
     )
     yield _states(
         "migctl_relay_state", "1 for the state that the relay is in.", {"relay": relay}, RELAY_STATES, "part"
+    )
+
+
+def _dead_letters(letters: Mapping[str, Any]) -> Iterator[Family]:
+    yield _counts(
+        "migctl_dead_letters_total",
+        "Events that the table refused, those of earlier runs with them.",
+        "code",
+        letters.get("by_code"),
+    )
+    yield _one(
+        "migctl_dead_letters_waiting", "Those that nobody has retried or renewed.", letters.get("waiting")
     )
 
 

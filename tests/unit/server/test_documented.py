@@ -26,6 +26,7 @@ EVERYTHING: dict[str, Any] = {
         }
     },
     "breakers": {"table": {"state": "closed", "opened": 1, "since": "2026-01-01T00:00:00Z"}},
+    "dead_letters": {"waiting": 0},
     "transports": {"websocket": {}, "realtime": {}},
     "fallback": {},
     "source": {"kind": "tap", "outages": {"count": 0, "total_s": 0}, "buffered_bytes": 0},

@@ -1,0 +1,84 @@
+"""Routes below /admin/ for what an operator does about dead letters: try one again, and accept a storm for a time.
+
+An error is answered with its way out and the exit code of the command that asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from migctl.delivery.burying import MOST_MINUTES, Burying
+from migctl.errors import MigctlError, Usage, Wanting
+from migctl.events import Position, format_time
+from migctl.server.answers import answer, refusal
+from migctl.transports.realtime import RetryTable
+
+RETRY = "/admin/dead-letters/retry"
+ACCEPT = "/admin/dead-letters/accept"
+
+_STATUS = {1: 409, 2: 422, 3: 503, 4: 409}
+
+
+class _Retry(msgspec.Struct):
+    epoch: str
+    seq: int
+    as_new: bool = False
+
+
+class _Accept(msgspec.Struct):
+    minutes: float
+    who: str
+
+
+def dead_letter_routes(burying: Burying, table: RetryTable) -> list[web.RouteDef]:
+    """For the relay of this serve, and for the target that it writes to."""
+    letters = burying.letters
+
+    async def retry(body: bytes) -> dict[str, Any]:
+        asked = _decode(body, _Retry)
+        letter = await letters.find(Position(asked.epoch, asked.seq))
+        if letter is None:
+            raise Wanting(
+                f"seq {asked.seq} of {asked.epoch} is no dead letter", do="look: `migctl deadletter list`"
+            )
+        tried = await (letters.renew(letter, table) if asked.as_new else letters.retry(letter, table))
+        return asdict(tried)
+
+    async def accept(body: bytes) -> dict[str, Any]:
+        asked = _decode(body, _Accept)
+        if not 0 < asked.minutes <= MOST_MINUTES:
+            raise Usage(f"minutes: {asked.minutes:g}", do=f"write 1 to {MOST_MINUTES}")
+        held = burying.status()["held_since"]
+        until = await burying.accept(asked.minutes, asked.who)
+        return {"accepted_until": format_time(until), "was_held_since": held}
+
+    return [web.post(RETRY, _answering(retry)), web.post(ACCEPT, _answering(accept))]
+
+
+def _answering(
+    work: Callable[[bytes], Awaitable[dict[str, Any]]],
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return answer(200, await work(await request.read()))
+        except MigctlError as error:
+            told = {"what": error.what, "do": error.do, "exit_code": error.exit_code}
+            return answer(_STATUS.get(error.exit_code, 500), told)
+        except msgspec.ValidationError as error:
+            return refusal(422, "shape", str(error))
+
+    return handle
+
+
+def _decode(body: bytes, shape: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError as error:
+        raise Usage(f"the body is no JSON: {error}", do="send an object") from None
