@@ -8,8 +8,9 @@ they go on to the next, so the table is told of the next only then.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from datetime import datetime
 from itertools import islice
 from random import Random
 from typing import Any
@@ -17,18 +18,19 @@ from typing import Any
 from migctl import clock
 from migctl.config import Settings
 from migctl.delivery.attempts import STATES, Attempts, SharedBreaker
-from migctl.delivery.batches import Batch, Bound, Hold, Rules, Waiting, form, is_backlog
+from migctl.delivery.batches import Batch, Bound, Hold, Rules, form, is_backlog
 from migctl.delivery.bisect import Bisect
 from migctl.delivery.burying import Burying
 from migctl.delivery.claim import claim
 from migctl.delivery.classes import Classifier
 from migctl.delivery.figures import BatchFigures
+from migctl.delivery.reading import Reader
 from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
 from migctl.resilience import BreakerRules
 from migctl.telemetry import get_logger
-from migctl.transports.realtime import Heads, TableWriter, TimedOut, Written, row_bytes
+from migctl.transports.realtime import Heads, TableWriter, TimedOut, Written
 
 CURSOR = "relay"
 
@@ -68,7 +70,8 @@ class Relay:
             backlog_max_events=batching.backlog_max_events,
             wait=batching.batching == "wait",
         )
-        self._classifier = Classifier(batching.classes)
+        self._reader = Reader(journal, self._rules, Classifier(batching.classes))
+        self._sending_since: datetime | None = None  # the commit of the oldest that is under way
         random = (rng or Random()).random
         resilience = settings.resilience
         self._breaker = SharedBreaker(
@@ -76,12 +79,8 @@ class Relay:
         )
         self._table = Attempts("table", self._breaker, resilience, random, self._position)
         self._heads_attempts = Attempts("heads", self._breaker, resilience, random, self._position)
-        self._entries: deque[Entry] = deque()
-        self._waiting: deque[Waiting] = deque()
-        self._waiting_bytes = 0
         self._epochs: list[EpochInfo] | None = None  # those that were claimed; the last is the open one
         self._epoch = journal.epoch  # the one that is carried now
-        self._read_to = 0
         self._done_to = 0
         self._told: tuple[int, int] = (0, 0)
         self._changed = asyncio.Event()
@@ -117,7 +116,8 @@ class Relay:
         """More waits than batches of live events take (rule 4)."""
         if self._is_old():
             return True
-        return bool(self._waiting) and is_backlog(self._waiting, clock.now().timestamp(), self._rules)
+        waiting = self._reader.waiting
+        return bool(waiting) and is_backlog(waiting, clock.now().timestamp(), self._rules)
 
     def connections(self) -> dict[str, dict[str, Any]]:
         """State of table and heads, for `/api/status`."""
@@ -134,7 +134,7 @@ class Relay:
         return {"epoch": self._epoch, "table_head": self._done_to, "journal_head": self._journal.head}
 
     def status(self) -> dict[str, Any]:
-        oldest = self._entries[0].committed_at if self._entries else None
+        oldest = self._sending_since or self._reader.oldest
         # The worse of the two.
         attempts = max(self._table, self._heads_attempts, key=lambda each: STATES.index(each.state))
         return {
@@ -210,7 +210,8 @@ class Relay:
         places = [n for n, info in enumerate(epochs) if cursor is not None and info.epoch == cursor.epoch]
         for info in epochs[places[0] if places else 0 :]:
             after = cursor.seq if cursor is not None and info.epoch == cursor.epoch else info.tail - 1
-            self._epoch, self._read_to, self._done_to = info.epoch, after, after
+            self._epoch, self._done_to = info.epoch, after
+            self._reader.begin(info.epoch, after)
             # An old epoch gets its row even where it is empty: the chain of epochs goes through it.
             self._told = (-1, -1) if self._is_old() else (0, 0)
             if cursor is None or info.epoch != cursor.epoch:
@@ -243,42 +244,28 @@ class Relay:
     async def _carry(self) -> None:
         """To the end of an epoch that has one, else for ever."""
         while not self._is_old() or self._done_to < self._goal():
-            await self._fill()
+            if not self._reader.waiting and not self._is_old():
+                await self._journal.wait(self._reader.read_to)
+            await self._reader.read_on(self._goal())
             now = clock.now().timestamp()
-            decision = form(self._waiting, now, self._rules)
+            decision = form(self._reader.waiting, now, self._rules)
             if isinstance(decision, Hold):
                 await self._more_or(decision.until_s - now)
             else:
-                self.figures.formed(list(islice(self._waiting, decision.count)), decision.cut, now)
-                await self._send(self._take(decision), decision)
+                self.figures.formed(list(islice(self._reader.waiting, decision.count)), decision.cut, now)
+                await self._while_reading_on(self._send(self._reader.take(decision), decision))
 
-    async def _fill(self) -> None:
-        """Have something to form a batch of: at least one event, and two full requests of backlog where they are there."""
-        if not self._entries and not self._is_old():
-            await self._journal.wait(self._read_to)
-        while (
-            self._goal() > self._read_to
-            and len(self._entries) < 2 * self._rules.backlog_max_events
-            and self._waiting_bytes < 2 * self._rules.max_bytes
-        ):
-            entries = await self._journal.read(
-                self._read_to, epoch=self._epoch, max_bytes=self._rules.max_bytes
-            )
-            if not entries or entries[0].seq != self._read_to + 1:
-                raise Refused(
-                    f"the journal has no seq {self._read_to + 1} of epoch {self._epoch}, and it was not relayed",
-                    do="bring back a copy of the journal that has it; the table would have a hole",
-                )
-            for entry in entries:
-                self._add(entry)
-
-    def _add(self, entry: Entry) -> None:
-        at = entry.committed_at.timestamp()
-        size = row_bytes(entry)
-        self._entries.append(entry)
-        self._waiting.append(Waiting(self._classifier.observe(entry.event.event_type, at), size, at))
-        self._waiting_bytes += size
-        self._read_to = entry.seq
+    async def _while_reading_on(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Send one batch; what may go into the next is read meanwhile. That is formed once this one is through."""
+        reading = asyncio.create_task(self._reader.read_on(self._goal()), name="read on")
+        try:
+            await sending
+        except BaseException:
+            reading.cancel()
+            raise
+        finally:
+            await asyncio.wait([reading])
+        reading.result()
 
     async def _more_or(self, seconds: float) -> None:
         """Return when the journal has more, or this time has passed; a clock that was set back does not prolong it."""
@@ -287,18 +274,14 @@ class Relay:
             async with asyncio.timeout(min(seconds, longest)):
                 if self._is_old():  # nothing more will come
                     await asyncio.sleep(seconds)
-                await self._journal.wait(self._read_to)
+                await self._journal.wait(self._reader.read_to)
         except TimeoutError:
             pass
-
-    def _take(self, batch: Batch) -> list[Entry]:
-        for _ in range(batch.count):
-            self._waiting_bytes -= self._waiting.popleft().size
-        return [self._entries.popleft() for _ in range(batch.count)]
 
     async def _send(self, entries: list[Entry], batch: Batch) -> None:
         """Return once each of them is a row or a tombstone, and the cursor is past it."""
         started = clock.mono()
+        self._sending_since = entries[0].committed_at
         plan = Bisect(len(entries))
         while (indexes := plan.next()) is not None:
             part = entries[indexes.start : indexes.stop]
@@ -314,6 +297,7 @@ class Relay:
                 self._count(written)
             plan.done()
             await self._acknowledge(part[-1].position)
+        self._sending_since = None
         self._counts["batches"] += 1
         _log.info(
             "batch written", epoch=entries[0].epoch, first=entries[0].seq, last=entries[-1].seq, count=len(entries),

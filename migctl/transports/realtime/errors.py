@@ -99,7 +99,11 @@ def of_answer(action: str, status: int, body: bytes, *, retry_401: bool = False)
     if code == "23505" and _names_position(said):
         return JournalRegressed(
             f"{what}: the table has another event at this position",
-            do="an older journal was put back: stop, and bring back the journal that wrote the table",
+            do=(
+                "an older journal was put back: stop serve, and bring back the journal that wrote the table (MIGCTL_JOURNAL=PATH). "
+                "If that is gone: keep this one aside (`migctl journal export`), begin a new one with "
+                "`migctl journal adopt --reason '...'`, and post what was exported: what the table has is known by its id"
+            ),
         )
     # 413 without an SQLSTATE comes from PostgREST or a proxy, and means the request, be it one event or many.
     if (code and _POISON.match(code)) or (status == 413 and not code):
