@@ -14,6 +14,7 @@ import asyncio
 import cProfile
 import pstats
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 
 import aiohttp
 import uvloop
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from migctl import Publisher
 from migctl.clock import now
