@@ -6,7 +6,7 @@ means another event.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -23,6 +23,7 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
     accepted, duplicates: counts; duplicates were durable before.
     first_seq, last_seq: of what was accepted, contiguous; None where nothing was.
     seqs: one an event of the request, in its order; a duplicate's is the one it has had since it came first.
+    elsewhere: by index in the request, the epoch of a duplicate that came before this one began.
     """
 
     accepted: int
@@ -31,6 +32,28 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
     first_seq: int | None
     last_seq: int | None
     seqs: Sequence[int]
+    elsewhere: Mapping[int, str] = {}
+
+    def positions(self) -> list[Position]:
+        """Where each event of the request is."""
+        epoch, elsewhere = self.epoch, self.elsewhere
+        if not elsewhere:
+            return [Position(epoch, seq) for seq in self.seqs]
+        return [Position(elsewhere.get(index, epoch), seq) for index, seq in enumerate(self.seqs)]
+
+    def is_new(self) -> list[bool]:
+        """For each event of the request, whether it was not there before, in the request itself neither."""
+        if not self.duplicates:
+            return [True] * len(self.seqs)
+        first = self.first_seq
+        seen: set[int] = set()
+        found = []
+        for index, seq in enumerate(self.seqs):
+            found.append(
+                first is not None and seq >= first and seq not in seen and index not in self.elsewhere
+            )
+            seen.add(seq)
+        return found
 
 
 # First and last seq of the epoch before, both lost.

@@ -266,16 +266,19 @@ class Writer(threading.Thread):
         fresh: list[Event] = []
         seqs: list[int] = []
         conflicts: list[tuple[int, str]] = []
-        own: dict[str, tuple[Event, int]] = {}
+        elsewhere: dict[int, str] = {}
+        own: dict[str, tuple[Event, int, int]] = {}
         for index, event in enumerate(request.events):
             found = own.get(event.id) or self._stored(event.id)
             if found is None:
                 seq = first + len(fresh)
-                own[event.id] = (event, seq)
+                own[event.id] = (event, seq, self._ordinal)
                 fresh.append(event)
                 seqs.append(seq)
             elif body_hash(found[0]) == body_hash(event):
                 seqs.append(found[1])
+                if found[2] != self._ordinal:
+                    elsewhere[index] = self._epoch_of(found[2])
             else:
                 conflicts.append((index, event.id))
         if conflicts:
@@ -288,12 +291,18 @@ class Writer(threading.Thread):
             first_seq=first if fresh else None,
             last_seq=first + len(fresh) - 1 if fresh else None,
             seqs=tuple(seqs),
+            elsewhere=elsewhere,
         )
         return fresh
 
-    def _stored(self, event_id: str) -> tuple[Event, int] | None:
+    def _epoch_of(self, ordinal: int) -> str:
+        epoch: str = self._db.execute("SELECT epoch FROM epochs WHERE ord = ?", (ordinal,)).fetchone()[0]
+        return epoch
+
+    def _stored(self, event_id: str) -> tuple[Event, int, int] | None:
+        """The event of this id, its seq, and the ordinal of its epoch."""
         row: Row | None = self._db.execute(
             f"SELECT {COLUMNS} FROM events WHERE id = ?",  # noqa: S608 - a constant
             (id_bytes(event_id),),
         ).fetchone()
-        return None if row is None else (to_event(row), row[0] & SEQ_MASK)
+        return None if row is None else (to_event(row), row[0] & SEQ_MASK, row[0] >> SEQ_BITS)

@@ -22,6 +22,7 @@ LONGEST_WAIT_S = 60.0
 
 class _Item(msgspec.Struct):
     seq: int
+    epoch: str | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -88,7 +89,10 @@ class Post:
         except ValueError as error:
             raise self._stranger(f"201 without what was stored: {error}") from None
         seqs = [item.seq for item in said.items]
-        return Appended(said.accepted, said.duplicates, said.epoch, said.first_seq, said.last_seq, seqs)
+        elsewhere = {index: item.epoch for index, item in enumerate(said.items) if item.epoch is not None}
+        return Appended(
+            said.accepted, said.duplicates, said.epoch, said.first_seq, said.last_seq, seqs, elsewhere
+        )
 
     def _refused(self, answer: httpx.Response) -> MigctlError:
         """What an answer other than 201 means."""

@@ -139,14 +139,15 @@ class Sender:
             self.waiting_for = None
         self.acknowledged += len(events)
         self._waiting.settled(units)
-        epoch, seqs, is_new = appended.epoch, appended.seqs, _is_new(appended)
+        positions, is_new = appended.positions(), appended.is_new()
         place = 0
         for unit in units:
             published = []
             for event, own_id in zip(unit.events, unit.own_ids, strict=True):
                 # An id of ours that is there already is there by a try of this very call, whose answer was lost.
-                duplicate = own_id and is_new is not None and not is_new[place]
-                published.append(Published(epoch, seqs[place], event.id, duplicate))
+                duplicate = own_id and not is_new[place]
+                position = positions[place]
+                published.append(Published(position.epoch, position.seq, event.id, duplicate))
                 place += 1
             unit.acknowledge(published)
 
@@ -218,17 +219,3 @@ def _unfit(unit: Unit, wrong: dict[int, str]) -> MigctlError:
         f"event {unit.events[index].id} (item {index}) is refused: {reason}",
         do="mend it and publish again; nothing of this call was stored",
     )
-
-
-def _is_new(appended: Appended) -> list[bool] | None:
-    """Per event of the request, whether the journal has it by this very request; None where all are new."""
-    if not appended.duplicates:
-        return None
-    if appended.first_seq is None or appended.last_seq is None:
-        return [False] * len(appended.seqs)
-    seen: set[int] = set()
-    found = []
-    for seq in appended.seqs:
-        found.append(appended.first_seq <= seq <= appended.last_seq and seq not in seen)
-        seen.add(seq)
-    return found

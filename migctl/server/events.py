@@ -161,11 +161,10 @@ def _gone(journal: Journal, reason: str | None) -> web.Response:
 
 
 def _detail(events: list[Event], appended: Appended) -> list[dict[str, Any]]:
-    first = appended.first_seq
-    seen: set[int] = set()
     items: list[dict[str, Any]] = []
-    for event, seq in zip(events, appended.seqs, strict=True):
-        new = first is not None and seq >= first and seq not in seen
-        seen.add(seq)
-        items.append({"id": event.id, "seq": seq, "duplicate": not new})
+    for event, position, new in zip(events, appended.positions(), appended.is_new(), strict=True):
+        item: dict[str, Any] = {"id": event.id, "seq": position.seq, "duplicate": not new}
+        if position.epoch != appended.epoch:
+            item["epoch"] = position.epoch
+        items.append(item)
     return items

@@ -310,3 +310,22 @@ async def test_what_an_epoch_follows_can_be_settled_later(journal: Journal) -> N
     await journal.link_epoch(journal.epoch, prev_epoch="theirs", lost=(3, 4), reason="adopted")
     (info,) = await journal.epochs()
     assert (info.prev_epoch, info.lost, info.head, info.reason) == ("theirs", (3, 4), 1, "adopted")
+
+
+async def test_a_duplicate_from_before_the_epoch_is_told_with_the_epoch_that_it_is_in(
+    journal: Journal,
+) -> None:
+    first = journal.epoch
+    old = [event() for _ in range(3)]
+    await journal.append(old)
+    await journal.open_epoch(first, lost=None, reason="an older copy was put back")
+    new = event()
+    answer = await journal.append([new, old[2], new, old[0]])
+    assert answer.positions() == [
+        Position(journal.epoch, 1),
+        Position(first, 3),
+        Position(journal.epoch, 1),
+        Position(first, 1),
+    ]
+    assert answer.is_new() == [True, False, False, False]
+    assert (answer.accepted, answer.duplicates) == (1, 3)

@@ -53,9 +53,8 @@ def test_full_journal_is_503_with_a_time_and_status_says_so(tmp_path: Path) -> N
 
 
 async def test_minted_token_reads_the_table_and_writes_nothing(standin: Target) -> None:
-    told = Assignment(transport="realtime", target=standin, schema="public", epoch=lambda: "E").document(
-        datetime.now(UTC)
-    )
+    assignment = Assignment(transport="realtime", target=standin, schema="public", epoch=lambda: "E")
+    told = await assignment.document(datetime.now(UTC))
     headers = {"apikey": told["anon_key"], "Authorization": f"Bearer {told['access_token']}"}
     async with httpx.AsyncClient(base_url=f"{told['supabase_url']}/rest/v1", headers=headers) as rest:
         assert (await rest.get("/monitoring_events", params={"select": "id"})).json() == []
