@@ -166,8 +166,8 @@ def before_the_high_water_mark(die: Die) -> None:
 def between_broadcast_and_write(die: Die) -> None:
     sent, push, write = Reached(), Channel.push, TableWriter.write
 
-    async def pushed(self: Channel, event: str, payload: bytes) -> None:
-        await push(self, event, payload)
+    async def pushed(self: Channel, topic: str, event: str, payload: bytes) -> None:
+        await push(self, topic, event, payload)
         if event == "events":
             sent.set(json.loads(payload)["last"])
 
