@@ -27,6 +27,9 @@ T = TypeVar("T")
 State = Literal["running", "connecting", "retrying", "paused"]
 STATES: tuple[State, ...] = ("running", "connecting", "retrying", "paused")  # from good to bad
 
+# A trial that has no answer after this time may be on a connection that leads nowhere any more.
+HANGS_S = 0.5
+
 _log = get_logger("relay")
 
 
@@ -44,11 +47,41 @@ class SharedBreaker:
         self._breaker = Breaker(rules, self._tell)
         self._news = asyncio.Event()
         self._do: str | None = None
+        self._trial: tuple[asyncio.Timeout, float] | None = None  # the trial that is out, and since when
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[None]:
         """Around one request: waits until it may go, and hears what became of it from what the block raises."""
         leave = await self._leave()
+        if self._breaker.state == "closed":
+            async with self._judged(leave):
+                yield
+            return
+        limit = asyncio.timeout(None)
+        try:
+            async with limit, self._judged(leave):
+                self._trial = limit, clock.mono()
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Transient(
+                f"{self._part}: a trial request was given up: it hung, and others get through",
+                do="nothing: it is tried again at once",
+            ) from error
+        finally:
+            self._trial = None
+
+    def hurry(self) -> None:
+        """Something else got through to the same place: try now. A trial that hangs since before is given up for a new one."""
+        now = clock.mono()
+        self._breaker.hurry(now)
+        if self._trial is not None and now - self._trial[1] >= HANGS_S:
+            self._trial[0].reschedule(asyncio.get_running_loop().time())
+        self._tell_waiting()
+
+    @asynccontextmanager
+    async def _judged(self, leave: Leave) -> AsyncIterator[None]:
         try:
             yield
         except Transient as error:
@@ -88,16 +121,20 @@ class SharedBreaker:
         return leave
 
     async def _hear(self, within_s: float) -> None:
-        """Return when the breaker changes, or this time has passed."""
+        """Return when there is news of the breaker, or this time has passed."""
         try:
             async with asyncio.timeout(None if within_s == float("inf") else within_s):
                 await self._news.wait()
         except TimeoutError:
             pass
 
-    def _tell(self, change: BreakerChange) -> None:
+    def _tell_waiting(self) -> None:
+        """Wake who waits now, and only them."""
         self._news.set()
         self._news = asyncio.Event()
+
+    def _tell(self, change: BreakerChange) -> None:
+        self._tell_waiting()
         what, where = f"{self._part} breaker {change.after.replace('_', '-')}", dict(self._position())
         if change.after == "closed":
             _log.info(what, **where)

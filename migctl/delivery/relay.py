@@ -130,6 +130,10 @@ class Relay:
         """State of the breaker that table writer and heads share, for `/api/status`."""
         return self._breaker.status()
 
+    def hurry(self) -> None:
+        """Realtime of the same project was just reached: where the table's breaker is open, find out now whether it is back too."""
+        self._breaker.hurry()
+
     def _position(self) -> dict[str, Any]:
         return {"epoch": self._epoch, "table_head": self._done_to, "journal_head": self._journal.head}
 

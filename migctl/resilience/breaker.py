@@ -124,6 +124,10 @@ class Breaker:
         if self.state != "open":
             self._open(now)
 
+    def hurry(self, now: float) -> None:
+        """Something else reached the dependency: where it is open, the trial may go now and not when its time is over."""
+        self._until = min(self._until, now)
+
     def gave_up(self, now: float, leave: Leave | None = None) -> None:
         """A request ended without a result (it was cancelled): where it was the trial, another one may be that at once."""
         if self.state == "half_open" and not self._is_late(leave):

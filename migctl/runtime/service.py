@@ -119,6 +119,7 @@ class Service:
             journal=journal,
             target=self.target,
             table_head=(lambda: relay.table_head) if relay is not None else (lambda: 0),
+            reached=relay.hurry if relay is not None else (lambda: None),
         )
         connections = Connections(transports, relay)
         gateway: Any = next((transport for transport in transports if transport.name == "websocket"), None)

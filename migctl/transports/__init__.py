@@ -21,10 +21,12 @@ def create(
     journal: Journal,
     target: Target | None = None,
     table_head: Callable[[], int] = lambda: 0,
+    reached: Callable[[], None] = lambda: None,
 ) -> list[Transport]:
     """The transports of a mode, over one journal: `dual` is both.
 
     target: needed where the mode has Realtime. table_head: what the relay has written, for the hints to tell.
+    reached: called whenever Realtime was reached anew.
     Raises ValueError for a mode with Realtime and no target.
     """
     made: list[Transport] = []
@@ -55,6 +57,7 @@ def create(
                 messages_per_second=settings.realtime.messages_per_second,
                 subscribers=settings.realtime.expected_subscribers,
                 audience=gateway.count_standby if gateway is not None else None,
+                reached=reached,
             )
         )
     return made

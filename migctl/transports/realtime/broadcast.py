@@ -41,7 +41,7 @@ class Broadcast:
     table_head: how far the relay is; told with every message, so that a reader can tell *not there yet* from *never*.
     messages_per_second: the plan's limit, deliveries included; default 500 on the embedded stack, else 100, which every plan
     allows. subscribers: how many are expected to receive each message; audience: how many are known to be there now. The larger of
-    the two and the limit make the pace.
+    the two and the limit make the pace. reached: called whenever Realtime was reached anew: what else is there may be back too.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Broadcast:
         messages_per_second: float | None = None,
         subscribers: int = 1,
         audience: Callable[[], int] | None = None,
+        reached: Callable[[], None] = lambda: None,
         rng: Random | None = None,
     ) -> None:
         self.topic = f"{settings.supabase.schema_}.monitoring_events"
@@ -62,6 +63,7 @@ class Broadcast:
         self._max_bytes = settings.realtime.max_hint_bytes
         self._expected = subscribers
         self._audience = audience or (lambda: 0)
+        self._reached = reached
         self._counted_at = float("-inf")
         limit = messages_per_second or (500.0 if target.embedded else 100.0)
         self._pace = Pace(limit, subscribers)
@@ -75,6 +77,7 @@ class Broadcast:
             pace=self._pace,
             position=lambda: self._after,
             changed=self._breaker_changed,
+            reached=self._was_reached,
             random=random,
         )
         self._sender = Sender(
@@ -82,6 +85,7 @@ class Broadcast:
             settings,
             (self.topic, canary_topic),
             pace=self._pace,
+            opened=self._was_reached,
             failed=self._canary.failed,
             allowed=lambda: self.breaker == "closed",
             position=lambda: self._after,
@@ -101,6 +105,10 @@ class Broadcast:
     def breaker(self) -> BreakerState:
         """Of broadcast: closed while subscribers get what is sent, as far as the canary can tell."""
         return self._canary.breaker.state
+
+    def _was_reached(self) -> None:
+        self._canary.hurry()
+        self._reached()
 
     def _breaker_changed(self) -> None:
         self._sender.wake()

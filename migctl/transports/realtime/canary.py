@@ -94,7 +94,7 @@ class Canary:
     """`run` until cancelled. `breaker` is broadcast's.
 
     topic: the canary's own. send: hands a payload over the way hints go. position: the seq that log lines speak of.
-    changed: called when the breaker has changed.
+    changed: called when the breaker has changed; reached: each time a subscriber's way is open anew.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class Canary:
         pace: Pace,
         position: Callable[[], int],
         changed: Callable[[], None],
+        reached: Callable[[], None],
         random: Callable[[], float],
     ) -> None:
         of, rules = settings.resilience, settings.resilience.breaker
@@ -116,6 +117,7 @@ class Canary:
         self._pace = pace
         self._position = position
         self._changed = changed
+        self._reached = reached
         self._random = random
         self._every_s, self._silent_s = of.canary.every_s, of.canary.silent_s
         self._backoff = Backoff(of.retry.first_delay_s, of.retry.max_delay_s)
@@ -141,6 +143,10 @@ class Canary:
         """Nothing could be handed over to Realtime. What a trial is worth, only the canary itself says."""
         if self.breaker.state == "closed":
             self.breaker.failed(clock.mono(), reason)
+
+    def hurry(self) -> None:
+        """The way to Realtime is open again: where the breaker is open, a canary may go now."""
+        self.breaker.hurry(clock.mono())
 
     def status(self) -> dict[str, Any]:
         """For `/api/status`. role: service_role where no token for `authenticated` can be made, and policies are not proven."""

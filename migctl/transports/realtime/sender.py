@@ -28,9 +28,8 @@ class Sender:
     """`run` keeps a channel until cancelled; `send` goes over it, or by HTTP.
 
     topics: those that are sent to; the first names the channel in logs. pace: is told when the server refuses for the rate.
-    failed: is told why nothing could be handed over; not told while one of the two ways still takes messages.
-    allowed: whether HTTP may be used for more than a trial.
-    position: the seq that log lines speak of.
+    opened: is told of each new channel. failed: is told why nothing could be handed over; not told while one of the two ways still
+    takes messages. allowed: whether HTTP may be used for more than a trial. position: the seq that log lines speak of.
     """
 
     def __init__(
@@ -40,6 +39,7 @@ class Sender:
         topics: Sequence[str],
         *,
         pace: Pace,
+        opened: Callable[[], None],
         failed: Callable[[str], None],
         allowed: Callable[[], bool],
         position: Callable[[], int],
@@ -52,6 +52,7 @@ class Sender:
         self._apikey = target.need("service_role_key")
         self._topics = topics
         self._pace = pace
+        self._told_opened = opened
         self._failed = failed
         self._allowed = allowed
         self._position = position
@@ -164,6 +165,7 @@ class Sender:
         self._http_failures, self._http_not_before = 0, 0.0
         _log.info("channel joined", topic=self._topics[0], seq=self._position())
         self.wake()
+        self._told_opened()
 
     def _lost(self, error: Transient | Systemic) -> None:
         state: Literal["connecting", "degraded"] = "degraded" if isinstance(error, Systemic) else "connecting"

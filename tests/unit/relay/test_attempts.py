@@ -146,3 +146,44 @@ async def test_one_who_waits_between_attempts_goes_at_once_when_another_ones_tri
     other.error = table.error = None
     assert await ended(trying) == "done"
     assert await ended(waiting) == "done"
+
+
+async def test_a_sign_of_life_from_elsewhere_ends_the_time_away() -> None:
+    shared, table = breaker(open_s=3600), Dependency()
+    table.error = refused
+    task = asyncio.ensure_future(attempts(shared).until_done(table.ask))
+    await until(lambda: shared.status()["state"] == "open")
+    table.error = None
+    shared.hurry()
+    assert await ended(task) == "done"
+    assert shared.status()["state"] == "closed"
+
+
+async def test_a_trial_that_hangs_since_before_a_sign_of_life_is_given_up_for_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared, table = breaker(open_s=0.01), Dependency()
+    table.error = refused
+    task = asyncio.ensure_future(attempts(shared).until_done(table.ask))
+    await until(lambda: shared.status()["state"] == "open")
+    table.error = None
+    table.running.clear()
+    await until(lambda: shared.status()["state"] == "half_open" and table.inside)
+    [hanging] = table.inside
+    shared.hurry()
+    await asyncio.sleep(0)
+    assert table.inside == {hanging}, "it may just have been sent"
+    monkeypatch.setattr("migctl.delivery.attempts.HANGS_S", 0.0)
+    reached = table.reached
+    shared.hurry()
+    await until(lambda: table.reached == reached + 1)
+    table.running.set()
+    assert await ended(task) == "done"
+    assert shared.status()["opened"] == 1
+
+
+async def test_a_sign_of_life_while_closed_changes_nothing() -> None:
+    shared, table = breaker(), Dependency()
+    shared.hurry()
+    assert await ended(asyncio.ensure_future(attempts(shared).until_done(table.ask))) == "done"
+    assert (table.reached, shared.status()["opened"]) == (1, 0)

@@ -132,3 +132,13 @@ def test_each_change_is_told_once_with_its_reason() -> None:
         ("open", "half_open", 2.5, "silent"),
         ("half_open", "closed", 2.5, None),
     ]
+
+
+def test_a_sign_of_life_lets_the_trial_go_now_and_a_failed_one_still_doubles_the_time_away() -> None:
+    breaker = opened_at(0.0)
+    breaker.hurry(0.25)
+    leave = breaker.begin(0.25)
+    assert leave is not None
+    assert breaker.state == "half_open"
+    breaker.failed(0.5, "refused", leave)
+    assert breaker.wait_s(0.5) == 2.0
