@@ -36,7 +36,7 @@ def list_(
     epoch: EpochOption = None,
     code: Annotated[
         str | None,
-        typer.Option("--code", metavar="CODE", help="Such as 22P05, 23514, 413.", show_default=False),
+        typer.Option("--code", metavar="CODE", help="Such as 22P05 or 23514.", show_default=False),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Also those that were retried or renewed.")] = False,
     config: context.ConfigOption = None,
