@@ -129,6 +129,10 @@ class JournalUnavailable(Transient):
     """The journal can't take events now: full, draining, or its disk failed."""
 
 
+class JournalBroken(JournalUnavailable):
+    """Its disk failed for good: it takes no events any more until it is opened anew."""
+
+
 @runtime_checkable
 class Journal(Protocol):
     """Open for writing by one process (SQLite) or by many (Redis Streams)."""

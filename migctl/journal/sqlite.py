@@ -287,7 +287,7 @@ class SqliteJournal:
         for request in requests:
             self._waiting_bytes -= request.size
             if not request.done.done():
-                request.done.set_exception(JournalUnavailable(error.what, do=error.do))
+                request.done.set_exception(type(error)(error.what, do=error.do))
 
     def _trimmed(self, tails: dict[int, int]) -> None:
         for ordinal, tail in tails.items():

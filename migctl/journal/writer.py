@@ -19,7 +19,7 @@ from migctl.events import Event
 from migctl.events.canonical import body_hash
 from migctl.events.times import micros_of
 from migctl.journal.highwater import HighWater
-from migctl.journal.protocol import Appended, Conflict, EpochInfo, JournalUnavailable
+from migctl.journal.protocol import Appended, Conflict, EpochInfo, JournalBroken, JournalUnavailable
 from migctl.journal.rows import (
     COLUMNS,
     INSERT,
@@ -188,7 +188,7 @@ class Writer(threading.Thread):
         self._give_up(requests, f"the journal's disk failed: {error}")
 
     def _give_up(self, requests: list[Request], what: str) -> None:
-        broken = JournalUnavailable(
+        broken = JournalBroken(
             what,
             do="look at the disk, then start again; what was not acknowledged is sent again by its producer",
         )

@@ -11,7 +11,7 @@ from typing import Any
 from migctl.config import Mode, Settings, load
 from migctl.errors import MigctlError, Refused, Systemic
 from migctl.events import Event
-from migctl.journal import Appended, Journal, JournalUnavailable
+from migctl.journal import Appended, Journal, JournalBroken
 from migctl.journal.lock import SecondWriter
 from migctl.journal.sqlite import SqliteJournal
 from migctl.publisher.outlet import Outlet
@@ -21,19 +21,16 @@ log = get_logger("publisher")
 
 
 class OwnJournal:
-    """The outlet over a journal that is open here. failed: done once its disk failed for good."""
+    """The outlet over a journal that is open here."""
 
-    def __init__(self, journal: Journal, failed: asyncio.Future[JournalUnavailable]) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._failed = failed
 
     async def append(self, events: Sequence[Event], /) -> Appended:
         try:
             return await self._journal.append(events)
-        except JournalUnavailable as error:
-            if self._failed.done():  # never tried again: it could acknowledge what is not there
-                raise Systemic(error.what, do=error.do) from None
-            raise
+        except JournalBroken as error:  # never tried again: it could acknowledge what is not there
+            raise Systemic(error.what, do=error.do) from None
 
 
 @asynccontextmanager
@@ -42,11 +39,9 @@ async def own_journal(path: Path, settings: Settings) -> AsyncIterator[Outlet]:
     from migctl.runtime.service import keep_of
 
     journal = await _alone(SqliteJournal.open(path, keep=keep_of(settings, relayed=True), say=_say))
-    failed = asyncio.ensure_future(journal.failure())
     try:
-        yield OwnJournal(journal, failed)
+        yield OwnJournal(journal)
     finally:
-        failed.cancel()
         await journal.aclose()
 
 
@@ -107,7 +102,7 @@ async def own_service(
             await _alone(_unwrapped(running))
         running.add_done_callback(lambda task: _tell_if_lost(task, stop, lost))
         # Its disk is watched by the service, which ends with it.
-        yield OwnJournal(feed.journal.result(), asyncio.get_running_loop().create_future())
+        yield OwnJournal(feed.journal.result())
     except BaseException:
         stop.set()
         await asyncio.wait([running])

@@ -16,7 +16,7 @@ _ANSWER_S = 10.0
 
 
 def switched(target: Target) -> list[dict[str, Any]]:
-    """Each fault: name, what, concerns, lasting, on, left_seconds. Raises Transient where the stand-in can't be reached."""
+    """Each fault: name, what, concerns, lasting, on, left_seconds, taken. Raises Transient where the stand-in can't be reached."""
     return _ask(target, "GET", _PATH)
 
 

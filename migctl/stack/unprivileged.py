@@ -19,9 +19,11 @@ from pathlib import Path
 
 from migctl.errors import MigctlError, Systemic
 from migctl.stack.launcher import OURSELVES, Identity, launch, not_writable
+from migctl.stack.process import wait_until
 
 _OURS = Path("/var/lib/migctl")
 _USER = "migctl"
+_LEFT_BEHIND_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,14 @@ class Home:
     def fresh_part(self) -> Path:
         """A place beside `data` for a cluster in the making; leftovers of an earlier try are removed."""
         part = self.data.with_name(self.data.name + ".part")
-        try:
+
+        def removed() -> bool:
             shutil.rmtree(part, ignore_errors=True)
+            return not part.exists()
+
+        # The initdb of an owner that was killed may write for a moment longer.
+        wait_until(removed, _LEFT_BEHIND_S)
+        try:
             part.mkdir(mode=0o700)
             self._give(part)
         except OSError as error:

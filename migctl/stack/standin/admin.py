@@ -77,6 +77,7 @@ class Admin:
                     "lasting": each.fault.lasting,
                     "on": each.on,
                     "left_seconds": each.left_s,
+                    "taken": each.taken,
                 }
                 for each in self._faults.all(time.monotonic())
             ]

@@ -6,6 +6,7 @@ too. Faults strike subscribers: whoever holds the service key is spared, so that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -70,11 +71,12 @@ FAULTS: dict[Name, Fault] = {
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """left_s: how long it stays on; None while it is on without an end."""
+    """left_s: how long it stays on; None while it is on without an end. taken: changes that were skipped by it since the start."""
 
     fault: Fault
     on: bool
     left_s: float | None
+    taken: int
 
 
 class Faults:
@@ -83,6 +85,7 @@ class Faults:
     def __init__(self) -> None:
         self._until: dict[Name, float | None] = {}
         self._blows: dict[Name, Callable[[], None]] = {}
+        self._taken: Counter[Name] = Counter()
 
     def strikes(self, name: Name, blow: Callable[[], None]) -> None:
         """What happens at the moment when `name` is switched on."""
@@ -108,10 +111,15 @@ class Faults:
         until = self._until[name]
         return until is None or now < until
 
+    def note_taken(self, name: Name, changes: int) -> None:
+        """So many changes reach nobody because of this fault."""
+        self._taken[name] += changes
+
     def all(self, now: float) -> list[Switched]:
         found = []
         for name, fault in FAULTS.items():
             until = self._until.get(name)
             on = self.on(name, now)
-            found.append(Switched(fault, on, until - now if on and until is not None else None))
+            left_s = until - now if on and until is not None else None
+            found.append(Switched(fault, on, left_s, self._taken[name]))
         return found

@@ -217,7 +217,8 @@ class Changes:
         told = 0
         messages = await self._fanout.messages(conn, batch, subscriptions)
         now = time.monotonic()
-        skip = self._rate.triggered(now) or self._faults.on("rate-skip", now)
+        switched_on = self._faults.on("rate-skip", now)
+        skip = self._rate.triggered(now) or switched_on
         cache: dict[tuple[Version, str, tuple[int, ...], bytes], bytes] = {}
         for receivers in messages:
             told += bool(receivers)
@@ -234,6 +235,8 @@ class Changes:
                     text = frames.message(feed.version, feed.topic, "postgres_changes", payload)
                     frame = cache[key] = frames.text_frame(text)
                 feed.deliver(frame)
+        if switched_on:
+            self._faults.note_taken("rate-skip", told)
         if skip and told:
             _log.warning("rate limit, changes skipped", changes=told)
         return told
