@@ -16,7 +16,7 @@ from migctl import clock
 from migctl.events import Position
 from migctl.subscriber.flow import Flow
 from migctl.subscriber.merge import Item
-from migctl.subscriber.pages import Head, fate, following, merged, newest, oldest
+from migctl.subscriber.pages import Head, elsewhere, fate, following, merged, newest, oldest
 from migctl.subscriber.release import Release
 from migctl.subscriber.tables import Tables
 from migctl.telemetry import get_logger
@@ -83,7 +83,10 @@ class CatchUp:
             if after is not None:
                 self._flow.hear(after.epoch, after.journal_head)
             ended = await self._read_epoch(head, to_the_end=to_the_end or after is not None)
-            if after is None or not ended or not self._finish(head, after):
+            if after is None:
+                if not self._goes_on_elsewhere(top.epoch, heads):
+                    break
+            elif not ended or not self._finish(head, after):
                 break
         if merge.top is not None:
             self._forget_ancestors(merge.top.epoch, heads)
@@ -168,6 +171,15 @@ class CatchUp:
         head = newest(heads)
         if head is None or not self._waited_long("unknown", top.epoch):
             return False
+        self._flow.next_epoch(Position(head.epoch, head.table_tail - 1), reason="epoch")
+        return True
+
+    def _goes_on_elsewhere(self, epoch: str, heads: Sequence[Head]) -> bool:
+        """No chain of epochs leads on from here, and yet there is a newer one: after a while, go there, and say so."""
+        head = elsewhere(epoch, heads)
+        if head is None or not self._waited_long("unlinked", epoch):
+            return False
+        log.error("epochs are not linked", epoch=epoch, next_epoch=head.epoch)
         self._flow.next_epoch(Position(head.epoch, head.table_tail - 1), reason="epoch")
         return True
 

@@ -66,6 +66,30 @@ def following(epoch: str, heads: Sequence[Head]) -> Head | None:
     return min(after, key=lambda head: head.started_at, default=None)
 
 
+def elsewhere(epoch: str, heads: Sequence[Head]) -> Head | None:
+    """Where the stream goes on that no chain leads to from `epoch`: the first epoch that only the newest one comes from.
+
+    None where `epoch` is the newest, or comes before it.
+    """
+    by_epoch = {head.epoch: head for head in heads}
+    passed = {head.epoch for head in _back_from(epoch, by_epoch)}
+    head = newest(heads)
+    path = [] if head is None else _back_from(head.epoch, by_epoch)
+    if any(each.epoch == epoch for each in path):
+        return None
+    return next((each for each in reversed(path) if each.epoch not in passed), None)
+
+
+def _back_from(epoch: str, by_epoch: Mapping[str, Head]) -> list[Head]:
+    """The epoch and those before it, as far as heads know them."""
+    path: list[Head] = []
+    at: str | None = epoch
+    while at is not None and (head := by_epoch.get(at)) is not None and head not in path:
+        path.append(head)
+        at = head.prev_epoch
+    return path
+
+
 def oldest(heads: Sequence[Head]) -> Head | None:
     """The epoch that follows none of these: where a reader begins that was there before anything was written."""
     known = {head.epoch for head in heads}

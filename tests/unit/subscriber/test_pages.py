@@ -12,6 +12,7 @@ from migctl.errors import Systemic
 from migctl.subscriber.merge import Skip
 from migctl.subscriber.pages import (
     Head,
+    elsewhere,
     fate,
     following,
     merged,
@@ -76,6 +77,16 @@ def test_epochs_are_followed_by_their_chain_not_by_their_order() -> None:
     assert following("a", heads) == heads[2]
     assert following("c", heads) is None
     assert newest([]) is None
+
+
+def test_where_no_chain_leads_on_the_stream_is_found_elsewhere_and_else_nowhere() -> None:
+    chained = [head("a"), head("b", "a"), head("c", "b")]
+    assert [elsewhere(each, chained) for each in "abc"] == [None, None, None]
+    orphaned = [head("a"), head("c", "unknown"), head("d", "c")]
+    assert [elsewhere(each, orphaned) for each in "acd"] == [orphaned[1], None, None]
+    forked = [head("a"), head("b", "a"), head("c", "a"), head("d", "c")]
+    assert [elsewhere(each, forked) for each in "abcd"] == [None, forked[2], None, None]
+    assert elsewhere("a", []) is None
 
 
 def test_numbers_of_a_row_keep_their_text() -> None:
