@@ -24,37 +24,38 @@ async def claim(
     Transient, Systemic.
     """
     epochs = await journal.epochs()
-    opened = epochs[-1]
-    told = await as_written(await heads.read(), writer, opened)
-    regressed = ownership.check(told, epochs, writer_id=journal.writer_id, target=writer.name)
-    agreed = await _agreed(journal, writer, told, opened, cursor)
-    if agreed < opened.head:
-        head = next(head for head in told if head.epoch == opened.epoch)
-        why = f"{writer.name} has other events than the journal from seq {agreed + 1} on: an older copy of it was put back"
-        regressed = ownership.Regressed(opened.epoch, ownership.loss(head, agreed), why)
+    uncompared = await journal.uncompared()  # after the epochs, so that it covers all that they have
+    carried = from_cursor(epochs, cursor)
+    told = await as_written(await heads.read(), writer, carried)
+    ownership.check(told, epochs, writer_id=journal.writer_id, target=writer.name)
+    keep = await _kept(journal, writer, told, carried, cursor, uncompared)
+    regressed = ownership.regressed(told, carried, keep, writer.name)
     if regressed is not None:
         await journal.open_epoch(
-            regressed.prev_epoch, lost=regressed.lost, reason=regressed.reason, keep_to=agreed
+            regressed.prev_epoch, lost=regressed.lost, reason=regressed.reason, keep_to=keep
         )
-        epochs = await journal.epochs()
-    known = {head.epoch for head in told}
-    for info in epochs:
-        if info.epoch not in known and info.prev_epoch is not None:
-            lost = ownership.settled(info, told, epochs)
-            if lost != info.lost:
-                await journal.link_epoch(info.epoch, prev_epoch=info.prev_epoch, lost=lost)
+    now = {info.epoch: info for info in await journal.epochs()}
+    for link in ownership.links(told, from_cursor(list(now.values()), cursor)):
+        info = now[link.epoch]
+        if (info.prev_epoch, info.lost) != (link.prev_epoch, link.lost):
+            await journal.link_epoch(link.epoch, prev_epoch=link.prev_epoch, lost=link.lost)
+    await journal.compared()
     return await journal.epochs()
 
 
-async def as_written(told: Sequence[Head], writer: TableWriter, opened: EpochInfo | None) -> list[Head]:
+def from_cursor(epochs: Sequence[EpochInfo], cursor: Position | None) -> Sequence[EpochInfo]:
+    """The epochs that are not carried to their end yet: the cursor's, and those after it."""
+    places = [n for n, info in enumerate(epochs) if cursor is not None and info.epoch == cursor.epoch]
+    return epochs[places[0] if places else 0 :]
+
+
+async def as_written(told: Sequence[Head], writer: TableWriter, carried: Sequence[EpochInfo]) -> list[Head]:
     """Heads with the table head that the rows have: a relay that was killed had written more than it could tell.
 
-    Only of the newest epoch, and of the journal's open one and the one before it.
+    Only of the newest epoch, and of those that are carried.
     """
     newest = ownership.newest(told)
-    asked = {newest.epoch} if newest is not None else set()
-    if opened is not None:
-        asked |= {opened.epoch, opened.prev_epoch or ""}
+    asked = {info.epoch for info in carried} | ({newest.epoch} if newest is not None else set())
     return [
         replace(head, table_head=await writer.reach(head.epoch, head.table_head))
         if head.epoch in asked
@@ -63,27 +64,41 @@ async def as_written(told: Sequence[Head], writer: TableWriter, opened: EpochInf
     ]
 
 
-async def _agreed(
+async def _kept(
     journal: Journal,
     writer: TableWriter,
     told: Sequence[Head],
-    opened: EpochInfo,
+    carried: Sequence[EpochInfo],
     cursor: Position | None,
-) -> int:
-    """Up to which seq of the open epoch journal and table have the same events; the head where nothing says otherwise.
+    uncompared: Position | None,
+) -> dict[str, int]:
+    """Of each epoch that may not keep all its events: the last seq that keeps its place."""
+    by_epoch = {head.epoch: head for head in told}
+    end = ownership.newest(told)
+    keep: dict[str, int] = {}
+    for info in carried:
+        head = by_epoch.get(info.epoch)
+        if head is None:
+            continue
+        low = max(cursor.seq if cursor is not None and cursor.epoch == info.epoch else 0, info.tail - 1)
+        agreed = await _agreed(journal, writer, info.epoch, low, min(head.table_head, info.head))
+        sure = ownership.certain(info, carried, uncompared)
+        to = ownership.kept(head, info, max(low, agreed), sure, is_end=head is end)
+        if to is not None:
+            keep[info.epoch] = to
+    return keep
+
+
+async def _agreed(journal: Journal, writer: TableWriter, epoch: str, low: int, high: int) -> int:
+    """Up to which seq, from `low` to `high`, journal and table have the same events.
 
     Where they part, they part for good: so the place is found by halving.
     """
-    head = next((head for head in told if head.epoch == opened.epoch), None)
-    low = max(cursor.seq if cursor is not None and cursor.epoch == opened.epoch else 0, opened.tail - 1)
-    if head is None:
-        return opened.head
-    high = min(head.table_head, opened.head)
-    if high <= low or await _same(journal, writer, opened.epoch, high):
-        return opened.head
+    if high <= low or await _same(journal, writer, epoch, high):
+        return high
     while low + 1 < high:
         middle = (low + high) // 2
-        if await _same(journal, writer, opened.epoch, middle):
+        if await _same(journal, writer, epoch, middle):
             low = middle
         else:
             high = middle

@@ -1,12 +1,17 @@
-"""Ownership: may this journal write to this table, and in which epoch? Decided from heads, before the relay's first write. Pure."""
+"""Ownership: may this journal write to this table, in which epochs, and what was lost? Decided from heads, before the relay's first
+write. Pure.
+
+Epochs in heads are one chain: each follows the one that was its end when the table first heard of it. So a reader that finishes
+one always finds the next, whatever copies of the journal were put back in between.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from migctl.errors import Refused
-from migctl.events import format_time
+from migctl.events import Position, format_time
 from migctl.journal import EpochInfo, Lost
 from migctl.transports.realtime import Head
 
@@ -22,34 +27,114 @@ class Regressed:
     reason: str
 
 
-def check(
-    heads: Sequence[Head], epochs: Sequence[EpochInfo], *, writer_id: str, target: str
-) -> Regressed | None:
-    """None where the table is empty or this journal may go on with it; else why it must begin a new epoch first.
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What an epoch that the table does not know yet follows, and what was lost before it."""
+
+    epoch: str
+    prev_epoch: str
+    lost: Lost | None
+
+
+def check(heads: Sequence[Head], epochs: Sequence[EpochInfo], *, writer_id: str, target: str) -> None:
+    """Raises Refused where another journal wrote the table last, and this one has not adopted its epoch.
 
     heads: in any order; epochs: of the journal, oldest first, at least one; target: how a message calls the table.
-    Raises Refused where another journal wrote the table last.
     """
     head = newest(heads)
-    if head is None:
-        return None
-    opened = epochs[-1]
-    reached = max(head.table_head, head.journal_head)
-    if head.epoch == opened.epoch:
-        if reached <= opened.head:
-            return None
-        why = f"the journal ends at seq {opened.head}, and {target} has heard of seq {reached}"
-        return Regressed(head.epoch, loss(head, opened.head), f"{why}: an older copy of it was put back")
+    if head is None or head.writer_id == writer_id:
+        return
     if head.epoch in {info.epoch for info in epochs} | {info.prev_epoch for info in epochs}:
-        return None  # this journal has begun an epoch after it, which the table is yet to be told of
-    if head.writer_id == writer_id:
-        why = f"{target} has epoch {head.epoch} of this journal, which the journal does not know"
-        return Regressed(head.epoch, loss(head, 0), f"{why}: an older copy of it was put back")
+        return
     raise Refused(
         f"{target} belongs to the journal of writer {head.writer_id}: epoch {head.epoch}, last seq "
-        f"{reached}, moved {format_time(head.updated_at)}; this journal's writer is {writer_id}",
+        f"{reached(head)}, moved {format_time(head.updated_at)}; this journal's writer is {writer_id}",
         do=f"use that journal (MIGCTL_JOURNAL=PATH); if it is gone for good: {ADOPT}",
     )
+
+
+def certain(info: EpochInfo, carried: Sequence[EpochInfo], uncompared: Position | None) -> int:
+    """Up to which seq an epoch's events were there when the table was last asked, or when the journal was opened since.
+
+    uncompared: after which the journal has taken events without asking. What it took then may have seqs of other events, which an
+    older copy that was put back did not know of.
+    """
+    order = [each.epoch for each in carried]
+    if uncompared is None or uncompared.epoch not in order:
+        return info.head
+    place, since = order.index(info.epoch), order.index(uncompared.epoch)
+    if place == since:
+        return min(info.head, uncompared.seq)
+    return info.head if place < since else 0
+
+
+def kept(head: Head, info: EpochInfo, agreed: int, sure: int, *, is_end: bool) -> int | None:
+    """Up to which seq an epoch that the table knows keeps its events; None where it keeps all of them.
+
+    What is above moves to an epoch that comes later. agreed: up to where table and journal have the same events; sure: `certain`.
+    is_end: no epoch follows this one in heads; where one does, readers are past it, and nothing is added to it any more.
+    """
+    if agreed < min(head.table_head, info.head) or not is_end:
+        return agreed
+    return max(agreed, sure) if reached(head) > sure else None
+
+
+def regressed(
+    heads: Sequence[Head], carried: Sequence[EpochInfo], keep: Mapping[str, int], target: str
+) -> Regressed | None:
+    """Why a new epoch must begin, after what the journal has; None where none must.
+
+    carried: the journal's epochs from the relay's cursor on; keep: of those that may not keep all that they have.
+    """
+    end = newest(heads)
+    if end is None:
+        return None
+    opened = carried[-1]
+    known = {head.epoch for head in heads}
+    parted = [info for info in carried if keep.get(info.epoch, info.head) < info.head]
+    if end.epoch == opened.epoch:
+        has = keep.get(opened.epoch, opened.head)
+        if not parted and reached(end) <= has:
+            return None
+        why = f"the journal ends at seq {has}, and {target} has heard of seq {reached(end)}"
+    elif opened.epoch in known:
+        has = next((keep.get(info.epoch, info.head) for info in carried if info.epoch == end.epoch), 0)
+        why = f"{target} has epoch {end.epoch} of this journal, which the journal does not know"
+    elif parted:
+        has = 0
+    else:
+        return None
+    if parted:
+        at = keep[parted[0].epoch]
+        why = f"{target} has other events than the journal from seq {at + 1} of epoch {parted[0].epoch} on"
+    why = f"{why}: an older copy of it was put back"
+    if opened.epoch not in known:
+        return Regressed(opened.epoch, None, why)
+    return Regressed(end.epoch, loss(end, has), why)
+
+
+def links(heads: Sequence[Head], carried: Sequence[EpochInfo]) -> list[Link]:
+    """How the epochs that the table does not know yet come after the end of those that it knows."""
+    before = newest(heads)
+    if before is None:
+        return []
+    known = {head.epoch for head in heads}
+    new = [info for info in carried if info.epoch not in known]
+    found: list[Link] = []
+    for info in new:
+        if not found:
+            found.append(Link(info.epoch, before.epoch, settled(before, carried)))
+        else:
+            follows = found[-1].epoch
+            found.append(Link(info.epoch, follows, info.lost if info.prev_epoch == follows else None))
+    return found
+
+
+def settled(head: Head, carried: Sequence[EpochInfo]) -> Lost | None:
+    """What was lost of the end of the chain, now that the table can be asked. The journal only knew that it does not have it."""
+    had = next((info.head for info in carried if info.epoch == head.epoch), 0)
+    missed = [info.lost_to or 0 for info in carried if info.prev_epoch == head.epoch]
+    return loss(head, had, max(missed, default=0))
 
 
 def newest(heads: Sequence[Head]) -> Head | None:
@@ -59,20 +144,13 @@ def newest(heads: Sequence[Head]) -> Head | None:
     return max(ends, key=lambda head: head.started_at, default=None)
 
 
+def reached(head: Head) -> int:
+    """The last seq of an epoch that the table has heard of."""
+    return max(head.table_head, head.journal_head)
+
+
 def loss(head: Head, journal_head: int, known: int = 0) -> Lost | None:
     """What neither the table nor a journal that ends at `journal_head` has of this epoch. known: a seq that there was."""
     first = max(head.table_head, journal_head) + 1
-    last = max(head.table_head, head.journal_head, known)
+    last = max(reached(head), known)
     return (first, last) if first <= last else None
-
-
-def settled(info: EpochInfo, heads: Sequence[Head], epochs: Sequence[EpochInfo]) -> Lost | None:
-    """What was lost before an epoch that the table does not know yet, now that the table can be asked.
-
-    The journal only knew that it does not have it.
-    """
-    head = next((head for head in heads if head.epoch == info.prev_epoch), None)
-    if head is None:
-        return info.lost
-    before = next((known.head for known in epochs if known.epoch == info.prev_epoch), 0)
-    return loss(head, before, info.lost_to or 0)

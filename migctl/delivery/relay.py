@@ -216,8 +216,14 @@ class Relay:
             after = cursor.seq if cursor is not None and info.epoch == cursor.epoch else info.tail - 1
             self._epoch, self._done_to = info.epoch, after
             self._reader.begin(info.epoch, after)
-            # An old epoch gets its row even where it is empty: the chain of epochs goes through it.
-            self._told = (-1, -1) if self._is_old() else (0, 0)
+            self._told = (0, 0)
+            # Readers find rows only of epochs that heads know; an old one gets its row even where it is empty: their chain goes
+            # through it.
+            await self._heads_attempts.until_done(
+                lambda info=info: self._heads.move(  # type: ignore[misc]
+                    info, writer_id=self._journal.writer_id, table_head=0, journal_head=0
+                )
+            )
             if cursor is None or info.epoch != cursor.epoch:
                 if (
                     after > 0

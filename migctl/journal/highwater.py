@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,22 +19,41 @@ from migctl.clock import now
 from migctl.errors import Usage
 from migctl.events import format_time, parse_time
 from migctl.events.jsontext import dumps, loads
+from migctl.journal.protocol import EpochInfo
 from migctl.telemetry import get_logger
 
 # A commit waits at most this long for its mark; the fsync comes on top.
 EVERY_S = 0.5
 # One sector, overwritten in place: it needs no room on a full disk, and a disk writes a sector whole or not at all.
 SIZE = 512
+# So many of the epochs before the open one have room in it.
+MOST_BEFORE = 5
+
+# An epoch, and the last seq that is known of it.
+Extent = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The journal of this writer had `head` in `epoch`, for certain."""
+    """The journal of this writer had `head` in `epoch`, for certain; and before it these, oldest first.
+
+    What came before them is not known any more; a table that was ever asked has heard of it.
+    """
 
     writer_id: str
     epoch: str
     head: int
     at: datetime
+    before: tuple[Extent, ...] = ()
+
+
+def extents(epochs: Sequence[EpochInfo]) -> tuple[Extent, ...]:
+    """How far each epoch went, be it lost or not."""
+    known = {info.epoch: info.head for info in epochs}
+    for info in epochs:
+        if info.prev_epoch in known and info.lost_to is not None:
+            known[info.prev_epoch] = max(known[info.prev_epoch], info.lost_to)
+    return tuple(known.items())
 
 
 def path_of(journal: Path) -> Path:
@@ -57,7 +77,10 @@ def read(journal: Path) -> Mark | None:
         if int(sum_text, 16) != zlib.crc32(body):
             raise ValueError("its checksum is wrong")
         said: dict[str, Any] = loads(body)
-        return Mark(str(said["writer_id"]), str(said["epoch"]), int(said["head"]), parse_time(said["at"]))
+        before = tuple((str(epoch), int(head)) for epoch, head in said.get("before", ()))
+        return Mark(
+            str(said["writer_id"]), str(said["epoch"]), int(said["head"]), parse_time(said["at"]), before
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise Usage(
             f"{path}: not a high-water mark: {error}",
@@ -72,21 +95,27 @@ def _encode(mark: Mark) -> bytes:
             "epoch": mark.epoch,
             "head": mark.head,
             "at": format_time(mark.at),
+            "before": mark.before,
         }
     )
+    if len(body) > SIZE - 10:
+        raise ValueError(f"a mark of {len(body)} bytes")
     return (b"%08x %b" % (zlib.crc32(body), body)).ljust(SIZE - 1) + b"\n"
 
 
 class HighWater(threading.Thread):
     """Writes the mark of one journal, from construction to `close`. `tell` from any thread."""
 
-    def __init__(self, journal: Path, *, writer_id: str, epoch: str, head: int) -> None:
-        """Writes the first mark before it returns. Raises Usage where that is refused."""
+    def __init__(self, journal: Path, *, writer_id: str, extents: Sequence[Extent]) -> None:
+        """Writes the first mark before it returns. Raises Usage where that is refused.
+
+        extents: of the journal's epochs, oldest first, at least one.
+        """
         super().__init__(name="journal-high-water", daemon=True)
         self._path = path_of(journal)
         self._writer_id = writer_id
-        self._state = (epoch, head)
-        self._written: tuple[str, int] | None = None
+        self._state = tuple(extents[-MOST_BEFORE - 1 :])
+        self._written: tuple[Extent, ...] | None = None
         self._changed = threading.Event()
         self._closing = threading.Event()
         self._failing = False
@@ -103,9 +132,15 @@ class HighWater(threading.Thread):
             os.close(self._file)
             raise Usage(f"{self._path}: {error.strerror}", do="look at the disk; is it full?") from None
 
-    def tell(self, epoch: str, head: int) -> None:
-        """The journal is this far, durably."""
-        self._state = (epoch, head)
+    def tell(self, extents: Sequence[Extent]) -> None:
+        """The journal has these epochs, durably."""
+        self._state = tuple(extents[-MOST_BEFORE - 1 :])
+        self._changed.set()
+
+    def tell_head(self, head: int) -> None:
+        """The open epoch is this far, durably."""
+        *before, (epoch, _) = self._state
+        self._state = (*before, (epoch, head))
         self._changed.set()
 
     def run(self) -> None:
@@ -134,7 +169,8 @@ class HighWater(threading.Thread):
         state = self._state
         if state == self._written:
             return
-        os.pwrite(self._file, _encode(Mark(self._writer_id, *state, now())), 0)
+        *before, (epoch, head) = state
+        os.pwrite(self._file, _encode(Mark(self._writer_id, epoch, head, now(), tuple(before))), 0)
         os.fsync(self._file)
         self._written = state
 

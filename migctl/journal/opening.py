@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from migctl.clock import now
@@ -126,31 +127,50 @@ def _check_whole(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _rotate_if_behind(database: sqlite3.Connection, mark: Mark) -> str | None:
-    """Begin a new epoch where the mark knows of more than the journal. Returns what to say of it."""
+    """Begin a new epoch where the mark knows of more than the journal. Returns what to say of it.
+
+    What the mark knows of and the journal does not, stands in it as epochs without an event: so each loss is said, and readers
+    find the way from one to the next.
+    """
     epochs = read_epochs(database)
     opened = epochs[-1]
-    if mark.epoch == opened.epoch:
-        lost: Lost | None = (opened.head + 1, mark.head) if mark.head > opened.head else None
-        if lost is None:
-            return None
-    elif mark.epoch in {info.epoch for info in epochs} | {info.prev_epoch for info in epochs}:
-        return None  # the mark is from just before a rotation that the journal remembers
-    else:
-        lost = (1, mark.head) if mark.head else None
+    marked = {**dict(mark.before), mark.epoch: mark.head}
+    known = {info.epoch for info in epochs}
+    if mark.epoch in known and marked.get(opened.epoch, 0) <= opened.head:
+        return None  # the mark may also be from just before a rotation that the journal remembers
     reason = f"the journal is behind its high-water mark ({_words(mark)}): an older copy of it was put back"
+    prev, head = opened.epoch, opened.head
     database.execute("BEGIN IMMEDIATE")
-    info = insert_epoch(database, mark.epoch, lost, reason)
+    for info, after in pairwise(epochs):
+        if (lost := _above(max(info.head, after.lost_to or 0), marked.get(info.epoch, 0))) is not None:
+            database.execute(
+                "UPDATE epochs SET lost_from = ?, lost_to = ? WHERE epoch = ? AND prev_epoch = ?",
+                (after.lost_from or lost[0], lost[1], after.epoch, info.epoch),
+            )
+    for epoch in [epoch for epoch in marked if epoch not in known]:
+        info = insert_epoch(database, prev, _above(head, marked.get(prev, 0)), reason, epoch=epoch)
+        prev, head = epoch, 0
+    info = insert_epoch(database, prev, _above(head, marked.get(prev, 0)), reason)
     database.execute("COMMIT")
     return words_of_rotation(info)
 
 
+def _above(head: int, known: int) -> Lost | None:
+    return (head + 1, known) if known > head else None
+
+
 def insert_epoch(
-    database: sqlite3.Connection, prev_epoch: str | None, lost: Lost | None, reason: str | None
+    database: sqlite3.Connection,
+    prev_epoch: str | None,
+    lost: Lost | None,
+    reason: str | None,
+    *,
+    epoch: str | None = None,
 ) -> EpochInfo:
-    """Add the next epoch, in the caller's transaction."""
+    """Add the next epoch, in the caller's transaction. epoch: its name, where it has one."""
     lost_from, lost_to = lost or (None, None)
     started = now()
-    info = EpochInfo(uuid7(), prev_epoch, lost_from, lost_to, started, reason=reason)
+    info = EpochInfo(epoch or uuid7(), prev_epoch, lost_from, lost_to, started, reason=reason)
     database.execute(
         "INSERT INTO epochs (epoch, prev_epoch, lost_from, lost_to, started_at, reason) VALUES (?, ?, ?, ?, ?, ?)",
         (info.epoch, prev_epoch, lost_from, lost_to, micros_of(started), reason),

@@ -203,12 +203,12 @@ class Journal(Protocol):
         ...
 
     async def open_epoch(
-        self, prev_epoch: str, *, lost: Lost | None, reason: str, keep_to: int | None = None
+        self, prev_epoch: str, *, lost: Lost | None, reason: str, keep_to: Mapping[str, int] | None = None
     ) -> EpochInfo:
         """End the open epoch and begin another, durable when this returns; said aloud.
 
         prev_epoch: what readers cross from; lost: of it, what neither journal nor table has.
-        keep_to: the last seq of the open epoch that keeps its place; what is above it is moved to the new epoch, from seq 1 on.
+        keep_to: by epoch, the last seq that keeps its place; what is above it is moved to the new epoch, from seq 1 on.
         """
         ...
 
@@ -216,6 +216,14 @@ class Journal(Protocol):
         self, epoch: str, *, prev_epoch: str | None, lost: Lost | None, reason: str | None = None
     ) -> None:
         """Say what `epoch`, which no reader has heard of yet, follows, and what was lost before it. A reason is said aloud."""
+        ...
+
+    async def uncompared(self) -> Position | None:
+        """After which position events were taken that no table was asked about; None where there are none."""
+        ...
+
+    async def compared(self) -> None:
+        """The table was asked, and what it said is done; durable when this returns."""
         ...
 
     async def bury(self, letter: DeadLetter) -> bool:

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
+from collections.abc import Mapping
 
-from migctl.journal.opening import insert_epoch
+from migctl.journal.opening import insert_epoch, read_epochs
 from migctl.journal.protocol import Lost
 from migctl.journal.rows import SEQ_BITS
 from migctl.journal.writer import Turned
 
 
 def begin_epoch(
-    database: sqlite3.Connection, prev_epoch: str, *, lost: Lost | None, reason: str, keep_to: int | None
+    database: sqlite3.Connection,
+    prev_epoch: str,
+    *,
+    lost: Lost | None,
+    reason: str,
+    keep_to: Mapping[str, int] | None,
 ) -> Turned:
-    """Begin the next epoch. What the open one has above `keep_to` goes to the new one, from seq 1 on."""
-    ordinal, head, tail = database.execute(
-        "SELECT ord, head, tail FROM epochs ORDER BY ord DESC LIMIT 1"
-    ).fetchone()
-    kept = head if keep_to is None else max(tail - 1, min(head, keep_to))
-    info = insert_epoch(database, prev_epoch, lost, reason)
-    moved = head - kept
-    if moved:
-        first = ((ordinal + 1) << SEQ_BITS) + 1
+    """Begin the next epoch. What others have above their `keep_to` goes to the new one, from seq 1 on, in order."""
+    before = read_epochs(database)
+    insert_epoch(database, prev_epoch, lost, reason)
+    base = (len(before) + 1) << SEQ_BITS
+    moved = 0
+    for ordinal, info in enumerate(before, 1):
+        kept = max(info.tail - 1, min(info.head, (keep_to or {}).get(info.epoch, info.head)))
+        if kept == info.head:
+            continue
         above = (ordinal << SEQ_BITS) + kept
-        database.execute("UPDATE events SET pos = pos + ? WHERE pos > ?", (first - above - 1, above))
+        database.execute(
+            "UPDATE events SET pos = pos + ? WHERE pos > ? AND pos < ?",
+            (base + moved - above, above, (ordinal + 1) << SEQ_BITS),
+        )
         database.execute("UPDATE epochs SET head = ? WHERE ord = ?", (kept, ordinal))
-        database.execute("UPDATE epochs SET head = ? WHERE ord = ?", (moved, ordinal + 1))
-    return Turned(replace(info, head=moved), ordinal + 1, kept, moved)
+        moved += info.head - kept
+    if moved:
+        database.execute("UPDATE epochs SET head = ? WHERE ord = ?", (moved, len(before) + 1))
+    return Turned(read_epochs(database))
 
 
 __all__ = ["begin_epoch"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from migctl.errors import Usage
 from migctl.events import Entry, Event, Position
 from migctl.journal import letters, outlook, queries
 from migctl.journal.checkpoint import Checkpointer
-from migctl.journal.highwater import HighWater
+from migctl.journal.highwater import HighWater, extents
 from migctl.journal.keeping import MAKE_ROOM, Housekeeper
 from migctl.journal.lock import WriterLock
 from migctl.journal.opening import Opened, open_database, read_epochs, words_of_rotation
@@ -119,12 +119,7 @@ class SqliteJournal:
         try:
             opened = open_database(path, adopting=adopting)
             try:
-                high_water = HighWater(
-                    path,
-                    writer_id=opened.writer_id,
-                    epoch=opened.epochs[-1].epoch,
-                    head=opened.epochs[-1].head,
-                )
+                high_water = HighWater(path, writer_id=opened.writer_id, extents=extents(opened.epochs))
             except BaseException:
                 opened.database.close()
                 raise
@@ -197,7 +192,7 @@ class SqliteJournal:
         await self._submit(Request(operation=move))
 
     async def open_epoch(
-        self, prev_epoch: str, *, lost: Lost | None, reason: str, keep_to: int | None = None
+        self, prev_epoch: str, *, lost: Lost | None, reason: str, keep_to: Mapping[str, int] | None = None
     ) -> EpochInfo:
         def turn(database: sqlite3.Connection) -> Turned:
             return begin_epoch(database, prev_epoch, lost=lost, reason=reason, keep_to=keep_to)
@@ -219,6 +214,12 @@ class SqliteJournal:
         if reason is not None:
             linked = next(info for info in self._epochs if info.epoch == epoch)
             self._tell_rotation(words_of_rotation(linked))
+
+    async def uncompared(self) -> Position | None:
+        return await self._read(queries.alone_since)
+
+    async def compared(self) -> None:
+        await self._submit(Request(operation=self._writer.compared))
 
     async def bury(self, letter: DeadLetter) -> bool:
         new: bool = await self._submit(Request(operation=lambda database: letters.bury(database, letter)))
@@ -260,9 +261,8 @@ class SqliteJournal:
             self._head = group.first_seq + len(group.events) - 1
             self._wake()
         elif isinstance(turned, Turned):
-            self._epochs[-1] = replace(self._epochs[-1], head=turned.kept_head, tail=self._tail)
-            self._epochs.append(turned.info)
-            self._head, self._tail = turned.head, 1
+            self._epochs = list(turned.epochs)
+            self._head, self._tail = turned.info.head, 1
             self._recent = Recent(self.epoch)
             self._tell_rotation(words_of_rotation(turned.info))
             self._wake()

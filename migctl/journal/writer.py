@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migctl.clock import mono, now
-from migctl.events import Event
+from migctl.events import Event, Position
 from migctl.events.canonical import body_hash
 from migctl.events.times import micros_of
-from migctl.journal.highwater import HighWater
+from migctl.journal import queries
+from migctl.journal.highwater import HighWater, extents
 from migctl.journal.protocol import Appended, Conflict, EpochInfo, JournalBroken, JournalUnavailable
 from migctl.journal.rows import (
     COLUMNS,
@@ -58,12 +59,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """Another epoch is open. kept_head: the last seq that the one before kept; head: of the new one."""
+    """Another epoch is open: the last of these, which are all, oldest first."""
 
-    info: EpochInfo
-    ordinal: int
-    kept_head: int
-    head: int
+    epochs: list[EpochInfo]
+
+    @property
+    def info(self) -> EpochInfo:
+        return self.epochs[-1]
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Writer(threading.Thread):
         self._ordinal = ordinal
         self._head = head
         self._high_water = high_water
+        self._alone = True  # nothing was taken since the journal was opened, and no table was asked
         self._on_commit = on_commit
         self._on_failure = on_failure
         self._waiting: deque[Request] = deque()
@@ -104,6 +107,11 @@ class Writer(threading.Thread):
         self._closing = False
         self.failed: Future[JournalUnavailable] = Future()
         self.commit_seconds = Histogram()
+
+    def compared(self, database: sqlite3.Connection) -> None:
+        """An operation: journal and table agree on all that was taken until now."""
+        self._alone = False
+        queries.end_alone(database)
 
     def submit(self, request: Request) -> None:
         """Queue a request. Its fate is told by on_commit or on_failure."""
@@ -171,10 +179,14 @@ class Writer(threading.Thread):
         self._head += len(group.events)
         answer = requests[0].answer
         if isinstance(answer, Turned):
-            self._epoch, self._ordinal, self._head = answer.info.epoch, answer.ordinal, answer.head
-            self._base = answer.ordinal << SEQ_BITS
+            self._epoch, self._ordinal, self._head = answer.info.epoch, len(answer.epochs), answer.info.head
+            self._base = self._ordinal << SEQ_BITS
+            self._high_water.tell(extents(answer.epochs))
+            self._on_commit(group)
+            return
         self._on_commit(group)
-        self._high_water.tell(self._epoch, self._head)
+        if group.events:
+            self._high_water.tell_head(self._head)
 
     def _fail(self, requests: list[Request], error: sqlite3.Error) -> None:
         if error_code(error) == SQLITE_FULL or extended_code(error) == SQLITE_IOERR_SHMSIZE:
@@ -201,6 +213,9 @@ class Writer(threading.Thread):
         if not self._fill_at_once(group):
             self._fill_one_by_one(group)
         if group.events:
+            if self._alone:
+                self._alone = False
+                queries.begin_alone(self._db, Position(self._epoch, self._head))
             head = self._head + len(group.events)
             self._db.execute("UPDATE epochs SET head = ? WHERE ord = ?", (head, self._ordinal))
         for request in group.requests:

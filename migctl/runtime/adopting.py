@@ -62,4 +62,4 @@ async def _heads(settings: Settings, target: Target, epochs: list[EpochInfo]) ->
         heads, writer = Heads(target, schema), TableWriter(target, schema)
         stack.push_async_callback(heads.aclose)
         stack.push_async_callback(writer.aclose)
-        return await as_written(await heads.read(), writer, epochs[-1] if epochs else None)
+        return await as_written(await heads.read(), writer, epochs[-1:])

@@ -297,12 +297,40 @@ async def test_what_a_new_epoch_does_not_let_the_old_one_keep_is_moved_to_it_in_
     first = journal.epoch
     sent = [event(n) for n in range(5)]
     await journal.append(sent)
-    info = await journal.open_epoch(first, lost=None, reason="another history", keep_to=2)
+    info = await journal.open_epoch(first, lost=None, reason="another history", keep_to={first: 2})
     assert [entry.event.id for entry in await journal.read(0, epoch=first)] == [each.id for each in sent[:2]]
     assert await ids(journal) == [(seq, each.id) for seq, each in enumerate(sent[2:], 1)]
     again = await journal.append([sent[4], event(9)])
     assert (again.accepted, again.duplicates, again.first_seq) == (1, 1, 4)
     assert info.prev_epoch == first
+
+
+async def test_what_several_epochs_may_not_keep_is_moved_to_one_in_order(journal: Journal) -> None:
+    first = journal.epoch
+    sent = [event(n) for n in range(7)]
+    await journal.append(sent[:4])
+    second = await journal.open_epoch(first, lost=None, reason="an operator wanted it")
+    await journal.append(sent[4:])
+    await journal.open_epoch(
+        second.epoch, lost=None, reason="another history", keep_to={first: 3, second.epoch: 1}
+    )
+    assert [entry.event.id for entry in await journal.read(0, epoch=first)] == [each.id for each in sent[:3]]
+    assert [entry.event.id for entry in await journal.read(0, epoch=second.epoch)] == [sent[4].id]
+    assert await ids(journal) == [(1, sent[3].id), (2, sent[5].id), (3, sent[6].id)]
+    assert [info.head for info in await journal.epochs()] == [3, 1, 3]
+
+
+async def test_what_was_taken_without_asking_the_table_is_remembered_until_it_was_asked(
+    journal: Journal,
+) -> None:
+    first = journal.epoch
+    assert await journal.uncompared() is None
+    await journal.append([event(1)])
+    await journal.append([event(2)])
+    assert await journal.uncompared() == Position(first, 0)
+    await journal.compared()
+    await journal.append([event(3)])
+    assert await journal.uncompared() is None
 
 
 async def test_what_an_epoch_follows_can_be_settled_later(journal: Journal) -> None:

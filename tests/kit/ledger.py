@@ -156,5 +156,5 @@ async def sampling_heads(url: str) -> AsyncIterator[Sampled]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert sampled.wrong == []
+    assert sampled.wrong == [], sampled.wrong[:3]
     assert sampled.samples > 0

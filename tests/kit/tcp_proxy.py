@@ -94,7 +94,7 @@ class TcpProxy:
 
     def heal(self) -> None:
         """Pass everything on again; the delay stays."""
-        self.refusing = self.black_hole = self.swallowing_answers = False
+        self.refusing = self.black_hole = self.swallowing_answers = self._then_refuse = False
         self._lose_once = self._lose_always = self._refused_start = self._cut_after = None
 
     # What connections ask
