@@ -9,11 +9,11 @@ import migctl
 from migctl.config import Target
 from migctl.stack.launcher import any_free_port
 from tests.kit.conditions import until
-from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.receiving import receiving
 from tests.kit.relaying import Tables
 from tests.kit.serve_process import serving_process
 from tests.kit.targets import environment_of
+from tests.kit.tcp_proxy import tcp_proxy
 
 
 async def test_serve_killed_before_its_socket_brought_them_is_bridged_through_the_tables(
@@ -29,7 +29,7 @@ async def test_serve_killed_before_its_socket_brought_them_is_bridged_through_th
 
     with serving_process(tmp_path / "serve", *options, more=environment) as serve:
         async with (
-            cutting_proxy(port) as proxy,
+            tcp_proxy(port) as proxy,
             migctl.Subscriber(proxy.url, gone_s=0.5, hold_s=0.6, spread_s=0.1) as subscriber,
             receiving(subscriber) as received,
         ):

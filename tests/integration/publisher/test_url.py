@@ -22,8 +22,8 @@ from migctl.journal.reading import read_file
 from migctl.server.tokens import Tokens, mint_token
 from migctl.stack.launcher import any_free_port
 from tests.kit.conditions import until
-from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.served import serving
+from tests.kit.tcp_proxy import tcp_proxy
 
 
 def numbers(folder: Path) -> list[Any]:
@@ -53,7 +53,7 @@ async def test_published_again_with_its_id_it_is_the_same_event_at_the_same_seq(
 async def test_a_lost_answer_neither_loses_nor_doubles(tmp_path: Path) -> None:
     async with (
         serving(tmp_path) as served,
-        cutting_proxy(served.port) as proxy,
+        tcp_proxy(served.port) as proxy,
         Publisher(proxy.url) as publisher,
     ):
         proxy.lose_next_answer_to(b'"n":5')
@@ -251,7 +251,7 @@ async def test_one_that_is_cancelled_while_its_request_is_away_is_durable_and_it
 ) -> None:
     async with (
         serving(tmp_path) as served,
-        cutting_proxy(served.port) as proxy,
+        tcp_proxy(served.port) as proxy,
         Publisher(proxy.url, request_timeout_s=0.5) as publisher,
     ):
         proxy.swallow_answers()

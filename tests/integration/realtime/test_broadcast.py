@@ -12,8 +12,8 @@ from migctl.journal.sqlite import SqliteJournal
 from tests.integration.realtime.conftest import Received
 from tests.kit.broadcasting import broadcasting, port_of
 from tests.kit.conditions import until
-from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.entries import event
+from tests.kit.tcp_proxy import tcp_proxy
 
 Receive = Callable[..., Awaitable[Received]]
 
@@ -70,7 +70,7 @@ async def test_heartbeat_follows_a_burst_and_tells_both_heads(
 async def test_new_channel_is_opened_after_the_socket_was_cut_and_serves_the_live_edge(
     journal: SqliteJournal, standin: Target, receive: Receive
 ) -> None:
-    async with cutting_proxy(port_of(standin)) as proxy:
+    async with tcp_proxy(port_of(standin)) as proxy:
         through = replace(standin, supabase_url=proxy.url)
         async with broadcasting(journal, through) as transport:
             await until(lambda: transport.status().state == "connected")
@@ -87,7 +87,7 @@ async def test_new_channel_is_opened_after_the_socket_was_cut_and_serves_the_liv
 async def test_new_channel_is_opened_when_no_acknowledgement_comes(
     journal: SqliteJournal, standin: Target, receive: Receive
 ) -> None:
-    async with cutting_proxy(port_of(standin)) as proxy:
+    async with tcp_proxy(port_of(standin)) as proxy:
         through = replace(standin, supabase_url=proxy.url)
         async with broadcasting(journal, through) as transport:
             await until(lambda: transport.status().state == "connected")
@@ -105,7 +105,7 @@ async def test_new_channel_is_opened_when_no_acknowledgement_comes(
 async def test_what_comes_while_there_is_no_channel_is_dropped_and_counted(
     journal: SqliteJournal, standin: Target, receive: Receive
 ) -> None:
-    async with cutting_proxy(port_of(standin)) as proxy:
+    async with tcp_proxy(port_of(standin)) as proxy:
         proxy.refuse()
         through = replace(standin, supabase_url=proxy.url)
         async with broadcasting(journal, through) as transport:

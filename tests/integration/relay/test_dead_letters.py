@@ -21,10 +21,10 @@ from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
 from migctl.transports.realtime import RetryTable
 from tests.kit.conditions import until
-from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.entries import event
 from tests.kit.receiving import reader, receiving
 from tests.kit.relaying import Tables, publish, relayed, relaying
+from tests.kit.tcp_proxy import tcp_proxy
 
 NUL = rb'{"a":"\u0000"}'
 REFUSE_COLD = "alter table monitoring_events add constraint cold check ((data->>'cold') is null) not valid"
@@ -158,7 +158,7 @@ async def test_a_retry_whose_answer_was_lost_is_known_when_it_is_repeated(
     await tables.run(ALLOW_COLD)
     (letter,) = await journal.dead_letters()
     letters = DeadLetters(journal)
-    async with cutting_proxy(urlsplit(target.supabase_url).port or 0) as proxy:
+    async with tcp_proxy(urlsplit(target.supabase_url).port or 0) as proxy:
         through = Target(proxy.url, service_role_key=target.service_role_key)
         table = RetryTable(through, "public")
         proxy.lose_next_answer_to(b"rpc/monitoring_retry")

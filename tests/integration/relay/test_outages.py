@@ -12,9 +12,9 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.postgres import Postgres
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.conditions import until
-from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.entries import event
 from tests.kit.relaying import Tables, publish, relayed, relaying
+from tests.kit.tcp_proxy import tcp_proxy
 
 WRITE = b"POST /rest/v1/monitoring_events"
 TOMBSTONE = b"POST /rest/v1/monitoring_tombstones"
@@ -24,7 +24,7 @@ HEADS = b"POST /rest/v1/rpc/monitoring_move_head"
 async def test_cursor_stays_when_response_is_lost_after_commit_and_moves_when_the_rows_are_found(
     journal: SqliteJournal, target: Target, tables: Tables, process: StandinProcess
 ) -> None:
-    async with cutting_proxy(process.port) as proxy, relaying(journal, target, through=proxy.url) as relay:
+    async with tcp_proxy(process.port) as proxy, relaying(journal, target, through=proxy.url) as relay:
         await publish(journal, [event() for _ in range(10)])
         await relayed(journal, relay)
         proxy.lose_next_answer_to(WRITE, then_refuse=True)
@@ -45,7 +45,7 @@ async def test_cursor_stays_when_response_is_lost_after_commit_and_moves_when_th
 async def test_tombstone_whose_response_is_lost_is_written_once(
     journal: SqliteJournal, target: Target, tables: Tables, process: StandinProcess
 ) -> None:
-    async with cutting_proxy(process.port) as proxy, relaying(journal, target, through=proxy.url) as relay:
+    async with tcp_proxy(process.port) as proxy, relaying(journal, target, through=proxy.url) as relay:
         proxy.lose_next_answer_to(TOMBSTONE)
         await publish(journal, [event(), event(rb'{"a":"\u0000"}'), event()])
         await relayed(journal, relay)
@@ -58,7 +58,7 @@ async def test_tombstone_whose_response_is_lost_is_written_once(
 async def test_heads_come_again_when_their_response_is_lost(
     journal: SqliteJournal, target: Target, tables: Tables, process: StandinProcess
 ) -> None:
-    async with cutting_proxy(process.port) as proxy, relaying(journal, target, through=proxy.url) as relay:
+    async with tcp_proxy(process.port) as proxy, relaying(journal, target, through=proxy.url) as relay:
         proxy.lose_next_answer_to(HEADS)
         await publish(journal, [event() for _ in range(3)])
         assert await relay.drain(15) == 0

@@ -6,9 +6,9 @@ from migctl.config import Settings, Target
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.conditions import until
-from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.entries import event
 from tests.kit.relaying import Tables, publish, relayed, relaying
+from tests.kit.tcp_proxy import tcp_proxy
 
 
 def impatient(first_s: float) -> Settings:
@@ -21,7 +21,7 @@ async def test_rows_whose_answer_came_too_late_are_known_as_our_own_and_the_time
     journal: SqliteJournal, target: Target, tables: Tables, process: StandinProcess
 ) -> None:
     async with (
-        cutting_proxy(process.port) as proxy,
+        tcp_proxy(process.port) as proxy,
         relaying(journal, target, through=proxy.url, settings=impatient(0.1)) as relay,
     ):
         await publish(journal, [event()])
@@ -43,7 +43,7 @@ async def test_a_kept_connection_that_leads_nowhere_costs_one_timeout_and_not_th
 ) -> None:
     """As behind a router that forgot the connection, or a server that was switched off: no reset ever comes."""
     async with (
-        cutting_proxy(process.port) as proxy,
+        tcp_proxy(process.port) as proxy,
         relaying(journal, target, through=proxy.url, settings=impatient(1.0)) as relay,
     ):
         await publish(journal, [event()])
@@ -71,7 +71,7 @@ async def test_a_black_hole_opens_the_breaker_and_says_for_how_long_nothing_came
         }
     )
     async with (
-        cutting_proxy(process.port) as proxy,
+        tcp_proxy(process.port) as proxy,
         relaying(journal, target, through=proxy.url, settings=settings) as relay,
     ):
         await publish(journal, [event()])

@@ -22,10 +22,10 @@ from migctl.subscriber.release import Discontinuity
 from migctl.transports.realtime import hints, mint
 from migctl.transports.realtime.channel import Channel, joined
 from tests.kit.conditions import until
-from tests.kit.cutting_proxy import cutting_proxy
 from tests.kit.entries import event
 from tests.kit.receiving import Received, publishing, reader, receiving, token_of
 from tests.kit.relaying import Tables, relaying
+from tests.kit.tcp_proxy import tcp_proxy
 
 TOPIC = "public.monitoring_events"
 
@@ -290,7 +290,7 @@ async def test_connection_that_is_cut_is_taken_up_again_by_a_new_client(
     sent: list[str] = []
     async with (
         publishing(journal, target),
-        cutting_proxy(process.port) as proxy,
+        tcp_proxy(process.port) as proxy,
         reader(target, through=proxy.url) as subscriber,
         receiving(subscriber) as received,
     ):
@@ -457,7 +457,7 @@ async def test_rows_beyond_heads_are_released_on_joining_on_coming_back_and_at_t
         await heads_moved(journal, tables)
     await rows_beyond_heads(tables, epoch, 6, 8)
     async with (
-        cutting_proxy(process.port) as proxy,
+        tcp_proxy(process.port) as proxy,
         reader(target, through=proxy.url, position=Position(epoch, 5)) as subscriber,
         receiving(subscriber) as received,
     ):
