@@ -116,6 +116,7 @@ class BatchingSection(_Section):
     ] = {}
     backlog_max_events: Annotated[int, Field(ge=1, le=5000, description="rows in a request of backlog")] = 500
     max_bytes: Annotated[int, Field(ge=1 << 16, description="bytes of a request")] = 4 << 20
+    max_dead_letters_per_minute: Annotated[int, Field(ge=1, description="dead letters a minute")] = 20
 
 
 class RealtimeSection(_Section):

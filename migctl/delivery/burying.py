@@ -3,9 +3,9 @@
 The tombstone comes first, and the cursor passes a seq after both: a crash between them repeats both, and neither is made twice. The
 other way round a dead letter could stand for an event that the next run writes as a row.
 
-More than POISON_A_MINUTE are not the events' fault, whatever the code. The relay then stays at the event, tries it again slowly
-and goes on by itself once the table takes it: what was wrong has been mended. It buries on only where it is told to, for a time.
-Hold and acceptance are in the journal: a restart lifts neither.
+More than `relay.max_dead_letters_per_minute` are not the events' fault, whatever the code. The relay then stays at the event, tries
+it again slowly and goes on by itself once the table takes it: what was wrong has been mended. It buries on only where it is told
+to, for a time. Hold and acceptance are in the journal: a restart lifts neither.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from migctl.journal import DeadLetter, Journal
 from migctl.telemetry import get_logger
 from migctl.transports.realtime import TableWriter, Tombstone, Written
 
-POISON_A_MINUTE = 20
 MINUTE_S = 60.0
 MOST_MINUTES = 1440
 NOTE = "poison_storm"
@@ -46,7 +45,10 @@ class Accepted:
 
 
 class Burying:
-    """Of one relay. table: its attempts at the table, whose state a hold changes. tombstones: counted there, by reason."""
+    """Of one relay. table: its attempts at the table, whose state a hold changes. tombstones: counted there, by reason.
+
+    a_minute: how many may be buried in a minute before the rest is held.
+    """
 
     def __init__(
         self,
@@ -54,14 +56,17 @@ class Burying:
         writer: TableWriter,
         table: Attempts,
         tombstones: Counter[str],
+        *,
+        a_minute: int,
     ) -> None:
         self.letters = DeadLetters(journal)
         self._journal = journal
         self._writer = writer
         self._table = table
         self._tombstones = tombstones
+        self._a_minute = a_minute
         self._loaded = False
-        self._buried_at: deque[float] = deque(maxlen=POISON_A_MINUTE)
+        self._buried_at: deque[float] = deque(maxlen=a_minute)
         self._held: tuple[Position, datetime] | None = None  # which event, since when
         self._accepted: Accepted | None = None
         self._woken = asyncio.Event()
@@ -70,7 +75,7 @@ class Burying:
         """Take up what the process before this one left."""
         await self.letters.load()
         now, mono = clock.now(), clock.mono()
-        for letter in reversed(await self._journal.dead_letters(limit=POISON_A_MINUTE)):
+        for letter in reversed(await self._journal.dead_letters(limit=self._a_minute)):
             age_s = (now - letter.at).total_seconds()
             if 0 <= age_s < MINUTE_S:
                 self._buried_at.append(mono - age_s)
@@ -145,7 +150,7 @@ class Burying:
             self._held = None  # a process before this one was held at another, and that one has passed since
         while self._buried_at and now - self._buried_at[0] >= MINUTE_S:
             self._buried_at.popleft()
-        return len(self._buried_at) < POISON_A_MINUTE
+        return len(self._buried_at) < self._a_minute
 
     async def _hold(self, entry: Entry, error: Poison, seconds: float) -> None:
         """Wait this long, or until the operator accepts."""
@@ -155,7 +160,7 @@ class Burying:
             await self._save()
         self._table.fail(
             "paused",
-            f"{POISON_A_MINUTE} dead letters in a minute; next is seq {entry.seq} of {entry.epoch}: {error.what}",
+            f"{self._a_minute} dead letters in a minute; next is seq {entry.seq} of {entry.epoch}: {error.what}",
             f"mend what the table refuses and the relay goes on by itself, or bury on: `{ACCEPT}`",
         )
         try:

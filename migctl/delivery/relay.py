@@ -87,7 +87,9 @@ class Relay:
         self._counts: Counter[str] = Counter()
         self.figures = BatchFigures()
         self._tombstones: Counter[str] = Counter()
-        self.burying = Burying(journal, writer, self._table, self._tombstones)
+        self.burying = Burying(
+            journal, writer, self._table, self._tombstones, a_minute=batching.max_dead_letters_per_minute
+        )
 
     @property
     def table_head(self) -> int:

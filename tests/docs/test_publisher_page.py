@@ -54,7 +54,9 @@ def test_what_is_shown_for_a_running_serve_publishes(name: str, stored: list[str
         assert said.split() == [entries[0].epoch, "1", entries[0].event.id]
         assert entries[0].event.source == "billing"
     else:
-        assert sorted(said.splitlines()) == [f"durable at {seq}" for seq in range(1, 5)]
+        # Four threads print at once, and what they print may come in pieces.
+        assert said.count("durable at") == 4
+        assert sorted(re.findall(r"\d", said)) == ["1", "2", "3", "4"]
 
 
 def test_what_is_shown_for_one_process_publishes(tmp_path: Path) -> None:
