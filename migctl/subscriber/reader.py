@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Self
 
 from migctl import clock
@@ -12,7 +13,7 @@ from migctl.subscriber.flow import Batches, Flow, Items
 from migctl.subscriber.merge import Merge
 
 
-class Reader:
+class Reader(ABC):
     """Base of the subscribers, which say how to run (`_run`) and what to close (`_close`).
 
     wait_s: how long it may take from entering to the first readiness.
@@ -76,9 +77,11 @@ class Reader:
 
     # For the subscribers
 
+    @abstractmethod
     async def _run(self) -> None:
-        raise NotImplementedError
+        """Receive, from `__aenter__` until cancelled."""
 
+    @abstractmethod
     async def _close(self) -> None:
         """Close what was opened outside `_run`."""
 

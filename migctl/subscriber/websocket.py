@@ -55,6 +55,9 @@ class WebsocketSubscriber(Reader):
         """Where the journal stands now, from the hello of a standby socket. Raises Transient, Systemic or Usage."""
         return await self._address.head()
 
+    async def _close(self) -> None:
+        """Nothing is open beside the stream."""
+
     async def _run(self) -> None:
         await self._stream.run()
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any, Literal, cast
 
 from migctl.config import Target
-from migctl.events import Entry, Position, decode_event, format_time, parse_time
-from migctl.events.jsontext import loads, quote
+from migctl.events import Entry, Position, decode_event, parse_time
+from migctl.events.jsontext import loads
 from migctl.transports.realtime import errors
 from migctl.transports.realtime.rest import Rest
-from migctl.transports.realtime.table import EVENTS, TOMBSTONES
+from migctl.transports.realtime.table import EVENTS, TOMBSTONES, row_values
 
 # written: the row is new, and the tombstone gone. repeated: an earlier call did it, and its answer was lost.
 # taken: another row has the id. no_tombstone: neither is there: pruned, or another target.
@@ -83,20 +83,9 @@ class RetryTable:
 
 def _arguments(entry: Entry) -> bytes:
     """The function's arguments, with the journal's text of `data` spliced in."""
-    event = entry.event
     return (
         b'{"p_id":"%b","p_event_type":%b,"p_timestamp":"%b","p_data":%b,"p_source":%b,"p_epoch":%b,"p_seq":%d,'
-        b'"p_committed_at":"%b"}'
-        % (
-            event.id.encode(),
-            quote(event.event_type),
-            format_time(event.timestamp).encode(),
-            event.data,
-            quote(event.source),
-            quote(entry.epoch),
-            entry.seq,
-            format_time(entry.committed_at).encode(),
-        )
+        b'"p_committed_at":"%b"}' % row_values(entry)
     )
 
 

@@ -69,21 +69,26 @@ class Written:
     tombstones: tuple[Tombstone, ...] = ()
 
 
-def encode_row(entry: Entry) -> bytes:
-    """The row as JSON, with the journal's text of `data`, byte for byte."""
+def row_values(entry: Entry) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes, int, bytes]:
+    """What a row has, in the order of its columns: `data` is the journal's text, id and times are without their quotes."""
     event = entry.event
     return (
+        event.id.encode(),
+        quote(event.event_type),
+        format_time(event.timestamp).encode(),
+        event.data,
+        quote(event.source),
+        quote(entry.epoch),
+        entry.seq,
+        format_time(entry.committed_at).encode(),
+    )
+
+
+def encode_row(entry: Entry) -> bytes:
+    """The row as JSON, with the journal's text of `data`, byte for byte."""
+    return (
         b'{"id":"%b","event_type":%b,"timestamp":"%b","data":%b,"source":%b,"epoch":%b,"seq":%d,"committed_at":"%b"}'
-        % (
-            event.id.encode(),
-            quote(event.event_type),
-            format_time(event.timestamp).encode(),
-            event.data,
-            quote(event.source),
-            quote(entry.epoch),
-            entry.seq,
-            format_time(entry.committed_at).encode(),
-        )
+        % row_values(entry)
     )
 
 

@@ -41,7 +41,9 @@ class Clock:
         half.replace(self._file)
 
 
-@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not here: apt-get install libfaketime")
+@pytest.mark.skipif(
+    LIBRARY is None, reason="NOT TESTED: libfaketime is not here: apt-get install libfaketime"
+)
 async def test_clock_that_jumps_loses_nothing_doubles_nothing_and_holds_nothing_back(
     standin: Target, tmp_path: Path
 ) -> None:
