@@ -20,8 +20,8 @@ import uvloop
 
 from migctl.clock import now
 from migctl.events import Event, make_event
-from migctl.journal.rows import INSERT, TABLES, connect, to_rows
 from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite.rows import INSERT, TABLES, connect, to_rows
 
 PRODUCERS = 100
 

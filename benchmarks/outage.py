@@ -30,7 +30,7 @@ from migctl.clock import now
 from migctl.events import Entry, Event, parse_time
 from migctl.events.ids import uuid7
 from migctl.journal.sqlite import read_file
-from migctl.transports.realtime.table import encode_row
+from migctl.target.table import encode_row
 
 BEFORE_S = 3.0
 CAUGHT_UP_S = 0.1

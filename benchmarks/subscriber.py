@@ -18,11 +18,11 @@ import uvloop
 
 from migctl import telemetry
 from migctl.errors import Transient
-from migctl.subscriber.realtime import RealtimeSubscriber
-from migctl.subscriber.server import Assignment, Server
-from migctl.subscriber.websocket import WebsocketSubscriber
-from migctl.subscriber.whole import Subscriber
-from migctl.transports.realtime.tokens import mint
+from migctl.subscriber.gateway.serve_client import Assignment, Server
+from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
+from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
+from migctl.subscriber.subscriber import Subscriber
+from migctl.target.tokens import mint
 from migctl.validate.capture import Capture, Until
 from migctl.validate.capture_file import CaptureFile
 

@@ -17,13 +17,13 @@ __all__ = [
 # Imported when they are first used: they bring client libraries that the command line does not always need. `__init__.pyi` tells
 # type checkers what they are.
 _WHERE = {
-    "Discontinuity": "migctl.subscriber.release",
+    "Discontinuity": "migctl.subscriber.core.release",
     "NewEvent": "migctl.publisher.drafts",
     "Position": "migctl.events",
     "Published": "migctl.publisher.drafts",
     "Publisher": "migctl.publisher.publisher",
-    "Release": "migctl.subscriber.release",
-    "Subscriber": "migctl.subscriber.whole",
+    "Release": "migctl.subscriber.core.release",
+    "Subscriber": "migctl.subscriber.subscriber",
 }
 
 

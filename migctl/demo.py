@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from migctl.clock import mono
 from migctl.config import Mode
-from migctl.runtime.rehearsal import Progress, Rehearsal, compare, transports_of
+from migctl.rehearsal.rehearsal import Progress, Rehearsal, compare, transports_of
 from migctl.transports.protocol import TransportName
 
 OUTAGE_S = 3.0

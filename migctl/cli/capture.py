@@ -114,18 +114,18 @@ async def _subscriber(
     from migctl.config.settings import secret
 
     if transport == "websocket":
-        from migctl.subscriber.websocket import WebsocketSubscriber
+        from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 
         return WebsocketSubscriber(
             url or f"ws://{settings.listen}/ws", token=secret("MIGCTL_TOKEN"), wait_s=wait_s
         )
     if transport == "dual":
-        from migctl.subscriber.whole import Subscriber
+        from migctl.subscriber.subscriber import Subscriber
 
         return Subscriber(url or f"http://{settings.listen}", token=secret("MIGCTL_TOKEN"), wait_s=wait_s)
     from migctl.errors import Usage
     from migctl.runtime.target import resolve
-    from migctl.subscriber.realtime import RealtimeSubscriber
+    from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
 
     if url is not None:
         raise Usage(
@@ -144,7 +144,7 @@ async def _subscriber(
 
 
 def _access_token(target: Target) -> Any:
-    from migctl.transports.realtime.tokens import mint
+    from migctl.target.tokens import mint
 
     async def access_token() -> str:
         return mint(target.need("jwt_secret"), "authenticated", 3600.0)

@@ -36,7 +36,7 @@ def status(
     output_format: context.OutputOption = "text",
 ) -> None:
     """What the journal holds, how far its cursors are, and when it is full at this rate. Works while serve runs."""
-    from migctl.journal import inspection
+    from migctl.journal.sqlite import inspection
     from migctl.runtime.service import keep_of
 
     settings = _settings(journal, config)
@@ -75,11 +75,11 @@ def export(
 
     Works while serve runs; what is committed after the start is not waited for. A file appears under its name once it is whole.
     """
-    from migctl.journal import copying
+    from migctl.journal.sqlite import copies
 
     settings = _settings(journal, config)
-    entries = copying.export(settings.journal_path, epoch=epoch, first=first, last=last)
-    count = copying.write_lines(entries, out)
+    entries = copies.export(settings.journal_path, epoch=epoch, first=first, last=last)
+    count = copies.write_lines(entries, out)
     if out is not None and output_format == "json":
         output.document({"schema": "migctl.journal.export/1", "file": str(out), "events": count})
     else:
@@ -96,7 +96,7 @@ def verify(
 
     Exit 1 with what is wrong. Works while serve runs; the journal's write-ahead log grows meanwhile.
     """
-    from migctl.journal import inspection
+    from migctl.journal.sqlite import inspection
 
     said = inspection.verify(_settings(journal, config).journal_path)
     if output_format == "json":
@@ -124,10 +124,10 @@ def backup(
     To put a copy back: stop serve, move journal.db, journal.db-wal and journal.db-shm away, leave journal.db.high-water, and copy
     the file to journal.db. The journal then goes on in a new epoch, and says which seqs are lost.
     """
-    from migctl.journal import copying
+    from migctl.journal.sqlite import copies
 
     path = _settings(journal, config).journal_path
-    position = copying.backup(path, to)
+    position = copies.backup(path, to)
     if output_format == "json":
         output.document(
             {

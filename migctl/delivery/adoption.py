@@ -9,8 +9,8 @@ from datetime import datetime
 from migctl.delivery import ownership
 from migctl.errors import Refused
 from migctl.journal import EpochInfo, Journal, Lost
-from migctl.journal.highwater import Mark
-from migctl.transports.realtime import Head
+from migctl.journal.sqlite.highwater import Mark
+from migctl.target import Head
 
 
 @dataclass(frozen=True, slots=True)

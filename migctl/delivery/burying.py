@@ -23,8 +23,8 @@ from migctl.errors import Poison
 from migctl.events import Entry, Position, format_time, parse_time
 from migctl.events.jsontext import dumps, loads
 from migctl.journal import DeadLetter, Journal
+from migctl.target import TableWriter, Tombstone, Written
 from migctl.telemetry import get_logger
-from migctl.transports.realtime import TableWriter, Tombstone, Written
 
 MINUTE_S = 60.0
 MOST_MINUTES = 1440

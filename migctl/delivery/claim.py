@@ -12,7 +12,7 @@ from dataclasses import replace
 from migctl.delivery import ownership
 from migctl.events import Position
 from migctl.journal import EpochInfo, Journal
-from migctl.transports.realtime import Head, Heads, TableWriter
+from migctl.target import Head, Heads, TableWriter
 
 
 async def claim(

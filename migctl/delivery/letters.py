@@ -17,8 +17,8 @@ from migctl.errors import Poison
 from migctl.events import Entry, Position
 from migctl.events.ids import id_of_renewal
 from migctl.journal import DeadLetter, Journal
+from migctl.target import RetryTable
 from migctl.telemetry import get_logger
-from migctl.transports.realtime import RetryTable
 
 Result = Literal["written", "repeated", "renewed", "refused", "taken", "gone"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from migctl.errors import Refused
 from migctl.events import Position, format_time
 from migctl.journal import EpochInfo, Lost
-from migctl.transports.realtime import Head
+from migctl.target import Head
 
 ADOPT = "migctl journal adopt --reason '...'"
 

@@ -10,7 +10,7 @@ from migctl.delivery.classes import Classifier
 from migctl.errors import Refused
 from migctl.events import Entry
 from migctl.journal import Journal
-from migctl.transports.realtime import row_bytes
+from migctl.target import row_bytes
 
 
 class Reader:

@@ -29,8 +29,8 @@ from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
 from migctl.resilience import BreakerRules
+from migctl.target import Heads, TableWriter, TimedOut, Written
 from migctl.telemetry import get_logger
-from migctl.transports.realtime import Heads, TableWriter, TimedOut, Written
 
 CURSOR = "relay"
 

@@ -17,18 +17,19 @@ import httpx
 
 from migctl import clock, schema
 from migctl.config import Target
+from migctl.config.address import is_local
 from migctl.doctor.causes import Name, likely
 from migctl.errors import MigctlError, Systemic, Transient, Wanting
 from migctl.events import format_time
+from migctl.events.arrived import Arrived
 from migctl.events.jsontext import dumps
 from migctl.schema import EVENTS, Difference, canary_topic
-from migctl.subscriber.official import Link
-from migctl.subscriber.pages import Arrived
-from migctl.transports.realtime import mint
+from migctl.subscriber.realtime.official import Link
+from migctl.target import mint
+from migctl.target.errors import of_exception
+from migctl.target.rest import Rest
+from migctl.target.tokens import sender_token
 from migctl.transports.realtime.channel import joined
-from migctl.transports.realtime.errors import of_exception
-from migctl.transports.realtime.rest import Rest, is_loopback
-from migctl.transports.realtime.tokens import sender_token
 
 EVENT = "canary"
 _REACH_S = 5.0
@@ -99,9 +100,7 @@ async def _reach(target: Target) -> None:
     action = f"reach Realtime at {target.supabase_url}"
     do = "see whether the target is up: `migctl stack status`, or the project's health page"
     try:
-        async with httpx.AsyncClient(
-            timeout=_REACH_S, trust_env=not is_loopback(target.supabase_url)
-        ) as http:
+        async with httpx.AsyncClient(timeout=_REACH_S, trust_env=not is_local(target.supabase_url)) as http:
             answer = await http.get(
                 f"{target.supabase_url}/realtime/v1/websocket", params={"apikey": target.need("anon_key")}
             )

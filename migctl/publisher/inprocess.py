@@ -12,8 +12,8 @@ from migctl.config import Mode, Settings, load
 from migctl.errors import MigctlError, Refused, Systemic
 from migctl.events import Event
 from migctl.journal import Appended, Journal, JournalBroken
-from migctl.journal.lock import SecondWriter
 from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite.lock import SecondWriter
 from migctl.publisher.outlet import Outlet
 from migctl.telemetry import get_logger
 

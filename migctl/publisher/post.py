@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import httpx
 import msgspec
 
-from migctl.config.address import base_url
+from migctl.config.address import base_url, is_local
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Event
 from migctl.events.codec import encode_event
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Appended, Conflict
 from migctl.publisher.outlet import NotNow, TooLarge, Unfit
-from migctl.transports.realtime.rest import is_loopback
 
 # A Retry-After above this is taken for a mistake.
 LONGEST_WAIT_S = 60.0
@@ -62,7 +61,7 @@ class Post:
             headers={"Content-Type": "application/json", "User-Agent": "migctl"}
             | ({"Authorization": f"Bearer {token}"} if token else {}),
             timeout=timeout_s,
-            trust_env=not is_loopback(self.url),
+            trust_env=not is_local(self.url),
         )
 
     async def aclose(self) -> None:

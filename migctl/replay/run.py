@@ -17,9 +17,9 @@ from migctl.config import Mode, Target
 from migctl.errors import Usage
 from migctl.events import encode_event
 from migctl.events.jsontext import one_line
+from migctl.rehearsal.rehearsal import Progress, Rehearsal, compare, transports_of
 from migctl.replay.pacing import Pacer, Speed, schedule
 from migctl.replay.recording import Facts, Recorded, Recording
-from migctl.runtime.rehearsal import Progress, Rehearsal, compare, transports_of
 
 REQUEST_BYTES = 4 << 20
 LOOK_S = 0.25

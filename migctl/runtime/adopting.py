@@ -10,12 +10,12 @@ from pathlib import Path
 from migctl.config import Settings, Target
 from migctl.delivery.adoption import Foreign, adopt, foreign
 from migctl.delivery.claim import as_written
-from migctl.journal import EpochInfo, highwater
-from migctl.journal.lock import WriterLock
-from migctl.journal.opening import meta, read_epochs
-from migctl.journal.reading import opened
-from migctl.journal.sqlite import SqliteJournal
-from migctl.transports.realtime import Head, Heads, TableWriter
+from migctl.journal import EpochInfo
+from migctl.journal.sqlite import SqliteJournal, highwater
+from migctl.journal.sqlite.files import opened
+from migctl.journal.sqlite.lock import WriterLock
+from migctl.journal.sqlite.opening import meta, read_epochs
+from migctl.target import Head, Heads, TableWriter
 
 
 @dataclass(frozen=True, slots=True)

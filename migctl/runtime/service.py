@@ -20,8 +20,8 @@ from migctl.config import Mode, Settings, Target
 from migctl.errors import MigctlError
 from migctl.events import format_time
 from migctl.journal import Journal
-from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite.retention import Keep
 from migctl.runtime.connections import Connections
 from migctl.server.tokens import Tokens
 from migctl.telemetry import get_logger
@@ -105,7 +105,7 @@ class Service:
         ready: Callable[[Service], None],
     ) -> None:
         from migctl.server import Assignment, bound, build, check_upstream, listening
-        from migctl.transports.realtime.token_command import token_command_of
+        from migctl.target.token_command import token_command_of
 
         log = get_logger("serve")
         relay = self._relay(journal, stack)
@@ -174,7 +174,7 @@ class Service:
         if self.mode == "websocket":
             return None
         from migctl.delivery import Relay
-        from migctl.transports.realtime import Heads, TableWriter
+        from migctl.target import Heads, TableWriter
 
         assert self.target is not None
         schema = self.settings.supabase.schema_
@@ -208,7 +208,7 @@ class Service:
         if relay is None:
             return ()
         from migctl.server.deadletters import dead_letter_routes
-        from migctl.transports.realtime import RetryTable
+        from migctl.target import RetryTable
 
         assert self.target is not None
         table = RetryTable(self.target, self.settings.supabase.schema_)

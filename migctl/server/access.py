@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
+from migctl.config.address import is_loopback
 from migctl.server.tokens import Purpose, Token, Tokens
 
 Network = IPv4Network | IPv6Network
@@ -135,17 +136,6 @@ def forbidden(host: str | None, origin: str | None, origins: Collection[str] = (
     if (origin_port or default) != (port or default):
         return f"Origin {origin!r} is not ours: another port is another site"
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """True for localhost, 127.0.0.0/8 and ::1. Other names are not looked up: what they resolve to can change."""
-    name = host.strip("[]").lower()
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_own(origin: str, host: str | None) -> bool:

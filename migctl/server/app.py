@@ -12,10 +12,11 @@ from aiohttp.typedefs import Middleware
 from migctl import __version__
 from migctl.clock import mono, now
 from migctl.config import Settings
+from migctl.config.address import is_loopback
 from migctl.events import format_time
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Journal
-from migctl.server.access import Rules, is_loopback
+from migctl.server.access import Rules
 from migctl.server.answers import answer, refusal
 from migctl.server.assignment import Assignment
 from migctl.server.cors import cors

@@ -18,10 +18,10 @@ from migctl.config.settings import FallbackSection
 from migctl.errors import Transient, Usage
 from migctl.events import format_time
 from migctl.server.answers import answer, refusal
+from migctl.target.token_command import TokenCommand
+from migctl.target.tokens import mint
 from migctl.telemetry import get_logger
 from migctl.transports.protocol import TransportName
-from migctl.transports.realtime.token_command import TokenCommand
-from migctl.transports.realtime.tokens import mint
 
 log = get_logger("serve")
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import httpx
 
+from migctl.config.address import is_loopback
 from migctl.errors import Refused, Transient, Usage
-from migctl.server.access import is_loopback
 
 NAME = "serve.sock"
 ANNOUNCEMENT = "serve.json"

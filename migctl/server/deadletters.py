@@ -16,7 +16,7 @@ from migctl.delivery.burying import MOST_MINUTES, Burying
 from migctl.errors import MigctlError, Usage, Wanting
 from migctl.events import Position, format_time
 from migctl.server.answers import answer, refusal
-from migctl.transports.realtime import RetryTable
+from migctl.target import RetryTable
 
 RETRY = "/admin/dead-letters/retry"
 ACCEPT = "/admin/dead-letters/accept"

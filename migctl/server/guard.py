@@ -14,8 +14,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from migctl.config import Settings
+from migctl.config.address import is_loopback
 from migctl.errors import Refused, Usage
-from migctl.server.access import Asking, Denied, Rules, is_loopback
+from migctl.server.access import Asking, Denied, Rules
 from migctl.server.answers import refusal
 from migctl.server.tokens import Token, Tokens, presented_in
 from migctl.telemetry import get_logger

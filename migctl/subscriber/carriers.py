@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from migctl import clock
-from migctl.subscriber.attachment import Attachment, Seen, Wanted
-from migctl.subscriber.flow import Flow
-from migctl.subscriber.frames import Told
-from migctl.subscriber.live import Live
-from migctl.subscriber.standby import Standby
-from migctl.subscriber.stream import Stream
+from migctl.subscriber.core.attachment import Attachment, Seen, Wanted
+from migctl.subscriber.core.flow import Flow
+from migctl.subscriber.gateway.frames import Told
+from migctl.subscriber.gateway.standby import Standby
+from migctl.subscriber.gateway.stream import Stream
+from migctl.subscriber.realtime.live import Live
 from migctl.telemetry import get_logger
 from migctl.transports.protocol import TransportName
 

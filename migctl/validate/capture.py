@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol
 from migctl import clock
 from migctl.errors import MigctlError
 from migctl.events import Position, format_time, parse_time
-from migctl.subscriber.merge import Merge
-from migctl.subscriber.release import Discontinuity, Release
+from migctl.subscriber.core.merge import Merge
+from migctl.subscriber.core.release import Discontinuity, Release
 from migctl.validate.capture_file import CaptureFile
 
 SCHEMA = "migctl.capture/1"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from migctl.errors import MigctlError, Refused, Systemic, Usage
-from migctl.subscriber.release import Release, encode_release
+from migctl.subscriber.core.release import Release, encode_release
 
 
 class CaptureFile:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from migctl.journal.reading import read_file
+from migctl.journal.sqlite.files import read_file
 from tests.kit.serve_process import environment, serving_process
 
 PAGE = (Path(__file__).parents[2] / "docs" / "publisher.md").read_text()

@@ -32,12 +32,13 @@ import migctl.server  # noqa: F401
 from migctl.cli.main import main as run
 from migctl.delivery import Relay
 from migctl.delivery.relay import CURSOR
-from migctl.journal.highwater import HighWater
 from migctl.journal.sqlite import SqliteJournal
-from migctl.journal.writer import Group, Writer
-from migctl.transports.realtime import Broadcast, Heads, TableWriter, errors
+from migctl.journal.sqlite.highwater import HighWater
+from migctl.journal.sqlite.writer import Group, Writer
+from migctl.target import Heads, TableWriter, errors
+from migctl.target.rest import Rest
+from migctl.transports.realtime import Broadcast
 from migctl.transports.realtime.channel import Channel
-from migctl.transports.realtime.rest import Rest
 from migctl.transports.websocket import Gateway
 
 # How long a step is held back so that the other one, which runs beside it, gets there first.

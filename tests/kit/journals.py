@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from migctl.journal import highwater
-from migctl.journal.reading import read_file
+from migctl.journal.sqlite import highwater
+from migctl.journal.sqlite.files import read_file
 
 
 def put_back(copy: Path, journal: Path) -> None:

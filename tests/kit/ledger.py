@@ -15,8 +15,8 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from migctl.events import Position
-from migctl.journal.reading import read_file
-from migctl.subscriber.release import Discontinuity, Release
+from migctl.journal.sqlite.files import read_file
+from migctl.subscriber.core.release import Discontinuity, Release
 
 Place = tuple[str, int]  # epoch and seq
 

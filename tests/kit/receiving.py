@@ -11,9 +11,10 @@ from migctl.config import Settings, Target
 from migctl.delivery import Relay
 from migctl.events import Position
 from migctl.journal.sqlite import SqliteJournal
-from migctl.subscriber.realtime import RealtimeSubscriber
-from migctl.subscriber.release import Discontinuity, Release
-from migctl.transports.realtime import Broadcast, mint
+from migctl.subscriber.core.release import Discontinuity, Release
+from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
+from migctl.target import mint
+from migctl.transports.realtime import Broadcast
 from tests.kit.conditions import until
 from tests.kit.relaying import relaying
 

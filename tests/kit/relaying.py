@@ -17,7 +17,7 @@ from migctl.delivery import Relay
 from migctl.delivery.relay import CURSOR
 from migctl.events import Event
 from migctl.journal.sqlite import SqliteJournal
-from migctl.transports.realtime import Heads, TableWriter
+from migctl.target import Heads, TableWriter
 from tests.kit.conditions import until
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from migctl.subscriber.pages import Arrived
-from migctl.subscriber.release import Release
+from migctl.events.arrived import Arrived
+from migctl.subscriber.core.release import Release
 
 WHEN = datetime(2026, 1, 31, 12, 0, 0, 250000, tzinfo=UTC)
 ARRIVED = Arrived(WHEN, 7)

@@ -16,8 +16,8 @@ from migctl import server
 from migctl.config import Settings
 from migctl.events import Event
 from migctl.events.ids import uuid7
-from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite.retention import Keep
 from migctl.server.tokens import Tokens
 from migctl.transports.websocket import Gateway
 

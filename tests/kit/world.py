@@ -22,14 +22,14 @@ from migctl.config import Settings, Target
 from migctl.config.settings import BreakerSection, ResilienceSection, RetrySection
 from migctl.delivery import Relay
 from migctl.events import Event, Position
-from migctl.journal import Conflict, highwater
-from migctl.journal.sqlite import SqliteJournal
-from migctl.subscriber.catchup import CatchUp
-from migctl.subscriber.flow import Flow
-from migctl.subscriber.release import Discontinuity, Release
-from migctl.subscriber.tables import Tables
-from migctl.subscriber.token import Token
-from migctl.transports.realtime import Heads, TableWriter
+from migctl.journal import Conflict
+from migctl.journal.sqlite import SqliteJournal, highwater
+from migctl.subscriber.core.flow import Flow
+from migctl.subscriber.core.release import Discontinuity, Release
+from migctl.subscriber.realtime.catchup import CatchUp
+from migctl.subscriber.realtime.tables import Tables
+from migctl.subscriber.realtime.token import Token
+from migctl.target import Heads, TableWriter
 from tests.kit import entries, journals, ledger
 from tests.kit.conditions import until
 from tests.kit.ledger import Place

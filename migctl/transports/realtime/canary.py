@@ -18,10 +18,10 @@ from migctl.errors import Systemic, Transient
 from migctl.events import format_time
 from migctl.events.jsontext import dumps
 from migctl.resilience import Backoff, Breaker, BreakerChange, BreakerRules
+from migctl.target.tokens import SENDER_TTL_S, mint
 from migctl.telemetry import get_logger
 from migctl.transports.realtime.cadence import Pace
 from migctl.transports.realtime.channel import RateLimited, joined
-from migctl.transports.realtime.tokens import SENDER_TTL_S, mint
 
 EVENT = "canary"
 LOOK_S = 0.1

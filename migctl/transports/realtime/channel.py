@@ -17,10 +17,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
 from migctl import clock
+from migctl.config.address import is_local
 from migctl.errors import MigctlError, Systemic, Transient
+from migctl.target.tokens import RENEW_AT_SHARE, SENDER_TTL_S
 from migctl.transports.realtime import frames
-from migctl.transports.realtime.rest import is_loopback
-from migctl.transports.realtime.tokens import RENEW_AT_SHARE, SENDER_TTL_S
 
 ACKNOWLEDGED_WITHIN_S = 1.0
 HEARTBEAT_S = 25.0
@@ -209,7 +209,7 @@ async def joined(
             close_timeout=0.2,
             ping_interval=None,  # the acknowledgements tell sooner
             compression=None,
-            proxy=None if is_loopback(supabase_url) else True,
+            proxy=None if is_local(supabase_url) else True,
         )
     except InvalidStatus as error:
         status = error.response.status_code

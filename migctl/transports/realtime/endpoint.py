@@ -9,10 +9,10 @@ from __future__ import annotations
 import httpx
 
 from migctl.config import Target
+from migctl.config.address import is_local
 from migctl.events.jsontext import loads, quote
-from migctl.transports.realtime import errors
+from migctl.target import errors
 from migctl.transports.realtime.channel import TOO_FAST, RateLimited
-from migctl.transports.realtime.rest import is_loopback
 
 # A hint that takes longer is no news any more: its readers have asked the table.
 TIMEOUT_S = 2.0
@@ -27,7 +27,7 @@ class Endpoint:
         self._url = target.supabase_url + _PATH
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT_S,
-            trust_env=not is_loopback(target.supabase_url),
+            trust_env=not is_local(target.supabase_url),
             headers={
                 "apikey": key,
                 "Authorization": f"Bearer {key}",

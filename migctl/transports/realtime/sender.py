@@ -13,11 +13,11 @@ from migctl import clock
 from migctl.config import Settings, Target
 from migctl.errors import MigctlError, Poison, Systemic, Transient
 from migctl.resilience import Backoff
+from migctl.target.tokens import sender_token
 from migctl.telemetry import get_logger
 from migctl.transports.realtime.cadence import Pace
 from migctl.transports.realtime.channel import Channel, ChannelLost, RateLimited, joined
 from migctl.transports.realtime.endpoint import Endpoint
-from migctl.transports.realtime.tokens import sender_token
 
 Way = Literal["channel", "http"]
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from migctl.events import Position
-from migctl.journal import highwater
-from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite import SqliteJournal, highwater
 from tests.kit import journals
 from tests.kit.conditions import until
 from tests.kit.entries import event

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from migctl import Published, Publisher
-from migctl.journal.reading import read_file
+from migctl.journal.sqlite.files import read_file
 from migctl.stack.launcher import any_free_port
 from tests.kit.conditions import until
 from tests.kit.serve_process import ServeProcess, serving_process

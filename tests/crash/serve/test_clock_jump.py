@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from migctl.config import Target
-from migctl.subscriber.websocket import WebsocketSubscriber
+from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 from tests.kit.conditions import until
 from tests.kit.receiving import reader, receiving
 from tests.kit.relaying import Tables

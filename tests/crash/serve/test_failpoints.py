@@ -17,7 +17,7 @@ import pytest
 import migctl
 from migctl.config import Target
 from migctl.events import Position
-from migctl.subscriber.websocket import WebsocketSubscriber
+from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 from tests.kit import ledger
 from tests.kit.conditions import until
 from tests.kit.lives import lives

@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from migctl.events import Position
-from migctl.journal.retention import Keep
+from migctl.journal.sqlite.retention import Keep
 from tests.kit.capturing import capturing
 from tests.kit.served import DEADLINE_S, event, serving, until
 

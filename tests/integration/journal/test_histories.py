@@ -9,10 +9,9 @@ import pytest
 
 from migctl.config import Target
 from migctl.events import Event, Position
-from migctl.journal import highwater
-from migctl.journal.sqlite import SqliteJournal
-from migctl.subscriber.release import Discontinuity
-from migctl.transports.realtime import Heads
+from migctl.journal.sqlite import SqliteJournal, highwater
+from migctl.subscriber.core.release import Discontinuity
+from migctl.target import Heads
 from tests.kit import journals
 from tests.kit.conditions import until
 from tests.kit.entries import event
@@ -196,7 +195,7 @@ async def test_no_row_is_written_in_an_epoch_that_heads_do_not_know(
 async def test_a_reader_does_not_wait_for_ever_where_no_chain_of_epochs_leads_on(
     standin: Target, tables: Tables, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("migctl.subscriber.catchup.PATIENCE_S", 1.0)
+    monkeypatch.setattr("migctl.subscriber.realtime.catchup.PATIENCE_S", 1.0)
     first = await take_alone(path, rotate=False, taken=events(2))
     await relay_what_is_there(path, standin)
     second = await take_alone(path, rotate=True, taken=events(3))

@@ -14,11 +14,10 @@ from migctl.config import Settings, Target
 from migctl.delivery import Relay
 from migctl.errors import Refused
 from migctl.events import Event, Position
-from migctl.journal import highwater
-from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite import SqliteJournal, highwater
 from migctl.stack.launcher import any_free_port
-from migctl.subscriber.websocket import WebsocketSubscriber
-from migctl.transports.realtime import Heads, TableWriter
+from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
+from migctl.target import Heads, TableWriter
 from migctl.transports.websocket import Gateway
 from tests.kit import journals
 from tests.kit.conditions import until

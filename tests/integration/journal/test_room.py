@@ -12,8 +12,8 @@ import pytest
 from migctl.config import Target
 from migctl.events import Event
 from migctl.journal import JournalUnavailable
-from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite.retention import Keep
 from tests.kit import journals
 from tests.kit.conditions import until
 from tests.kit.entries import event

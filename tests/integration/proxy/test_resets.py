@@ -12,11 +12,11 @@ import uvloop
 from migctl.config import Target
 from migctl.errors import Transient
 from migctl.stack.keys import Keys
-from migctl.subscriber.server import Server
-from migctl.subscriber.tables import Tables
-from migctl.subscriber.token import Token
+from migctl.subscriber.gateway.serve_client import Server
+from migctl.subscriber.realtime.tables import Tables
+from migctl.subscriber.realtime.token import Token
+from migctl.target.rest import Rest
 from migctl.transports.realtime.endpoint import Endpoint
-from migctl.transports.realtime.rest import Rest
 from tests.kit.proxy_process import proxy_process
 from tests.kit.receiving import token_of
 

@@ -17,7 +17,7 @@ from migctl import Publisher, Subscriber
 from migctl.config import Settings, Target
 from migctl.errors import Refused, Transient
 from migctl.journal import Conflict
-from migctl.journal.reading import read_file
+from migctl.journal.sqlite.files import read_file
 from tests.kit.conditions import until
 from tests.kit.receiving import receiving
 from tests.kit.relaying import Tables

@@ -13,7 +13,7 @@ import pytest
 from migctl import Published, Publisher
 from migctl.errors import Transient, Usage
 from migctl.journal import Conflict
-from migctl.journal.reading import read_file
+from migctl.journal.sqlite.files import read_file
 from migctl.publisher.waiting import Full
 from tests.kit.conditions import until
 from tests.kit.served import serving

@@ -11,7 +11,7 @@ from realtime import AsyncRealtimeClient, RealtimeSubscribeStates
 
 from migctl.config import Target
 from migctl.journal.sqlite import SqliteJournal
-from migctl.transports.realtime import mint
+from migctl.target import mint
 
 TOPIC = "public.monitoring_events"
 

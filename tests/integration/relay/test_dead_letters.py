@@ -17,9 +17,9 @@ from migctl.delivery.letters import DeadLetters
 from migctl.errors import Transient
 from migctl.events import Position
 from migctl.events.ids import id_of_renewal
-from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
-from migctl.transports.realtime import RetryTable
+from migctl.journal.sqlite.retention import Keep
+from migctl.target import RetryTable
 from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.receiving import reader, receiving

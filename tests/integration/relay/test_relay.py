@@ -13,9 +13,9 @@ from migctl.delivery.relay import CURSOR
 from migctl.errors import Refused
 from migctl.events import Position
 from migctl.events.ids import uuid7
-from migctl.journal.retention import Keep
 from migctl.journal.sqlite import SqliteJournal
-from migctl.transports.realtime import Heads, TableWriter
+from migctl.journal.sqlite.retention import Keep
+from migctl.target import Heads, TableWriter
 from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.relaying import Tables, data_of, publish, relayed, relaying

@@ -16,8 +16,8 @@ from migctl import clock
 from migctl.config import Settings, Target
 from migctl.errors import Transient, Usage
 from migctl.server import Assignment, listening
+from migctl.target.token_command import TokenCommand, token_command_of
 from migctl.transports import TransportName
-from migctl.transports.realtime.token_command import TokenCommand, token_command_of
 from tests.kit.conditions import until
 
 SECRET = "s" * 40

@@ -21,7 +21,7 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.postgres import Postgres
 from migctl.stack.standin.faults import NAMES, Name
 from migctl.stack.standin_process import StandinProcess
-from migctl.transports.realtime import mint
+from migctl.target import mint
 from tests.conftest import _migrate
 from tests.kit import databases
 from tests.kit.conditions import until

@@ -13,7 +13,7 @@ from migctl.events import Position
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack import faults
 from migctl.stack.standin.faults import NAMES, Name
-from migctl.subscriber.merge import Merge
+from migctl.subscriber.core.merge import Merge
 from migctl.transports.realtime import hints
 from migctl.transports.realtime.channel import joined
 from tests.kit.conditions import until

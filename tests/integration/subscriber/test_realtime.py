@@ -17,9 +17,10 @@ from migctl.events.jsontext import dumps
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
-from migctl.subscriber.realtime import RealtimeSubscriber
-from migctl.subscriber.release import Discontinuity
-from migctl.transports.realtime import hints, mint
+from migctl.subscriber.core.release import Discontinuity
+from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
+from migctl.target import mint
+from migctl.transports.realtime import hints
 from migctl.transports.realtime.channel import Channel, joined
 from tests.kit.conditions import until
 from tests.kit.entries import event
@@ -450,7 +451,7 @@ async def test_rows_beyond_heads_are_released_on_joining_on_coming_back_and_at_t
     process: StandinProcess,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("migctl.subscriber.realtime.POLL_HEALTHY_S", 1.5)
+    monkeypatch.setattr("migctl.subscriber.realtime.subscriber.POLL_HEALTHY_S", 1.5)
     epoch = journal.epoch
     await journal.append(events(5))
     async with relaying(journal, target):

@@ -19,7 +19,7 @@ from migctl.events import Position
 from migctl.journal.sqlite import SqliteJournal
 from migctl.server.tokens import Tokens, mint_token
 from migctl.stack.launcher import any_free_port
-from migctl.subscriber.merge import Merge
+from migctl.subscriber.core.merge import Merge
 from tests.kit.conditions import until
 from tests.kit.deployed import deployed
 from tests.kit.entries import event
@@ -182,7 +182,7 @@ async def test_position_of_a_journal_that_nobody_knows_is_a_discontinuity(
     target: Target, journal: SqliteJournal, tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the tables beside the gateway its row could be about to be made: that is waited for, for a time."""
-    monkeypatch.setattr("migctl.subscriber.catchup.PATIENCE_S", 1.0)
+    monkeypatch.setattr("migctl.subscriber.realtime.catchup.PATIENCE_S", 1.0)
     async with deployed(journal, target, assigned="websocket") as server:
         await journal.append([event() for _ in range(3)])
         await until(lambda: at(tables, journal))

@@ -17,9 +17,9 @@ from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Event, Position
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
-from migctl.subscriber.merge import Merge
-from migctl.subscriber.release import Discontinuity
-from migctl.subscriber.websocket import WebsocketSubscriber
+from migctl.subscriber.core.merge import Merge
+from migctl.subscriber.core.release import Discontinuity
+from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 from migctl.transports.websocket import Gateway
 from tests.kit.conditions import until
 from tests.kit.receiving import receiving

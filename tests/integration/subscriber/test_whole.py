@@ -166,7 +166,7 @@ async def test_assignment_that_changed_is_noticed_when_the_server_is_back(
     target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A flag is read when `serve` starts. The token would be renewed after 48 minutes."""
-    monkeypatch.setattr("migctl.subscriber.whole.ASK_SOON_S", 0.1)
+    monkeypatch.setattr("migctl.subscriber.subscriber.ASK_SOON_S", 0.1)
     async with (
         deployed(journal, target, assigned="websocket") as server,
         migctl.Subscriber(server.url, **QUICK) as subscriber,
@@ -186,7 +186,7 @@ async def test_assignment_that_changed_is_noticed_when_the_server_is_back(
 async def test_assignment_that_changed_is_noticed_now_and_then_without_a_word(
     target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("migctl.subscriber.whole.ASK_AGAIN_S", 0.3)
+    monkeypatch.setattr("migctl.subscriber.subscriber.ASK_AGAIN_S", 0.3)
     async with (
         deployed(journal, target, assigned="websocket") as server,
         migctl.Subscriber(server.url, **QUICK) as subscriber,

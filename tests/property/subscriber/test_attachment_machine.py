@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from migctl.subscriber.attachment import Attachment, Seen, Wanted
+from migctl.subscriber.core.attachment import Attachment, Seen, Wanted
 from migctl.transports.protocol import TransportName
 
 NAMES: tuple[TransportName, ...] = ("websocket", "realtime")

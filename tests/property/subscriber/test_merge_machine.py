@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from migctl.events import Position
-from migctl.subscriber.merge import Item, Merge, Skip
-from migctl.subscriber.release import Discontinuity, Release
+from migctl.subscriber.core.merge import Item, Merge, Skip
+from migctl.subscriber.core.release import Discontinuity, Release
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 

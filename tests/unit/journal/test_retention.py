@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from migctl.journal.retention import Extent, Keep, Space, bound, hours_to_full, why_full
-from migctl.journal.rows import SEQ_BITS
+from migctl.journal.sqlite.retention import Extent, Keep, Space, bound, hours_to_full, why_full
+from migctl.journal.sqlite.rows import SEQ_BITS
 
 HELD = Keep(min_events=10, readers=frozenset({"relay"}))
 GB = 1 << 30

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from migctl.errors import Poison, Refused, Systemic, Transient
-from migctl.transports.realtime import errors
+from migctl.target import errors
 
 
 def _said(code: str, message: str = "no", details: str | None = None) -> bytes:

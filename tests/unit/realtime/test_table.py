@@ -8,8 +8,8 @@ import respx
 
 from migctl.config import Target
 from migctl.errors import Systemic, Transient
-from migctl.transports.realtime import TableWriter
-from migctl.transports.realtime.errors import Rejected
+from migctl.target import TableWriter
+from migctl.target.errors import Rejected
 from tests.kit.entries import entry
 
 TARGET = Target("http://127.0.0.1:9", service_role_key="key")

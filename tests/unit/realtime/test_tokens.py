@@ -5,8 +5,8 @@ from __future__ import annotations
 import jwt
 
 from migctl.config import Target
-from migctl.transports.realtime import mint
-from migctl.transports.realtime.tokens import sender_token
+from migctl.target import mint
+from migctl.target.tokens import sender_token
 from tests.kit.entries import START
 
 SECRET = "a secret of thirty-two characters or more"

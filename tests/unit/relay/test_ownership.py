@@ -8,7 +8,7 @@ from migctl.delivery.ownership import Link, Regressed, certain, check, kept, lin
 from migctl.errors import Refused
 from migctl.events import Position
 from migctl.journal import EpochInfo, Lost
-from migctl.transports.realtime import Head
+from migctl.target import Head
 from tests.kit.entries import START
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migctl.subscriber.attachment import Attachment, Seen
+from migctl.subscriber.core.attachment import Attachment, Seen
 from migctl.transports.protocol import TransportName
 
 AWAY = Seen(up=False, since=0.0)

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from migctl import clock
-from migctl.subscriber.attachment import Attachment, Seen
 from migctl.subscriber.carriers import Carriers
-from migctl.subscriber.flow import Flow
-from migctl.subscriber.frames import Told
+from migctl.subscriber.core.attachment import Attachment, Seen
+from migctl.subscriber.core.flow import Flow
+from migctl.subscriber.gateway.frames import Told
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from migctl.subscriber.frames import read_frame, read_hello, read_told
-from migctl.subscriber.hints import read_events, read_heartbeat, read_insert
-from migctl.subscriber.release import Release
+from migctl.subscriber.core.release import Release
+from migctl.subscriber.gateway.frames import read_frame, read_hello, read_told
+from migctl.subscriber.realtime.hints import read_events, read_heartbeat, read_insert
 from migctl.transports.realtime import hints
 from migctl.transports.websocket import frames
 from tests.kit.entries import EPOCH, entry

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from migctl.events import Position
-from migctl.subscriber.merge import Merge, Skip
-from migctl.subscriber.release import Discontinuity, Release
+from migctl.subscriber.core.merge import Merge, Skip
+from migctl.subscriber.core.release import Discontinuity, Release
 from tests.kit.releases import release
 
 

@@ -9,20 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migctl.errors import Systemic
-from migctl.subscriber.merge import Skip
-from migctl.subscriber.pages import (
-    Head,
-    elsewhere,
-    fate,
-    following,
-    merged,
-    newest,
-    oldest,
-    read_heads,
-    read_rows,
-    read_tombstones,
-)
-from migctl.subscriber.release import Release
+from migctl.subscriber.core.merge import Skip
+from migctl.subscriber.core.pages import merged, read_heads, read_rows, read_tombstones
+from migctl.subscriber.core.release import Release
+from migctl.target.chain import Head, elsewhere, fate, following, newest, oldest
 from tests.kit.releases import ARRIVED, release
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migctl.events import decode_event
-from migctl.subscriber.release import encode_release
+from migctl.subscriber.core.release import encode_release
 from tests.kit.documents import objects, plain
 from tests.kit.releases import WHEN, release
 

@@ -1,0 +1,77 @@
+"""Housekeeper: lets go what may go, in small paced steps of the writer, and notices when there is no room."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from migctl.clock import now
+from migctl.events.times import micros_of
+from migctl.journal.protocol import JournalUnavailable
+from migctl.journal.sqlite.outlook import Outlook
+from migctl.journal.sqlite.retention import STEP_PAUSE_S, Keep, Trimmed, trim, why_full
+from migctl.telemetry import get_logger
+
+MAKE_ROOM = (
+    "make room on the disk, or raise journal.max_bytes; `migctl journal status` says what holds events back"
+)
+
+_log = get_logger("journal")
+
+
+class Housekeeper:
+    """Of one open journal; `run` until cancelled. `full` says why no events are to be taken now, or is None.
+
+    full_in_hours: at the present rate; None for never, and before it was looked.
+
+    operate: runs work in the writer's next transaction. trimmed: is told the new tails, by the epoch's ordinal.
+    """
+
+    def __init__(
+        self,
+        keep: Keep,
+        *,
+        operate: Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]],
+        measure: Callable[[], Awaitable[Outlook]],
+        trimmed: Callable[[dict[int, int]], None],
+    ) -> None:
+        self.full: str | None = None
+        self.full_in_hours: float | None = None
+        self._keep = keep
+        self._operate = operate
+        self._measure = measure
+        self._trimmed = trimmed
+
+    async def run(self) -> None:
+        while True:
+            more = await self._step()
+            try:
+                outlook = await self._measure()
+                self.full_in_hours = outlook.full_in_hours
+                self._judge(why_full(outlook.space, self._keep))
+            except (sqlite3.Error, OSError) as error:
+                _log.warning("the journal's room can't be measured", error=str(error))
+            await asyncio.sleep(STEP_PAUSE_S if more else self._keep.look_every_s)
+
+    async def _step(self) -> bool:
+        try:
+            trimmed: Trimmed = await self._operate(
+                lambda database: trim(database, self._keep, micros_of(now()))
+            )
+        except JournalUnavailable as error:  # deleting needs a little room too: it is tried again
+            _log.debug("not trimmed", reason=error.what)
+            return False
+        if trimmed.events:
+            self._trimmed(trimmed.tails)
+            _log.debug("trimmed", events=trimmed.events, tails=trimmed.tails)
+        return trimmed.more
+
+    def _judge(self, full: str | None) -> None:
+        if (full is None) != (self.full is None):
+            if full is None:
+                _log.info("journal takes events again")
+            else:
+                _log.error("journal full", reason=full, do=MAKE_ROOM)
+        self.full = full

@@ -1,0 +1,212 @@
+"""Opening a journal file: its tables, its identity, and what it means when it is older than its own high-water mark.
+
+A journal that is behind its mark was put back from a copy. The seqs between were given to other events once, so they are never
+given again: a new epoch begins, and says what was lost.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from migctl.clock import now
+from migctl.errors import MigctlError, Refused, Usage
+from migctl.events import format_time
+from migctl.events.ids import uuid7
+from migctl.events.times import from_micros, micros_of
+from migctl.journal.protocol import EpochInfo, Lost
+from migctl.journal.sqlite import highwater
+from migctl.journal.sqlite.highwater import Mark
+from migctl.journal.sqlite.rows import FORMAT, SEQ_BITS, TABLES, connect, has_column
+
+ADOPT = "migctl journal adopt --reason '...'"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A journal's connection for writing, and who it is. rotated: why a new epoch was begun while it was opened."""
+
+    database: sqlite3.Connection
+    writer_id: str
+    epochs: list[EpochInfo]
+    rotated: str | None
+
+
+def open_database(path: Path, *, adopting: bool = False) -> Opened:
+    """Open or create the file; the caller holds the writer's lock.
+
+    adopting: a mark of another writer is the caller's to deal with.
+    Raises Usage where it is no journal, or a broken one; Refused where the journal that stood here is another, or gone.
+    """
+    mark = highwater.read(path)
+    if mark is not None and not adopting and not (path.is_file() and path.stat().st_size):
+        raise Refused(
+            f"{path}: the journal is gone; its high-water mark is still here: {_words(mark)}",
+            do=f"put back the newest copy of it (it goes on in a new epoch); if there is none: {ADOPT}",
+        )
+    try:
+        database = connect(str(path))
+        try:
+            return _opened(database, path, mark, adopting)
+        except BaseException:
+            database.close()
+            raise
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from None
+
+
+def _opened(database: sqlite3.Connection, path: Path, mark: Mark | None, adopting: bool) -> Opened:
+    _prepare(database, path)
+    writer_id = meta(database, "writer_id")
+    _check_whole(database, path)
+    if mark is not None and mark.writer_id != writer_id and not adopting:
+        raise Refused(
+            f"{path}: this journal's writer is {writer_id}, and its high-water mark is another's: {_words(mark)}",
+            do=f"put back that journal; if it is gone for good: {ADOPT}",
+        )
+    rotated = None
+    if mark is not None and mark.writer_id == writer_id:
+        rotated = _rotate_if_behind(database, mark)
+    return Opened(database, writer_id, read_epochs(database), rotated)
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in TABLES.split(";"):
+            if statement.strip():
+                database.execute(statement)
+        row = database.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+        if row is None:
+            database.execute(
+                "INSERT INTO meta VALUES ('format', ?), ('writer_id', ?)", (str(FORMAT), uuid7())
+            )
+            database.execute(
+                "INSERT INTO epochs (epoch, started_at) VALUES (?, ?)", (uuid7(), micros_of(now()))
+            )
+        elif int(row[0]) != FORMAT:
+            raise Usage(
+                f"{path}: a journal of format {row[0]}, and this migctl reads format {FORMAT}",
+                do="use the migctl that wrote it, or name another journal",
+            )
+        else:
+            _add_columns(database)
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+    if row is None:
+        # Who writes is kept in the file itself: a log that is torn at its beginning must not make it a stranger's.
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _add_columns(database: sqlite3.Connection) -> None:
+    """What the tables of an earlier migctl lack."""
+    if not has_column(database, "epochs", "reason"):
+        database.execute("ALTER TABLE epochs ADD COLUMN reason TEXT")
+    if not has_column(database, "dead_letters", "outcome"):
+        for column in ("outcome TEXT", "settled_at INTEGER", "new_id TEXT"):
+            database.execute(f"ALTER TABLE dead_letters ADD COLUMN {column}")
+
+
+def _check_whole(database: sqlite3.Connection, path: Path) -> None:
+    """The last event must be where the counter says: a copy beside another's write-ahead log shows here, before a write."""
+    ordinal, head, tail = database.execute(
+        "SELECT ord, head, tail FROM epochs ORDER BY ord DESC LIMIT 1"
+    ).fetchone()
+    last = database.execute("SELECT max(pos) FROM events").fetchone()[0]
+    there = 0 if last is None or last >> SEQ_BITS != ordinal else last - (ordinal << SEQ_BITS)
+    if there != head and not (there == 0 and tail == head + 1):
+        raise Usage(
+            f"{path}: the journal counts {head} events in its open epoch, and the last one there is {there}",
+            do="put back a copy made by `migctl journal backup`, without the -wal and -shm files of another; "
+            "`migctl journal verify` says what is wrong",
+        )
+
+
+def _rotate_if_behind(database: sqlite3.Connection, mark: Mark) -> str | None:
+    """Begin a new epoch where the mark knows of more than the journal. Returns what to say of it.
+
+    What the mark knows of and the journal does not, stands in it as epochs without an event: so each loss is said, and readers
+    find the way from one to the next.
+    """
+    epochs = read_epochs(database)
+    opened = epochs[-1]
+    marked = {**dict(mark.before), mark.epoch: mark.head}
+    known = {info.epoch for info in epochs}
+    if mark.epoch in known and marked.get(opened.epoch, 0) <= opened.head:
+        return None  # the mark may also be from just before a rotation that the journal remembers
+    reason = f"the journal is behind its high-water mark ({_words(mark)}): an older copy of it was put back"
+    prev, head = opened.epoch, opened.head
+    database.execute("BEGIN IMMEDIATE")
+    for info, after in pairwise(epochs):
+        if (lost := _above(max(info.head, after.lost_to or 0), marked.get(info.epoch, 0))) is not None:
+            database.execute(
+                "UPDATE epochs SET lost_from = ?, lost_to = ? WHERE epoch = ? AND prev_epoch = ?",
+                (after.lost_from or lost[0], lost[1], after.epoch, info.epoch),
+            )
+    for epoch in [epoch for epoch in marked if epoch not in known]:
+        info = insert_epoch(database, prev, _above(head, marked.get(prev, 0)), reason, epoch=epoch)
+        prev, head = epoch, 0
+    info = insert_epoch(database, prev, _above(head, marked.get(prev, 0)), reason)
+    database.execute("COMMIT")
+    return words_of_rotation(info)
+
+
+def _above(head: int, known: int) -> Lost | None:
+    return (head + 1, known) if known > head else None
+
+
+def insert_epoch(
+    database: sqlite3.Connection,
+    prev_epoch: str | None,
+    lost: Lost | None,
+    reason: str | None,
+    *,
+    epoch: str | None = None,
+) -> EpochInfo:
+    """Add the next epoch, in the caller's transaction. epoch: its name, where it has one."""
+    lost_from, lost_to = lost or (None, None)
+    started = now()
+    info = EpochInfo(epoch or uuid7(), prev_epoch, lost_from, lost_to, started, reason=reason)
+    database.execute(
+        "INSERT INTO epochs (epoch, prev_epoch, lost_from, lost_to, started_at, reason) VALUES (?, ?, ?, ?, ?, ?)",
+        (info.epoch, prev_epoch, lost_from, lost_to, micros_of(started), reason),
+    )
+    return info
+
+
+def words_of_rotation(info: EpochInfo) -> str:
+    """What the operator is told."""
+    lost = "nothing is known to be lost"
+    if info.lost is not None:
+        lost = f"lost, unless the table has them: seq {info.lost[0]} to {info.lost[1]} of epoch {info.prev_epoch}"
+    return f"a new epoch of the journal begins, {info.epoch}: {info.reason}; {lost}"
+
+
+def read_epochs(database: sqlite3.Connection) -> list[EpochInfo]:
+    """All epochs, oldest first."""
+    reason = "reason" if has_column(database, "epochs", "reason") else "NULL"
+    rows = database.execute(
+        f"SELECT epoch, prev_epoch, lost_from, lost_to, started_at, head, tail, {reason} FROM epochs ORDER BY ord"  # noqa: S608
+    )
+    return [
+        EpochInfo(row[0], row[1], row[2], row[3], from_micros(row[4]), row[5], row[6], row[7]) for row in rows
+    ]
+
+
+def meta(database: sqlite3.Connection, key: str) -> str:
+    return str(database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+
+
+def unreadable(path: Path, error: sqlite3.Error) -> MigctlError:
+    return Usage(
+        f"{path}: not a journal that can be opened: {error}",
+        do="name a journal file, or a path where a new one can be made",
+    )
+
+
+def _words(mark: Mark) -> str:
+    return f"writer {mark.writer_id}, epoch {mark.epoch}, last seq {mark.head}, at {format_time(mark.at)}"

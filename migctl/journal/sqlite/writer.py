@@ -1,0 +1,323 @@
+"""The writer thread of the SQLite journal: group commits, each fsynced before any of its requests is answered.
+
+A group is what waits when the last one is done. It is tried as a whole first; only where an id is already there is it taken
+request by request, each in a SAVEPOINT of its own, so that a request fails alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from migctl.clock import mono, now
+from migctl.events import Event, Position
+from migctl.events.canonical import body_hash
+from migctl.events.times import micros_of
+from migctl.journal.protocol import Appended, Conflict, EpochInfo, JournalBroken, JournalUnavailable
+from migctl.journal.sqlite import queries
+from migctl.journal.sqlite.highwater import HighWater, extents
+from migctl.journal.sqlite.rows import (
+    COLUMNS,
+    INSERT,
+    SEQ_BITS,
+    SEQ_MASK,
+    Row,
+    error_code,
+    extended_code,
+    id_bytes,
+    to_event,
+    to_rows,
+)
+from migctl.telemetry.metrics import Histogram
+
+MAX_GROUP_EVENTS = 2000
+MAX_GROUP_BYTES = 16 << 20
+
+SQLITE_FULL = 13
+# The log's index, a file that is never fsynced, could not grow: a full disk too, and nothing was written.
+SQLITE_IOERR_SHMSIZE = 10 | (19 << 8)
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """Events of one request, or a control operation, on its way to the disk."""
+
+    events: Sequence[Event] = ()
+    offset: tuple[str, int] | None = None
+    operation: Callable[[sqlite3.Connection], Any] | None = None
+    turns: bool = False  # the operation begins another epoch, and answers with Turned
+    size: int = 0
+    answer: Any = None
+    error: Exception | None = None
+    done: Any = None  # the future of the event loop that waits
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Another epoch is open: the last of these, which are all, oldest first."""
+
+    epochs: list[EpochInfo]
+
+    @property
+    def info(self) -> EpochInfo:
+        return self.epochs[-1]
+
+
+@dataclass(slots=True)
+class Group:
+    """What one commit made durable: its requests, and the entries in order of seq."""
+
+    requests: list[Request]
+    first_seq: int = 0
+    events: list[Event] = field(default_factory=list)
+    committed_us: int = 0
+
+
+class Writer(threading.Thread):
+    """Owns the writing connection. `submit` from any thread; `on_commit` is called in this one, once a group."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        epoch: str,
+        ordinal: int,
+        head: int,
+        high_water: HighWater,
+        on_commit: Callable[[Group], None],
+        on_failure: Callable[[list[Request], JournalUnavailable], None],
+    ) -> None:
+        super().__init__(name="journal-writer", daemon=True)
+        self._db = connection
+        self._epoch = epoch
+        self._base = ordinal << SEQ_BITS
+        self._ordinal = ordinal
+        self._head = head
+        self._high_water = high_water
+        self._alone = True  # nothing was taken since the journal was opened, and no table was asked
+        self._on_commit = on_commit
+        self._on_failure = on_failure
+        self._waiting: deque[Request] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self.failed: Future[JournalUnavailable] = Future()
+        self.commit_seconds = Histogram()
+
+    def compared(self, database: sqlite3.Connection) -> None:
+        """An operation: journal and table agree on all that was taken until now."""
+        self._alone = False
+        queries.end_alone(database)
+
+    def submit(self, request: Request) -> None:
+        """Queue a request. Its fate is told by on_commit or on_failure."""
+        with self._wake:
+            self._waiting.append(request)
+            self._wake.notify()
+
+    def close(self) -> None:
+        """Write what waits, then end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+
+    def run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._closing:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+                requests = self._take()
+            if self.failed.done():
+                self._on_failure(requests, self.failed.result())
+                continue
+            self._commit(requests)
+
+    def _take(self) -> list[Request]:
+        taken: list[Request] = []
+        events = size = 0
+        while self._waiting:
+            request = self._waiting[0]
+            if taken and (
+                request.turns
+                or taken[-1].turns
+                or events + len(request.events) > MAX_GROUP_EVENTS
+                or size + request.size > MAX_GROUP_BYTES
+            ):
+                break
+            taken.append(self._waiting.popleft())
+            events += len(request.events)
+            size += request.size
+        return taken
+
+    def _commit(self, requests: list[Request]) -> None:
+        group = Group(requests)
+        began = mono()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._fill(group)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            self._fail(requests, error)
+            return
+        except Exception as error:  # noqa: BLE001 - a thread that dies in silence would leave every producer waiting
+            self._give_up(
+                requests, f"an error of ours in the journal's writer: {type(error).__name__}: {error}"
+            )
+            return
+        self.commit_seconds.observe(mono() - began)
+        self._head += len(group.events)
+        answer = requests[0].answer
+        if isinstance(answer, Turned):
+            self._epoch, self._ordinal, self._head = answer.info.epoch, len(answer.epochs), answer.info.head
+            self._base = self._ordinal << SEQ_BITS
+            self._high_water.tell(extents(answer.epochs))
+            self._on_commit(group)
+            return
+        self._on_commit(group)
+        if group.events:
+            self._high_water.tell_head(self._head)
+
+    def _fail(self, requests: list[Request], error: sqlite3.Error) -> None:
+        if error_code(error) == SQLITE_FULL or extended_code(error) == SQLITE_IOERR_SHMSIZE:
+            # Rolled back cleanly; the next group may find room.
+            full = JournalUnavailable(
+                "the journal's disk is full", do="free disk space; nothing that was acknowledged is lost"
+            )
+            self._on_failure(requests, full)
+            return
+        # After a failed fsync the kernel may have thrown the pages away: trying again would acknowledge what is not there.
+        self._give_up(requests, f"the journal's disk failed: {error}")
+
+    def _give_up(self, requests: list[Request], what: str) -> None:
+        broken = JournalBroken(
+            what,
+            do="look at the disk, then start again; what was not acknowledged is sent again by its producer",
+        )
+        self.failed.set_result(broken)
+        self._on_failure(requests, broken)
+
+    def _fill(self, group: Group) -> None:
+        group.committed_us = micros_of(now())
+        group.first_seq = self._head + 1
+        if not self._fill_at_once(group):
+            self._fill_one_by_one(group)
+        if group.events:
+            if self._alone:
+                self._alone = False
+                queries.begin_alone(self._db, Position(self._epoch, self._head))
+            head = self._head + len(group.events)
+            self._db.execute("UPDATE epochs SET head = ? WHERE ord = ?", (head, self._ordinal))
+        for request in group.requests:
+            if request.error is None and request.offset is not None:
+                self._db.execute(
+                    "INSERT INTO offsets (source, offset) VALUES (?, ?) "
+                    "ON CONFLICT (source) DO UPDATE SET offset = excluded.offset",
+                    request.offset,
+                )
+            if request.operation is not None:
+                self._operate(request)
+
+    def _operate(self, request: Request) -> None:
+        assert request.operation is not None
+        self._db.execute("SAVEPOINT request")
+        try:
+            request.answer = request.operation(self._db)
+        except ValueError as error:
+            self._db.execute("ROLLBACK TO request")
+            request.error = error
+        self._db.execute("RELEASE request")
+
+    def _fill_at_once(self, group: Group) -> bool:
+        events = [event for request in group.requests for event in request.events]
+        if not events:
+            return True
+        self._db.execute("SAVEPOINT whole")
+        try:
+            self._db.executemany(INSERT, to_rows(events, self._base + group.first_seq, group.committed_us))
+        except sqlite3.IntegrityError:
+            self._db.execute("ROLLBACK TO whole")
+            self._db.execute("RELEASE whole")
+            return False
+        self._db.execute("RELEASE whole")
+        group.events = events
+        seq = group.first_seq
+        for request in group.requests:
+            count = len(request.events)
+            if count:
+                request.answer = Appended(
+                    count, 0, self._epoch, seq, seq + count - 1, range(seq, seq + count)
+                )
+                seq += count
+        return True
+
+    def _fill_one_by_one(self, group: Group) -> None:
+        for request in group.requests:
+            if not request.events:
+                continue
+            self._db.execute("SAVEPOINT request")
+            try:
+                fresh = self._insert(request, group)
+            except Conflict as conflict:
+                self._db.execute("ROLLBACK TO request")
+                request.error = conflict
+            else:
+                group.events.extend(fresh)
+            self._db.execute("RELEASE request")
+
+    def _insert(self, request: Request, group: Group) -> list[Event]:
+        """Insert what is new of one request. Raises Conflict, with every item that conflicts."""
+        first = group.first_seq + len(group.events)
+        fresh: list[Event] = []
+        seqs: list[int] = []
+        conflicts: list[tuple[int, str]] = []
+        elsewhere: dict[int, str] = {}
+        own: dict[str, tuple[Event, int, int]] = {}
+        for index, event in enumerate(request.events):
+            found = own.get(event.id) or self._stored(event.id)
+            if found is None:
+                seq = first + len(fresh)
+                own[event.id] = (event, seq, self._ordinal)
+                fresh.append(event)
+                seqs.append(seq)
+            elif body_hash(found[0]) == body_hash(event):
+                seqs.append(found[1])
+                if found[2] != self._ordinal:
+                    elsewhere[index] = self._epoch_of(found[2])
+            else:
+                conflicts.append((index, event.id))
+        if conflicts:
+            raise Conflict(conflicts)
+        self._db.executemany(INSERT, to_rows(fresh, self._base + first, group.committed_us))
+        request.answer = Appended(
+            accepted=len(fresh),
+            duplicates=len(request.events) - len(fresh),
+            epoch=self._epoch,
+            first_seq=first if fresh else None,
+            last_seq=first + len(fresh) - 1 if fresh else None,
+            seqs=tuple(seqs),
+            elsewhere=elsewhere,
+        )
+        return fresh
+
+    def _epoch_of(self, ordinal: int) -> str:
+        epoch: str = self._db.execute("SELECT epoch FROM epochs WHERE ord = ?", (ordinal,)).fetchone()[0]
+        return epoch
+
+    def _stored(self, event_id: str) -> tuple[Event, int, int] | None:
+        """The event of this id, its seq, and the ordinal of its epoch."""
+        row: Row | None = self._db.execute(
+            f"SELECT {COLUMNS} FROM events WHERE id = ?",  # noqa: S608 - a constant
+            (id_bytes(event_id),),
+        ).fetchone()
+        return None if row is None else (to_event(row), row[0] & SEQ_MASK, row[0] >> SEQ_BITS)

@@ -1,0 +1,129 @@
+"""Frames of the v2 WebSocket, read. Pure.
+
+An event has `id` and `seq`; what has none is control: hello, heartbeat, caught up, fallback.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from migctl.events.arrived import Arrived
+from migctl.events.jsontext import loads, split_object
+from migctl.subscriber.core.release import Release, Via
+
+_KEYS = ("type", "data", "timestamp", "id", "seq", "source", "committed_at", "clock", "source_id")
+
+
+class Frame(msgspec.Struct):
+    """A frame as it came; `data` is still text."""
+
+    type: str
+    data: msgspec.Raw
+    timestamp: str
+    id: str | None = None
+    seq: int | None = None
+    source: str | None = None
+    committed_at: str | None = None
+    clock: str | None = None
+    source_id: str | None = None
+
+    def release(self, epoch: str, via: Via, arrived: Arrived) -> Release:
+        """The event. Only for a frame that has id and seq."""
+        assert self.id is not None
+        assert self.seq is not None
+        return Release(
+            id=self.id,
+            epoch=epoch,
+            seq=self.seq,
+            event_type=self.type,
+            timestamp=self.timestamp,
+            source=self.source or "",
+            data=bytes(self.data),
+            committed_at=self.committed_at,
+            via=via,
+            received_at=arrived.at,
+            received_mono_ns=arrived.mono_ns,
+            transport="websocket",
+            clock=self.clock,
+            source_id=self.source_id,
+        )
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The gateway's first word: where the journal stands, and what became of the position we gave."""
+
+    v: int
+    epoch: str
+    head: int
+    tail: int
+    resume: Literal["fresh", "recovered", "unrecoverable"]
+    reason: str | None = None
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """`sys.hb`."""
+
+    epoch: str
+    head: int
+
+
+class Told(msgspec.Struct, frozen=True):
+    """`sys.fallback`: where subscribers are to go.
+
+    spread_s: within this time, at random, where they go back; None where the server leaves it to them.
+    """
+
+    to: Literal["websocket", "realtime"]
+    reason: str = ""
+    spread_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
+_decoder = msgspec.json.Decoder(Frame)
+
+
+def read_frame(text: bytes) -> Frame:
+    """Raises ValueError where it is no v2 frame."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _slowly(text)
+
+
+def _slowly(text: bytes) -> Frame:
+    """The same for a text that holds a lone surrogate, which is JSON all the same."""
+    members = split_object(text)
+    values: dict[str, Any] = {
+        key: msgspec.Raw(members[key]) if key == "data" else loads(members[key])
+        for key in _KEYS
+        if key in members
+    }
+    if not {"type", "data", "timestamp"} <= values.keys():
+        raise ValueError("expected type, data and timestamp")
+    return msgspec.convert(values, Frame)
+
+
+def read_hello(text: bytes) -> Hello | None:
+    """None where it is no hello of a gateway that speaks v2."""
+    try:
+        frame = read_frame(text)
+        return msgspec.json.decode(frame.data, type=Hello) if frame.type == "sys.hello" else None
+    except ValueError:
+        return None
+
+
+def read_heartbeat(frame: Frame) -> Heartbeat | None:
+    """None where the frame is something else, or not understood."""
+    try:
+        return msgspec.json.decode(frame.data, type=Heartbeat) if frame.type == "sys.hb" else None
+    except ValueError:
+        return None
+
+
+def read_told(frame: Frame) -> Told | None:
+    """None where the frame is something else, or not understood."""
+    try:
+        return msgspec.json.decode(frame.data, type=Told) if frame.type == "sys.fallback" else None
+    except ValueError:
+        return None

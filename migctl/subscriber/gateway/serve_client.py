@@ -1,0 +1,132 @@
+"""Server: what a subscriber asks of `migctl serve` over HTTP: its assignment, whether it is ready, and events it missed."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+from migctl import clock
+from migctl.config.address import base_url, is_local
+from migctl.errors import Systemic, Transient, Usage
+from migctl.events import Position
+from migctl.events.arrived import Arrived
+from migctl.events.jsontext import split_array, split_object
+from migctl.subscriber.core.attachment import HOLD_S
+from migctl.subscriber.core.release import Release
+from migctl.subscriber.gateway.frames import read_frame
+from migctl.target.errors import FAILED_REQUEST, words
+
+TIMEOUT_S = 3.0
+PAGE_EVENTS = 1000
+_TOPIC = "monitoring_events"
+
+
+class Fallback(msgspec.Struct, frozen=True):
+    """What the server's settings say of falling back; an older server says nothing, and these are its defaults."""
+
+    hold_seconds: float = HOLD_S
+    to_realtime: bool = True
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """The answer of `GET /api/transport`. access_token: None where the server can't mint one."""
+
+    transport: Literal["websocket", "realtime"]
+    epoch: str
+    supabase_url: str | None = None
+    anon_key: str | None = None
+    channel: str | None = None
+    access_token: str | None = None
+    expires_at: str | None = None
+    fallback: Fallback = Fallback()
+
+    @property
+    def has_project(self) -> bool:
+        return bool(self.supabase_url and self.anon_key)
+
+    @property
+    def schema(self) -> str:
+        """Of the tables: the channel is called after them, `<schema>.monitoring_events`."""
+        topic = (self.channel or "").removeprefix("realtime:")
+        return topic.removesuffix(f".{_TOPIC}") if topic.endswith(f".{_TOPIC}") else "public"
+
+
+class Server:
+    """url: where `migctl serve` listens, such as http://127.0.0.1:8080. token: for a server that asks for one.
+
+    user: whom the assignment is for; None is somebody new, who stays the same for the life of this object.
+    """
+
+    def __init__(self, url: str, *, user: str | None = None, token: str | None = None) -> None:
+        self.url = base_url(url)
+        self._user = user or f"anonymous-{uuid4()}"
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {token}"} if token else None,
+            timeout=TIMEOUT_S,
+            trust_env=not is_local(self.url),
+        )
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws{self.url.removeprefix('http')}/ws"
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def assignment(self) -> Assignment:
+        """Raises Transient, Systemic, or Usage where something else answers there."""
+        answer = await self._get("/api/transport", {"user": self._user})
+        if answer.status_code in (401, 403):
+            raise Systemic(f"{self.url}: {_said(answer)}", do="give a token that is good for subscribing")
+        if answer.status_code >= 500:
+            raise Transient(f"{self.url}: {_said(answer)}", do="see what `migctl serve` says")
+        try:
+            if answer.status_code != 200:
+                raise ValueError(_said(answer))
+            return msgspec.json.decode(answer.content, type=Assignment)
+        except ValueError as error:
+            raise Usage(
+                f"{self.url}: what answers there assigns no transport: {error}",
+                do="give the address of `migctl serve`, such as http://127.0.0.1:8080",
+            ) from None
+
+    async def check_ready(self) -> None:
+        """Raises Transient where the server does not serve."""
+        answer = await self._get("/readyz", {})
+        if answer.status_code != 200:
+            raise Transient(f"{self.url}: {_said(answer)}", do="nothing: it is tried again")
+
+    async def events(self, after: Position) -> list[Release] | None:
+        """The next events after a position; an empty list is the end. None where the journal has them no longer.
+
+        Raises Transient.
+        """
+        query = {"epoch": after.epoch, "after": str(after.seq), "limit": str(PAGE_EVENTS)}
+        answer = await self._get("/events", query)
+        arrived = Arrived(clock.now(), clock.mono_ns())
+        if answer.status_code == 410:
+            return None
+        try:
+            if answer.status_code != 200:
+                raise ValueError(_said(answer))
+            texts = split_array(split_object(answer.content)["events"])
+            return [read_frame(text).release(after.epoch, "resume", arrived) for text in texts]
+        except (ValueError, KeyError) as error:
+            raise Transient(f"{self.url}/events: {error}", do="nothing: the tables are asked") from None
+
+    async def _get(self, path: str, query: dict[str, str]) -> httpx.Response:
+        try:
+            return await self._http.get(path, params=query)
+        except FAILED_REQUEST as error:
+            raise Transient(
+                f"{self.url}{path}: can't be reached: {words(error)}",
+                do="start it with `migctl serve`, or give its address",
+            ) from error
+
+
+def _said(answer: httpx.Response) -> str:
+    return f"HTTP {answer.status_code} {' '.join(answer.text.split())[:200]}".strip()

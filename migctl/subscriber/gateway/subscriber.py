@@ -1,0 +1,70 @@
+"""WebsocketSubscriber: the stream over our gateway. After a loss it resumes at its position, so nothing is missed or comes twice.
+
+What the gateway no longer has is a `Discontinuity`, and the stream goes on at the first seq that it still has.
+"""
+
+from __future__ import annotations
+
+from migctl.errors import MigctlError
+from migctl.events import Position
+from migctl.subscriber.core.merge import Merge
+from migctl.subscriber.core.reader import Reader
+from migctl.subscriber.gateway.client import HEARTBEAT_S, Address
+from migctl.subscriber.gateway.stream import Stream
+
+
+class WebsocketSubscriber(Reader):
+    """Use as a context manager; iterate for releases (and discontinuities) in seq order, each id once an epoch.
+
+    url: of the gateway's `/ws`. token: for a gateway that asks for one.
+    position: go on after it; None starts at the head, as it is when the socket opens.
+    wait_s: how long the gateway may be away before the first readiness; later outages are waited for without end.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        position: Position | None = None,
+        wait_s: float = 10.0,
+        merge: Merge | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        super().__init__(merge, wait_s=wait_s)
+        self._address = Address(url, token)
+        self._stream = Stream(
+            self._address,
+            self._flow,
+            position=position,
+            may_end=self._may_end,
+            changed=self._look,
+            heartbeat_s=heartbeat_s,
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Connected, and nothing known to be missing."""
+        return self._stream.connected and not self._flow.merge.behind
+
+    @property
+    def reconnects(self) -> int:
+        return self._stream.reconnects
+
+    async def ask_head(self) -> Position | None:
+        """Where the journal stands now, from the hello of a standby socket. Raises Transient, Systemic or Usage."""
+        return await self._address.head()
+
+    async def _close(self) -> None:
+        """Nothing is open beside the stream."""
+
+    async def _run(self) -> None:
+        await self._stream.run()
+
+    def _may_end(self, _: MigctlError) -> bool:
+        return not self._is_ready and self._waited_enough
+
+    def _look(self) -> None:
+        top = self._flow.merge.top
+        if top is not None:
+            self._tell_ready(top)

@@ -1,0 +1,48 @@
+"""Head: where the journal stands now, told by a `serve` that lives.
+
+Heads in the table outlive who wrote them: nobody can tell by them a journal that is at rest from one whose `serve` was killed
+before it could write. So an answer is a heartbeat that comes from now on, or heads that the relay moves from now on. Heads are
+compared with themselves: the database's clock need not be ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from migctl import clock
+from migctl.errors import Transient
+from migctl.events import Position
+from migctl.subscriber.realtime.live import Live
+from migctl.subscriber.realtime.tables import Tables
+from migctl.target.chain import Head, newest
+
+LOOK_EVERY_S = 0.5
+
+
+async def head_now(live: Live, tables: Tables) -> Position:
+    """Where the journal stood at some moment after this call. Waits until somebody says it: who asks has to bound that.
+
+    Raises Systemic where heads are refused.
+    """
+    asked_at = clock.mono()
+    before: Sequence[Head] | None = None
+    while True:
+        if live.told is not None and live.told.at > asked_at:
+            return live.told.head
+        with contextlib.suppress(Transient):
+            heads = await tables.heads()
+            head = newest(heads)
+            if before is not None and head is not None and was_moved(head, before):
+                return Position(head.epoch, max(head.journal_head, head.table_head))
+            before = heads if before is None else before
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await live.beat()
+
+
+def was_moved(head: Head, before: Sequence[Head]) -> bool:
+    """The relay has moved this row since. Pruning moves `updated_at` too, with the tail, and is no relay's sign of life."""
+    here = [old for old in before if old.epoch == head.epoch]
+    return not here or (here[0].updated_at != head.updated_at and here[0].table_tail == head.table_tail)

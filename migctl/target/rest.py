@@ -1,0 +1,113 @@
+"""PostgREST of one project and schema, as service_role: own bytes out, the answer's bytes back, errors classified.
+
+The official client is not used here: its JSON rounds digits, and it hides what came back.
+
+An answer is awaited for as long as answers took of late; so is a connection. The two are measured apart: a handshake over a long
+line says nothing of how quick the table is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+
+from migctl import clock
+from migctl.config import Target
+from migctl.config.address import is_local
+from migctl.config.settings import TimeoutSection
+from migctl.resilience import RequestTimeout
+from migctl.target import errors
+
+# For those who ask once, and would take a slow answer rather than none.
+PATIENT = TimeoutSection(initial_s=15.0, min_s=15.0, max_s=15.0)
+
+# A connection that was idle for longer is not trusted with a request: much that stands between closes it silently after a while.
+IDLE_S = 30.0
+
+# What httpcore tells of a request. From its beginning on the other side is asked; what was before is the connection's time.
+_CONNECTS = "connection.connect_tcp.started"
+_REQUEST_BEGINS = "http11.send_request_headers.started"
+
+
+class Rest:
+    """Requests to `/rest/v1`. Every call raises Transient, Systemic, Poison or Refused, nothing of httpx."""
+
+    def __init__(self, target: Target, schema: str, timeouts: TimeoutSection = PATIENT) -> None:
+        key = target.need("service_role_key")
+        self.schema = schema
+        self._base = f"{target.supabase_url}/rest/v1"
+        self._client = httpx.AsyncClient(
+            timeout=None,  # one deadline covers a request, see _request
+            limits=httpx.Limits(keepalive_expiry=IDLE_S),
+            trust_env=not is_local(target.supabase_url),
+            headers={
+                "apikey": key,
+                "Authorization": f"Bearer {key}",
+                "Content-Profile": schema,
+                "Accept-Profile": schema,
+                "User-Agent": "migctl",
+            },
+        )
+        self._was_401 = False
+        bounds = (timeouts.initial_s, timeouts.min_s, timeouts.max_s)
+        self._connecting, self._answering = RequestTimeout(*bounds), RequestTimeout(*bounds)
+        self.timeout_s = self._answering.seconds()  # of the last request
+
+    async def get(self, action: str, path: str, *, answer_bytes: int = 0) -> bytes:
+        """The body of a select. path: `table?query`; action: what is tried, for the error.
+
+        answer_bytes: about how many will come, where that is more than a few.
+        """
+        return await self._request(action, "GET", path, None, {}, answer_bytes)
+
+    async def post(self, action: str, path: str, body: bytes, *, prefer: str) -> bytes:
+        """Insert rows, or call `rpc/function`."""
+        headers = {"Content-Type": "application/json", "Prefer": prefer}
+        return await self._request(action, "POST", path, body, headers, len(body))
+
+    async def _request(
+        self, action: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str], size: int
+    ) -> bytes:
+        began = clock.mono()
+        asked: float | None = None  # when the connection was there and the request began
+        is_new = False
+
+        async def trace(event: str, _: object) -> None:
+            nonlocal asked, is_new
+            is_new = is_new or event == _CONNECTS
+            if event == _REQUEST_BEGINS and not deadline.expired():
+                asked = clock.mono()
+                deadline.reschedule(asyncio.get_running_loop().time() + self.timeout_s)
+
+        self.timeout_s = self._answering.seconds(size)
+        connect_s = self._connecting.seconds()
+        try:
+            async with asyncio.timeout(connect_s) as deadline:
+                answer = await self._client.request(
+                    method,
+                    f"{self._base}/{path}",
+                    content=body,
+                    headers=dict(headers),
+                    extensions={"trace": trace},
+                )
+        except TimeoutError:
+            if asked is None:
+                self._connecting.timed_out()
+                raise errors.timed_out(action, "no connection", connect_s) from None
+            self._answering.timed_out(size)
+            raise errors.timed_out(action, "no answer", self.timeout_s) from None
+        except errors.FAILED_REQUEST as error:
+            raise errors.of_exception(action, error) from error
+        again, self._was_401 = not self._was_401, answer.status_code == 401
+        if answer.is_success:
+            if asked is not None:
+                if is_new:
+                    self._connecting.answered(asked - began)
+                self._answering.answered(clock.mono() - asked, size)
+            return answer.content
+        raise errors.of_answer(action, answer.status_code, answer.content, retry_401=again)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
