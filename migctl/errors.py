@@ -66,3 +66,20 @@ class Refused(MigctlError):
     """Refused for safety: wrong target, second or foreign writer, changed applied file, declined."""
 
     exit_code = 4
+
+
+def first_error(error: BaseException) -> BaseException:
+    """The one error to act on of a group, however deep: a bug before an error of ours, so that it is never hidden by one.
+
+    A cancellation comes last; what is no group is returned as it is.
+    """
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [first_error(inner) for inner in error.exceptions]
+    return min(leaves, key=_rank)
+
+
+def _rank(error: BaseException) -> int:
+    if isinstance(error, MigctlError):
+        return 1
+    return 0 if isinstance(error, Exception) else 2

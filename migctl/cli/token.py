@@ -29,7 +29,7 @@ def mint(
     Nothing is stored: the entry holds the token's hash. Give the token to its owner, and the entry to MIGCTL_TOKENS (entries are
     parted by commas) or to the file that MIGCTL_TOKENS_FILE names (a line each). `serve` reads them when it starts.
     """
-    from migctl.server.tokens import mint_token
+    from migctl.server.access.tokens import mint_token
 
     text, token = mint_token(purpose, name)
     if output_format == "json":

@@ -1,4 +1,4 @@
-"""Resilience: rules for failing and coming back. Pure: time and randomness are arguments."""
+"""Resilience: rules for failing and coming back, pure: time and randomness are arguments. And the forms in which rooms wait."""
 
 from migctl.resilience.backoff import Backoff
 from migctl.resilience.breaker import (
@@ -10,6 +10,7 @@ from migctl.resilience.breaker import (
     Leave,
 )
 from migctl.resilience.request_timeout import RequestTimeout
+from migctl.resilience.waiting import News, within
 
 __all__ = [
     "BREAKER_STATES",
@@ -19,5 +20,7 @@ __all__ = [
     "BreakerRules",
     "BreakerState",
     "Leave",
+    "News",
     "RequestTimeout",
+    "within",
 ]

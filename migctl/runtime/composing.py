@@ -8,7 +8,7 @@ from migctl.config import Settings, flag, secret
 from migctl.runtime.service import Service, Source
 from migctl.runtime.target import resolve
 from migctl.server import assigned
-from migctl.server.tokens import parse_tokens
+from migctl.server.access.tokens import parse_tokens
 
 
 async def compose(

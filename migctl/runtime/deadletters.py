@@ -15,7 +15,7 @@ from migctl.journal import DeadLetter
 from migctl.journal.sqlite import SqliteJournal
 from migctl.runtime.target import resolve
 from migctl.server import control
-from migctl.server.deadletters import ACCEPT, RETRY
+from migctl.server.routes.deadletters import ACCEPT, RETRY
 from migctl.target import RetryTable
 
 # A request to the target may take this long, and the `serve` that makes it answers after it.

@@ -23,7 +23,7 @@ from migctl.journal import Journal
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.retention import Keep
 from migctl.runtime.connections import Connections
-from migctl.server.tokens import Tokens
+from migctl.server.access.tokens import Tokens
 from migctl.telemetry import get_logger
 from migctl.transports import Transport, TransportName, create
 
@@ -207,7 +207,7 @@ class Service:
         """Routes for what an operator does while it runs."""
         if relay is None:
             return ()
-        from migctl.server.deadletters import dead_letter_routes
+        from migctl.server.routes.deadletters import dead_letter_routes
         from migctl.target import RetryTable
 
         assert self.target is not None

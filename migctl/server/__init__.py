@@ -1,10 +1,10 @@
 """The HTTP side of `serve`: one listener for ingest, the read API, the gateway's socket, health and status."""
 
+from migctl.server.access.guard import check_listen, check_upstream
 from migctl.server.app import build
-from migctl.server.assignment import Assignment, assigned
 from migctl.server.control import bound
-from migctl.server.guard import check_listen, check_upstream
 from migctl.server.listener import Listener, listening
+from migctl.server.routes.assignment import Assignment, assigned
 
 __all__ = [
     "Assignment",

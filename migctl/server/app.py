@@ -16,16 +16,16 @@ from migctl.config.address import is_loopback
 from migctl.events import format_time
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Journal
-from migctl.server.access import Rules
+from migctl.server.access.cors import cors
+from migctl.server.access.guard import check_listen, guard
+from migctl.server.access.rules import Rules
+from migctl.server.access.tokens import Tokens
 from migctl.server.answers import answer, refusal
-from migctl.server.assignment import Assignment
-from migctl.server.cors import cors
 from migctl.server.counts import Counts
-from migctl.server.events import Events
-from migctl.server.guard import check_listen, guard
 from migctl.server.health import health
-from migctl.server.metrics import families
-from migctl.server.tokens import Tokens
+from migctl.server.routes.assignment import Assignment
+from migctl.server.routes.events import Events
+from migctl.server.routes.metrics import families
 from migctl.telemetry import get_logger
 from migctl.telemetry.metrics import CONTENT_TYPE, Histogram, render
 from migctl.transports.websocket import Gateway

@@ -18,7 +18,7 @@ from migctl.events import Event
 from migctl.events.ids import uuid7
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.retention import Keep
-from migctl.server.tokens import Tokens
+from migctl.server.access.tokens import Tokens
 from migctl.transports.websocket import Gateway
 
 DEADLINE_S = 20.0

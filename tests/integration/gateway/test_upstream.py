@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from migctl.server.tokens import Tokens, mint_token
+from migctl.server.access.tokens import Tokens, mint_token
 from tests.kit.old_service import FLAT, WRAPPED, OldService, old_service
 from tests.kit.served import DEADLINE_S, Served, event, serving, until
 

@@ -19,7 +19,7 @@ from migctl.clock import mono
 from migctl.errors import Poison, Systemic, Transient, Usage
 from migctl.journal import Conflict
 from migctl.journal.sqlite.files import read_file
-from migctl.server.tokens import Tokens, mint_token
+from migctl.server.access.tokens import Tokens, mint_token
 from migctl.stack.launcher import any_free_port
 from tests.kit.conditions import until
 from tests.kit.served import serving

@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from migctl.config import Settings
-from migctl.server.tokens import Tokens, mint_token
+from migctl.server.access.tokens import Tokens, mint_token
 from tests.kit.served import serving
 
 PAGE = "https://dash.example"

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from migctl.config import Settings
-from migctl.server.tokens import PURPOSES, Tokens, mint_token
+from migctl.server.access.tokens import PURPOSES, Tokens, mint_token
 from tests.kit.served import Served, event, serving
 
 GOOD = {"event_type": "cache_metrics", "data": {"hit": 1}}

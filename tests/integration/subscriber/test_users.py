@@ -17,7 +17,7 @@ from migctl.config import Target
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.journal.sqlite import SqliteJournal
-from migctl.server.tokens import Tokens, mint_token
+from migctl.server.access.tokens import Tokens, mint_token
 from migctl.stack.launcher import any_free_port
 from migctl.subscriber.core.merge import Merge
 from tests.kit.conditions import until

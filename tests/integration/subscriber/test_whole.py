@@ -199,7 +199,7 @@ async def test_assignment_that_changed_is_noticed_now_and_then_without_a_word(
 async def test_token_is_renewed_through_the_server_before_it_ends(
     target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("migctl.server.assignment.TTL_S", 4)
+    monkeypatch.setattr("migctl.server.routes.assignment.TTL_S", 4)
     async with (
         deployed(journal, target, assigned="realtime") as server,
         migctl.Subscriber(server.url, **QUICK) as subscriber,

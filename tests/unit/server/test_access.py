@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from migctl.server.access import Asking, Denied, Granted, Rules
-from migctl.server.tokens import Purpose, Token, Tokens
+from migctl.server.access.rules import Asking, Denied, Granted, Rules
+from migctl.server.access.tokens import Purpose, Token, Tokens
 
 NAMES: tuple[Purpose, ...] = ("ingest", "subscribe", "evaluate", "admin")
 TOKENS = Tokens(tuple(Token(name, name, hashlib.sha256(name.encode()).hexdigest()) for name in NAMES))

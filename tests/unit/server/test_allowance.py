@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migctl.server.allowance import Allowance, retry_after
+from migctl.server.access.allowance import Allowance, retry_after
 
 
 def test_one_second_of_events_passes_at_once_and_the_next_has_to_wait() -> None:

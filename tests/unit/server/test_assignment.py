@@ -12,7 +12,7 @@ import pytest
 from migctl.config import Target
 from migctl.config.settings import FallbackSection
 from migctl.errors import Usage
-from migctl.server.assignment import TTL_S, Assignment, assigned
+from migctl.server.routes.assignment import TTL_S, Assignment, assigned
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 999999, tzinfo=UTC)
 SECRET = "s" * 32

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from migctl.delivery.figures import BatchFigures
+from migctl.server.access.tokens import PURPOSES
 from migctl.server.counts import Counts
-from migctl.server.metrics import families
-from migctl.server.tokens import PURPOSES
+from migctl.server.routes.metrics import families
 from migctl.telemetry.metrics import Histogram
 
 PAGE = (Path(__file__).parents[3] / "docs" / "serve.md").read_text()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from migctl.errors import Refused
-from migctl.server.access import forbidden
-from migctl.server.guard import check_listen
-from migctl.server.tokens import parse_tokens
+from migctl.server.access.guard import check_listen
+from migctl.server.access.rules import forbidden
+from migctl.server.access.tokens import parse_tokens
 
 
 @pytest.mark.parametrize(

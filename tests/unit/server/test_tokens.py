@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from migctl.errors import Usage
-from migctl.server.tokens import mint_token, parse_tokens, presented_in
+from migctl.server.access.tokens import mint_token, parse_tokens, presented_in
 
 HASH = hashlib.sha256(b"t0ken").hexdigest()
 

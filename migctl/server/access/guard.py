@@ -16,9 +16,9 @@ from aiohttp.typedefs import Middleware
 from migctl.config import Settings
 from migctl.config.address import is_loopback
 from migctl.errors import Refused, Usage
-from migctl.server.access import Asking, Denied, Rules
+from migctl.server.access.rules import Asking, Denied, Rules
+from migctl.server.access.tokens import Token, Tokens, presented_in
 from migctl.server.answers import refusal
-from migctl.server.tokens import Token, Tokens, presented_in
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames, resume
 from migctl.transports.websocket.upstream import TOKEN_IS_OURS, points_at

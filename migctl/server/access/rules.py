@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from migctl.config.address import is_loopback
-from migctl.server.tokens import Purpose, Token, Tokens
+from migctl.server.access.tokens import Purpose, Token, Tokens
 
 Network = IPv4Network | IPv6Network
 

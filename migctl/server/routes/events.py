@@ -14,10 +14,10 @@ from migctl.events import Event
 from migctl.events.jsontext import quote
 from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
 from migctl.journal import Appended, Conflict, Journal, JournalUnavailable
-from migctl.server.allowance import Allowance, retry_after
+from migctl.server.access.allowance import Allowance, retry_after
+from migctl.server.access.guard import name_of
 from migctl.server.answers import answer, errors, refusal
 from migctl.server.counts import Counts
-from migctl.server.guard import name_of
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames, resume
 

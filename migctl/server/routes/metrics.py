@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from migctl import __version__
-from migctl.server import connection_metrics
-from migctl.server.connection_metrics import RELAY_STATES, TRANSPORT_STATES
 from migctl.server.counts import Counts
+from migctl.server.routes import connection_metrics
+from migctl.server.routes.connection_metrics import RELAY_STATES, TRANSPORT_STATES
 from migctl.telemetry.metrics import Family, Histogram, Sample, counter, gauge
 
 if TYPE_CHECKING:

@@ -1,0 +1,45 @@
+"""Waiting: for news that wake all who wait, and for anything within a time. The forms that every room uses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from math import isinf
+
+
+class News:
+    """Something changes now and then, and some wait for the next change.
+
+    `wake` ends every wait that is under way and none that begins later: who must not miss a change looks at what may have changed,
+    and then waits, with nothing awaited in between.
+    """
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        """Wake who waits now, and only them."""
+        event, self._event = self._event, asyncio.Event()
+        event.set()
+
+    async def wait(self, within_s: float | None = None) -> bool:
+        """Return at the next `wake`: True; or after this many seconds: False. None and infinity wait without end."""
+        return await within(within_s, self._event.wait())
+
+
+async def within(seconds: float | None, awaitable: Awaitable[object]) -> bool:
+    """True where `awaitable` ended in time, False where it was cancelled after `seconds`. None and infinity wait without end.
+
+    What it raises is raised, a TimeoutError of its own too.
+    """
+    limit = asyncio.timeout(None if seconds is None or isinf(seconds) else max(0.0, seconds))
+    try:
+        async with limit:
+            await awaitable
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return False
+    return True

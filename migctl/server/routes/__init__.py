@@ -1,0 +1,1 @@
+"""What is served: each module answers its own routes."""
