@@ -7,9 +7,11 @@ from migctl.resilience.breaker import (
     BreakerChange,
     BreakerRules,
     BreakerState,
+    BreakerStatus,
     Leave,
 )
 from migctl.resilience.request_timeout import RequestTimeout
+from migctl.resilience.retry import Failure, Retry
 from migctl.resilience.waiting import News, within
 
 __all__ = [
@@ -19,8 +21,11 @@ __all__ = [
     "BreakerChange",
     "BreakerRules",
     "BreakerState",
+    "BreakerStatus",
+    "Failure",
     "Leave",
     "News",
     "RequestTimeout",
+    "Retry",
     "within",
 ]

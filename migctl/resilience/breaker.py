@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Literal, TypedDict
+
+from migctl.events import format_time
 
 BreakerState = Literal["closed", "open", "half_open"]
 BREAKER_STATES: tuple[BreakerState, ...] = ("closed", "half_open", "open")  # from good to bad
@@ -49,6 +52,17 @@ class Leave:
     """Leave for one request. era: the changes of state before it."""
 
     era: int
+
+
+class BreakerStatus(TypedDict):
+    """For `/api/status`. since: of the last change; opened: how often; next_trial_in_s: None but while open."""
+
+    state: BreakerState
+    since: str | None
+    reason: str | None
+    do: str | None
+    opened: int
+    next_trial_in_s: float | None
 
 
 class Breaker:
@@ -133,6 +147,18 @@ class Breaker:
         if self.state == "half_open" and not self._is_late(leave):
             self._until = now
             self._become("open", now, self.reason)
+
+    def status(self, do: str | None, *, now: float, wall: datetime) -> BreakerStatus:
+        """What an operator sees. do: the way out of the last failure. wall: the wall clock's time of `now`, aware."""
+        closed = self.state == "closed"
+        return {
+            "state": self.state,
+            "since": None if self.since is None else format_time(wall - timedelta(seconds=now - self.since)),
+            "reason": None if closed else self.reason,
+            "do": None if closed else do,
+            "opened": self.opened,
+            "next_trial_in_s": round(self.wait_s(now), 3) if self.state == "open" else None,
+        }
 
     def _is_late(self, leave: Leave | None) -> bool:
         return leave is not None and leave.era != self._era
