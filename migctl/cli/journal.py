@@ -37,7 +37,7 @@ def status(
 ) -> None:
     """What the journal holds, how far its cursors are, and when it is full at this rate. Works while serve runs."""
     from migctl.journal.sqlite import inspection
-    from migctl.runtime.service import keep_of
+    from migctl.runtime.parts import keep_of
 
     settings = _settings(journal, config)
     said = inspection.status(settings.journal_path, keep_of(settings, relayed=settings.mode != "websocket"))

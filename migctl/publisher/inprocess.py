@@ -36,7 +36,7 @@ class OwnJournal:
 @asynccontextmanager
 async def own_journal(path: Path, settings: Settings) -> AsyncIterator[Outlet]:
     """Only written to; a later `migctl serve` over this journal delivers what is in it. Raises Refused for a second writer."""
-    from migctl.runtime.service import keep_of
+    from migctl.runtime.parts import keep_of
 
     journal = await _alone(SqliteJournal.open(path, keep=keep_of(settings, relayed=True), say=_say))
     try:

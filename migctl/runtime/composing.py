@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from migctl.config import Settings, flag, secret
-from migctl.runtime.service import Service, Source
+from migctl.runtime.feed import Source
+from migctl.runtime.service import Service
 from migctl.runtime.target import resolve
 from migctl.server import assigned
 from migctl.server.access.tokens import parse_tokens

@@ -1,0 +1,122 @@
+"""What one `serve` is made of, by its mode: picked here and nowhere else, and given to each other typed.
+
+Making them does nothing yet: no file is opened, nobody is asked. `service` starts and stops them.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from migctl.config import Mode, Settings, Target
+from migctl.errors import Usage
+from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite.retention import Keep
+from migctl.runtime.connections import Connections
+from migctl.transports import Transport, create
+from migctl.transports.websocket import Gateway
+
+if TYPE_CHECKING:
+    from migctl.delivery import Relay
+    from migctl.delivery.fallback import Fallback
+    from migctl.target import RetryTable
+    from migctl.transports.realtime import Broadcast
+
+
+@dataclass(frozen=True, slots=True)
+class ToTarget:
+    """What carries events to the Supabase project, in the modes that have one.
+
+    retries: writes a dead letter's row after all, for the operator.
+    """
+
+    target: Target
+    relay: Relay
+    broadcast: Broadcast
+    retries: RetryTable
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """gateway: None in mode realtime. to_target: None in mode websocket. fallback: None unless there are both."""
+
+    journal: SqliteJournal
+    gateway: Gateway | None
+    to_target: ToTarget | None
+    fallback: Fallback | None
+    connections: Connections
+
+    @property
+    def relay(self) -> Relay | None:
+        return self.to_target.relay if self.to_target is not None else None
+
+    @property
+    def transports(self) -> list[Transport]:
+        """Those of the mode, the gateway first."""
+        broadcast = self.to_target.broadcast if self.to_target is not None else None
+        return [one for one in (self.gateway, broadcast) if one is not None]
+
+
+def make_parts(
+    settings: Settings, mode: Mode, target: Target | None, *, journal: SqliteJournal, stack: AsyncExitStack
+) -> Parts:
+    """The parts of this mode over one journal. stack: closes their connections at its end.
+
+    Raises Usage for a mode with Realtime and no target.
+    """
+    relay = retries = None
+    if mode != "websocket":
+        if target is None:
+            raise Usage(f"mode {mode} needs a target", do="set SUPABASE_URL, or serve in mode websocket")
+        relay, retries = _relay(settings, target, journal, stack)
+    made = create(
+        mode,
+        settings,
+        journal=journal,
+        target=target,
+        table_head=(lambda: relay.table_head) if relay is not None else (lambda: 0),
+        reached=relay.hurry if relay is not None else (lambda: None),
+    )
+    gateway = next((one for one in made if isinstance(one, Gateway)), None)
+    connections = Connections(made, relay)
+    if relay is None or retries is None or target is None:
+        return Parts(journal, gateway, None, None, connections)
+    from migctl.transports.realtime import Broadcast
+
+    (broadcast,) = (one for one in made if isinstance(one, Broadcast))
+    fallback = None
+    if gateway is not None:
+        from migctl.delivery.fallback import Fallback
+
+        fallback = Fallback(
+            journal, relay, connections.breakers, gateway.announce, gateway.count_v2, settings
+        )
+    return Parts(journal, gateway, ToTarget(target, relay, broadcast, retries), fallback, connections)
+
+
+def _relay(
+    settings: Settings, target: Target, journal: SqliteJournal, stack: AsyncExitStack
+) -> tuple[Relay, RetryTable]:
+    from migctl.delivery import Relay
+    from migctl.target import Heads, RetryTable, TableWriter
+
+    schema = settings.supabase.schema_
+    timeouts = settings.resilience.request_timeout
+    writer, heads = TableWriter(target, schema, timeouts), Heads(target, schema, timeouts)
+    retries = RetryTable(target, schema)
+    for part in (writer, heads, retries):
+        stack.push_async_callback(part.aclose)
+    return Relay(journal, writer, heads, settings), retries
+
+
+def keep_of(settings: Settings, *, relayed: bool) -> Keep:
+    """What the settings say of retention. relayed: a relay reads this journal, and nothing goes before it has begun."""
+    of = settings.journal
+    return Keep(
+        hours=of.retain_hours,
+        min_events=of.retain_min_events,
+        max_bytes=of.max_bytes,
+        min_free_bytes=of.min_free_bytes,
+        readers=frozenset({"relay"}) if relayed else frozenset(),
+    )
