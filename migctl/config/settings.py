@@ -96,6 +96,7 @@ class LegacySection(_Section):
 
 
 class GatewaySection(_Section):
+    heartbeat_s: Annotated[float, Field(gt=0, le=60, description="seconds, at most 60")] = 5.0
     max_queue_bytes: Annotated[int, Field(ge=64 << 10, description="bytes, at least 64 KiB")] = 8 << 20
     stall_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
     grace_s: Annotated[float, Field(gt=0, description="seconds")] = 5.0

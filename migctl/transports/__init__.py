@@ -37,6 +37,7 @@ def create(
         gateway = Gateway(
             journal,
             legacy_frame=settings.legacy.frame,
+            heartbeat_s=settings.gateway.heartbeat_s,
             upstream=settings.legacy.upstream,
             max_queue_bytes=settings.gateway.max_queue_bytes,
             stall_s=settings.gateway.stall_s,

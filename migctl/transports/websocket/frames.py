@@ -109,9 +109,19 @@ def control_text(type_: str, data: dict[str, Any], now: datetime) -> bytes:
     return b'{"type":%b,"data":%b,"timestamp":"%b"}' % (quote(type_), dumps(data), format_time(now).encode())
 
 
-def hello(*, epoch: str, head: int, tail: int, resume: str, reason: str | None, now: datetime) -> bytes:
-    """The first frame of every v2 socket, framed."""
-    data = {"v": 2, "epoch": epoch, "head": head, "tail": tail, "resume": resume, "reason": reason}
+def hello(
+    *, epoch: str, head: int, tail: int, resume: str, reason: str | None, heartbeat_s: float, now: datetime
+) -> bytes:
+    """The first frame of every v2 socket, framed. heartbeat_s: how often `sys.hb` follows, so that silence is known."""
+    data = {
+        "v": 2,
+        "epoch": epoch,
+        "head": head,
+        "tail": tail,
+        "resume": resume,
+        "reason": reason,
+        "heartbeat_s": heartbeat_s,
+    }
     return framed(control_text("sys.hello", data, now))
 
 

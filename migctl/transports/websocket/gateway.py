@@ -18,11 +18,12 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 from migctl.clock import mono, now
 from migctl.journal import Journal
 from migctl.telemetry import get_logger
+from migctl.transports import wire
 from migctl.transports.protocol import TransportName, TransportStatus
 from migctl.transports.websocket import frames, resume
 from migctl.transports.websocket.session import Form, Session
 from migctl.transports.websocket.sockets import Sockets
-from migctl.transports.websocket.upstream import MAX_MESSAGE_BYTES, Away, Denied, Upstream, pipe
+from migctl.transports.websocket.upstream import Away, Denied, Upstream, pipe
 
 log = get_logger("gateway")
 
@@ -32,7 +33,6 @@ logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 # What one write holds at most, beyond a single larger event; between two the event loop looks after everything else.
 RUN_BYTES = 256 << 10
 PING_EVERY_BEATS = 4
-UNANSWERED_PINGS = 2
 
 
 class Gateway:
@@ -41,6 +41,7 @@ class Gateway:
     legacy_frame: what sockets without opt-in get, "envelope" or "data".
     max_queue_bytes: what may wait in one subscriber's queue before it is closed as slow (4408).
     upstream: the old service's socket; sockets without opt-in are passed through to it.
+    heartbeat_s: how often v2 sockets get `sys.hb`; said in `sys.hello`.
     stall_s: how long a subscriber that catches up may take for the next run before it is closed as slow.
     """
 
@@ -51,7 +52,7 @@ class Gateway:
         journal: Journal,
         *,
         legacy_frame: frames.LegacyFrame = "envelope",
-        heartbeat_s: float = 5.0,
+        heartbeat_s: float = wire.GATEWAY_HEARTBEAT_S,
         max_queue_bytes: int = 8 << 20,
         stall_s: float = 10.0,
         grace_s: float = 5.0,
@@ -157,7 +158,7 @@ class Gateway:
             session.after = 0
 
     def _ping(self) -> None:
-        silent_since = mono() - (UNANSWERED_PINGS + 0.5) * PING_EVERY_BEATS * self._heartbeat_s
+        silent_since = mono() - wire.silence_s(PING_EVERY_BEATS * self._heartbeat_s)
         for session in tuple(self._sockets):
             if session.heard_at < silent_since:
                 self._close(session, frames.SILENT, "no answer to pings")
@@ -240,7 +241,7 @@ class Gateway:
         async with old:
             protocols = (old.subprotocol,) if old.subprotocol else ()
             async with self._sockets.admitted(
-                request, "piped", protocols, max_client_bytes=MAX_MESSAGE_BYTES
+                request, "piped", protocols, max_client_bytes=wire.MAX_FRAME_BYTES
             ) as admitted:
                 await pipe(*admitted, old)
         return admitted[0]
@@ -269,6 +270,7 @@ class Gateway:
                 tail=journal.tail,
                 resume=start.resume,
                 reason=start.reason,
+                heartbeat_s=self._heartbeat_s,
                 now=now(),
             )
         )

@@ -20,8 +20,8 @@ from migctl.clock import mono
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.session import Session
+from migctl.transports.wire import MAX_FRAME_BYTES
 
-MAX_MESSAGE_BYTES = 16 << 20
 OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
 # An upstream that is gone without a goodbye is noticed by the next ping that it doesn't answer.
@@ -81,7 +81,7 @@ class Upstream:
                 additional_headers=_headers(request),
                 user_agent_header=None,
                 compression=None,
-                max_size=MAX_MESSAGE_BYTES,
+                max_size=MAX_FRAME_BYTES,
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=CLOSE_WITHIN_S,
                 ping_interval=PING_EVERY_S,

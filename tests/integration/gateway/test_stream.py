@@ -65,6 +65,7 @@ async def test_hello_comes_first_and_tells_an_empty_journal(served: Served) -> N
             "tail": 1,
             "resume": "fresh",
             "reason": None,
+            "heartbeat_s": 5.0,
         }
         assert (await frame(ws))["data"] == {"seq": 0}
 
