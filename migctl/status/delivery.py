@@ -1,0 +1,201 @@
+"""What the parts of delivery say: relay, breakers, connections, the two transports, dead letters, fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from migctl.resilience import BreakerState
+from migctl.status.moments import Moment
+
+TransportName = Literal["websocket", "realtime"]
+TransportState = Literal["connecting", "connected", "degraded", "closed"]
+RelayState = Literal["running", "connecting", "retrying", "paused"]
+
+# What is reached over a network, or by subscribers. Heads are asked under the table's breaker.
+Part = Literal["table", "heads", "broadcast", "gateway"]
+BreakerPart = Literal["table", "broadcast"]
+
+
+class BreakerStatus(Struct, frozen=True, kw_only=True):
+    """since: of the last change, None before the first. opened: how often. next_trial_in_s: None but while open."""
+
+    state: BreakerState
+    since: Moment | None
+    reason: str | None
+    do: str | None
+    opened: int
+    next_trial_in_s: float | None
+
+
+class BreakersStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Each breaker by the part that it protects; one that the mode does not have is left out."""
+
+    table: BreakerStatus | None = None
+    broadcast: BreakerStatus | None = None
+
+    def parts(self) -> Sequence[tuple[BreakerPart, BreakerStatus]]:
+        """Those that there are."""
+        every: tuple[tuple[BreakerPart, BreakerStatus | None], ...] = (
+            ("table", self.table),
+            ("broadcast", self.broadcast),
+        )
+        return [(part, of) for part, of in every if of is not None]
+
+
+class ConnectionStatus(Struct, frozen=True, kw_only=True):
+    """How a part is reached. since: when it came into this state. do: what to do about the reason."""
+
+    state: RelayState | TransportState
+    since: Moment
+    reason: str | None
+    do: str | None
+
+
+class RequestsStatus(ConnectionStatus, frozen=True, kw_only=True):
+    """Of a part that requests are sent to. attempts: retries included. request_timeout_s: of the last request."""
+
+    attempts: int
+    retries: int
+    request_timeout_s: float
+
+
+class ConnectionsStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Each part that the mode has."""
+
+    table: RequestsStatus | None = None
+    heads: RequestsStatus | None = None
+    broadcast: ConnectionStatus | None = None
+    gateway: ConnectionStatus | None = None
+
+    def parts(self) -> Sequence[tuple[Part, ConnectionStatus]]:
+        """Those that there are."""
+        every: tuple[tuple[Part, ConnectionStatus | None], ...] = (
+            ("table", self.table),
+            ("heads", self.heads),
+            ("broadcast", self.broadcast),
+            ("gateway", self.gateway),
+        )
+        return [(part, of) for part, of in every if of is not None]
+
+
+class RelayStatus(Struct, frozen=True, kw_only=True):
+    """state, reason, do: the worse of table and heads. table_head: every seq up to it is a row or a tombstone.
+
+    backlog: events that the table has not yet. repeats: rows that were there already. cuts: batches by what ended them.
+    tombstones: by reason.
+    """
+
+    state: RelayState
+    reason: str | None
+    do: str | None
+    epoch: str
+    table_head: int
+    journal_head: int
+    backlog: int
+    oldest_waits_s: float | None
+    batches: int
+    rows: int
+    repeats: int
+    retries: int
+    cuts: dict[str, int]
+    tombstones: dict[str, int]
+
+
+class DeadLettersStatus(Struct, frozen=True, kw_only=True):
+    """waiting: nobody has retried or renewed them. by_code: all there ever were. held_since: the relay stays at a storm."""
+
+    waiting: int
+    by_code: dict[str, int]
+    held_since: Moment | None
+    accepted_until: Moment | None
+    accepted_by: str | None
+
+
+class TransportStatus(Struct, frozen=True, kw_only=True):
+    """reason: why it is not connected."""
+
+    state: TransportState
+    reason: str | None
+
+
+class UpstreamStatus(Struct, frozen=True, kw_only=True):
+    """The old service behind the gateway. reason: why the latest socket could not be passed through; None where it could."""
+
+    url: str
+    failures: int
+    reason: str | None
+
+
+class GatewayStatus(TransportStatus, frozen=True, kw_only=True):
+    """subscribers: all but standby, which get no events. max_queued_bytes: the longest queue of one. closed_by_code: of all."""
+
+    subscribers: int
+    subscribers_v2: int
+    subscribers_legacy: int
+    subscribers_piped: int
+    standby: int
+    catching_up: int
+    max_queued_bytes: int
+    closing_by_code: dict[int, int]
+    closed_by_code: dict[int, int]
+    delivered_seq: int
+    behind_events: int
+    frames_written: int
+    upstream: UpstreamStatus | None
+
+
+class CanaryStatus(Struct, frozen=True, kw_only=True):
+    """role: service_role where no token for `authenticated` can be made, and policies are not proven. last_ms: of the last seen."""
+
+    state: Literal["listening", "connecting"]
+    reason: str | None
+    role: Literal["authenticated", "service_role"]
+    sent: int
+    seen: int
+    last_ms: float | None
+
+
+class BroadcastStatus(TransportStatus, frozen=True, kw_only=True):
+    """way: how messages go now, None while there is no way. events_dropped: sent by none, readers fetch them from the table."""
+
+    way: Literal["channel", "http"] | None
+    breaker: BreakerStatus
+    canary: CanaryStatus
+    hints: int
+    events: int
+    events_dropped: int
+    heartbeats: int
+    channels_opened: int
+    sent_by_http: int
+    http_failures: int
+    rate_refusals: int
+    paced_for_subscribers: int
+    sent_to_seq: int
+
+
+class TransportsStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Each transport that the mode has."""
+
+    websocket: GatewayStatus | None = None
+    realtime: BroadcastStatus | None = None
+
+    def named(self) -> Sequence[tuple[TransportName, TransportStatus]]:
+        """Those that there are."""
+        every: tuple[tuple[TransportName, TransportStatus | None], ...] = (
+            ("websocket", self.websocket),
+            ("realtime", self.realtime),
+        )
+        return [(name, of) for name, of in every if of is not None]
+
+
+class FallbackStatus(Struct, frozen=True, kw_only=True):
+    """active: subscribers are told to leave Realtime. since: of the last move. times: how often they were told to leave."""
+
+    active: bool
+    reason: str | None
+    since: Moment | None
+    times: int
+    heads_behind_s: float

@@ -1,0 +1,115 @@
+"""The document of `/api/status`: ServeStatus, of one frozen struct for each part.
+
+Who reads a status reads fields, so a field that is renamed is a type error where it is read. A field that is added gets a default,
+so that the document of an older `serve` can be read too; keys that are not known here are passed over.
+
+Times are aware UTC; keys carry their unit. None is "not known" or "there is none", never zero.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from migctl.config import Mode
+from migctl.status.delivery import (
+    BreakersStatus,
+    ConnectionsStatus,
+    DeadLettersStatus,
+    FallbackStatus,
+    Part,
+    RelayStatus,
+    TransportsStatus,
+)
+from migctl.status.moments import Moment
+from migctl.status.sources import AnySource
+
+
+class JournalStatus(Struct, frozen=True, kw_only=True):
+    """size_bytes: of the file and its log. full: why no event is taken; full_in_hours: at the present rate, None is never."""
+
+    path: str
+    epoch: str
+    writer_id: str
+    head: int
+    tail: int
+    size_bytes: int
+    full: str | None
+    full_in_hours: float | None
+
+
+class HttpStatus(Struct, frozen=True, kw_only=True):
+    """Requests answered since the start, and what became of posted events. refused: by the guard, by code."""
+
+    requests: int
+    answered_5xx: int
+    by_code: dict[int, int]
+    refused: dict[str, int]
+    accepted: int
+    duplicates: int
+    rejected: int
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """What is wrong with one part, and the way out. since: None where nobody knows."""
+
+    part: str
+    state: str
+    reason: str | None
+    do: str
+    since: Moment | None = None
+
+    def sentence(self) -> str:
+        """`part: state: reason`, for people."""
+        return f"{self.part}: {self.state}" + (f": {self.reason}" if self.reason else "")
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """ok: each part said that it is well. problems: the most serious first."""
+
+    status: Literal["ok", "degraded"]
+    problems: list[Problem]
+
+
+class ServeParts(Struct, frozen=True, kw_only=True):
+    """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none."""
+
+    schema: Literal["migctl.status/1"] = "migctl.status/1"
+    version: str
+    pid: int
+    url: str
+    started_at: Moment
+    mode: Mode
+    draining: bool
+    target: str | None
+    target_embedded: bool
+    journal: JournalStatus
+    transports: TransportsStatus
+    relay: RelayStatus | None
+    connections: ConnectionsStatus
+    breakers: BreakersStatus
+    dead_letters: DeadLettersStatus | None
+    fallback: FallbackStatus | None
+    source: AnySource | None
+    source_done: bool
+    http: HttpStatus
+
+
+class ServeStatus(ServeParts, frozen=True, kw_only=True):
+    """The whole document: the parts, and what is wrong with them."""
+
+    health: Health
+
+
+class Readiness(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The document of `/readyz`. degraded: parts that are not reached, while events are taken and delivered all the same."""
+
+    status: Literal["ok", "degraded", "full", "draining"]
+    reason: str | None = None
+    degraded: list[Part] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers 200."""
+        return self.status in ("ok", "degraded")

@@ -1,0 +1,98 @@
+"""What a source says: one struct for each kind, told apart by `kind`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from migctl.status.moments import Moment
+
+SourceState = Literal[
+    "new", "connecting", "connected", "reading", "measuring", "running", "waiting", "finished", "stopped", "closed"
+]  # fmt: skip
+
+
+class SourceStatus(Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What all kinds of source say. waiting_for: why the journal takes nothing from it now."""
+
+    source: str
+    state: SourceState
+    waiting_for: str | None
+    accepted: int
+    rejected: int
+
+    @property
+    def kind(self) -> str:
+        """As the document has it: file, stdin, tap, host, publisher."""
+        return str(self.__struct_config__.tag)
+
+
+class MappedStatus(SourceStatus, frozen=True, kw_only=True):
+    """Of a source whose events are somebody else's. without_time: got that of their arrival. ignored: by the mapping."""
+
+    duplicates: int
+    without_time: int
+    ignored: int
+    rejected_file: str
+
+
+class FileStatus(MappedStatus, frozen=True, kw_only=True, tag="file"):
+    """size_bytes: None for what has no size, such as a pipe."""
+
+    resumable: bool
+    resumed_from_bytes: int
+    offset_bytes: int
+    size_bytes: int | None
+    lines: int
+
+
+class StdinStatus(FileStatus, frozen=True, kw_only=True, tag="stdin"):
+    """As a file that can't be read again."""
+
+
+class OutageStatus(Struct, frozen=True, kw_only=True):
+    """A time in which a tap did not listen. ended: None while it lasts."""
+
+    source: str
+    began: Moment = field(name="from")
+    ended: Moment | None = field(name="to")
+    reason: str
+
+
+class OutagesStatus(Struct, frozen=True, kw_only=True):
+    """count: the one that lasts included. total_s: of those that ended. latest: the last ten of them."""
+
+    count: int
+    total_s: float
+    lasting: OutageStatus | None
+    latest: list[OutageStatus]
+
+
+class TapStatus(MappedStatus, frozen=True, kw_only=True, tag="tap"):
+    """reason: why it does not listen. buffered_*: what was heard and is not in the journal yet."""
+
+    reason: str | None
+    connections: int
+    frames: int
+    buffered_frames: int
+    buffered_bytes: int
+    outages: OutagesStatus
+
+
+class HostStatus(SourceStatus, frozen=True, kw_only=True, tag="host"):
+    """not_measured: event types that this machine can't say, and why."""
+
+    rate_wanted_per_s: float
+    deadlines_missed: int
+    by_event_type: dict[str, int]
+    not_measured: dict[str, str]
+
+
+class PublisherStatus(SourceStatus, frozen=True, kw_only=True, tag="publisher"):
+    """A Publisher in the same process. buffered_bytes: what was published and is not in the journal yet."""
+
+    buffered_bytes: int
+
+
+AnySource = FileStatus | StdinStatus | TapStatus | HostStatus | PublisherStatus
