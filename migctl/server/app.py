@@ -12,7 +12,6 @@ from aiohttp.typedefs import Middleware
 from migctl import __version__
 from migctl.clock import mono, now
 from migctl.config import Settings
-from migctl.config.address import is_loopback
 from migctl.events import format_time
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Journal
@@ -78,7 +77,6 @@ def build(
     check_listen(settings.listen_host, settings.listen_port, tokens)
     rules = Rules(
         tokens=tokens,
-        loopback=is_loopback(settings.listen_host),
         legacy_open=settings.legacy.open,
         legacy_networks=settings.legacy.networks,
         origins=settings.legacy.origins,

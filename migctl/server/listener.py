@@ -1,16 +1,25 @@
-"""The listener: an application on its port, for as long as the block lasts."""
+"""The listener: an application on its port, for as long as the block lasts.
+
+What comes in and is no HTTP never reaches the application. It is logged without its bytes: a token with a control character in it
+makes a header that is none.
+"""
 
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from migctl.errors import Transient, Usage
+from migctl.telemetry import get_logger
+
+log = get_logger("server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,9 @@ async def listening(
     control: served too: a socket of this machine that needs no token.
     Raises Transient (exit 3) where the port is taken, Usage where there is no such address.
     """
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_s)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_s, logger=_aiohttp_log()
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=1024, reuse_address=True)
@@ -60,6 +71,24 @@ async def listening(
         yield Listener(host, _port_of(runner))
     finally:
         await runner.cleanup()
+
+
+def _aiohttp_log() -> logging.Logger:
+    """Of this listener alone: nobody else's logger is changed, which may be the logger of a service that publishes in-process."""
+    mute = logging.Logger("migctl.server", level=logging.WARNING)
+    mute.addHandler(_Retold())
+    return mute
+
+
+class _Retold(logging.Handler):
+    """What aiohttp logs, as lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):  # its message quotes what came in
+            log.warning("no HTTP request", where=record.getMessage(), error=type(error).__name__)
+        else:
+            log.error(record.getMessage(), exc_info=error)
 
 
 def _port_of(runner: web.AppRunner) -> int:

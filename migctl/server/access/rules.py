@@ -2,7 +2,8 @@
 
 Any web page can send requests to 127.0.0.1, also by a name of its own that resolves there. So where no token is asked for, the
 Host must be a loopback name, and an Origin, which browsers send, must be ours. With tokens, each route asks for one of its
-purpose; sockets of the old protocol can bring none, and pass by legacy.open or legacy.networks.
+purpose; sockets of the old protocol can bring none, and pass by legacy.open or legacy.networks. Loopback is no exemption then: what
+a proxy on the same host passes on comes from there too.
 """
 
 from __future__ import annotations
@@ -53,10 +54,9 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Of one listener. loopback: nobody beyond this machine reaches it."""
+    """Of one listener. Without tokens nobody beyond this machine reaches it: `check_listen` sees to that."""
 
     tokens: Tokens = field(default_factory=Tokens)
-    loopback: bool = True
     legacy_open: bool = False
     legacy_networks: Sequence[Network] = ()
     origins: Collection[str] = ()
@@ -92,7 +92,7 @@ class Rules:
             if asking.origin is None or asking.origin in self.origins or _is_own(asking.origin, asking.host):
                 return Granted()
             return _of_another_site(f"Origin {asking.origin!r} is not in legacy.origins")
-        if self.loopback:
+        if not self.tokens:
             why = forbidden(asking.host, asking.origin, self.origins)
             return Granted() if why is None else _of_another_site(why)
         return Denied(

@@ -57,8 +57,9 @@ async def test_who_is_attached_is_for_admins_and_never_for_a_page_on_loopback(tm
     async with serving(tmp_path / "open") as served:
         assert (await served.http.get("/admin/subscribers")).status_code == 403
     text, token = mint_token("admin", "me")
+    settings = Settings(legacy={"networks": ["127.0.0.0/8"]})  # type: ignore[arg-type]
     async with (
-        serving(tmp_path / "tokens", tokens=Tokens((token,))) as served,
+        serving(tmp_path / "tokens", settings=settings, tokens=Tokens((token,))) as served,
         connect(served.ws_url) as ws,
     ):
         await (await ws.ping())

@@ -43,7 +43,7 @@ def status(rules: Rules, asking: Asking) -> int:
     ],
 )
 def test_route_opens_to_its_purposes_only(method: str, path: str, opened_by: set[str]) -> None:
-    rules = Rules(tokens=TOKENS, loopback=False)
+    rules = Rules(tokens=TOKENS)
     assert {name for name in NAMES if status(rules, ask(method, path, name)) == 200} == opened_by
     assert {status(rules, ask(method, path, name)) for name in NAMES} == {200, 403}
     assert status(rules, ask(method, path)) == status(rules, ask(method, path, "unknown")) == 401
@@ -51,11 +51,11 @@ def test_route_opens_to_its_purposes_only(method: str, path: str, opened_by: set
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
 def test_health_is_open_to_all(path: str) -> None:
-    assert status(Rules(tokens=TOKENS, loopback=False), ask("GET", path)) == 200
+    assert status(Rules(tokens=TOKENS), ask("GET", path)) == 200
 
 
 def test_refusal_says_which_purpose_is_needed_and_which_is_there() -> None:
-    rules = Rules(tokens=TOKENS, loopback=False)
+    rules = Rules(tokens=TOKENS)
     denied = rules.decide(ask("POST", "/events", "subscribe"))
     assert isinstance(denied, Denied)
     assert "purpose ingest is needed" in denied.reason
@@ -81,17 +81,19 @@ NET = (ip_network("10.0.0.0/8"),)
 @pytest.mark.parametrize(
     ("rules", "asking", "expected"),
     [
-        (Rules(tokens=TOKENS, loopback=False), {}, 401),
-        (Rules(tokens=TOKENS, loopback=False), {"presented": "subscribe"}, 200),
-        (Rules(tokens=TOKENS, loopback=False), {"presented": "the old service's own"}, 401),
-        (Rules(tokens=TOKENS, loopback=False, legacy_open=True), {}, 200),
-        (Rules(tokens=TOKENS, loopback=False, legacy_open=True), {"presented": "the old service's own"}, 200),
-        (Rules(tokens=TOKENS, loopback=False, legacy_networks=NET), {}, 401),
-        (Rules(tokens=TOKENS, loopback=False, legacy_networks=NET), {"peer": "10.1.2.3"}, 200),
-        (Rules(tokens=TOKENS, loopback=False, legacy_networks=NET), {"peer": "::ffff:10.1.2.3"}, 200),
-        (Rules(tokens=TOKENS, loopback=False, legacy_networks=NET), {"peer": ""}, 401),
-        (Rules(tokens=TOKENS), {"host": "127.0.0.1:8080"}, 200),
-        (Rules(tokens=TOKENS), {"host": "evil.example"}, 403),
+        (Rules(tokens=TOKENS), {}, 401),
+        (Rules(tokens=TOKENS), {"presented": "subscribe"}, 200),
+        (Rules(tokens=TOKENS), {"presented": "the old service's own"}, 401),
+        (Rules(tokens=TOKENS, legacy_open=True), {}, 200),
+        (Rules(tokens=TOKENS, legacy_open=True), {"presented": "the old service's own"}, 200),
+        (Rules(tokens=TOKENS, legacy_networks=NET), {}, 401),
+        (Rules(tokens=TOKENS, legacy_networks=NET), {"peer": "10.1.2.3"}, 200),
+        (Rules(tokens=TOKENS, legacy_networks=NET), {"peer": "::ffff:10.1.2.3"}, 200),
+        (Rules(tokens=TOKENS, legacy_networks=NET), {"peer": ""}, 401),
+        (Rules(tokens=TOKENS), {"host": "127.0.0.1:8080", "peer": "127.0.0.1"}, 401),  # a proxy looks like it
+        (Rules(tokens=TOKENS, legacy_networks=(ip_network("127.0.0.0/8"),)), {"peer": "127.0.0.1"}, 200),
+        (Rules(), {"host": "127.0.0.1:8080"}, 200),
+        (Rules(), {"host": "evil.example"}, 403),
         (Rules(legacy_open=True), {"host": "dash.example"}, 200),
     ],
 )
@@ -112,5 +114,5 @@ def test_socket_of_the_old_protocol_passes_where_the_operator_let_it(
     ],
 )
 def test_open_sockets_still_ask_where_a_page_came_from(host: str, origin: str, expected: int) -> None:
-    rules = Rules(tokens=TOKENS, loopback=False, legacy_open=True, origins=("https://dash.example",))
+    rules = Rules(tokens=TOKENS, legacy_open=True, origins=("https://dash.example",))
     assert status(rules, ask("GET", "/ws", legacy=True, host=host, origin=origin)) == expected
