@@ -11,21 +11,24 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from migctl.redaction import redact
+
 
 class MigctlError(Exception):
     """Base of all errors that are told to an operator.
 
     what: one sentence, with the file, line, key, id or seq it speaks of.
     do: the way out, in the imperative.
+    What is a secret is hidden in both: they go to logs, answers, frames and screens, and often hold a library's words.
     """
 
     exit_code: ClassVar[int] = 70
     retry: ClassVar[bool] = False
 
     def __init__(self, what: str, *, do: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.do = do
+        self.what = redact(what)
+        self.do = redact(do)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         return f"{self.what}\n  {self.do}"
