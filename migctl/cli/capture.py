@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -86,7 +85,7 @@ def capture(
     from migctl.validate.capture import Capture, Until
     from migctl.validate.capture_file import CaptureFile
 
-    telemetry.configure(level=log_level, pretty=sys.stderr.isatty())
+    telemetry.configure(level=log_level, pretty=output.stderr_is_terminal())
     settings = load(file=config)
     file = CaptureFile(out, transport)
     file.check(force=force)

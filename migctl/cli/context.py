@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
+from migctl import telemetry
 from migctl.cli import output
 from migctl.errors import MigctlError
+from migctl.redaction import redact
 
 T = TypeVar("T")
 
@@ -95,8 +97,8 @@ def _keep_trace(trace: str) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            file.write(f"$ {' '.join(sys.argv)}\n{trace}\n")
+            file.write(redact(f"$ {' '.join(sys.argv)}\n{trace}\n"))
     except OSError:
-        sys.stderr.write(trace)
+        telemetry.remark(trace)
         return "the trace above"
     return str(path)

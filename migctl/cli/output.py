@@ -1,17 +1,22 @@
 """The one place that prints. Results go to stdout, everything else to stderr; JSON is one document.
 
-Rich looks after NO_COLOR, pipes and narrow terminals.
+Rich looks after NO_COLOR, pipes and narrow terminals. Remarks and errors hold no secret; results are what was asked for.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from migctl.redaction import redact
+from migctl.telemetry import remark
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 
 def console() -> Console:
@@ -32,20 +37,34 @@ def error(what: str, do: str | None) -> None:
     """`error: WHAT`, and below it the way out."""
     from rich.text import Text
 
-    err = console_err()
     line = Text()
     line.append("error: ", style="bold red")
-    line.append(what)
+    line.append(redact(what))
     if do:
-        line.append(f"\n  {do}")
-    err.print(line, soft_wrap=True)
+        line.append(f"\n  {redact(do)}")
+    _to_stderr(line)
 
 
 def note(text: str) -> None:
     """A remark on stderr."""
     from rich.text import Text
 
-    console_err().print(Text(text, style="dim"), soft_wrap=True)
+    _to_stderr(Text(redact(text), style="dim"))
+
+
+def stderr_is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _to_stderr(text: Text) -> None:
+    """A stderr that can't be written never ends a command; in one that logs it never holds it up either."""
+    from rich.console import Console
+
+    drawn = io.StringIO()
+    Console(file=drawn, force_terminal=stderr_is_terminal(), highlight=False).print(
+        text, soft_wrap=True, end=""
+    )
+    remark(drawn.getvalue())
 
 
 def document(value: Any) -> None:

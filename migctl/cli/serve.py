@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -82,7 +81,7 @@ def serve(
     from migctl import telemetry
     from migctl.config import load
 
-    telemetry.configure(level=log_level, pretty=sys.stderr.isatty())
+    telemetry.configure(level=log_level, pretty=output.stderr_is_terminal())
     flags: dict[tuple[str, ...], str | None] = {("mode",): mode, ("listen",): listen}
     settings = load(file=config, flags=flags)
 

@@ -1,5 +1,5 @@
-"""Logs (structured, JSON lines on stderr or in a file) and, later, metrics."""
+"""Logs (structured, JSON lines on stderr) and metrics."""
 
-from migctl.telemetry.logs import configure, get_logger
+from migctl.telemetry.logs import Logger, configure, flush, get_logger, lost_lines, remark
 
-__all__ = ["configure", "get_logger"]
+__all__ = ["Logger", "configure", "flush", "get_logger", "lost_lines", "remark"]

@@ -63,16 +63,16 @@ class ServeProcess:
 
 @contextlib.contextmanager
 def serving_process(
-    folder: Path, *options: str, more: Mapping[str, str] | None = None
+    folder: Path, *options: str, more: Mapping[str, str] | None = None, stderr: int | None = None
 ) -> Iterator[ServeProcess]:
-    """Ready when it is yielded; killed at the end."""
+    """Ready when it is yielded; killed at the end. stderr: a descriptor; None is serve.log in the folder, as stdout."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "migctl", "serve", "--listen", "127.0.0.1:0", *options],
             stdout=out,
-            stderr=out,
+            stderr=out if stderr is None else stderr,
             env=environment(folder, more),
             cwd=folder,
         )

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 import migctl
-from migctl import telemetry
 from migctl.config import Target
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
@@ -32,16 +29,6 @@ from tests.kit.served import Served, serving
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     async with serving(tmp_path, heartbeat_s=0.5) as it:
         yield it
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    """What an application sees that has asked for the log."""
-    before = structlog.get_config()
-    stream = io.StringIO()
-    telemetry.configure(level="warning", stream=stream)
-    yield stream
-    structlog.configure(**before)
 
 
 def url(served: Served) -> str:
@@ -161,7 +148,7 @@ async def test_wrong_token_ends_the_loop_and_says_what_is_needed(
 
 
 async def test_slow_application_costs_bounded_memory_no_event_and_one_line_in_the_log(
-    served: Served, logged: io.StringIO
+    served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     bound = 1 << 18
     merge = Merge(max_buffer_bytes=bound)
@@ -175,7 +162,7 @@ async def test_slow_application_costs_bounded_memory_no_event_and_one_line_in_th
         async with asyncio.timeout(30):
             assert await seqs(subscriber, 300) == list(range(1, 301))
         assert merge.bytes <= bound
-    assert logged.getvalue().count("slower than the stream") == 1
+    assert caplog.text.count("slower than the stream") == 1
 
 
 async def test_position_of_a_journal_that_nobody_knows_is_a_discontinuity(
