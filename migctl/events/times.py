@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated
+
+from msgspec import Meta
+
+# In a document: aware, RFC 3339.
+Moment = Annotated[datetime, Meta(tz=True)]
 
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,30}))?\s*(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",

@@ -17,7 +17,8 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import asdict
 
 from migctl.clock import now
 from migctl.errors import Usage
@@ -28,6 +29,7 @@ from migctl.ingest.lines import Line, Lines
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
+from migctl.status import FileStatus, SourceState, StdinStatus
 from migctl.telemetry import get_logger
 
 CHUNK_BYTES = 256 << 10
@@ -57,7 +59,7 @@ class FileSource:
         self._stored = 0
         self._resumed_from = 0
         self._size: int | None = None
-        self._state = "new"
+        self._state: SourceState = "new"
         self._lines = 0
         self._ignored = 0
         self._bad = 0
@@ -80,7 +82,7 @@ class FileSource:
             self._state = "reading"
             await self._read(chunks, deposit)
             self._state = "finished"
-            _log.info("the source has ended", **self.status())
+            _log.info("the source has ended", **asdict(self.status()))
         finally:
             if self._state != "finished":
                 self._state = "stopped"
@@ -158,25 +160,25 @@ class FileSource:
         self._stored = self._end
         self._batch = []
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> FileStatus:
         deposit = self._deposit
-        return {
-            "kind": "stdin" if self._spec == "-" else "file",
-            "source": self._name,
-            "state": "waiting" if deposit and deposit.waiting_for else self._state,
-            "waiting_for": deposit.waiting_for if deposit else None,
-            "resumable": self._key is not None,
-            "resumed_from_bytes": self._resumed_from,
-            "offset_bytes": self._stored,
-            "size_bytes": self._size,
-            "lines": self._lines,
-            "accepted": deposit.accepted if deposit else 0,
-            "duplicates": deposit.duplicates if deposit else 0,
-            "without_time": deposit.without_time if deposit else 0,
-            "ignored": self._ignored,
-            "rejected": self._bad + (deposit.conflicts if deposit else 0),
-            "rejected_file": str(self._rejected.path),
-        }
+        form = StdinStatus if self._spec == "-" else FileStatus
+        return form(
+            source=self._name,
+            state="waiting" if deposit and deposit.waiting_for else self._state,
+            waiting_for=deposit.waiting_for if deposit else None,
+            resumable=self._key is not None,
+            resumed_from_bytes=self._resumed_from,
+            offset_bytes=self._stored,
+            size_bytes=self._size,
+            lines=self._lines,
+            accepted=deposit.accepted if deposit else 0,
+            duplicates=deposit.duplicates if deposit else 0,
+            without_time=deposit.without_time if deposit else 0,
+            ignored=self._ignored,
+            rejected=self._bad + (deposit.conflicts if deposit else 0),
+            rejected_file=str(self._rejected.path),
+        )
 
 
 def _refuse_unreadable(spec: str) -> None:

@@ -13,7 +13,6 @@ import heapq
 from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from migctl.clock import mono, now
 from migctl.events import make_event
@@ -22,6 +21,7 @@ from migctl.ingest.deposit import Deposit, Item, see_through
 from migctl.ingest.gauges import Gauges
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
+from migctl.status import HostStatus, SourceState
 from migctl.telemetry import get_logger
 
 RATES: dict[str, float] = {
@@ -81,7 +81,7 @@ class HostSource:
         self._missed = 0
         self._unmeasured: dict[str, str] = {}
         self._by_type: Counter[str] = Counter()
-        self._state = "new"
+        self._state: SourceState = "new"
 
     async def run(self, journal: Journal) -> None:
         self._deposit = Deposit(journal, source=self._gauges.host, rejected=self._rejected)
@@ -144,17 +144,16 @@ class HostSource:
                 for _ in batch:
                     self._waiting.popleft()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> HostStatus:
         deposit = self._deposit
-        return {
-            "kind": "host",
-            "source": self._gauges.host,
-            "state": "waiting" if deposit and deposit.waiting_for else self._state,
-            "waiting_for": deposit.waiting_for if deposit else None,
-            "rate_wanted_per_s": round(self._rate or sum(RATES.values()), 3),
-            "accepted": deposit.accepted if deposit else 0,
-            "rejected": deposit.conflicts if deposit else 0,
-            "deadlines_missed": self._missed,
-            "by_event_type": dict(self._by_type),
-            "not_measured": dict(self._unmeasured),
-        }
+        return HostStatus(
+            source=self._gauges.host,
+            state="waiting" if deposit and deposit.waiting_for else self._state,
+            waiting_for=deposit.waiting_for if deposit else None,
+            rate_wanted_per_s=round(self._rate or sum(RATES.values()), 3),
+            accepted=deposit.accepted if deposit else 0,
+            rejected=deposit.conflicts if deposit else 0,
+            deadlines_missed=self._missed,
+            by_event_type=dict(self._by_type),
+            not_measured=dict(self._unmeasured),
+        )

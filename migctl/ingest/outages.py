@@ -16,6 +16,7 @@ from typing import Any
 
 from migctl.events import format_time, parse_time
 from migctl.events.jsontext import dumps, loads
+from migctl.status import OutagesStatus, OutageStatus
 from migctl.telemetry import get_logger
 
 SEEN_EVERY_S = 2.0
@@ -33,7 +34,11 @@ class Outage:
     ended: datetime | None
     reason: str
 
+    def status(self) -> OutageStatus:
+        return OutageStatus(source=self.source, began=self.began, ended=self.ended, reason=self.reason)
+
     def document(self) -> dict[str, Any]:
+        """A line of the file."""
         return {
             "source": self.source,
             "from": format_time(self.began),
@@ -89,13 +94,13 @@ class Outages:
     def lasting(self) -> Outage | None:
         return self._open
 
-    def status(self) -> dict[str, Any]:
-        return {
-            "count": self.count + (self._open is not None),
-            "total_s": round(self.total_s, 3),
-            "lasting": self._open.document() if self._open else None,
-            "latest": [outage.document() for outage in list(self.ended)[-10:]],
-        }
+    def status(self) -> OutagesStatus:
+        return OutagesStatus(
+            count=self.count + (self._open is not None),
+            total_s=round(self.total_s, 3),
+            lasting=self._open.status() if self._open else None,
+            latest=[outage.status() for outage in list(self.ended)[-10:]],
+        )
 
     def _keep(self, outage: Outage) -> None:
         assert outage.ended is not None

@@ -32,7 +32,6 @@ class Rejected:
         self.count = 0
         self.not_written = 0
         self.by_code: Counter[str] = Counter()
-        self.last_reason: str | None = None
 
     def add(self, text: bytes, error: BadEvent, *, source: str, offset: int | None, at: datetime) -> None:
         """Count a line, and keep it where there is room.
@@ -41,7 +40,6 @@ class Rejected:
         """
         self.count += 1
         self.by_code[f"{error.field}:{error.code}" if error.field else error.code] += 1
-        self.last_reason = str(error)
         if not self._write(_line(text, error, source, offset, at)):
             self.not_written += 1
 
@@ -68,15 +66,6 @@ class Rejected:
             return False
         self._size += len(line)
         return True
-
-    def status(self) -> dict[str, Any]:
-        return {
-            "count": self.count,
-            "by_code": dict(self.by_code),
-            "last_reason": self.last_reason,
-            "file": str(self.path),
-            "not_written": self.not_written,
-        }
 
 
 def _line(text: bytes, error: BadEvent, source: str, offset: int | None, at: datetime) -> bytes:

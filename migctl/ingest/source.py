@@ -6,13 +6,14 @@ A source runs beside the journal until it is done or cancelled; whatever can be 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from migctl.errors import Usage
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
+from migctl.status import SourceStatus
 
 
 class Source(Protocol):
@@ -25,8 +26,8 @@ class Source(Protocol):
         """
         ...
 
-    def status(self) -> dict[str, Any]:
-        """For `/api/status`: kind, source, state, why it waits, counts; keys carry their unit."""
+    def status(self) -> SourceStatus:
+        """For `/api/status`: kind, source, state, why it waits, counts."""
         ...
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -32,6 +31,7 @@ from migctl.ingest.outages import SEEN_EVERY_S, Outages
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
 from migctl.resilience import Backoff
+from migctl.status import SourceState, TapStatus
 from migctl.telemetry import get_logger
 
 MAX_FRAME_BYTES = 16 << 20
@@ -81,7 +81,7 @@ class TapSource:
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
         self._deposit: Deposit | None = None
-        self._state = "new"
+        self._state: SourceState = "new"
         self._reason: str | None = None
         self._connections = 0
         self._received = 0
@@ -253,26 +253,25 @@ class TapSource:
         self._bad += 1
         self._rejected.add(text, error, source=self._name, offset=None, at=arrived)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> TapStatus:
         deposit = self._deposit
-        return {
-            "kind": "tap",
-            "source": self._name,
-            "state": self._state,
-            "reason": self._reason,
-            "waiting_for": deposit.waiting_for if deposit else None,
-            "connections": self._connections,
-            "frames": self._received,
-            "accepted": deposit.accepted if deposit else 0,
-            "duplicates": deposit.duplicates if deposit else 0,
-            "without_time": deposit.without_time if deposit else 0,
-            "ignored": self._ignored,
-            "rejected": self._bad + (deposit.conflicts if deposit else 0),
-            "rejected_file": str(self._rejected.path),
-            "buffered_frames": len(self._frames) + (self._in_hand[0] if self._in_hand else 0),
-            "buffered_bytes": self._buffered,
-            "outages": self._outages.status(),
-        }
+        return TapStatus(
+            source=self._name,
+            state=self._state,
+            reason=self._reason,
+            waiting_for=deposit.waiting_for if deposit else None,
+            connections=self._connections,
+            frames=self._received,
+            accepted=deposit.accepted if deposit else 0,
+            duplicates=deposit.duplicates if deposit else 0,
+            without_time=deposit.without_time if deposit else 0,
+            ignored=self._ignored,
+            rejected=self._bad + (deposit.conflicts if deposit else 0),
+            rejected_file=str(self._rejected.path),
+            buffered_frames=len(self._frames) + (self._in_hand[0] if self._in_hand else 0),
+            buffered_bytes=self._buffered,
+            outages=self._outages.status(),
+        )
 
 
 def _why(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from migctl.journal import Appended, Journal, JournalBroken
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.lock import SecondWriter
 from migctl.publisher.outlet import Outlet
+from migctl.status import PublisherStatus
 from migctl.telemetry import get_logger
 
 log = get_logger("publisher")
@@ -57,7 +58,7 @@ async def _alone(opening: Any) -> Any:
 class Feed:
     """The source of a Service whose events come from this process: it only brings out the journal."""
 
-    def __init__(self, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, status: Callable[[], PublisherStatus]) -> None:
         self._status = status
         self.journal: asyncio.Future[Journal] = asyncio.get_running_loop().create_future()
 
@@ -65,7 +66,7 @@ class Feed:
         self.journal.set_result(journal)
         await asyncio.Event().wait()  # until it is cancelled: only the publisher ends the service
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> PublisherStatus:
         return self._status()
 
 
@@ -80,7 +81,7 @@ def settings_of(serve: Settings | Mode, journal: Path) -> Settings:
 @asynccontextmanager
 async def own_service(
     settings: Settings,
-    status: Callable[[], dict[str, Any]],
+    status: Callable[[], PublisherStatus],
     *,
     serving: Callable[[str], None],
     lost: Callable[[MigctlError], None],

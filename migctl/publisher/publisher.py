@@ -24,6 +24,7 @@ from migctl.publisher.drafts import Data, NewEvent, Published, draft
 from migctl.publisher.outlet import Outlet
 from migctl.publisher.sending import Sender, given_up
 from migctl.publisher.waiting import Full, Unit, Waiting
+from migctl.status import PublisherStatus
 from migctl.telemetry import get_logger
 
 log = get_logger("publisher")
@@ -314,18 +315,17 @@ class Publisher:
     def _serving(self, url: str) -> None:
         self.url = url
 
-    def _status(self) -> dict[str, Any]:
+    def _status(self) -> PublisherStatus:
         """As a source of `serve`."""
         sender = self._sender
-        return {
-            "kind": "publisher",
-            "source": self._source,
-            "state": "waiting" if self.waiting_for else "running",
-            "waiting_for": self.waiting_for,
-            "accepted": sender.acknowledged if sender is not None else 0,
-            "rejected": sender.failed if sender is not None else 0,
-            "buffered_bytes": self._waiting.bytes,
-        }
+        return PublisherStatus(
+            source=self._source,
+            state="waiting" if self.waiting_for else "running",
+            waiting_for=self.waiting_for,
+            accepted=sender.acknowledged if sender is not None else 0,
+            rejected=sender.failed if sender is not None else 0,
+            buffered_bytes=self._waiting.bytes,
+        )
 
     def _lost(self, error: MigctlError) -> None:
         """The service in this process ended by itself."""

@@ -13,9 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypedDict
+from typing import Literal
 
-from migctl.events import format_time
+from msgspec import Struct
+
+from migctl.events.times import Moment
 
 BreakerState = Literal["closed", "open", "half_open"]
 BREAKER_STATES: tuple[BreakerState, ...] = ("closed", "half_open", "open")  # from good to bad
@@ -54,11 +56,14 @@ class Leave:
     era: int
 
 
-class BreakerStatus(TypedDict):
-    """For `/api/status`. since: of the last change; opened: how often; next_trial_in_s: None but while open."""
+class BreakerStatus(Struct, frozen=True, kw_only=True):
+    """A part of the status. since: of the last change, None before the first. next_trial_in_s: None but while open.
+
+    opened: how often it was closed and opened.
+    """
 
     state: BreakerState
-    since: str | None
+    since: Moment | None
     reason: str | None
     do: str | None
     opened: int
@@ -151,14 +156,14 @@ class Breaker:
     def status(self, do: str | None, *, now: float, wall: datetime) -> BreakerStatus:
         """What an operator sees. do: the way out of the last failure. wall: the wall clock's time of `now`, aware."""
         closed = self.state == "closed"
-        return {
-            "state": self.state,
-            "since": None if self.since is None else format_time(wall - timedelta(seconds=now - self.since)),
-            "reason": None if closed else self.reason,
-            "do": None if closed else do,
-            "opened": self.opened,
-            "next_trial_in_s": round(self.wait_s(now), 3) if self.state == "open" else None,
-        }
+        return BreakerStatus(
+            state=self.state,
+            since=None if self.since is None else wall - timedelta(seconds=now - self.since),
+            reason=None if closed else self.reason,
+            do=None if closed else do,
+            opened=self.opened,
+            next_trial_in_s=round(self.wait_s(now), 3) if self.state == "open" else None,
+        )
 
     def _is_late(self, leave: Leave | None) -> bool:
         return leave is not None and leave.era != self._era

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from migctl.journal import Journal
+from migctl.status import SourceStatus
 from migctl.telemetry import get_logger
 
 
@@ -17,7 +18,7 @@ class Source(Protocol):
         """Feed the journal until the source ends, or for ever."""
         ...
 
-    def status(self) -> dict[str, Any]: ...
+    def status(self) -> SourceStatus: ...
 
 
 class Feed:

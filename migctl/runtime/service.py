@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
 from migctl import __version__
 from migctl.config import Mode, Settings, Target
 from migctl.errors import MigctlError
@@ -211,7 +213,7 @@ class Service:
             **connections.status(),
             "dead_letters": relay.burying.status() if relay is not None else None,
             "fallback": fallback.status() if fallback is not None else None,
-            "source": feed.source.status() if feed.source is not None else None,
+            "source": to_builtins(feed.source.status()) if feed.source is not None else None,
             "source_done": feed.source is not None and feed.ended,
         }
 

@@ -1,10 +1,9 @@
 """Status: what a running `serve` says of itself, as typed structs. Nothing is measured here."""
 
-from migctl.status.breakers import breaker_status
+from migctl.resilience import BreakerStatus
 from migctl.status.delivery import (
     BreakerPart,
     BreakersStatus,
-    BreakerStatus,
     BroadcastStatus,
     CanaryStatus,
     ConnectionsStatus,
@@ -31,7 +30,6 @@ from migctl.status.document import (
     ServeParts,
     ServeStatus,
 )
-from migctl.status.moments import Moment, moment
 from migctl.status.reading import json_schema, read
 from migctl.status.sources import (
     AnySource,
@@ -63,7 +61,6 @@ __all__ = [
     "HostStatus",
     "HttpStatus",
     "JournalStatus",
-    "Moment",
     "OutageStatus",
     "OutagesStatus",
     "Part",
@@ -84,8 +81,6 @@ __all__ = [
     "TransportStatus",
     "TransportsStatus",
     "UpstreamStatus",
-    "breaker_status",
     "json_schema",
-    "moment",
     "read",
 ]

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from migctl.resilience import BreakerState
-from migctl.status.moments import Moment
+from migctl.events.times import Moment
+from migctl.resilience import BreakerStatus
 
 TransportName = Literal["websocket", "realtime"]
 TransportState = Literal["connecting", "connected", "degraded", "closed"]
@@ -17,17 +17,6 @@ RelayState = Literal["running", "connecting", "retrying", "paused"]
 # What is reached over a network, or by subscribers. Heads are asked under the table's breaker.
 Part = Literal["table", "heads", "broadcast", "gateway"]
 BreakerPart = Literal["table", "broadcast"]
-
-
-class BreakerStatus(Struct, frozen=True, kw_only=True):
-    """since: of the last change, None before the first. opened: how often. next_trial_in_s: None but while open."""
-
-    state: BreakerState
-    since: Moment | None
-    reason: str | None
-    do: str | None
-    opened: int
-    next_trial_in_s: float | None
 
 
 class BreakersStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from migctl.config import Mode
+from migctl.events.times import Moment
 from migctl.status.delivery import (
     BreakersStatus,
     ConnectionsStatus,
@@ -22,7 +23,6 @@ from migctl.status.delivery import (
     RelayStatus,
     TransportsStatus,
 )
-from migctl.status.moments import Moment
 from migctl.status.sources import AnySource
 
 

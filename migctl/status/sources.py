@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from migctl.status.moments import Moment
+from migctl.events.times import Moment
 
 SourceState = Literal[
     "new", "connecting", "connected", "reading", "measuring", "running", "waiting", "finished", "stopped", "closed"

@@ -50,8 +50,8 @@ async def test_a_file_is_read_in_order_and_the_last_line_needs_no_newline(
     assert numbers(entries) == [0, 1, 2]
     assert {entry.event.source for entry in entries} == {"a.ndjson"}
     status = source.status()
-    assert (status["accepted"], status["rejected"], status["state"]) == (3, 0, "finished")
-    assert status["offset_bytes"] == path.stat().st_size
+    assert (status.accepted, status.rejected, status.state) == (3, 0, "finished")
+    assert status.offset_bytes == path.stat().st_size
 
 
 async def test_unicode_line_ends_are_part_of_a_line(tmp_path: Path, journal: Refusing) -> None:
@@ -74,8 +74,8 @@ async def test_a_file_that_has_grown_is_read_on_from_where_it_ended(
     again = source_of(path, tmp_path)
     await again.run(journal)
     assert numbers(await held(journal)) == [0, 1, 2]
-    assert again.status()["accepted"] == 1
-    assert again.status()["resumed_from_bytes"] > 0
+    assert again.status().accepted == 1
+    assert again.status().resumed_from_bytes > 0
 
 
 async def test_another_file_under_the_same_name_begins_anew(tmp_path: Path, journal: Refusing) -> None:
@@ -108,7 +108,7 @@ async def test_lines_that_do_not_fit_are_kept_and_the_rest_goes_on(tmp_path: Pat
     whole = path.read_bytes()
     assert [record["text"] for record in kept] == ["garbage", '{"type":"x","data":[]}', '{"type":']
     assert all(whole[record["offset"] :].startswith(record["text"].encode()) for record in kept)
-    assert (source.status()["rejected"], source.status()["ignored"]) == (3, 1)
+    assert (source.status().rejected, source.status().ignored) == (3, 1)
 
 
 async def test_an_id_that_comes_again_with_another_body_is_set_aside_alone(
@@ -121,8 +121,8 @@ async def test_an_id_that_comes_again_with_another_body_is_set_aside_alone(
     await source.run(journal)
     assert numbers(await held(journal)) == [0, 1, 2, 3, 4]
     status = source.status()
-    assert (status["accepted"], status["duplicates"], status["rejected"]) == (5, 1, 5)
-    assert status["offset_bytes"] == path.stat().st_size
+    assert (status.accepted, status.duplicates, status.rejected) == (5, 1, 5)
+    assert status.offset_bytes == path.stat().st_size
 
 
 async def test_lines_without_id_that_look_alike_are_each_an_event(tmp_path: Path, journal: Refusing) -> None:
@@ -142,12 +142,12 @@ async def test_a_journal_that_is_full_stops_the_reading_and_nothing_is_lost(
     running = asyncio.create_task(source.run(journal))
     await until(lambda: journal.refused >= 3)
     status = source.status()
-    assert (status["state"], status["waiting_for"]) == ("waiting", "the journal's disk is full")
-    assert status["lines"] <= BATCH_EVENTS
+    assert (status.state, status.waiting_for) == ("waiting", "the journal's disk is full")
+    assert status.lines <= BATCH_EVENTS
     journal.full = False
     await running
     assert numbers(await held(journal)) == list(range(3 * BATCH_EVENTS))
-    assert source.status()["waiting_for"] is None
+    assert source.status().waiting_for is None
 
 
 async def test_a_line_above_the_bound_is_rejected_and_the_next_is_read(
@@ -161,7 +161,7 @@ async def test_a_line_above_the_bound_is_rejected_and_the_next_is_read(
     source = source_of(path, tmp_path)
     await source.run(journal)
     assert numbers(await held(journal)) == [1]
-    assert source.status()["rejected"] == 1
+    assert source.status().rejected == 1
 
 
 async def test_a_pipe_that_is_quiet_can_be_left_at_once_and_what_came_is_kept(
@@ -171,7 +171,7 @@ async def test_a_pipe_that_is_quiet_can_be_left_at_once_and_what_came_is_kept(
     os.mkfifo(path)
     source = source_of(path, tmp_path)
     running = asyncio.create_task(source.run(journal))
-    await until(lambda: source.status()["state"] == "reading")
+    await until(lambda: source.status().state == "reading")
     fd = os.open(path, os.O_WRONLY)
     os.write(fd, line(0) + line(1)[:10])
     await until(lambda: journal.head == 1)
@@ -183,7 +183,7 @@ async def test_a_pipe_that_is_quiet_can_be_left_at_once_and_what_came_is_kept(
             await running
     os.close(fd)
     assert numbers(await held(journal)) == [0, 1]
-    assert source.status()["resumable"] is False
+    assert source.status().resumable is False
 
 
 READER = """

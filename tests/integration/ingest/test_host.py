@@ -22,7 +22,7 @@ async def test_every_kind_of_metric_comes_with_its_moment_and_this_host_as_sourc
     began = clock.now()
     source = open_source("host", state_dir=tmp_path, rate=1000.0)
     task = asyncio.create_task(source.run(journal))
-    await until(lambda: set(source.status()["by_event_type"]) == set(RATES))
+    await until(lambda: set(source.status().by_event_type) == set(RATES))
     await until(lambda: journal.head > 300)
     task.cancel()
     await asyncio.wait([task])
@@ -44,9 +44,9 @@ async def test_a_full_journal_leaves_moments_out_rather_than_invent_them_later(
     journal.full = True
     source = open_source("host", state_dir=tmp_path, rate=20_000.0)
     task = asyncio.create_task(source.run(journal))
-    await until(lambda: source.status()["deadlines_missed"] > 0 and source.status()["waiting_for"])
+    await until(lambda: source.status().deadlines_missed > 0 and source.status().waiting_for)
     journal.full = False
-    await until(lambda: journal.head > 0 and source.status()["waiting_for"] is None)
+    await until(lambda: journal.head > 0 and source.status().waiting_for is None)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from migctl.events import parse_time
@@ -94,7 +95,7 @@ def tap_of(upstream: Upstream, state: Path, mapper: Mapper | None = None, **more
 async def running(tap: TapSource, journal: Refusing) -> AsyncIterator[TapSource]:
     task = asyncio.create_task(tap.run(journal))
     try:
-        await until(lambda: task.done() or tap.status()["connections"])
+        await until(lambda: task.done() or tap.status().connections)
         yield tap
     finally:
         task.cancel()
@@ -125,7 +126,7 @@ async def test_text_and_binary_frames_are_events_and_data_keeps_its_text(
     assert [event.data for event in events] == [b'{"n": 1.0}', b'{"n": 2.0}', b'{"type":"flat","x": 1}']
     assert {event.source for event in events} == {"127.0.0.1"}
     assert [event.clock for event in events] == [None, None, "arrival"]
-    assert tap.status()["ignored"] == 1  # the greeting
+    assert tap.status().ignored == 1  # the greeting
     assert outages_in(tmp_path) == []
 
 
@@ -138,7 +139,7 @@ async def test_an_array_is_its_items_and_one_bad_item_is_rejected_alone(
     assert [json.loads(entry.event.data)["n"] for entry in await journal.read(0)] == [1, 2, 3]
     kept = [json.loads(line)["text"] for line in (tmp_path / "rejected.ndjson").read_text().splitlines()]
     assert kept == ["7", "[1,"]
-    assert tap.status()["rejected"] == 2
+    assert tap.status().rejected == 2
 
 
 async def test_garbage_is_kept_with_its_reason_and_does_not_stop_the_stream(
@@ -155,7 +156,7 @@ async def test_garbage_is_kept_with_its_reason_and_does_not_stop_the_stream(
     async with running(tap_of(upstream, tmp_path), journal) as tap:
         await upstream.send(*frames, wrapped(1))
         await until(lambda: journal.head == 1)
-    assert tap.status()["rejected"] == len(frames)
+    assert tap.status().rejected == len(frames)
     kept = [json.loads(line) for line in (tmp_path / "rejected.ndjson").read_text().splitlines()]
     assert len(kept) == len(frames)
     assert all(record["reason"] for record in kept)
@@ -168,18 +169,18 @@ async def test_an_upstream_that_dies_is_an_outage_and_is_joined_again(
         await upstream.send(wrapped(1))
         await until(lambda: journal.head == 1)
         await upstream.die()
-        await until(lambda: tap.status()["outages"]["lasting"])
-        assert tap.status()["state"] != "connected"
-        assert tap.status()["reason"]
+        await until(lambda: tap.status().outages.lasting)
+        assert tap.status().state != "connected"
+        assert tap.status().reason
         await upstream.start()
         await upstream.send(wrapped(2))
         await until(lambda: journal.head == 2)
-        assert tap.status()["connections"] == 2
+        assert tap.status().connections == 2
         (outage,) = outages_in(tmp_path)
         assert outage["source"] == upstream.url
         assert outage["from"] < outage["to"]
         assert outage["reason"]
-        assert tap.status()["outages"]["latest"] == [outage]
+        assert to_builtins(tap.status().outages.latest) == [outage]
 
 
 async def test_a_time_before_the_first_connection_is_an_outage(
@@ -188,7 +189,7 @@ async def test_a_time_before_the_first_connection_is_an_outage(
     await upstream.die()
     tap = tap_of(upstream, tmp_path)
     task = asyncio.create_task(tap.run(journal))
-    await until(lambda: tap.status()["outages"]["lasting"])
+    await until(lambda: tap.status().outages.lasting)
     await upstream.start()
     await upstream.send(wrapped(1))
     await until(lambda: journal.head == 1)
@@ -214,8 +215,8 @@ async def test_a_short_refusal_of_the_journal_loses_nothing_and_is_no_outage(
     async with running(tap_of(upstream, tmp_path), journal) as tap:
         journal.full = True
         await upstream.send(*(wrapped(number) for number in range(50)))
-        await until(lambda: journal.refused >= 2 and tap.status()["frames"] == 51)
-        assert tap.status()["waiting_for"] == "the journal's disk is full"
+        await until(lambda: journal.refused >= 2 and tap.status().frames == 51)
+        assert tap.status().waiting_for == "the journal's disk is full"
         journal.full = False
         await until(lambda: journal.head == 50)
     assert [json.loads(entry.event.data)["n"] for entry in await journal.read(0)] == list(range(50))
@@ -228,13 +229,13 @@ async def test_a_long_refusal_leaves_the_socket_rather_than_slow_the_upstream(
     async with running(tap_of(upstream, tmp_path, max_buffer_bytes=2000), journal) as tap:
         journal.full = True
         await upstream.send(wrapped(0))
-        await until(lambda: tap.status()["waiting_for"])
+        await until(lambda: tap.status().waiting_for)
         await upstream.send(*(wrapped(number) for number in range(1, 40)))
-        await until(lambda: tap.status()["outages"]["lasting"])
+        await until(lambda: tap.status().outages.lasting)
         await until(lambda: not upstream.clients)
-        assert tap.status()["buffered_bytes"] < 2200
+        assert tap.status().buffered_bytes < 2200
         journal.full = False
-        await until(lambda: tap.status()["connections"] == 2)
+        await until(lambda: tap.status().connections == 2)
         await upstream.send(wrapped(99))
         await until(lambda: holds(journal, 99))
         (outage,) = outages_in(tmp_path)
@@ -254,7 +255,7 @@ async def test_what_was_heard_is_stored_before_the_tap_ends(
     journal.full = True
     task = asyncio.create_task(tap.run(journal))
     await upstream.send(*(wrapped(number) for number in range(700)))
-    await until(lambda: tap.status()["frames"] == 701 and journal.refused)
+    await until(lambda: tap.status().frames == 701 and journal.refused)
     task.cancel()
     journal.full = False
     await asyncio.wait([task])
@@ -291,10 +292,10 @@ async def test_an_upstream_that_falls_silent_is_an_outage_since_it_was_last_hear
         for socket in upstream.clients:
             socket.transport.pause_reading()  # the connection stands, and no ping is answered
         silent_since = time.time()
-        await until(lambda: tap.status()["connections"] == 2)
-        (outage,) = tap.status()["outages"]["latest"]
-        assert "ping" in outage["reason"]
-        assert parse_time(outage["from"]).timestamp() <= silent_since + 0.1
+        await until(lambda: tap.status().connections == 2)
+        (outage,) = tap.status().outages.latest
+        assert "ping" in outage.reason
+        assert outage.began.timestamp() <= silent_since + 0.1
 
 
 async def test_an_answer_that_is_no_handshake_is_told_and_tried_again(
@@ -316,9 +317,9 @@ async def test_an_answer_that_is_no_handshake_is_told_and_tried_again(
         backoff=Backoff(first_s=0.01, most_s=0.05),
     )
     task = asyncio.create_task(tap.run(journal))
-    await until(lambda: tap.status()["reason"])
-    assert tap.status()["reason"] == "the upstream answered 403"
-    assert "secret" not in json.dumps(tap.status()) + (tmp_path / "tap.seen.json").read_text()
+    await until(lambda: tap.status().reason)
+    assert tap.status().reason == "the upstream answered 403"
+    assert "secret" not in str(tap.status()) + (tmp_path / "tap.seen.json").read_text()
     task.cancel()
     await asyncio.wait([task])
     server.close()

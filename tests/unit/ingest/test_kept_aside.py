@@ -10,6 +10,7 @@ from pathlib import Path
 from migctl.events import BadEvent
 from migctl.ingest.outages import Outages
 from migctl.ingest.rejected import Rejected
+from migctl.status import OutageStatus
 
 AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 BAD = BadEvent("data", "type", "expected a JSON object, got a number")
@@ -35,7 +36,7 @@ def test_a_rejected_line_is_kept_raw_with_reason_and_place(tmp_path: Path) -> No
         "text": '{"data": 7}',
     }
     assert base64.b64decode(str(second["base64"])) == b"\xff\x00raw"
-    assert rejected.status()["by_code"] == {"data:type": 2}
+    assert rejected.by_code == {"data:type": 2}
 
 
 def test_beyond_its_bound_the_file_stays_and_lines_are_only_counted(tmp_path: Path) -> None:
@@ -62,12 +63,9 @@ def test_an_outage_is_written_once_with_its_first_reason(tmp_path: Path) -> None
     outages = Outages(tmp_path, "ws://old/ws")
     outages.begin(AT, "Connection refused")
     outages.begin(AT + timedelta(seconds=1), "another")
-    assert outages.status()["lasting"] == {
-        "source": "ws://old/ws",
-        "from": "2026-01-31T12:00:00.000000Z",
-        "to": None,
-        "reason": "Connection refused",
-    }
+    assert outages.status().lasting == OutageStatus(
+        source="ws://old/ws", began=AT, ended=None, reason="Connection refused"
+    )
     outages.end(AT + timedelta(seconds=2.5))
     assert lines_of(tmp_path / "outages.ndjson") == [
         {
@@ -77,7 +75,7 @@ def test_an_outage_is_written_once_with_its_first_reason(tmp_path: Path) -> None
             "reason": "Connection refused",
         }
     ]
-    assert (outages.status()["count"], outages.status()["total_s"]) == (1, 2.5)
+    assert (outages.status().count, outages.status().total_s) == (1, 2.5)
 
 
 def test_the_time_in_which_migctl_was_killed_is_an_outage(tmp_path: Path) -> None:
@@ -129,5 +127,5 @@ def test_an_outage_is_kept_in_memory_where_the_disk_refuses(tmp_path: Path) -> N
     outages = Outages(tmp_path / "file", "ws://old/ws")
     outages.begin(AT, "gone")
     outages.end(AT + timedelta(seconds=1))
-    assert outages.status()["count"] == 1
-    assert outages.status()["latest"][0]["reason"] == "gone"
+    assert outages.status().count == 1
+    assert outages.status().latest[0].reason == "gone"

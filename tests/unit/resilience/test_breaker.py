@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from migctl.resilience import Breaker, BreakerChange, BreakerRules
+from migctl.resilience import Breaker, BreakerChange, BreakerRules, BreakerStatus
 
 RULES = BreakerRules(
     consecutive_failures=3,
@@ -149,20 +149,23 @@ def test_a_sign_of_life_lets_the_trial_go_now_and_a_failed_one_still_doubles_the
 def test_its_status_tells_reason_and_way_out_until_it_is_closed_and_since_when_by_the_wall_clock() -> None:
     noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
     breaker = Breaker(RULES)
-    assert breaker.status("wait", now=0.0, wall=noon) == {
-        "state": "closed", "since": None, "reason": None, "do": None, "opened": 0, "next_trial_in_s": None
-    }  # fmt: skip
+    assert breaker.status("wait", now=0.0, wall=noon) == BreakerStatus(
+        state="closed", since=None, reason=None, do=None, opened=0, next_trial_in_s=None
+    )
     breaker.trip(10.0, "silent")
-    assert breaker.status("wait", now=10.25, wall=noon + timedelta(seconds=0.25)) == {
-        "state": "open", "since": "2024-05-01T12:00:00.000000Z", "reason": "silent", "do": "wait", "opened": 1,
-        "next_trial_in_s": 0.75,
-    }  # fmt: skip
+    assert breaker.status("wait", now=10.25, wall=noon + timedelta(seconds=0.25)) == BreakerStatus(
+        state="open", since=noon, reason="silent", do="wait", opened=1, next_trial_in_s=0.75
+    )
     trial = breaker.begin(11.0)
     half = breaker.status(None, now=11.0, wall=noon)
-    assert (half["state"], half["reason"], half["next_trial_in_s"]) == ("half_open", "silent", None)
+    assert (half.state, half.reason, half.next_trial_in_s) == ("half_open", "silent", None)
     breaker.succeeded(12.0, trial)
     closed = breaker.status("wait", now=12.5, wall=noon + timedelta(seconds=2.5))
-    assert closed == {
-        "state": "closed", "since": "2024-05-01T12:00:02.000000Z", "reason": None, "do": None, "opened": 1,
-        "next_trial_in_s": None,
-    }  # fmt: skip
+    assert closed == BreakerStatus(
+        state="closed",
+        since=noon + timedelta(seconds=2),
+        reason=None,
+        do=None,
+        opened=1,
+        next_trial_in_s=None,
+    )
