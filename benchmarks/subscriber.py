@@ -18,7 +18,7 @@ import uvloop
 
 from migctl import telemetry
 from migctl.errors import Transient
-from migctl.subscriber.gateway.serve_client import Assignment, Server
+from migctl.subscriber.gateway.serve_client import Assignment, ServeClient
 from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
 from migctl.subscriber.subscriber import Subscriber
@@ -30,7 +30,7 @@ WAIT_S = 60.0
 DRAIN_S = 20.0
 
 
-class AssignedServer(Server):
+class AssignedServer(ServeClient):
     """Tells this subscriber a transport of its own; serve itself tells everybody the same."""
 
     transport: Any = "realtime"

@@ -21,7 +21,7 @@ from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.reader import Reader
 from migctl.subscriber.core.repair import POLL_HEALTHY_S, POLL_UNHEALTHY_S, Repair
 from migctl.subscriber.gateway.client import HEARTBEAT_S, MISSED_HEARTBEATS, Address
-from migctl.subscriber.gateway.serve_client import Assignment, Server
+from migctl.subscriber.gateway.serve_client import Assignment, ServeClient
 from migctl.subscriber.gateway.standby import Standby
 from migctl.subscriber.gateway.stream import Stream
 from migctl.subscriber.realtime.catchup import CatchUp
@@ -78,7 +78,7 @@ class Subscriber(Reader):
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         super().__init__(merge, wait_s=wait_s)
-        self._server = Server(url, user=user, token=token)
+        self._server = ServeClient(url, user=user, token=token)
         self._address = Address(self._server.ws_url, token)
         self._own_token = access_token
         self._wanted = position

@@ -1,4 +1,4 @@
-"""Server: what a subscriber asks of `migctl serve` over HTTP: its assignment, whether it is ready, and events it missed."""
+"""ServeClient: what a subscriber asks of `migctl serve` over HTTP: its assignment, whether it is ready, and events it missed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Assignment(msgspec.Struct, frozen=True):
         return topic.removesuffix(f".{_TOPIC}") if topic.endswith(f".{_TOPIC}") else "public"
 
 
-class Server:
+class ServeClient:
     """url: where `migctl serve` listens, such as http://127.0.0.1:8080. token: for a server that asks for one.
 
     user: whom the assignment is for; None is somebody new, who stays the same for the life of this object.

@@ -12,7 +12,7 @@ import uvloop
 from migctl.config import Target
 from migctl.errors import Transient
 from migctl.stack.keys import Keys
-from migctl.subscriber.gateway.serve_client import Server
+from migctl.subscriber.gateway.serve_client import ServeClient
 from migctl.subscriber.realtime.tables import Tables
 from migctl.subscriber.realtime.token import Token
 from migctl.target.rest import Rest
@@ -53,7 +53,7 @@ def test_a_connection_that_is_reset_at_once_is_transient_for_everyone(keys: Keys
     async def all_of(target: Target) -> list[Counter[str]]:
         rest = Rest(target, "public")
         tables = Tables(target.supabase_url, target.need("anon_key"), "public", Token(token_of(target)))
-        server = Server(target.supabase_url)
+        server = ServeClient(target.supabase_url)
         endpoint = Endpoint(target)
         try:
             return [
