@@ -32,6 +32,9 @@ _SHAPES = (
 )
 
 
+_USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>[^:@/]*):(?P<password>.*)@", re.DOTALL)
+
+
 class Redactor:
     """The secrets of one process."""
 
@@ -49,6 +52,17 @@ class Redactor:
         self._forms |= {form for form in _spellings(secret) if form.strip()}
         # The longest first: of an address and the password in it, the address is hidden.
         self._known = re.compile("|".join(map(_pattern, sorted(self._forms, key=len, reverse=True))))
+
+    def know_address(self, address: str | None) -> None:
+        """Hide the password of `scheme://USER:PASSWORD@HOST...`, and the address as a whole, from now on.
+
+        A password that is the name of its user or of the database hides nothing, and would hide words.
+        """
+        found = _USERINFO.match(address or "")
+        if address and found is not None:
+            self.know(address)
+            user, rest = unquote(found["user"]), unquote(address[found.end() :])
+            self.know(found["password"], but=(user, rest.rpartition("/")[2].partition("?")[0]))
 
     def redact(self, text: str) -> str:
         """The text with `***` where a secret was."""
@@ -98,5 +112,6 @@ def _keeping_key(found: re.Match[str]) -> str:
 
 _ours = Redactor()
 know = _ours.know
+know_address = _ours.know_address
 redact = _ours.redact
 redacted = _ours.redacted

@@ -110,7 +110,7 @@ def capture(
 async def _subscriber(
     transport: Literal["websocket", "realtime", "dual"], settings: Settings, url: str | None, wait_s: float
 ) -> Any:
-    from migctl.config.settings import secret
+    from migctl.config import secret
 
     if transport == "websocket":
         from migctl.subscriber.gateway.subscriber import WebsocketSubscriber

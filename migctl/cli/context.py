@@ -6,9 +6,10 @@ import asyncio
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TextIO, TypeVar
 
 import typer
 
@@ -73,6 +74,26 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     collect(group)
     ours = [leaf for leaf in leaves if isinstance(leaf, MigctlError)]
     return (ours or leaves)[0]
+
+
+def show_warnings() -> None:
+    """What is not quite right with the settings is a remark; what Python itself warns of keeps its form."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        # By name: pydantic needn't be there for --help.
+        if category.__name__ == "SettingsWarning":
+            output.note(f"warning: {message}")
+        else:
+            telemetry.remark(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
+
+    warnings.showwarning = show
 
 
 def tell(error: BaseException) -> int:

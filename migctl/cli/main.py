@@ -91,6 +91,7 @@ app.add_typer(token.app, name="token", short_help="Tokens for those who speak to
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code. The console script and `python -m migctl` end here."""
+    context.show_warnings()
     try:
         app(args=argv, prog_name="migctl")
     except SystemExit as leave:  # typer has told usage errors by then: 2

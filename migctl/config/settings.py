@@ -1,7 +1,6 @@
 """Settings: flag > environment > migctl.yaml > default. The only room that reads the environment.
 
-Secrets (service key, JWT secret, database and Redis addresses) come from the environment, or from a file named by `NAME_FILE`, and
-never from YAML.
+Secrets are never read from YAML: see `secrets`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from migctl.config.yamlfile import Document, validate
+from migctl.config.secrets import trimmed
+from migctl.config.yamlfile import Document, Spellings, validate
 from migctl.errors import Usage
 
 Mode = Literal["websocket", "realtime", "dual"]
@@ -143,12 +143,12 @@ class BreakerSection(_Section):
     window_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
     min_requests: Annotated[int, Field(ge=1, description="requests in the window")] = 20
     max_failure_percent: Annotated[float, Field(gt=0, le=100, description="percent of them")] = 50.0
-    open_seconds: Annotated[float, Field(gt=0, description="seconds")] = 1.0
-    max_open_seconds: Annotated[float, Field(gt=0, description="seconds, at least open_seconds")] = 10.0
+    open_s: Annotated[float, Field(gt=0, description="seconds")] = 1.0
+    max_open_s: Annotated[float, Field(gt=0, description="seconds, at least open_s")] = 10.0
 
     @model_validator(mode="after")
     def _bounds(self) -> BreakerSection:
-        return _ordered(self, "open_seconds", "max_open_seconds")
+        return _ordered(self, "open_s", "max_open_s")
 
 
 class RetrySection(_Section):
@@ -194,7 +194,7 @@ class ResilienceSection(_Section):
 
 
 class FallbackSection(_Section):
-    hold_seconds: Annotated[float, Field(ge=0, description="seconds")] = 10.0
+    hold_s: Annotated[float, Field(ge=0, description="seconds")] = 10.0
     max_lag_s: Annotated[float, Field(gt=0, description="seconds that heads may be behind")] = 1.0
     to_realtime: Annotated[bool, Field(description="true or false")] = True
 
@@ -233,6 +233,13 @@ class Settings(_Section):
         return int(self.listen.rpartition(":")[2])
 
 
+# Keys of migctl.yaml that have another name now. The old one is still read, and said.
+_RENAMED: Spellings = {
+    ("resilience", "breaker", "open_seconds"): "open_s",
+    ("resilience", "breaker", "max_open_seconds"): "max_open_s",
+    ("fallback", "hold_seconds"): "hold_s",
+}
+
 # Environment names of plain settings.
 _ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "MIGCTL_MODE": ("mode",),
@@ -261,23 +268,25 @@ def load(
     data: dict[str, Any] = dict(document.data) if document is not None else {}
     origins: dict[tuple[str | int, ...], str] = {}
     for name, path in _ENVIRONMENT.items():
-        if env.get(name):
-            _put(data, path, env[name], name)
+        value = trimmed(name, env.get(name, ""))
+        if value:
+            _put(data, path, value, name)
             origins[path] = name
-    for path, value in (flags or {}).items():
-        if value is not None:
-            _put(data, path, value, ".".join(path))
+    for path, given in (flags or {}).items():
+        if given is not None:
+            _put(data, path, given, ".".join(path))
             origins[path] = f"--{path[-1].replace('_', '-')}"
     return validate(Settings, data, document, origins)
 
 
 def _find(file: Path | None, folder: Path) -> Document | None:
-    if file is not None:
-        return Document.read(file)
-    for candidate in (folder / "migctl.yaml", folder / "configs" / "migctl.yaml"):
-        if candidate.is_file():
-            return Document.read(candidate)
-    return None
+    candidates = (folder / "migctl.yaml", folder / "configs" / "migctl.yaml")
+    path = file or next((one for one in candidates if one.is_file()), None)
+    if path is None:
+        return None
+    document = Document.read(path)
+    document.respell(_RENAMED)
+    return document
 
 
 def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, name: str) -> None:
@@ -291,23 +300,6 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, name: str) -> 
         data[part] = inner = dict(inner)
         data = inner
     data[path[-1]] = value
-
-
-def secret(name: str, environ: Mapping[str, str] | None = None) -> str | None:
-    """The secret `name` from the environment, or from the file that `NAME_FILE` names. None where neither is set.
-
-    Raises Usage where the file can't be read.
-    """
-    env = os.environ if environ is None else environ
-    if env.get(name):
-        return env[name]
-    path = env.get(f"{name}_FILE")
-    if not path:
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"{name}_FILE={path}: {error}", do=f"name a readable file, or set {name}") from None
 
 
 def flag(key: str, environ: Mapping[str, str] | None = None) -> str | None:

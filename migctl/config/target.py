@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
-from migctl.config.settings import Settings, secret
+from migctl import redaction
+from migctl.config import database
+from migctl.config.secrets import secret
+from migctl.config.settings import Settings
 from migctl.errors import Usage
+
+_PROJECT_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\x21-\x7e]*)?")
 
 Need = Literal["anon_key", "service_role_key", "jwt_secret", "database_url", "redis_url"]
 
@@ -33,6 +38,12 @@ class Target:
     redis_url: str | None = None
     embedded: bool = False
 
+    def __post_init__(self) -> None:
+        for key in (self.anon_key, self.service_role_key, self.jwt_secret):
+            redaction.know(key)
+        for address in (self.database_url, self.redis_url):
+            redaction.know_address(address)
+
     def need(self, name: Need) -> str:
         """A part that this command can't do without. Raises Usage that names the variable."""
         value: str | None = getattr(self, name)
@@ -56,8 +67,7 @@ class Target:
         """The database without user and password, for messages."""
         if not self.database_url:
             return "no database"
-        parts = urlsplit(self.database_url)
-        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+        return database.name_of(self.database_url)
 
     def __repr__(self) -> str:  # keys never reach a log by accident
         return f"Target({self.name})"
@@ -68,16 +78,26 @@ def from_environment(settings: Settings, environ: Mapping[str, str] | None = Non
     if not settings.supabase.url:
         return None
     url = settings.supabase.url.rstrip("/")
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    if "@" in url:  # not quoted: what is before it is a password
+        raise Usage(
+            "SUPABASE_URL: expected https://PROJECT.supabase.co, got an address with a user",
+            do="set the address alone; the keys have variables of their own",
+        )
+    if _PROJECT_URL.fullmatch(url) is None:
         raise Usage(
             f"SUPABASE_URL: expected https://PROJECT.supabase.co, got {url!r}",
             do="set the address of the project",
         )
+    database_url = secret("DATABASE_URL", environ)
+    if database_url is not None:
+        found = database.parameters(database_url)
+        for key in ("password", "sslpassword"):
+            redaction.know(found.get(key), but=(found.get("user"), found.get("dbname")))
     return Target(
         supabase_url=url,
         anon_key=secret("SUPABASE_ANON_KEY", environ),
         service_role_key=secret("SUPABASE_SERVICE_ROLE_KEY", environ),
         jwt_secret=secret("SUPABASE_JWT_SECRET", environ),
-        database_url=secret("DATABASE_URL", environ),
+        database_url=database_url,
         redis_url=secret("REDIS_URL", environ),
     )

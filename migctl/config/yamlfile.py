@@ -10,9 +10,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from migctl.config.warned import warn
 from migctl.errors import Usage
 
 Path_ = tuple[str | int, ...]
+
+# Path of a key by its old name, to its name now.
+Spellings = Mapping[tuple[str, ...], str]
 
 
 class Document:
@@ -60,6 +64,24 @@ class Document:
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
                 self._walk(value, (*path, index))
+
+    def respell(self, spellings: Spellings) -> None:
+        """Read keys by their old names as those that they are now, and warn of each. Raises Usage for one that is there by both."""
+        for old, name in spellings.items():
+            section: Any = self.data
+            for part in old[:-1]:
+                section = section.get(part) if isinstance(section, dict) else None
+            if not isinstance(section, dict) or old[-1] not in section:
+                continue
+            where = f"{self.name}:{self.line(old)}: {'.'.join(old)}"
+            if name in section:
+                raise Usage(
+                    f"{where}: this is the old name of {name}, which is there too",
+                    do=f"keep {name}, and take {old[-1]} out",
+                )
+            warn(f"{where} is called {name} now; the old name is still read")
+            section[name] = section.pop(old[-1])
+            self._lines[(*old[:-1], name)] = self.line(old)
 
     def line(self, path: Path_) -> int:
         """The line of a key, or of the nearest one above it."""

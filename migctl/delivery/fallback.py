@@ -145,7 +145,7 @@ class Fallback:
         self._announce = announce
         self._listeners = listeners
         of = settings.fallback
-        self._rule = FallbackRule(max_lag_s=of.max_lag_s, hold_s=of.hold_seconds)
+        self._rule = FallbackRule(max_lag_s=of.max_lag_s, hold_s=of.hold_s)
         self._lag = Lag()
         self._lag_s = 0.0
         self._reason: str | None = None

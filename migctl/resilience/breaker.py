@@ -28,15 +28,15 @@ class BreakerRules:
     """When a breaker opens, and for how long.
 
     consecutive_failures: in a row; or, of at least `min_requests` in the last `window_s` seconds, `max_failure_percent` and more.
-    open_seconds: the first time; doubled each time a trial fails, up to `max_open_seconds`.
+    open_s: the first time; doubled each time a trial fails, up to `max_open_s`.
     """
 
     consecutive_failures: int = 5
     window_s: float = 10.0
     min_requests: int = 20
     max_failure_percent: float = 50.0
-    open_seconds: float = 1.0
-    max_open_seconds: float = 10.0
+    open_s: float = 1.0
+    max_open_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Breaker:
         self._results: deque[tuple[float, bool]] = deque()  # (when, failed), not older than the window
         self._failed_in_window = 0
         self._in_a_row = 0
-        self._open_for_s = rules.open_seconds
+        self._open_for_s = rules.open_s
         self._until = 0.0
         self._era = 0
         self.state: BreakerState = "closed"
@@ -120,7 +120,7 @@ class Breaker:
             return
         self._results.clear()
         self._failed_in_window = 0
-        self._open_for_s = self._rules.open_seconds
+        self._open_for_s = self._rules.open_s
         self._become("closed", now, None)
 
     def failed(self, now: float, reason: str, leave: Leave | None = None) -> None:
@@ -129,7 +129,7 @@ class Breaker:
             return
         self.reason = reason
         if self.state == "half_open":
-            self._open_for_s = min(self._rules.max_open_seconds, 2 * self._open_for_s)
+            self._open_for_s = min(self._rules.max_open_s, 2 * self._open_for_s)
             self._open(now)
         elif self.state == "closed":
             self._in_a_row += 1

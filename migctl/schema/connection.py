@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
-from migctl.errors import MigctlError, Systemic, Transient, Usage
+from migctl.config.database import parameters
+from migctl.errors import MigctlError, Systemic, Transient
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
@@ -38,13 +38,7 @@ async def connect(database_url: str) -> AsyncIterator[Connection]:
     Raises Usage for an address that is none, Transient where nobody answers, Systemic where the server refuses; errors of
     statements inside that nobody caught come out as Transient or Systemic.
     """
-    try:
-        given: dict[str, Any] = dict(conninfo_to_dict(database_url))
-    except psycopg.ProgrammingError:  # its text may hold the password
-        raise Usage(
-            "DATABASE_URL is not an address of a PostgreSQL database",
-            do="write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-        ) from None
+    given: dict[str, Any] = dict(parameters(database_url))
     given.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
     where = f"{given.get('host', 'localhost')}:{given.get('port', 5432)}"
     try:

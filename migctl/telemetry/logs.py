@@ -11,7 +11,6 @@ import atexit
 import contextlib
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -79,7 +78,7 @@ def get_logger(room: str) -> Logger:
 def configure(*, level: Level = "info", stream: TextIO | None = None, pretty: bool = False) -> None:
     """For a program, not for a library: send its logs to `stream` (default stderr) from `level` on.
 
-    What other libraries log comes too, from warning on, and so do Python's warnings. pretty: for a terminal, instead of JSON.
+    What other libraries log comes too, from warning on. pretty: for a terminal, instead of JSON.
     """
     global _edge  # noqa: PLW0603 - a process has one log
     before = _edge
@@ -88,7 +87,6 @@ def configure(*, level: Level = "info", stream: TextIO | None = None, pretty: bo
     root = logging.getLogger()
     if before is None:
         atexit.register(flush)
-        warnings.showwarning = _warned
     else:
         before.lines.flush(FLUSH_S)
         root.removeHandler(before.foreign)
@@ -168,17 +166,6 @@ class _Foreign(logging.Handler):
             self._edge.put(record.levelno, record.name, record.getMessage(), {}, record.exc_info)
         except (TypeError, ValueError):  # a library that formats its own message wrongly
             self._edge.put(record.levelno, record.name, str(record.msg), {})
-
-
-def _warned(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    Logger("python").warning(str(message), category=category.__name__, at=f"{filename}:{lineno}")
 
 
 def _json() -> Callable[[Fields], str]:

@@ -41,7 +41,7 @@ RELAYED_WITHIN_S = 30.0
 # The product's own rules, in the time of a test.
 SETTINGS = Settings(
     resilience=ResilienceSection(
-        breaker=BreakerSection(open_seconds=0.05, max_open_seconds=0.2),
+        breaker=BreakerSection(open_s=0.05, max_open_s=0.2),
         retry=RetrySection(first_delay_s=0.01, max_delay_s=0.1),
         systemic_retry=RetrySection(first_delay_s=0.05, max_delay_s=0.2),
     )

@@ -114,7 +114,7 @@ class Assignment:
             "access_token": token,
             "expires_at": format_time(ends) if ends is not None else None,
             "fallback": {
-                "hold_seconds": self._fallback.hold_seconds,
+                "hold_seconds": self._fallback.hold_s,
                 "to_realtime": self._fallback.to_realtime,
             },
         }

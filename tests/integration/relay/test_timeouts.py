@@ -66,7 +66,7 @@ async def test_a_black_hole_opens_the_breaker_and_says_for_how_long_nothing_came
         {
             "resilience": {
                 "request_timeout": {"initial_s": 0.2, "min_s": 0.1, "max_s": 1},
-                "breaker": {"open_seconds": 0.2, "max_open_seconds": 0.4},
+                "breaker": {"open_s": 0.2, "max_open_s": 0.4},
             }
         }
     )

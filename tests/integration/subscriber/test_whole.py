@@ -145,7 +145,7 @@ async def test_hold_time_is_the_servers_unless_the_application_says_another(
     target: Target, journal: SqliteJournal
 ) -> None:
     """Ten seconds by default: neither would be back in time."""
-    fallback = FallbackSection(hold_seconds=0.5)
+    fallback = FallbackSection(hold_s=0.5)
     own: dict[str, Any] = {"gone_s": 0.5, "spread_s": 0.1}
     async with (
         deployed(journal, target, assigned="realtime", fallback=fallback) as server,

@@ -80,7 +80,7 @@ class Users(RuleBasedStateMachine):
     @invariant()
     def it_never_stays_away_longer_than_its_bound(self) -> None:
         if self.breaker.state == "open":
-            assert self.breaker.wait_s(self.now) <= self.rules.max_open_seconds
+            assert self.breaker.wait_s(self.now) <= self.rules.max_open_s
             assert self.breaker.reason
 
     @invariant()
@@ -98,7 +98,7 @@ class Users(RuleBasedStateMachine):
         for leave, _ in self.out:
             self.breaker.gave_up(self.now, leave)
         for _ in range(2):
-            self.now += self.rules.max_open_seconds
+            self.now += self.rules.max_open_s
             leave = self.breaker.begin(self.now)
             assert leave is not None
             self.breaker.succeeded(self.now, leave)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from migctl.config import Settings, from_environment, load, secret
+from migctl.config import Settings, from_environment, load
 from migctl.config.assets import folder
+from migctl.config.warned import SettingsWarning
 from migctl.errors import Usage
 
 
@@ -77,13 +78,66 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load(file=tmp_path / "none.yaml", environ={})
 
 
-def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("s3cret\n")
-    assert secret("DATABASE_URL", {"DATABASE_URL": "a"}) == "a"
-    assert secret("DATABASE_URL", {"DATABASE_URL_FILE": str(tmp_path / "key")}) == "s3cret"
-    assert secret("DATABASE_URL", {}) is None
-    with pytest.raises(Usage, match="DATABASE_URL_FILE"):
-        secret("DATABASE_URL", {"DATABASE_URL_FILE": str(tmp_path / "none")})
+def test_a_key_by_its_old_name_is_read_and_said_with_file_line_and_key(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "resilience:\n  breaker:\n    open_seconds: 3\n    max_open_seconds: 4\nfallback: {hold_seconds: 5}\n",
+    )
+    with pytest.warns(SettingsWarning) as said:
+        settings = load(file=file, environ={})
+    breaker = settings.resilience.breaker
+    assert (breaker.open_s, breaker.max_open_s, settings.fallback.hold_s) == (3, 4, 5)
+    assert [str(each.message) for each in said] == [
+        f"{file}:3: resilience.breaker.open_seconds is called open_s now; the old name is still read",
+        f"{file}:4: resilience.breaker.max_open_seconds is called max_open_s now; the old name is still read",
+        f"{file}:5: fallback.hold_seconds is called hold_s now; the old name is still read",
+    ]
+
+
+def test_a_mistake_below_an_old_name_is_told_on_its_line(tmp_path: Path) -> None:
+    file = write(tmp_path, "fallback:\n  max_lag_s: 1\n  hold_seconds: -1\n")
+    with pytest.warns(SettingsWarning), pytest.raises(Usage, match=r"migctl\.yaml:3: fallback\.hold_s: "):
+        load(file=file, environ={})
+
+
+def test_a_key_by_both_of_its_names_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path, "fallback:\n  hold_s: 1\n  hold_seconds: 2\n")
+    with pytest.raises(Usage, match=r"migctl\.yaml:3: fallback\.hold_seconds: .* hold_s") as refused:
+        load(file=file, environ={})
+    assert "keep hold_s" in refused.value.do
+
+
+def test_no_key_has_its_unit_spelled_out() -> None:
+    def keys(value: object) -> set[str]:
+        if not isinstance(value, dict):
+            return set()
+        return set(value) | {found for inner in value.values() for found in keys(inner)}
+
+    named = keys(Settings().model_dump(by_alias=True))
+    assert not {key for key in named if key.endswith(("_seconds", "_millis", "_ms", "_minutes"))}
+
+
+def test_what_surrounds_a_plain_setting_is_cut_off_and_said(tmp_path: Path) -> None:
+    with pytest.warns(SettingsWarning, match="^MIGCTL_MODE: "):
+        assert load(folder=tmp_path, environ={"MIGCTL_MODE": "websocket\r"}).mode == "websocket"
+
+
+@pytest.mark.parametrize(
+    ("url", "quoted"),
+    [
+        ("p.supabase.co", True),
+        ("https://", True),
+        ("https://u:hunter2@h", False),
+        ("https://h:pw#x@h", False),
+    ],
+)
+def test_an_address_of_a_project_that_is_none_is_refused_and_one_with_a_password_is_not_quoted(
+    url: str, quoted: bool
+) -> None:
+    environ = {"SUPABASE_URL": url}
+    with pytest.raises(Usage, match=r"^SUPABASE_URL: expected https://PROJECT") as refused:
+        from_environment(load(environ=environ), environ)
+    assert (url in str(refused.value)) is quoted
 
 
 def test_a_hosted_target_names_what_it_misses_and_shows_no_key() -> None:

@@ -23,7 +23,7 @@ RESILIENCE = ResilienceSection.model_validate(
 
 def breaker(failures: int = 3, open_s: float = 0.05) -> SharedBreaker:
     return SharedBreaker(
-        "table", BreakerRules(consecutive_failures=failures, open_seconds=open_s, max_open_seconds=open_s)
+        "table", BreakerRules(consecutive_failures=failures, open_s=open_s, max_open_s=open_s)
     )
 
 

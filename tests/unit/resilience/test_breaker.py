@@ -11,8 +11,8 @@ RULES = BreakerRules(
     window_s=10.0,
     min_requests=8,
     max_failure_percent=50.0,
-    open_seconds=1.0,
-    max_open_seconds=10.0,
+    open_s=1.0,
+    max_open_s=10.0,
 )
 
 

@@ -80,5 +80,5 @@ def test_without_supabase_its_fields_are_null() -> None:
 
 
 def test_settings_of_fallback_are_told() -> None:
-    told = document(None, fallback=FallbackSection(hold_seconds=3.5, to_realtime=False))
+    told = document(None, fallback=FallbackSection(hold_s=3.5, to_realtime=False))
     assert told["fallback"] == {"hold_seconds": 3.5, "to_realtime": False}

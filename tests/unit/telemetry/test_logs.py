@@ -36,7 +36,7 @@ assert state() == before, (state(), before)
 """
 
 PROGRAM = """
-import logging, sys, warnings
+import logging, sys
 from migctl import redaction, telemetry
 
 telemetry.configure(level="info", pretty=len(sys.argv) > 1)
@@ -51,7 +51,6 @@ except ValueError:
     log.exception("an error of ours")
 logging.getLogger("httpx").info("not said either")
 logging.getLogger("aiohttp.server").error("in another library: %s", "a-key-of-the-project")
-warnings.warn("old spelling of a-key-of-the-project")
 telemetry.remark("a remark on a-key-of-the-project")
 
 class Strange:
@@ -102,14 +101,13 @@ def test_a_program_has_one_json_line_for_each_thing_that_was_said_and_no_secret_
         ("room", "info", "said"),
         ("room", "error", "an error of ours"),
         ("aiohttp.server", "error", "in another library: ***"),
-        ("python", "warning", "old spelling of ***"),
         ("room", "info", "strange"),
     ]
     first = said[0]
     assert (first["reason"], first["seq"], first["inner"]) == ("refused ***", 7, {"list": ["***"]})
     assert first["timestamp"].endswith("Z")
     assert "Traceback" in said[1]["exception"]
-    assert said[4]["unreadable"] == "RuntimeError"
+    assert said[3]["unreadable"] == "RuntimeError"
     assert "a remark on ***\n" in ended.stderr
 
 
