@@ -82,7 +82,7 @@ class Assignment:
                 field="user",
             )
         try:
-            return answer(200, await self.document(now()))
+            return answer(200, await self.document(now()), as_is=True)
         except Transient as error:
             return refusal(503, "token", f"{error.what}; {error.do}", headers={"Retry-After": "5"})
 

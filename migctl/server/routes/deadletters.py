@@ -65,7 +65,7 @@ def _answering(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return answer(200, await work(await request.read()))
+            return answer(200, await work(await request.read()), as_is=True)
         except MigctlError as error:
             told = {"what": error.what, "do": error.do, "exit_code": error.exit_code}
             return answer(_STATUS.get(error.exit_code, 500), told)

@@ -92,7 +92,7 @@ class Events:
         }
         if request.query.get("detail") in ("1", "true"):
             body["items"] = _detail(events, appended)
-        return answer(201, body)
+        return answer(201, body, as_is=True)
 
     def _wait_s(self, name: str, events: int) -> float:
         if self._events_per_second is None:

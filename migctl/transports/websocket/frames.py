@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from migctl.events import Entry, Event, format_time
 from migctl.events.jsontext import dumps, quote
+from migctl.redaction import redact
 
 LegacyFrame = Literal["envelope", "data"]
 
@@ -136,8 +137,11 @@ def heartbeat(*, epoch: str, head: int, now: datetime) -> bytes:
 
 
 def fallback(*, from_: str, to: str, reason: str, now: datetime, spread_s: float | None = None) -> bytes:
-    """Tells subscribers to change transports. spread_s: within which time, each at random; None leaves that to them."""
-    data: dict[str, Any] = {"from": from_, "to": to, "reason": reason}
+    """Tells subscribers to change transports. spread_s: within which time, each at random; None leaves that to them.
+
+    No secret is in the reason: it is a library's word at times, and goes to every dashboard.
+    """
+    data: dict[str, Any] = {"from": from_, "to": to, "reason": redact(reason)}
     if spread_s is not None:
         data["spread_s"] = spread_s
     return framed(control_text("sys.fallback", data, now))
