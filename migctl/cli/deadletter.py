@@ -123,7 +123,7 @@ def show(
     if letter.new_id:
         rows.append(["renewed as", letter.new_id])
     output.table(["", ""], rows)
-    output.plain(text or "the journal has let the event go; its text is in monitoring_tombstones")
+    output.plain(text or "the journal has let the event go; its text is in the target, as a tombstone")
     output.note(todo)
 
 

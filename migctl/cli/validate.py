@@ -50,7 +50,7 @@ def report(
         typer.Option(
             "--tombstones",
             metavar="F",
-            help="Rows of monitoring_tombstones, NDJSON; duplicate_of ones are not expected.",
+            help="Rows of the tombstones table, NDJSON; duplicate_of ones are not expected.",
             show_default=False,
         ),
     ] = None,

@@ -11,6 +11,7 @@ from migctl.errors import Refused
 from migctl.journal import EpochInfo, Journal, Lost
 from migctl.journal.sqlite.highwater import Mark
 from migctl.target import Head
+from migctl.target.chain import newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def foreign(
 
     heads: None without a target. epochs, writer_id: of the journal, empty and None where there is none yet.
     """
-    head = ownership.newest(heads or ())
+    head = newest(heads or ())
     strange_mark = mark if mark is not None and mark.writer_id != writer_id else None
     if head is not None and _is_foreign(heads or (), epochs, writer_id):
         known = mark.head if mark is not None and mark.epoch == head.epoch else 0

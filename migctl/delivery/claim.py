@@ -7,12 +7,14 @@ places: they move to a new epoch, so that no seq means two events and nothing th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from migctl.delivery import ownership
 from migctl.events import Position
 from migctl.journal import EpochInfo, Journal
 from migctl.target import Head, Heads, TableWriter
+from migctl.target.chain import newest
 
 
 async def claim(
@@ -54,8 +56,8 @@ async def as_written(told: Sequence[Head], writer: TableWriter, carried: Sequenc
 
     Only of the newest epoch, and of those that are carried.
     """
-    newest = ownership.newest(told)
-    asked = {info.epoch for info in carried} | ({newest.epoch} if newest is not None else set())
+    end = newest(told)
+    asked = {info.epoch for info in carried} | ({end.epoch} if end is not None else set())
     return [
         replace(head, table_head=await writer.reach(head.epoch, head.table_head))
         if head.epoch in asked
@@ -74,7 +76,7 @@ async def _kept(
 ) -> dict[str, int]:
     """Of each epoch that may not keep all its events: the last seq that keeps its place."""
     by_epoch = {head.epoch: head for head in told}
-    end = ownership.newest(told)
+    end = newest(told)
     keep: dict[str, int] = {}
     for info in carried:
         head = by_epoch.get(info.epoch)

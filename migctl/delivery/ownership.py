@@ -14,6 +14,7 @@ from migctl.errors import Refused
 from migctl.events import Position, format_time
 from migctl.journal import EpochInfo, Lost
 from migctl.target import Head
+from migctl.target.chain import newest
 
 ADOPT = "migctl journal adopt --reason '...'"
 
@@ -135,13 +136,6 @@ def settled(head: Head, carried: Sequence[EpochInfo]) -> Lost | None:
     had = next((info.head for info in carried if info.epoch == head.epoch), 0)
     missed = [info.lost_to or 0 for info in carried if info.prev_epoch == head.epoch]
     return loss(head, had, max(missed, default=0))
-
-
-def newest(heads: Sequence[Head]) -> Head | None:
-    """The epoch that no other follows; of several the one that began last."""
-    followed = {head.prev_epoch for head in heads if head.prev_epoch != head.epoch}
-    ends = [head for head in heads if head.epoch not in followed] or list(heads)
-    return max(ends, key=lambda head: head.started_at, default=None)
 
 
 def reached(head: Head) -> int:

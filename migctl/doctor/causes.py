@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from migctl.schema import EVENTS, Difference
+from migctl.schema import Difference
+from migctl.target.schema import EVENTS
 
 Name = Literal["broadcast", "postgres_changes"]
 

@@ -23,11 +23,12 @@ from migctl.errors import MigctlError, Systemic, Transient, Wanting
 from migctl.events import format_time
 from migctl.events.arrived import Arrived
 from migctl.events.jsontext import dumps
-from migctl.schema import EVENTS, Difference, canary_topic
+from migctl.schema import Difference
 from migctl.subscriber.realtime.official import Link
-from migctl.target import mint
+from migctl.target import answers, mint
 from migctl.target.errors import of_exception
 from migctl.target.rest import Rest
+from migctl.target.schema import EVENTS, ROW_ALONE, canary_channel, columns
 from migctl.target.tokens import sender_token
 from migctl.transports.realtime.channel import joined
 
@@ -133,7 +134,7 @@ async def _way(
 
 def _broadcast(target: Target, schema_name: str, canary: str) -> Send:
     """Push over our own channel, as the sender of hints does; receive with the official client."""
-    topic = canary_topic(schema_name)
+    topic = canary_channel(schema_name)
 
     async def send(stages: _Stages) -> float:
         link = _link(target, topic)
@@ -166,7 +167,7 @@ def _changes(target: Target, schema_name: str, canary: str) -> Send:
     """Insert a row over REST; receive the change with the official client, once its `system` message said that it is ready."""
 
     async def send(stages: _Stages) -> float:
-        link = _link(target, canary_topic(schema_name))
+        link = _link(target, canary_channel(schema_name))
         arrival = _Arrival(link)
 
         def received(change: dict[str, Any], arrived: Arrived) -> None:
@@ -231,11 +232,11 @@ async def _insert(rest: Rest, schema_name: str, canary: str) -> None:
     action = f"insert the canary {canary} into {schema_name}.{EVENTS}"
     answer = await rest.post(
         action,
-        f"{EVENTS}?columns=id,event_type,timestamp,data,source&select=id",
+        f"{EVENTS}?columns={columns(ROW_ALONE)}&select=id",
         dumps([row]),
         prefer="return=representation",
     )
-    if canary.encode() not in answer:
+    if answers.id_of(action, answer) != canary:
         raise Systemic(
             f"{action}: taken, and not kept",
             do="look for a trigger or a rule on the table that swallows rows",

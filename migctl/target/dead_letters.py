@@ -5,41 +5,33 @@ One SQL function does it in one transaction, so at any moment a reader finds the
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
-
 from migctl.config import Target
-from migctl.events import Entry, Position, decode_event, parse_time
-from migctl.events.jsontext import loads
-from migctl.target import errors
-from migctl.target.rest import Rest
-from migctl.target.table import EVENTS, TOMBSTONES, row_values
+from migctl.events import Entry, Position
+from migctl.target import answers, schema
+from migctl.target.answers import Found
+from migctl.target.rest import LARGE_BYTES, Rest
+from migctl.target.table import of_epoch, row_values
 
-# written: the row is new, and the tombstone gone. repeated: an earlier call did it, and its answer was lost.
-# taken: another row has the id. no_tombstone: neither is there: pruned, or another target.
-Found = Literal["written", "repeated", "taken", "no_tombstone"]
-_FOUND = ("written", "repeated", "taken", "no_tombstone")
+# The function's arguments, with the journal's text of `data` spliced in.
+_ARGUMENTS = schema.template(schema.ROW, prefix="p_")
 
 
 class RetryTable:
     """Works as service_role on the tables of one schema. name: of the table, for messages."""
 
-    def __init__(self, target: Target, schema: str) -> None:
-        self._rest = Rest(target, schema)
-        self.name = f"{schema}.{EVENTS}"
+    def __init__(self, target: Target, schema_name: str) -> None:
+        self._rest = Rest(target, schema_name)
+        self.name = f"{schema_name}.{schema.EVENTS}"
 
     async def buried(self, position: Position) -> Entry | None:
         """The event of a tombstone, as it was journaled; None where there is no tombstone. Raises Transient, Systemic."""
         action = f"read the tombstone of {_place(position)} beside {self.name}"
-        query = f"{TOMBSTONES}?select=event,committed_at&epoch=eq.{position.epoch}&seq=eq.{position.seq}"
-        for row in self._rows(action, await self._rest.get(action, query)):
-            if row.get("event") is None:
-                return None
-            committed_at = parse_time(row["committed_at"])
-            event = decode_event(
-                row["event"].encode(), arrived=committed_at, default_source="", allow_control=True
-            )
-            return Entry(event=event, epoch=position.epoch, seq=position.seq, committed_at=committed_at)
-        return None
+        query = f"{schema.TOMBSTONES}?select={schema.columns(schema.BURIED)}&{of_epoch(position.epoch)}&seq=eq.{position.seq}"
+        found = answers.buried(action, await self._rest.get(action, query, most_bytes=LARGE_BYTES))
+        if found is None:
+            return None
+        event, committed_at = found
+        return Entry(event=event, epoch=position.epoch, seq=position.seq, committed_at=committed_at)
 
     async def retry(self, position: Position, event_id: str) -> Found:
         """Write the row of a buried event under its own seq. Idempotent.
@@ -51,42 +43,20 @@ class RetryTable:
             return await self._without_tombstone(position, event_id)
         action = f"write {_place(position)} (event {event_id}) to {self.name}"
         answer = await self._rest.post(
-            action, "rpc/monitoring_retry", _arguments(entry), prefer="return=representation"
+            action, schema.RETRY, _ARGUMENTS % row_values(entry), prefer="return=representation", blames=True
         )
-        try:
-            found = loads(answer)
-        except ValueError:
-            found = None
-        if found not in _FOUND:
-            raise errors.unreadable(action, answer)
-        return cast(Found, found)
+        return answers.found(action, answer)
 
     async def _without_tombstone(self, position: Position, event_id: str) -> Found:
         action = f"look for event {event_id} in {self.name}"
-        body = await self._rest.get(action, f"{EVENTS}?select=epoch,seq&id=eq.{event_id}")
-        for row in self._rows(action, body):
-            return "repeated" if (row["epoch"], row["seq"]) == position else "taken"
-        return "no_tombstone"
-
-    def _rows(self, action: str, body: bytes) -> list[dict[str, Any]]:
-        try:
-            rows = loads(body)
-        except ValueError:
-            rows = None
-        if not isinstance(rows, list):
-            raise errors.unreadable(action, body)
-        return rows
+        body = await self._rest.get(action, f"{schema.EVENTS}?select=epoch,seq&id=eq.{event_id}")
+        found = answers.position_of(action, body)
+        if found is None:
+            return "no_tombstone"
+        return "repeated" if found == position else "taken"
 
     async def aclose(self) -> None:
         await self._rest.aclose()
-
-
-def _arguments(entry: Entry) -> bytes:
-    """The function's arguments, with the journal's text of `data` spliced in."""
-    return (
-        b'{"p_id":"%b","p_event_type":%b,"p_timestamp":"%b","p_data":%b,"p_source":%b,"p_epoch":%b,"p_seq":%d,'
-        b'"p_committed_at":"%b"}' % row_values(entry)
-    )
 
 
 def _place(position: Position) -> str:

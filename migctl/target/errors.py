@@ -1,7 +1,8 @@
 """What an answer or a failed request of Supabase means: Transient, Systemic or Poison. Pure.
 
 The SQLSTATE counts for more than the HTTP status: PostgREST answers 500 to a missing privilege and to a serialization failure
-alike. What is not known is systemic: an event is blamed only for what the database itself says of its value.
+alike. What is not known is systemic: an event is blamed only for what the database itself says of its value, and only where events
+were written. Who reads, or moves heads, has sent no value that could be at fault.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import httpx
 
 from migctl.errors import MigctlError, Poison, Refused, Systemic, Transient
 from migctl.events.jsontext import loads
+from migctl.target.schema import TAKEN_POSITION
 
 # What httpx raises for a request that came to nothing. AttributeError is no mistake of ours: under uvloop a connection that is
 # reset before it is looked at has no socket any more, and anyio asks it for its peer.
@@ -20,9 +22,14 @@ FAILED_REQUEST = (httpx.HTTPError, httpx.InvalidURL, AttributeError)
 
 _MAX_TOLD = 300
 
+# A code that is spelled otherwise is not the database's, and says nothing.
+_CODE = re.compile(r"[0-9A-Z]{5}|PGRST[0-9A-Z]{3}")
 _POISON = re.compile(r"22|23|54")
 _SYSTEMIC = re.compile(r"42|25006|PGRST1|PGRST2|0A|3F|28")
 _TRANSIENT = re.compile(r"08|53|55|57|40|58|XX|25|PGRST0")
+_FENCED = "PT409"
+
+_NOT_THE_PROJECT = "set SUPABASE_URL to the project's address: a proxy or another service answered; else run `migctl schema verify`"
 
 
 class TimedOut(Transient):
@@ -31,6 +38,10 @@ class TimedOut(Transient):
 
 class Unauthorized(Systemic):
     """401: the key is not taken. Once in a row it is retried like a transient error, since a key may just have been renewed."""
+
+
+class TooLarge(Systemic):
+    """The answer was not read to its end: it is larger than what was asked for can be."""
 
 
 class JournalRegressed(Systemic):
@@ -61,37 +72,51 @@ class Told:
 
 
 def told(body: bytes) -> Told:
-    """Read PostgREST's `{"code","message","details","hint"}`, Realtime's `{"error"}`, or a page of some proxy between."""
+    """Read PostgREST's `{"code","message","details","hint"}`, Realtime's `{"error"}`, or a page of some proxy between.
+
+    Whatever came, what is told is text: short, on one line, fit for a terminal and a log.
+    """
     try:
         parsed = loads(body)
     except ValueError:
-        return Told(message=_short(body.decode("utf-8", "replace")))
+        parsed = None
     if not isinstance(parsed, dict):
-        return Told(message=_short(str(parsed)))
+        return Told(message=short(body))
 
     def text(*keys: str) -> str:
-        return next((str(parsed[key]) for key in keys if parsed.get(key) is not None), "")
+        return next((value for key in keys if isinstance(value := parsed.get(key), str)), "")
 
+    code = text("code")
     return Told(
-        code=text("code"),
-        message=_short(text("message", "error", "msg")),
-        details=_short(text("details")),
-        hint=_short(text("hint")),
+        code=code if _CODE.fullmatch(code) else "",
+        message=short(text("message", "error", "msg")),
+        details=short(text("details")),
+        hint=short(text("hint")),
     )
 
 
-def of_answer(action: str, status: int, body: bytes, *, retry_401: bool = False) -> MigctlError:
+def of_answer(
+    action: str,
+    status: int,
+    body: bytes,
+    *,
+    retry_401: bool = False,
+    blames: bool = False,
+    fenced: bool = False,
+) -> MigctlError:
     """The error that an answer other than 2xx stands for.
 
-    action: what was tried, for the message, with the seqs it speaks of ("write seq 5 to 9 of E to public.monitoring_events").
+    action: what was tried, for the message, with the seqs it speaks of ("write seq 5 to 9 of E").
     retry_401: the call before this one went through, so that a 401 is worth one more try.
+    blames: events or messages were sent, and one of them may be at fault: only then is there a Rejected.
+    fenced: heads were moved, and they may belong to another: only then is there a Fenced.
     """
     said = told(body)
     code = said.code
     reason = f"{code}: {said.message}" if code else said.message
     what = f"{action}: HTTP {status}" + (f", {reason}" if reason else "")
 
-    if code == "PT409":
+    if code == _FENCED and fenced:
         return Fenced(what, do=said.hint or "stop this process: another one has taken over")
     if status == 401:
         kind = Transient if retry_401 else Unauthorized
@@ -107,12 +132,7 @@ def of_answer(action: str, status: int, body: bytes, *, retry_401: bool = False)
         )
     # 413 without an SQLSTATE comes from PostgREST or a proxy, and means the request, be it one event or many.
     if (code and _POISON.match(code)) or (status == 413 and not code):
-        return Rejected(
-            what,
-            do="look at the event; it is kept as a tombstone and as a dead letter",
-            code=code or str(status),
-            reason=said.message or f"HTTP {status}",
-        )
+        return _of_value(what, said, status) if blames else Systemic(what, do=_way_out(status, code))
     if code and _SYSTEMIC.match(code):
         return Systemic(what, do=_way_out(status, code))
     if status != 540 and (
@@ -120,6 +140,15 @@ def of_answer(action: str, status: int, body: bytes, *, retry_401: bool = False)
     ):
         return Transient(what, do="nothing: it is tried again; if it stays so, look at the project's health")
     return Systemic(what, do=_way_out(status, code))
+
+
+def _of_value(what: str, said: Told, status: int) -> Rejected:
+    return Rejected(
+        what,
+        do="look at the event; it is kept as a tombstone and as a dead letter",
+        code=said.code or str(status),
+        reason=said.message or f"HTTP {status}",
+    )
 
 
 def of_exception(action: str, error: httpx.HTTPError | httpx.InvalidURL | AttributeError) -> MigctlError:
@@ -153,16 +182,24 @@ def timed_out(action: str, what: str, seconds: float) -> TimedOut:
     )
 
 
-def unreadable(action: str, body: bytes) -> Systemic:
+def unreadable(action: str, body: bytes, why: str) -> Systemic:
     """A 2xx whose body is not what was asked for: some other service answers at this address."""
     return Systemic(
-        f"{action}: the answer is not PostgREST's: {_short(body.decode('utf-8', 'replace'))!r}",
-        do="set SUPABASE_URL to the project's address; a proxy or another service answered",
+        f"{action}: the answer is not what was asked for ({short(why)}): {short(body)!r}",
+        do=_NOT_THE_PROJECT,
+    )
+
+
+def too_large(action: str, most_bytes: int) -> TooLarge:
+    """A 2xx whose body goes on after all that could have been asked for."""
+    return TooLarge(
+        f"{action}: the answer is not what was asked for: it is above {most_bytes} bytes", do=_NOT_THE_PROJECT
     )
 
 
 def _names_position(said: Told) -> bool:
-    return "(epoch, seq)" in said.details or "epoch_seq" in said.message
+    key, constraint = TAKEN_POSITION
+    return key in said.details or constraint in said.message
 
 
 def _way_out(status: int, code: str) -> str:
@@ -172,6 +209,8 @@ def _way_out(status: int, code: str) -> str:
         )
     if status == 540:
         return "the project is paused: restore it in the dashboard"
+    if status == 413:
+        return "allow requests of 8 MiB in what stands between this machine and the project"
     if code == "PGRST106":
         return "add the schema to those that the API exposes (in the project's dashboard: Settings, API)"
     if code == "42501" or status == 403:
@@ -181,6 +220,11 @@ def _way_out(status: int, code: str) -> str:
     return "check SUPABASE_URL and the project's settings, then run `migctl schema verify`"
 
 
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _MAX_TOLD else text[: _MAX_TOLD - 1] + "…"
+def short(text: str | bytes) -> str:
+    """On one line, without what a terminal would obey, and without half characters, which no log can hold."""
+    start = text[: 4 * _MAX_TOLD]
+    if isinstance(start, bytes):
+        start = start.decode("utf-8", "replace")
+    line = " ".join(start.split())
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    return line if len(line) <= _MAX_TOLD else line[: _MAX_TOLD - 1] + "…"

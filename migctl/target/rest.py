@@ -1,6 +1,7 @@
 """PostgREST of one project and schema, as service_role: own bytes out, the answer's bytes back, errors classified.
 
-The official client is not used here: its JSON rounds digits, and it hides what came back.
+The official client is not used here: its JSON rounds digits, and it hides what came back. An answer is read as far as what was
+asked for can be long, and no further; what it says is read by `answers`.
 
 An answer is awaited for as long as answers took of late; so is a connection. The two are measured apart: a handshake over a long
 line says nothing of how quick the table is.
@@ -9,7 +10,8 @@ line says nothing of how quick the table is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 import httpx
 
@@ -17,11 +19,20 @@ from migctl import clock
 from migctl.config import Target
 from migctl.config.address import is_local
 from migctl.config.settings import TimeoutSection
+from migctl.errors import MigctlError
 from migctl.resilience import RequestTimeout
 from migctl.target import errors
 
-# For those who ask once, and would take a slow answer rather than none.
+# For those who ask once (a command, an admin route) and would take a slow answer rather than none: no earlier answer shortens it.
+# The relay asks all the time, and gives `resilience.request_timeout`.
 PATIENT = TimeoutSection(initial_s=15.0, min_s=15.0, max_s=15.0)
+
+# Of a few rows without their data.
+SMALL_BYTES = 64 << 10
+# Of rows with their data: one has a MiB of it, and jsonb writes some numbers longer than they came.
+LARGE_BYTES = 64 << 20
+# Of a refusal. The database quotes the value that it refuses.
+REFUSAL_BYTES = 4 << 20
 
 # A connection that was idle for longer is not trusted with a request: much that stands between closes it silently after a while.
 IDLE_S = 30.0
@@ -55,20 +66,45 @@ class Rest:
         self._connecting, self._answering = RequestTimeout(*bounds), RequestTimeout(*bounds)
         self.timeout_s = self._answering.seconds()  # of the last request
 
-    async def get(self, action: str, path: str, *, answer_bytes: int = 0) -> bytes:
+    async def get(
+        self, action: str, path: str, *, answer_bytes: int = 0, most_bytes: int = SMALL_BYTES
+    ) -> bytes:
         """The body of a select. path: `table?query`; action: what is tried, for the error.
 
-        answer_bytes: about how many will come, where that is more than a few.
+        answer_bytes: about how many will come, where that is more than a few. most_bytes: above it raises TooLarge.
         """
-        return await self._request(action, "GET", path, None, {}, answer_bytes)
+        kind = functools.partial(errors.of_answer, action)
+        return await self._request(action, "GET", path, None, {}, answer_bytes, most_bytes, kind)
 
-    async def post(self, action: str, path: str, body: bytes, *, prefer: str) -> bytes:
-        """Insert rows, or call `rpc/function`."""
+    async def post(
+        self,
+        action: str,
+        path: str,
+        body: bytes,
+        *,
+        prefer: str,
+        most_bytes: int = SMALL_BYTES,
+        blames: bool = False,
+        fenced: bool = False,
+    ) -> bytes:
+        """Insert rows, or call `rpc/function`.
+
+        blames, fenced: as in `errors.of_answer`; without them a refusal is Systemic, whatever it says.
+        """
         headers = {"Content-Type": "application/json", "Prefer": prefer}
-        return await self._request(action, "POST", path, body, headers, len(body))
+        kind = functools.partial(errors.of_answer, action, blames=blames, fenced=fenced)
+        return await self._request(action, "POST", path, body, headers, len(body), most_bytes, kind)
 
     async def _request(
-        self, action: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str], size: int
+        self,
+        action: str,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        size: int,
+        most_bytes: int,
+        refused: Callable[..., MigctlError],
     ) -> bytes:
         began = clock.mono()
         asked: float | None = None  # when the connection was there and the request began
@@ -84,14 +120,17 @@ class Rest:
         self.timeout_s = self._answering.seconds(size)
         connect_s = self._connecting.seconds()
         try:
-            async with asyncio.timeout(connect_s) as deadline:
-                answer = await self._client.request(
+            async with (
+                asyncio.timeout(connect_s) as deadline,
+                self._client.stream(
                     method,
                     f"{self._base}/{path}",
                     content=body,
                     headers=dict(headers),
                     extensions={"trace": trace},
-                )
+                ) as answer,
+            ):
+                said, whole = await read(answer, most_bytes if answer.is_success else REFUSAL_BYTES)
         except TimeoutError:
             if asked is None:
                 self._connecting.timed_out()
@@ -101,13 +140,25 @@ class Rest:
         except errors.FAILED_REQUEST as error:
             raise errors.of_exception(action, error) from error
         again, self._was_401 = not self._was_401, answer.status_code == 401
-        if answer.is_success:
-            if asked is not None:
-                if is_new:
-                    self._connecting.answered(asked - began)
-                self._answering.answered(clock.mono() - asked, size)
-            return answer.content
-        raise errors.of_answer(action, answer.status_code, answer.content, retry_401=again)
+        if not answer.is_success:
+            raise refused(answer.status_code, said, retry_401=again)
+        if not whole:
+            raise errors.too_large(action, most_bytes)
+        if asked is not None:
+            if is_new:
+                self._connecting.answered(asked - began)
+            self._answering.answered(clock.mono() - asked, size)
+        return said
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+async def read(answer: httpx.Response, most_bytes: int) -> tuple[bytes, bool]:
+    """The body of an answer that is streamed, and whether that is all of it: what is above `most_bytes` is not read."""
+    body = bytearray()
+    async for chunk in answer.aiter_bytes():
+        body += chunk
+        if len(body) > most_bytes:
+            return bytes(body[:most_bytes]), False
+    return bytes(body), True

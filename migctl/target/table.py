@@ -8,27 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+from urllib.parse import quote as in_address
 
 from migctl.config import Target
 from migctl.config.settings import TimeoutSection
 from migctl.errors import Systemic
-from migctl.events import Entry, encode_event, format_time, parse_time
+from migctl.events import Entry, encode_event, format_time
 from migctl.events.equality import Equality, equal
-from migctl.events.jsontext import loads, quote, split_array, split_object
-from migctl.target import errors
-from migctl.target.rest import PATIENT, Rest
+from migctl.events.jsontext import quote
+from migctl.target import answers, errors, schema
+from migctl.target.answers import Stored
+from migctl.target.rest import LARGE_BYTES, PATIENT, SMALL_BYTES, Rest
 from migctl.telemetry import get_logger
-
-EVENTS = "monitoring_events"
-TOMBSTONES = "monitoring_tombstones"
 
 Reason = Literal["duplicate_of", "conflict", "poison"]
 
-_COLUMNS = "id,event_type,timestamp,data,source,epoch,seq,committed_at"
-_WRITE = f"{EVENTS}?on_conflict=id&columns={_COLUMNS}&select=seq"
-_BURY = f"{TOMBSTONES}?on_conflict=epoch,seq&columns=epoch,seq,id,reason,event,committed_at"
-_READ_BACK = f"{EVENTS}?select=id,event_type,timestamp,data,source,epoch,seq&id=in."
+_WRITE = f"{schema.EVENTS}?on_conflict=id&columns={schema.columns(schema.ROW)}&select=seq"
+_BURY = f"{schema.TOMBSTONES}?on_conflict=epoch,seq&columns={schema.columns(schema.TOMBSTONE)}&select=seq"
+_READ_BACK = f"{schema.EVENTS}?select={schema.columns(schema.STORED)}&id=in."
+_ROW = schema.template(schema.ROW)
+_TOMBSTONE = schema.template(schema.TOMBSTONE)
+_PREFER = "return=representation,resolution=ignore-duplicates"
+_SEQS_A_REQUEST = 1000
 # An address above 8 KB is refused by many a proxy; a UUID and its comma are 37 characters.
 _IDS_A_REQUEST = 100
 
@@ -47,11 +49,11 @@ class Tombstone:
         entry = self.entry
         # The text is ASCII-safe inside: what jsonb refuses (\\u0000, a lone surrogate) stands in it as an escape.
         text = b"null" if self.reason == "duplicate_of" else quote(encode_event(entry.event).decode())
-        return b'{"epoch":%b,"seq":%d,"id":"%b","reason":"%b","event":%b,"committed_at":"%b"}' % (
+        return _TOMBSTONE % (
             quote(entry.epoch),
             entry.seq,
             entry.event.id.encode(),
-            self.reason.encode(),
+            quote(self.reason),
             text,
             format_time(entry.committed_at).encode(),
         )
@@ -86,10 +88,7 @@ def row_values(entry: Entry) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes, 
 
 def encode_row(entry: Entry) -> bytes:
     """The row as JSON, with the journal's text of `data`, byte for byte."""
-    return (
-        b'{"id":"%b","event_type":%b,"timestamp":"%b","data":%b,"source":%b,"epoch":%b,"seq":%d,"committed_at":"%b"}'
-        % row_values(entry)
-    )
+    return _ROW % row_values(entry)
 
 
 def row_bytes(entry: Entry) -> int:
@@ -102,9 +101,9 @@ def row_bytes(entry: Entry) -> int:
 class TableWriter:
     """Writes as service_role. Not for two writers at once on one journal: the relay has one batch in flight."""
 
-    def __init__(self, target: Target, schema: str, timeouts: TimeoutSection = PATIENT) -> None:
-        self._rest = Rest(target, schema, timeouts)
-        self.name = f"{schema}.{EVENTS}"
+    def __init__(self, target: Target, schema_name: str, timeouts: TimeoutSection = PATIENT) -> None:
+        self._rest = Rest(target, schema_name, timeouts)
+        self.name = f"{schema_name}.{schema.EVENTS}"
 
     @property
     def timeout_s(self) -> float:
@@ -120,9 +119,14 @@ class TableWriter:
         action = f"write {_span(entries)} to {self.name}"
         body = b"[%b]" % b",".join(map(encode_row, entries))
         answer = await self._rest.post(
-            action, _WRITE, body, prefer="return=representation,resolution=ignore-duplicates"
+            action,
+            _WRITE,
+            body,
+            prefer=_PREFER,
+            most_bytes=_seqs_bytes(len(entries)),
+            blames=True,
         )
-        new = _seqs(action, answer)
+        new = answers.seqs(action, answer, entries[0].seq, entries[-1].seq)
         missing = [entry for entry in entries if entry.seq not in new]
         inserted = len(entries) - len(missing)
         if not missing:
@@ -140,21 +144,35 @@ class TableWriter:
         entries = [tombstone.entry for tombstone in tombstones]
         action = f"write tombstones for {_span(entries)} beside {self.name}"
         body = b"[%b]" % b",".join(tombstone.encode() for tombstone in tombstones)
-        try:
-            await self._rest.post(action, _BURY, body, prefer="return=minimal,resolution=ignore-duplicates")
-        except errors.Rejected as error:
-            raise Systemic(
-                error.what, do="run `migctl schema verify`; behind a proxy, allow requests of 8 MiB"
-            ) from error
+        answer = await self._rest.post(
+            action, _BURY, body, prefer=_PREFER, most_bytes=_seqs_bytes(len(entries))
+        )
+        first, last = entries[0].seq, entries[-1].seq
+        new = answers.seqs(action, answer, first, last)
+        missing = [entry for entry in entries if entry.seq not in new]
+        for start in range(0, len(missing), _IDS_A_REQUEST):
+            await self._find_buried(missing[start : start + _IDS_A_REQUEST])
+
+    async def _find_buried(self, part: Sequence[Entry]) -> None:
+        """Tombstones that were there already. Raises Systemic for one that is not."""
+        action = f"read back tombstones for {_span(part)} beside {self.name}"
+        seqs = ",".join(str(entry.seq) for entry in part)
+        query = f"{schema.TOMBSTONES}?select=seq&{of_epoch(part[0].epoch)}&seq=in.({seqs})"
+        answer = await self._rest.get(action, query, most_bytes=_seqs_bytes(len(part)))
+        found = answers.seqs(action, answer, part[0].seq, part[-1].seq)
+        for entry in part:
+            if entry.seq not in found:
+                raise self._swallowed(entry)
 
     async def reach(self, epoch: str, after: int) -> int:
         """The last seq up to which every one above `after` is a row or a tombstone: heads may lag behind the rows."""
         while True:
             seqs: set[int] = set()
-            for table in (EVENTS, TOMBSTONES):
+            for table in (schema.EVENTS, schema.TOMBSTONES):
                 action = f"read what {table} has of {epoch} after {after}"
-                query = f"{table}?select=seq&epoch=eq.{epoch}&seq=gt.{after}&order=seq.asc&limit=1000"
-                seqs |= _seqs(action, await self._rest.get(action, query))
+                query = f"{table}?select=seq&{of_epoch(epoch)}&seq=gt.{after}&order=seq.asc&limit={_SEQS_A_REQUEST}"
+                answer = await self._rest.get(action, query, most_bytes=_seqs_bytes(_SEQS_A_REQUEST))
+                seqs |= answers.seqs(action, answer, after + 1, schema.MOST_SEQ)
             start = after
             while after + 1 in seqs:
                 after += 1
@@ -163,82 +181,92 @@ class TableWriter:
 
     async def id_at(self, epoch: str, seq: int) -> str | None:
         """The id of the event that a position has in the target, as a row or a tombstone; None where it has neither."""
-        for table in (EVENTS, TOMBSTONES):
+        for table in (schema.EVENTS, schema.TOMBSTONES):
             action = f"read seq {seq} of {epoch} from {table}"
-            query = f"{table}?select=id&epoch=eq.{epoch}&seq=eq.{seq}&limit=1"
-            for item in _items(action, await self._rest.get(action, query)):
-                return str(loads(split_object(item)["id"]))
+            query = f"{table}?select=id&{of_epoch(epoch)}&seq=eq.{seq}&limit=1"
+            found = answers.id_of(action, await self._rest.get(action, query))
+            if found is not None:
+                return found
         return None
 
     async def probe(self) -> None:
         """A select on the table: raises where the table as such can't be reached, so that no event is blamed for it."""
         action = f"read {self.name}"
-        _items(action, await self._rest.get(action, f"{EVENTS}?select=seq&limit=1"))
+        answers.some(action, await self._rest.get(action, f"{schema.EVENTS}?select=seq&limit=1"))
 
     async def _explain(self, missing: Sequence[Entry]) -> list[Tombstone]:
         """Tombstones for those of `missing` that are no row of ours."""
-        found: dict[str, dict[str, bytes]] = {}
+        found: dict[str, Stored] = {}
         for start in range(0, len(missing), _IDS_A_REQUEST):
-            part = missing[start : start + _IDS_A_REQUEST]
-            action = f"read back {_span(part)} from {self.name}"
-            ids = ",".join(entry.event.id for entry in part)
-            size = sum(map(row_bytes, part))
-            for item in _items(
-                action, await self._rest.get(action, f"{_READ_BACK}({ids})", answer_bytes=size)
-            ):
-                row = split_object(item)
-                found[str(loads(row["id"]))] = row
+            found |= await self._read_back(missing[start : start + _IDS_A_REQUEST])
         tombstones: list[Tombstone] = []
         for entry in missing:
-            row_found = found.get(entry.event.id)
-            if row_found is None:
-                raise Systemic(
-                    f"{self.name} took seq {entry.seq} of {entry.epoch} (event {entry.event.id}) and does not have it",
-                    do="look for a trigger or a rule on the table that swallows rows: `migctl schema verify`",
-                )
-            reason = _compare(entry, row_found)
+            row = found.get(entry.event.id)
+            if row is None:
+                raise self._swallowed(entry)
+            try:
+                reason = _compare(entry, row)
+            except ValueError as error:
+                raise errors.unreadable(
+                    f"compare {_span([entry])} with {self.name}", row.data, str(error)
+                ) from None
             if reason is not None:
                 tombstones.append(Tombstone(entry, reason))
                 _log.error(
                     "id taken", reason=reason, epoch=entry.epoch, seq=entry.seq, id=entry.event.id,
-                    row_epoch=loads(row_found["epoch"]), row_seq=loads(row_found["seq"]),
+                    row_epoch=row.epoch, row_seq=row.seq,
                 )  # fmt: skip
         return tombstones
+
+    async def _read_back(self, part: Sequence[Entry]) -> dict[str, Stored]:
+        """The rows that have these ids; in halves where they are too much for one answer."""
+        action = f"read back {_span(part)} from {self.name}"
+        ids = ",".join(entry.event.id for entry in part)
+        size = sum(map(row_bytes, part))
+        try:
+            answer = await self._rest.get(
+                action, f"{_READ_BACK}({ids})", answer_bytes=size, most_bytes=LARGE_BYTES
+            )
+        except errors.TooLarge:
+            if len(part) == 1:
+                raise
+            middle = len(part) // 2
+            return await self._read_back(part[:middle]) | await self._read_back(part[middle:])
+        return answers.stored(action, answer)
+
+    def _swallowed(self, entry: Entry) -> Systemic:
+        return Systemic(
+            f"{self.name} took seq {entry.seq} of {entry.epoch} (event {entry.event.id}) and does not have it",
+            do="look for a trigger or a rule on the table that swallows rows: `migctl schema verify`",
+        )
 
     async def aclose(self) -> None:
         await self._rest.aclose()
 
 
-def _compare(entry: Entry, row: dict[str, bytes]) -> Reason | None:
-    """None for our own repeat; else why the table can't hold this entry under its id."""
+def _compare(entry: Entry, row: Stored) -> Reason | None:
+    """None for our own repeat; else why the table can't hold this entry under its id. Raises ValueError for too deep a document."""
     event = entry.event
     same_body = (
-        loads(row["event_type"]) == event.event_type
-        and loads(row["source"]) == event.source
-        and parse_time(loads(row["timestamp"])) == event.timestamp
-        and equal(row["data"], event.data) is Equality.SAME
+        row.event_type == event.event_type
+        and row.source == event.source
+        and row.timestamp == event.timestamp
+        and equal(row.data, event.data) is Equality.SAME
     )
     if not same_body:
         return "conflict"
-    own = loads(row["epoch"]) == entry.epoch and loads(row["seq"]) == entry.seq
+    own = row.epoch == entry.epoch and row.seq == entry.seq
     return None if own else "duplicate_of"
 
 
-def _items(action: str, body: bytes) -> list[bytes]:
-    try:
-        return split_array(body)
-    except ValueError:
-        raise errors.unreadable(action, body) from None
+def _seqs_bytes(count: int) -> int:
+    """What so many times `{"seq":1234567890}` with a comma may take, with room to spare."""
+    return SMALL_BYTES + 64 * count
 
 
-def _seqs(action: str, body: bytes) -> set[int]:
-    try:
-        rows: Any = loads(body)
-        if not isinstance(rows, list):
-            raise TypeError
-        return {int(row["seq"]) for row in rows}
-    except (ValueError, TypeError, KeyError):
-        raise errors.unreadable(action, body) from None
+def of_epoch(epoch: str) -> str:
+    """The filter of a query. Heads of a stranger name their epochs as they like."""
+    return f"epoch=eq.{in_address(epoch, safe='')}"
 
 
 def _span(entries: Sequence[Entry]) -> str:

@@ -231,7 +231,7 @@ def _tombstones(path: Path) -> list[Tombstone]:
             except (msgspec.MsgspecError, ValueError) as error:
                 raise Usage(
                     f"{path}:{number}: no tombstone: {error}",
-                    do="export the rows of monitoring_tombstones, one a line",
+                    do="export the rows of the tombstones table, one a line",
                 ) from None
             found.append(Tombstone(row.epoch, row.seq, row.reason, moment))
     return found

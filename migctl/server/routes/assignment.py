@@ -18,6 +18,7 @@ from migctl.config.settings import FallbackSection
 from migctl.errors import Transient, Usage
 from migctl.events import format_time
 from migctl.server.answers import answer, refusal
+from migctl.target.schema import channel
 from migctl.target.token_command import TokenCommand
 from migctl.target.tokens import mint
 from migctl.telemetry import get_logger
@@ -67,7 +68,7 @@ class Assignment:
     ) -> None:
         self._transport = transport
         self._target = target
-        self._channel = f"{schema}.monitoring_events"
+        self._channel = channel(schema)
         self._epoch = epoch
         self._fallback = fallback or FallbackSection()
         self._token_command = token_command

@@ -6,21 +6,12 @@ order one of the two is always seen. A row wins over a tombstone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import msgspec
-
-from migctl.errors import Systemic
 from migctl.events.arrived import Arrived
-from migctl.events.jsontext import loads, split_array, split_object
 from migctl.subscriber.core.merge import Item, Skip
 from migctl.subscriber.core.release import Release, Via
-from migctl.target.chain import Head
-
-EVENT_COLUMNS = "id,seq,event_type,timestamp,source,data,committed_at"
-TOMBSTONE_COLUMNS = "id,seq,event,committed_at"
-HEAD_COLUMNS = "epoch,prev_epoch,lost_from,lost_to,started_at,table_tail,table_head,journal_head,updated_at"
+from migctl.target import answers
 
 
 def merged(rows: Sequence[Item], tombstones: Sequence[Item]) -> tuple[list[Item], bool]:
@@ -38,85 +29,58 @@ def merged(rows: Sequence[Item], tombstones: Sequence[Item]) -> tuple[list[Item]
     return [found[seq] for seq in sorted(found)], False
 
 
-def read_heads(body: bytes) -> list[Head]:
-    """The heads that PostgREST answered. Raises Systemic where it is no such answer."""
-    try:
-        return msgspec.json.decode(body, type=list[Head])
-    except msgspec.MsgspecError as error:
-        raise _unreadable("monitoring_heads", str(error)) from None
+def read_rows(
+    action: str, body: bytes, epoch: str, after: int, arrived: Arrived, via: Via = "table"
+) -> list[Item]:
+    """The releases of a page of events; `data` keeps the text that PostgreSQL gave it.
 
-
-def read_rows(body: bytes, epoch: str, arrived: Arrived, via: Via = "table") -> list[Item]:
-    """The releases of a page of monitoring_events; `data` keeps the text that PostgreSQL gave it."""
-    return [_row(members, epoch, arrived, via) for members in _members(body, "monitoring_events")]
-
-
-def _row(members: Mapping[str, bytes], epoch: str, arrived: Arrived, via: Via) -> Release:
-    try:
-        return Release(
-            id=loads(members["id"]),
+    action: what was asked for, for the error. Raises Systemic for a page that is not in order, or does not come after `after`, as
+    for whatever else was not asked for: who went on from it would go round for ever.
+    """
+    return [
+        Release(
+            id=row.id,
             epoch=epoch,
-            seq=int(members["seq"]),
-            event_type=loads(members["event_type"]),
-            timestamp=loads(members["timestamp"]),
-            source=loads(members["source"]),
-            data=members["data"],
-            committed_at=loads(members["committed_at"]),
+            seq=row.seq,
+            event_type=row.event_type,
+            timestamp=row.timestamp,
+            source=row.source,
+            data=bytes(row.data),
+            committed_at=row.committed_at,
             via=via,
             received_at=arrived.at,
             received_mono_ns=arrived.mono_ns,
             transport="realtime",
         )
-    except (KeyError, ValueError) as error:
-        raise _unreadable("monitoring_events", repr(error)) from None
+        for row in answers.rows(action, body, after)
+    ]
 
 
-def read_tombstones(body: bytes, epoch: str, arrived: Arrived, via: Via = "table") -> list[Item]:
-    """The items of a page of monitoring_tombstones: the text that jsonb would not take, or nothing to deliver."""
-    return [_tombstone(members, epoch, arrived, via) for members in _members(body, "monitoring_tombstones")]
-
-
-def _tombstone(members: Mapping[str, bytes], epoch: str, arrived: Arrived, via: Via) -> Item:
-    try:
-        seq = int(members["seq"])
-        text: str | None = loads(members["event"])
-        if text is None:
-            return Skip(epoch, seq)
-        event = split_object(text.encode())
-        return Release(
-            id=loads(members["id"]),
-            epoch=epoch,
-            seq=seq,
-            event_type=loads(event["event_type"]),
-            timestamp=loads(event["timestamp"]),
-            source=loads(event["source"]),
-            data=event["data"],
-            committed_at=loads(members["committed_at"]),
-            via=via,
-            received_at=arrived.at,
-            received_mono_ns=arrived.mono_ns,
-            transport="realtime",
-            clock=_optional(event, "clock"),
-            source_id=_optional(event, "source_id"),
+def read_tombstones(
+    action: str, body: bytes, epoch: str, after: int, arrived: Arrived, via: Via = "table"
+) -> list[Item]:
+    """The items of a page of tombstones: the text that jsonb would not take, or nothing to deliver. Raises as `read_rows`."""
+    items: list[Item] = []
+    for row, event in answers.tombstones(action, body, after):
+        if event is None:
+            items.append(Skip(epoch, row.seq))
+            continue
+        items.append(
+            Release(
+                id=row.id,
+                epoch=epoch,
+                seq=row.seq,
+                event_type=event.event_type,
+                timestamp=event.timestamp,
+                source=event.source,
+                data=event.data,
+                committed_at=row.committed_at,
+                via=via,
+                received_at=arrived.at,
+                received_mono_ns=arrived.mono_ns,
+                transport="realtime",
+                clock=event.clock,
+                source_id=event.source_id,
+            )
         )
-    except (KeyError, ValueError) as error:
-        raise _unreadable("monitoring_tombstones", repr(error)) from None
-
-
-def _optional(members: Mapping[str, bytes], key: str) -> Any:
-    raw = members.get(key)
-    return None if raw is None else loads(raw)
-
-
-def _members(body: bytes, table: str) -> list[dict[str, bytes]]:
-    try:
-        return [split_object(item) for item in split_array(body)]
-    except ValueError as error:
-        raise _unreadable(table, str(error)) from None
-
-
-def _unreadable(table: str, why: str) -> Systemic:
-    return Systemic(
-        f"{table}: the answer is not what was asked for: {why}",
-        do="check SUPABASE_URL, and that `migctl schema verify` finds nothing",
-    )
+    return items

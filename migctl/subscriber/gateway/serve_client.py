@@ -18,10 +18,10 @@ from migctl.subscriber.core.attachment import HOLD_S
 from migctl.subscriber.core.release import Release
 from migctl.subscriber.gateway.frames import read_frame
 from migctl.target.errors import FAILED_REQUEST, words
+from migctl.target.schema import schema_of
 
 TIMEOUT_S = 3.0
 PAGE_EVENTS = 1000
-_TOPIC = "monitoring_events"
 
 
 class Fallback(msgspec.Struct, frozen=True):
@@ -49,9 +49,8 @@ class Assignment(msgspec.Struct, frozen=True):
 
     @property
     def schema(self) -> str:
-        """Of the tables: the channel is called after them, `<schema>.monitoring_events`."""
-        topic = (self.channel or "").removeprefix("realtime:")
-        return topic.removesuffix(f".{_TOPIC}") if topic.endswith(f".{_TOPIC}") else "public"
+        """Of the tables, after which the channel is called."""
+        return schema_of(self.channel)
 
 
 class ServeClient:

@@ -22,6 +22,7 @@ from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.realtime.hints import Hint, read_events, read_heartbeat, read_insert
 from migctl.subscriber.realtime.official import Link
 from migctl.subscriber.realtime.token import Token
+from migctl.target.schema import EVENTS, TOMBSTONES, channel
 from migctl.telemetry import get_logger
 
 HEARTBEAT_S = 5.0
@@ -126,12 +127,12 @@ class Live:
         return str(self._flow.merge.position)
 
     def _new_link(self) -> Link:
-        link = Link(self._url, self._anon_key, f"{self._schema}.monitoring_events")
+        link = Link(self._url, self._anon_key, channel(self._schema))
         if self._live == "broadcast":
             link.on_broadcast("events", self._on_events)
         else:
-            link.on_insert(self._schema, "monitoring_events", self._on_insert)
-            link.on_insert(self._schema, "monitoring_tombstones", self._on_insert)
+            for table in (EVENTS, TOMBSTONES):
+                link.on_insert(self._schema, table, self._on_insert)
         link.on_broadcast("heartbeat", self._on_heartbeat)
         return link
 

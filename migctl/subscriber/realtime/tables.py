@@ -5,8 +5,6 @@ Bodies stay bytes until `pages` cuts them, so that no number passes through a JS
 
 from __future__ import annotations
 
-from typing import Literal
-
 import httpx
 
 from migctl import clock
@@ -14,17 +12,19 @@ from migctl.config.address import is_local
 from migctl.errors import MigctlError, Systemic
 from migctl.events.arrived import Arrived
 from migctl.subscriber.core.merge import Item
-from migctl.subscriber.core.pages import (
-    EVENT_COLUMNS,
-    HEAD_COLUMNS,
-    TOMBSTONE_COLUMNS,
-    read_heads,
-    read_rows,
-    read_tombstones,
-)
+from migctl.subscriber.core.pages import read_rows, read_tombstones
 from migctl.subscriber.realtime.token import Token
+from migctl.target import answers, schema
 from migctl.target.chain import Head
-from migctl.target.errors import FAILED_REQUEST, Unauthorized, of_answer, of_exception
+from migctl.target.errors import (
+    FAILED_REQUEST,
+    TooLarge,
+    Unauthorized,
+    of_answer,
+    of_exception,
+    too_large,
+)
+from migctl.target.rest import LARGE_BYTES, REFUSAL_BYTES, read
 
 TIMEOUT_S = 5.0
 MOST_ROWS = 1000
@@ -36,12 +36,12 @@ WANTED_PAGE_BYTES = 4 << 20
 class Tables:
     """One reader's connection to the tables of one target."""
 
-    def __init__(self, supabase_url: str, anon_key: str, schema: str, token: Token) -> None:
+    def __init__(self, supabase_url: str, anon_key: str, schema_name: str, token: Token) -> None:
         self._token = token
         self._limit = FIRST_ROWS
         self._http = httpx.AsyncClient(
             base_url=f"{supabase_url}/rest/v1/",
-            headers={"apikey": anon_key, "Accept-Profile": schema, "Accept": "application/json"},
+            headers={"apikey": anon_key, "Accept-Profile": schema_name, "Accept": "application/json"},
             timeout=TIMEOUT_S,
             trust_env=not is_local(supabase_url),
         )
@@ -51,59 +51,73 @@ class Tables:
 
     async def heads(self) -> list[Head]:
         """All epochs. Raises Transient or Systemic."""
-        body, _ = await self._get("monitoring_heads", {"select": HEAD_COLUMNS, "order": "started_at.asc"})
-        return read_heads(body)
+        action = f"read {schema.HEADS}"
+        query = {"select": schema.columns(schema.HEAD), "order": "started_at.asc"}
+        body, _ = await self._get(action, schema.HEADS, query)
+        return answers.heads(action, body)
 
     async def tombstones(self, epoch: str, after: int) -> list[Item]:
         """The next tombstones of an epoch; an empty list is the end, a short one proves nothing."""
-        body, arrived = await self._get("monitoring_tombstones", self._page(TOMBSTONE_COLUMNS, epoch, after))
-        return read_tombstones(body, epoch, arrived)
+        action = f"read {schema.TOMBSTONES} of {epoch} after {after}"
+        body, arrived = await self._page(action, schema.TOMBSTONES, schema.PAGE_TOMBSTONE, epoch, after)
+        return read_tombstones(action, body, epoch, after, arrived)
 
     async def rows(self, epoch: str, after: int, *, upto: int | None = None) -> list[Item]:
         """The next rows of an epoch; an empty list is the end, a short one proves nothing.
 
         upto: the last seq that is wanted.
         """
-        query = self._page(EVENT_COLUMNS, epoch, after)
-        if upto is not None:
-            query["limit"] = str(min(self._limit, upto - after))
-        body, arrived = await self._get("monitoring_events", query)
-        rows = read_rows(body, epoch, arrived)
+        action = f"read {schema.EVENTS} of {epoch} after {after}"
+        most = MOST_ROWS if upto is None else upto - after
+        body, arrived = await self._page(action, schema.EVENTS, schema.PAGE_ROW, epoch, after, most)
+        rows = read_rows(action, body, epoch, after, arrived)
         if rows:
             self._limit = max(1, min(MOST_ROWS, WANTED_PAGE_BYTES * len(rows) // len(body), self._limit * 2))
         return rows
 
-    def _page(self, columns: str, epoch: str, after: int) -> dict[str, str]:
-        return {
-            "select": columns,
-            "epoch": f"eq.{epoch}",
-            "seq": f"gt.{after}",
-            "order": "seq.asc",
-            "limit": str(self._limit),
-        }
-
-    async def _get(
+    async def _page(
         self,
-        table: Literal["monitoring_heads", "monitoring_events", "monitoring_tombstones"],
-        query: dict[str, str],
+        action: str,
+        table: str,
+        columns: tuple[str, ...],
+        epoch: str,
+        after: int,
+        most: int = MOST_ROWS,
     ) -> tuple[bytes, Arrived]:
-        action = f"read {table}" + (
-            f" of {query['epoch'][3:]} after {query['seq'][3:]}" if "seq" in query else ""
-        )
+        """Fewer rows are asked for until they are not too much."""
+        while True:
+            query = {
+                "select": schema.columns(columns),
+                "epoch": f"eq.{epoch}",
+                "seq": f"gt.{after}",
+                "order": "seq.asc",
+                "limit": str(min(self._limit, most)),
+            }
+            try:
+                return await self._get(action, table, query)
+            except TooLarge:
+                if self._limit == 1:
+                    raise
+                self._limit = max(1, min(self._limit, most) // 2)
+
+    async def _get(self, action: str, table: str, query: dict[str, str]) -> tuple[bytes, Arrived]:
         for renew in (False, True):
             token = await self._token.get(renew=renew)
+            headers = {"Authorization": f"Bearer {token}"}
             try:
-                answer = await self._http.get(
-                    table, params=query, headers={"Authorization": f"Bearer {token}"}
-                )
+                async with self._http.stream("GET", table, params=query, headers=headers) as answer:
+                    most = LARGE_BYTES if answer.status_code == 200 else REFUSAL_BYTES
+                    body, whole = await read(answer, most)
             except FAILED_REQUEST as error:
                 raise of_exception(action, error) from error
             arrived = Arrived(clock.now(), clock.mono_ns())
             if answer.status_code == 200:
-                return answer.content, arrived
+                if not whole:
+                    raise too_large(action, most)
+                return body, arrived
             if answer.status_code != 401:
                 break
-        raise _for_a_reader(of_answer(action, answer.status_code, answer.content))
+        raise _for_a_reader(of_answer(action, answer.status_code, body))
 
 
 def _for_a_reader(error: MigctlError) -> MigctlError:

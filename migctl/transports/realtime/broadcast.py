@@ -16,6 +16,7 @@ from migctl import clock
 from migctl.config import Settings, Target
 from migctl.journal import Journal
 from migctl.resilience import BreakerState
+from migctl.target.schema import canary_channel, channel
 from migctl.telemetry import get_logger
 from migctl.transports.protocol import TransportName, TransportState, TransportStatus
 from migctl.transports.realtime import canary, hints
@@ -57,7 +58,7 @@ class Broadcast:
         reached: Callable[[], None] = lambda: None,
         rng: Random | None = None,
     ) -> None:
-        self.topic = f"{settings.supabase.schema_}.monitoring_events"
+        self.topic = channel(settings.supabase.schema_)
         self._journal = journal
         self._table_head = table_head
         self._max_bytes = settings.realtime.max_hint_bytes
@@ -68,7 +69,7 @@ class Broadcast:
         limit = messages_per_second or (500.0 if target.embedded else 100.0)
         self._pace = Pace(limit, subscribers)
         random = (rng or Random()).random
-        canary_topic = f"{self.topic}.canary"
+        canary_topic = canary_channel(settings.supabase.schema_)
         self._canary = Canary(
             target,
             settings,

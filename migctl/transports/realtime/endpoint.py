@@ -10,12 +10,15 @@ import httpx
 
 from migctl.config import Target
 from migctl.config.address import is_local
-from migctl.events.jsontext import loads, quote
+from migctl.events.jsontext import quote
 from migctl.target import errors
+from migctl.target.rest import SMALL_BYTES, read
 from migctl.transports.realtime.channel import TOO_FAST, RateLimited
 
 # A hint that takes longer is no news any more: its readers have asked the table.
 TIMEOUT_S = 2.0
+# Of a rate. What has more is none.
+MOST_DIGITS = 10
 _PATH = "/realtime/v1/api/broadcast"
 
 
@@ -47,30 +50,22 @@ class Endpoint:
             async with self._client.stream(
                 "POST", self._url, content=body % (quote(topic), quote(event), payload)
             ) as answer:
-                said = await answer.aread()
+                said, _ = await read(answer, SMALL_BYTES)
         except errors.FAILED_REQUEST as error:
             raise errors.of_exception(action, error) from error
         if answer.status_code == 429:
             raise RateLimited(f"{action}: HTTP 429, {errors.told(said).message}", do=TOO_FAST)
         if answer.status_code == 422:
             raise errors.Rejected(
-                f"{action}: HTTP 422, {_first(said)}",
+                f"{action}: HTTP 422, {errors.short(said)}",
                 do="lower realtime.max_hint_bytes to what the plan allows",
                 code="422",
-                reason=_first(said),
+                reason=errors.short(said),
             )
         if not answer.is_success:
-            raise errors.of_answer(action, answer.status_code, said)
+            raise errors.of_answer(action, answer.status_code, said, blames=True)
         left = answer.headers.get("x-rate-limit-remaining", "")
-        return int(left) if left.isdecimal() else None
+        return int(left) if left.isdecimal() and len(left) < MOST_DIGITS else None
 
     async def aclose(self) -> None:
         await self._client.aclose()
-
-
-def _first(body: bytes) -> str:
-    """The first words of a refusal, whose form nobody promises."""
-    try:
-        return str(loads(body))[:200]
-    except ValueError:
-        return body[:200].decode("utf-8", "replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migctl.delivery.ownership import Link, Regressed, certain, check, kept, links, newest, regressed, settled
+from migctl.delivery.ownership import Link, Regressed, certain, check, kept, links, regressed, settled
 from migctl.errors import Refused
 from migctl.events import Position
 from migctl.journal import EpochInfo, Lost
@@ -108,12 +108,6 @@ def test_what_was_taken_before_the_table_could_be_asked_is_not_certain() -> None
     assert [certain(info, epochs, None) for info in epochs] == [9, 7, 5]
     assert [certain(info, epochs, Position("E2", 3)) for info in epochs] == [9, 3, 0]
     assert [certain(info, epochs, Position("E0", 3)) for info in epochs] == [9, 7, 5]
-
-
-def test_the_newest_epoch_is_the_one_that_no_other_follows_whatever_the_clocks_said() -> None:
-    head = newest([_head("E2", prev="E1"), _head("E1")])
-    assert head is not None
-    assert head.epoch == "E2"
 
 
 def test_epochs_that_the_table_does_not_know_follow_the_end_of_its_chain_one_after_the_other() -> None:

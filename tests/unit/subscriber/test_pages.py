@@ -10,24 +10,11 @@ from hypothesis import strategies as st
 
 from migctl.errors import Systemic
 from migctl.subscriber.core.merge import Skip
-from migctl.subscriber.core.pages import merged, read_heads, read_rows, read_tombstones
+from migctl.subscriber.core.pages import merged, read_rows, read_tombstones
 from migctl.subscriber.core.release import Release
-from migctl.target.chain import Head, elsewhere, fate, following, newest, oldest
 from tests.kit.releases import ARRIVED, release
 
-
-def head(epoch: str, prev: str | None = None, *, tail: int = 1, table: int = 0, journal: int = 0) -> Head:
-    return Head(
-        epoch=epoch,
-        prev_epoch=prev,
-        lost_from=None,
-        lost_to=None,
-        started_at=f"2026-01-31T12:00:0{ord(epoch) - 96}+00:00",
-        table_tail=tail,
-        table_head=table,
-        journal_head=journal,
-        updated_at="2026-01-31T12:00:00+00:00",
-    )
+ID = "0190a000-0000-7000-8000-00000000000a"
 
 
 @given(
@@ -55,36 +42,13 @@ def test_paging_to_an_empty_page_finds_every_seq_once_however_pages_are_cut(
     assert all(isinstance(item, Release) == (table[item.seq] != "tombstone") for item in found)
 
 
-def test_hole_is_not_there_yet_above_the_head_gone_below_the_tail_and_broken_between() -> None:
-    where = head("a", tail=10, table=20, journal=30)
-    assert [fate(seq, where) for seq in (9, 10, 20, 21)] == ["pruned", "broken", "broken", "not_yet"]
-
-
-def test_epochs_are_followed_by_their_chain_not_by_their_order() -> None:
-    heads = [head("c", "b"), head("a"), head("b", "a")]
-    assert newest(heads) == heads[0]
-    assert oldest(heads) == heads[1]
-    assert following("a", heads) == heads[2]
-    assert following("c", heads) is None
-    assert newest([]) is None
-
-
-def test_where_no_chain_leads_on_the_stream_is_found_elsewhere_and_else_nowhere() -> None:
-    chained = [head("a"), head("b", "a"), head("c", "b")]
-    assert [elsewhere(each, chained) for each in "abc"] == [None, None, None]
-    orphaned = [head("a"), head("c", "unknown"), head("d", "c")]
-    assert [elsewhere(each, orphaned) for each in "acd"] == [orphaned[1], None, None]
-    forked = [head("a"), head("b", "a"), head("c", "a"), head("d", "c")]
-    assert [elsewhere(each, forked) for each in "abcd"] == [None, forked[2], None, None]
-    assert elsewhere("a", []) is None
-
-
 def test_numbers_of_a_row_keep_their_text() -> None:
     body = (
-        b'[{"id":"x","seq":3,"event_type":"cpu","timestamp":"2026-01-31T12:00:00+00:00",'
+        b'[{"id":"%b","seq":3,"event_type":"cpu","timestamp":"2026-01-31T12:00:00+00:00",'
         b'"source":"s","data":{"big": 12345678901234567890123, "fine": 1.10},"committed_at":null}]'
+        % ID.encode()
     )
-    (item,) = read_rows(body, "a", ARRIVED)
+    (item,) = read_rows("read", body, "a", 2, ARRIVED)
     assert isinstance(item, Release)
     assert item.data == b'{"big": 12345678901234567890123, "fine": 1.10}'
     assert (item.seq, item.via, item.received_mono_ns) == (3, "table", ARRIVED.mono_ns)
@@ -92,24 +56,34 @@ def test_numbers_of_a_row_keep_their_text() -> None:
 
 def test_tombstone_with_text_is_delivered_with_what_jsonb_refused() -> None:
     text = (
-        '{"id":"x","event_type":"cpu","timestamp":"2026-01-31T12:00:00.000000Z","source":"s",'
+        f'{{"id":"{ID}","event_type":"cpu","timestamp":"2026-01-31T12:00:00.000000Z","source":"s",'
         '"data":{"nul": "\\u0000", "half": "\\ud800", "huge": 1e400000},"clock":"arrival"}'
     )
-    body = json.dumps([{"id": "x", "seq": 4, "event": text, "committed_at": "2026-01-31T12:00:00+00:00"}])
-    (item,) = read_tombstones(body.encode(), "a", ARRIVED)
+    body = json.dumps([{"id": ID, "seq": 4, "event": text, "committed_at": "2026-01-31T12:00:00+00:00"}])
+    (item,) = read_tombstones("read", body.encode(), "a", 3, ARRIVED)
     assert isinstance(item, Release)
     assert item.data == b'{"nul": "\\u0000", "half": "\\ud800", "huge": 1e400000}'
     assert item.clock == "arrival"
 
 
 def test_tombstone_without_text_is_passed_over() -> None:
-    body = b'[{"id":"x","seq":4,"event":null,"committed_at":"2026-01-31T12:00:00+00:00"}]'
-    assert read_tombstones(body, "a", ARRIVED) == [Skip("a", 4)]
+    body = b'[{"id":"%b","seq":4,"event":null,"committed_at":"2026-01-31T12:00:00+00:00"}]' % ID.encode()
+    assert read_tombstones("read", body, "a", 3, ARRIVED) == [Skip("a", 4)]
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"{}", b'[{"seq":1}]', b"[1]"])
-def test_answer_of_some_other_server_is_refused_not_read_as_empty(body: bytes) -> None:
-    with pytest.raises(Systemic):
-        read_rows(body, "a", ARRIVED)
-    with pytest.raises(Systemic):
-        read_heads(body)
+@pytest.mark.parametrize("seqs", [[2], [3, 3], [4, 3], [1, 3]])
+def test_page_that_does_not_lead_on_is_refused_for_who_follows_it_goes_round_for_ever(
+    seqs: list[int],
+) -> None:
+    rows = [
+        {"id": ID, "seq": seq, "event_type": "cpu", "timestamp": "2026-01-31T12:00:00+00:00", "source": "s", "data": {},
+         "committed_at": None}
+        for seq in seqs
+    ]  # fmt: skip
+    with pytest.raises(Systemic, match="comes after"):
+        read_rows("read", json.dumps(rows).encode(), "a", 2, ARRIVED)
+    stones = [
+        {"id": ID, "seq": seq, "event": None, "committed_at": "2026-01-31T12:00:00+00:00"} for seq in seqs
+    ]
+    with pytest.raises(Systemic, match="comes after"):
+        read_tombstones("read", json.dumps(stones).encode(), "a", 2, ARRIVED)

@@ -68,10 +68,13 @@ def test_what_hits_every_event_is_systemic(status: int, body: bytes) -> None:
     ],
 )
 def test_what_one_value_does_is_poison_with_its_code(status: int, code: str) -> None:
-    error = errors.of_answer("write seq 1", status, _said(code) if code else b"too large")
+    body = _said(code) if code else b"too large"
+    error = errors.of_answer("write seq 1", status, body, blames=True)
     assert isinstance(error, errors.Rejected)
     assert isinstance(error, Poison)
     assert error.code == (code or "413")
+    # Who reads, or moves heads, has sent no value.
+    assert isinstance(errors.of_answer("read heads", status, body), Systemic)
 
 
 def test_taken_position_is_a_regressed_journal_and_blames_no_event() -> None:
@@ -90,9 +93,10 @@ def test_lower_fence_is_refused_with_the_hint_of_the_database() -> None:
     body = json.dumps(
         {"code": "PT409", "message": "fence 1 is below 2", "hint": "this one must stop"}
     ).encode()
-    error = errors.of_answer("move heads", 409, body)
+    error = errors.of_answer("move heads", 409, body, fenced=True)
     assert isinstance(error, Refused)
     assert error.do == "this one must stop"
+    assert isinstance(errors.of_answer("write seq 1", 409, body, blames=True), Systemic)
 
 
 def test_a_broken_connection_is_transient_and_a_wrong_address_is_not() -> None:
@@ -111,3 +115,39 @@ def test_a_schema_that_the_api_does_not_serve_names_the_setting() -> None:
     error = errors.of_answer("write seq 5", 406, _said("PGRST106", "Invalid schema: monitoring"))
     assert isinstance(error, Systemic)
     assert "exposes" in error.do
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"code":22023,"message":"a number"}',
+        b'{"code":["22P02"],"message":["a","list"]}',
+        b'{"code":"22","message":"no SQLSTATE"}',
+        b'{"code":"22P02 or so","message":"no SQLSTATE"}',
+        b'["22P02"]',
+        b'"22P02"',
+        b"22023",
+    ],
+)
+def test_a_code_that_is_none_of_the_databases_blames_nobody(body: bytes) -> None:
+    assert isinstance(errors.of_answer("write seq 1", 400, body, blames=True), Systemic)
+
+
+def test_what_is_told_fits_on_one_line_of_a_terminal_whatever_came() -> None:
+    for body in (
+        b'{"message":"half \\ud800 of a character"}',
+        b'{"message":"\\u001b[2Jgone\\n\\nand more"}',
+        b"\x1b[2J \xff\xfe \x00 page",
+        b"[" * 100_000,
+        b'{"message":"' + b"x" * 1_000_000 + b'"}',
+    ):
+        told = errors.told(body).message
+        assert told.isprintable()
+        assert 0 < len(told.encode()) < 1000
+
+
+def test_a_value_that_the_database_quotes_whole_does_not_hide_its_code() -> None:
+    message = 'invalid input syntax for type numeric: "' + "9" * (1 << 20) + '"'
+    error = errors.of_answer("write seq 1", 400, _said("22P02", message), blames=True)
+    assert isinstance(error, errors.Rejected)
+    assert error.code == "22P02"
