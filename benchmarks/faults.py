@@ -14,7 +14,6 @@ from typing import Any
 from benchmarks.deployment import Deployment
 from migctl.stack import Part, faults
 from migctl.stack.launcher import Child
-from migctl.stack.postgres import ADMIN, PASSWORD
 from migctl.stack.process import wait_until
 
 SERVE_KILLED = "serve killed"
@@ -122,9 +121,7 @@ def tokens_expire(on: Deployment, _: Random) -> Armed:
 def slot_lost(on: Deployment, _: Random) -> Armed:
     import psycopg
 
-    port = next(status.port for status in on.stack.status() if status.part == "postgres")
-    address = f"postgresql://{ADMIN}:{PASSWORD}@127.0.0.1:{port}/postgres"
-    with psycopg.connect(address, autocommit=True) as connection:
+    with psycopg.connect(on.stack.admin_url, autocommit=True) as connection:
         ended = connection.execute(
             "SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication_slots WHERE active_pid IS NOT NULL"
         ).fetchone()

@@ -261,6 +261,14 @@ def _document(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _open_part(url: str) -> str:
+    """An address without user and password: screens are shared."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.hostname}:{parts.port}").geturl()
+
+
 def _word(found: Any) -> str:
     if found.target is None:
         return "down"
@@ -275,8 +283,8 @@ def _table(settings: Settings) -> None:
         output.note(f"the embedded stack in {settings.state} is down; `migctl stack up` starts it")
         return
     addresses = {
-        "postgres": found.target.database_url,
-        "valkey": found.target.redis_url,
+        "postgres": _open_part(found.target.need("database_url")),
+        "valkey": _open_part(found.target.need("redis_url")),
         "standin": found.target.supabase_url,
     }
     output.table(
@@ -286,6 +294,6 @@ def _table(settings: Settings) -> None:
     if found.note:
         output.note(found.note)
     if found.up:
-        output.note("a stand-in for development, drills and CI; keys: migctl stack status --output json")
+        output.note("a stand-in for development, drills and CI; keys and passwords: migctl stack env")
     else:
         output.note("`migctl stack up` starts what is down")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
+from collections.abc import Collection
 from pathlib import Path
+from typing import BinaryIO
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -13,14 +16,47 @@ PRIVATE_FOLDER = 0o700
 def make_private_folder(folder: Path) -> None:
     """Make the folder, and what it lies in, for the owner alone; one of ours that others could read is mended. Raises OSError.
 
-    Folders above it that are there already are left as they are.
+    Folders above it that are there already are left as they are, and so is a folder that is everybody's (sticky, as /tmp is).
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     for one in missing:
         one.chmod(PRIVATE_FOLDER)
-    if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o077:
+    found = folder.stat()
+    if found.st_uid == os.geteuid() and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
         folder.chmod(PRIVATE_FOLDER)
+
+
+def mend_private_tree(folder: Path, *, but: Collection[str] = ()) -> None:
+    """Take from group and others what they may do in this folder and below, where it is ours. Raises OSError.
+
+    but: names of folders that look after themselves. Links are left as they are, and never followed.
+    """
+    for where, folders, files in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if name not in but]
+        for name in (".", *files):
+            path = Path(where, name)
+            with contextlib.suppress(FileNotFoundError):  # somebody tidies up meanwhile
+                found = path.lstat()
+                if (
+                    found.st_uid == os.geteuid()
+                    and found.st_mode & 0o077
+                    and (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode))
+                ):
+                    path.chmod(stat.S_IMODE(found.st_mode) & 0o700)
+
+
+def open_private_log(path: Path) -> BinaryIO:
+    """A file that is written to at its end, for the owner alone; one of ours that others could read is mended. Raises OSError."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    found = os.fstat(file)
+    if found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:
+        os.fchmod(file, PRIVATE_FILE)
+    return os.fdopen(file, "ab")
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def write_whole(path: Path, content: bytes | str, *, mode: int = PRIVATE_FILE) -> None:

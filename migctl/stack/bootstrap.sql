@@ -1,5 +1,5 @@
 -- What a fresh Supabase project's database has, as far as migctl touches it. Run by supabase_admin; idempotent.
--- Roles belong to the cluster, everything else to the database that this runs in.
+-- Roles belong to the cluster, everything else to the database that this runs in. Who may log in can't before it is given a password.
 
 do $$
 declare
@@ -10,10 +10,10 @@ begin
       ('anon', 'nologin noinherit'),
       ('authenticated', 'nologin noinherit'),
       ('service_role', 'nologin noinherit bypassrls'),
-      ('authenticator', 'login noinherit password ''postgres'''),
+      ('authenticator', 'login noinherit'),
       ('supabase_realtime_admin', 'nologin noinherit'),
       -- No superuser, as on a hosted project: what needs one must fail here too.
-      ('postgres', 'login createdb createrole replication bypassrls password ''postgres''')
+      ('postgres', 'login createdb createrole replication bypassrls')
     ) as roles(name, attributes)
   loop
     if not exists (select from pg_roles where rolname = wanted.name) then

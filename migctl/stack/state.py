@@ -14,8 +14,7 @@ from typing import Any
 from migctl.config import Target
 from migctl.errors import Usage
 from migctl.stack.embedded import PARTS, Part, Ports
-from migctl.stack.keys import write_private
-from migctl.stack.launcher import not_writable
+from migctl.stack.launcher import not_writable, write_private
 from migctl.stack.process import Process
 from migctl.stack.standin_process import RATES, StandinOptions
 

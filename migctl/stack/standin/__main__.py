@@ -1,6 +1,7 @@
-"""`python -m migctl.stack.standin --listen HOST:PORT --database-url URL`: the stand-in as a process of its own.
+"""`python -m migctl.stack.standin --listen HOST:PORT`: the stand-in as a process of its own.
 
-The JWT secret comes from MIGCTL_STANDIN_JWT_SECRET. Ready when GET /health answers 200; SIGTERM and SIGINT end it.
+The JWT secret comes from MIGCTL_STANDIN_JWT_SECRET, the database's address, with its password, from MIGCTL_STANDIN_DATABASE_URL:
+a command line is read by every user of the machine. Ready when GET /health answers 200; SIGTERM and SIGINT end it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from migctl.stack.standin.limits import PLANS, Limits
 from migctl.telemetry import configure
 
 _SECRET = "MIGCTL_STANDIN_JWT_SECRET"
+_DATABASE = "MIGCTL_STANDIN_DATABASE_URL"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -30,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     configure(level=options.log_level)
     try:
         host, port = _address(options.listen)
-        secret = os.environ.get(_SECRET, "")
-        if not secret:
-            raise Usage(f"{_SECRET} is not set", do=f"export {_SECRET} with the secret that signs the keys")
+        secret = _from_environment(_SECRET, "the secret that signs the keys")
+        dsn = _from_environment(
+            _DATABASE, "the database's address, postgresql://USER:PASSWORD@HOST:PORT/NAME"
+        )
         limits = Limits(
             plan=PLANS[options.rates],
             schemas=tuple(options.schemas.split(",")),
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             connect_error_s=options.connect_error_seconds,
             publication_check_s=options.publication_check_seconds,
         )
-        _run(_serve(host, port, options.database_url, secret, limits))
+        _run(_serve(host, port, dsn, secret, limits))
     except MigctlError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -51,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m migctl.stack.standin", description=__doc__)
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
-    parser.add_argument("--database-url", required=True, metavar="URL")
     parser.add_argument("--rates", choices=sorted(PLANS), default="no-cap", help="whose rate limits to keep")
     parser.add_argument("--schemas", default="public,graphql_public", help="schemas that REST exposes")
     parser.add_argument("--max-rows", type=int, default=1000, help="the most rows that one read answers")
@@ -64,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     return parser
+
+
+def _from_environment(name: str, what: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise Usage(f"{name} is not set", do=f"export {name} with {what}")
+    return value
 
 
 def _address(listen: str) -> tuple[str, int]:

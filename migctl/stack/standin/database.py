@@ -45,7 +45,7 @@ class Pool:
             self._dsn = make_conninfo(dsn) if user is None else make_conninfo(dsn, user=user)
         except psycopg.ProgrammingError as error:
             raise Usage(
-                f"--database-url is no address of a PostgreSQL: {str(error).strip()}",
+                f"MIGCTL_STANDIN_DATABASE_URL is no address of a PostgreSQL: {str(error).strip()}",
                 do="write postgresql://postgres:PASSWORD@127.0.0.1:5432/postgres",
             ) from None
         self._timeout_s = timeout_s

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -82,10 +83,13 @@ def test_status_tells_by_exit_code_whether_all_is_up_and_up_restarts_what_is_not
 def test_keys_are_on_disk_for_the_owner_only_and_in_no_log(migctl: Migctl) -> None:
     document = _document(migctl("stack", "up", "--output", "json"))
     assert stat.S_IMODE((migctl.folder / ".migctl" / "stack.json").stat().st_mode) == 0o600
+    secrets = [document["jwt_secret"], document["service_role_key"]]
+    secrets += [urlsplit(document[name]).password for name in ("database_url", "redis_url")]
+    assert all(secrets)
     for log in (migctl.folder / ".migctl").rglob("*.log"):
-        text = log.read_text()
-        assert document["jwt_secret"] not in text
-        assert document["service_role_key"] not in text
+        assert not [secret for secret in secrets if secret in log.read_text()]
+    shown = migctl("stack", "status")
+    assert not [secret for secret in secrets if secret in shown.stdout + shown.stderr]
 
 
 def test_down_when_down_says_so_and_makes_no_folder(migctl: Migctl) -> None:

@@ -23,7 +23,7 @@ def test_postgres_is_no_superuser_as_on_a_hosted_project(database: str) -> None:
 
 def test_wrong_password_is_refused(postgres: Postgres) -> None:
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(postgres.url().replace(":postgres@", ":wrong@"))
+        psycopg.connect(postgres.url(), password="wrong")
 
 
 def test_new_table_in_public_is_granted_to_the_api_roles(database: str) -> None:

@@ -69,11 +69,15 @@ def starting(database: str, keys: Keys, folder: Path) -> Iterator[Start]:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "migctl.stack.standin"),
-                    *("--listen", f"127.0.0.1:{port}", "--database-url", database),
+                    *("--listen", f"127.0.0.1:{port}"),
                     *("--join-error-seconds", "0", "--connect-error-seconds", "0", "--log-level", "info"),
                     *flags,
                 ],
-                env={**os.environ, "MIGCTL_STANDIN_JWT_SECRET": keys.jwt_secret},
+                env={
+                    **os.environ,
+                    "MIGCTL_STANDIN_DATABASE_URL": database,
+                    "MIGCTL_STANDIN_JWT_SECRET": keys.jwt_secret,
+                },
                 stderr=log,
             )
         running.append(process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ import jwt
 import pytest
 
 from migctl.errors import Usage
-from migctl.stack.keys import Keys, write_private
+from migctl.stack.keys import Keys, have_passwords
+from migctl.stack.launcher import write_private
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -41,6 +43,22 @@ def test_keys_file_is_readable_by_the_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
 
 
+def test_keys_from_before_the_passwords_stay_and_get_some_once(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    old = {"jwt_secret": "s", "anon_key": "a", "service_role_key": "r"}
+    path.write_text(json.dumps(old))
+    assert not have_passwords(path)
+    keys = Keys.kept(path)
+    assert {name: getattr(keys, name) for name in old} == old
+    assert len({keys.admin_password, keys.database_password, keys.valkey_password, ""}) == 4
+    assert have_passwords(path)
+    assert Keys.kept(path) == keys
+
+
+def test_no_keys_are_no_passwords(tmp_path: Path) -> None:
+    assert not have_passwords(tmp_path / "keys.json")
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"jwt_secret": "x"}'])
 def test_broken_keys_file_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys.json").write_text(text)
@@ -52,6 +70,7 @@ def test_no_key_is_in_the_repr() -> None:
     keys = Keys.fresh(NOW)
     assert keys.jwt_secret not in repr(keys)
     assert keys.service_role_key not in repr(keys)
+    assert keys.admin_password not in repr(keys)
 
 
 def test_a_file_replaced_is_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
