@@ -1,0 +1,313 @@
+"""Walk: where a rollout stands, and what is to be done next. Pure: what was seen and the time go in, one thing to do comes out.
+
+Every change of state is a write to the record at the version that was read, so a walk that is killed between any two of them goes
+on from where it stood, and neither skips a step nor does one twice.
+
+| phase | it waits for | then | gates fail | no evidence | taken from outside (`set`, `pause`, `abort`, a brake) |
+|---|---|---|---|---|---|
+| moving | everybody connected has moved, or `move_timeout` | settling | - | - | paused |
+| settling | the marker released on both transports | soaking | - | pause after `settle_timeout` | paused |
+| soaking | `soak_minutes` of evidence | judged | abort or pause, as the gate says | pause (or abort), resumed by itself | paused |
+| judged | nothing: `pass` goes to the next stage | moving | abort or pause | - | paused |
+| paused by no data | evidence again | soaking, anew | abort or pause | stays | paused by a person |
+| paused by a person | `resume` | soaking, anew | abort | stays | stays |
+| aborted | `resume`, by a person | moving, at the last stage judged `pass` | - | - | stays |
+| done | nothing | - | - | - | - |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from migctl.rollout.evidence import Minute
+from migctl.rollout.gates import Gate, Outcome, judge_all
+
+Phase = Literal["moving", "settling", "soaking", "judged", "paused", "aborted", "done"]
+PauseKind = Literal["person", "no_data", "gate", "brake", "settling"]
+
+# A soak with less of its minutes seen than this would count survivors only: it begins again.
+MIN_SEEN = 0.95
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the walk, from its stage's file.
+
+    stage: its name. percent, segments: what is opened. soak_minutes: of evidence. The timeouts are seconds.
+    max_evidence_age_s: the last minute may be older than this before there is "no data".
+    """
+
+    stage: str
+    percent: float
+    segments: dict[str, float] = {}
+    gates: tuple[Gate, ...] = ()
+    soak_minutes: int
+    max_evidence_age_s: float
+    move_timeout_s: float
+    settle_timeout_s: float
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the rollout stands, as the record has it.
+
+    version: of this state; a write names the one it read. step_id: of this attempt at the stage: evidence and marker belong to it.
+    since: of the phase. soak_from: evidence counts that began later. marker: its position, `epoch/seq`; None before it was placed.
+    passed: stages judged `pass`, in order. paused: what by, and in which phase; reason: why it waits.
+    """
+
+    version: int
+    stage: str
+    step_id: str
+    phase: Phase
+    since: datetime
+    soak_from: datetime | None = None
+    marker: str | None = None
+    passed: tuple[str, ...] = ()
+    paused: PauseKind | None = None
+    reason: str | None = None
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known now. minutes: of this step, in order. moved: everybody connected is where the flag says.
+
+    epoch: the open one. marker: the marker's position, once it is in the journal; released: transports on which the witness saw it.
+    braked: a brake that was pulled since this step began, in words. share: the flag has what the step says.
+    """
+
+    minutes: Sequence[Minute] = ()
+    moved: bool = False
+    epoch: str = ""
+    marker: str | None = None
+    released: frozenset[str] = frozenset()
+    braked: str | None = None
+    share: bool = True
+
+
+class Open(msgspec.Struct, frozen=True):
+    """Write the step's share to the record."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Put a marker into the journal."""
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Write this state to the record, at the version that was read."""
+
+    state: State
+
+
+class Roll(msgspec.Struct, frozen=True):
+    """Brake everything to 0, and write this state."""
+
+    state: State
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing is to be done. reason: what is awaited; left_s: about how long, None where that is not known."""
+
+    reason: str
+    left_s: float | None = None
+
+
+Action = Open | Mark | Write | Roll | Wait
+
+
+def advance(
+    state: State, step: Step, following: Step | None, seen: Seen, now: datetime, step_id: str
+) -> Action:
+    """The one thing to do next.
+
+    step: of the state's stage; following: the next, None after the last. step_id: for the next step, should it begin.
+    """
+    if state.phase in ("done", "aborted"):
+        return Wait(state.reason or state.phase)
+    if seen.braked is not None and state.paused not in ("person", "brake"):
+        return Write(_paused(state, "brake", f"a brake was pulled: {seen.braked}", now))
+    if state.phase == "moving":
+        return _moving(state, step, seen, now)
+    if state.phase == "settling":
+        return _settling(state, step, seen, now)
+    outcome = judge_all(step.gates, _counted(state, seen.minutes), whole=True)
+    if outcome.action == "abort":
+        return Roll(_next(state, now, phase="aborted", paused=None, reason=outcome.reason))
+    if state.phase == "paused":
+        return _while_paused(state, step, seen, now)
+    if outcome.action == "pause":
+        return Write(_paused(state, "gate", outcome.reason or "a gate failed", now))
+    if state.phase == "soaking":
+        return _soaking(state, step, seen, outcome, now)
+    return _judged(state, following, now, step_id)
+
+
+def paused(state: State, reason: str, now: datetime) -> State:
+    """A person pauses it. Raises ValueError where there is nothing to pause."""
+    if state.phase in ("done", "aborted"):
+        raise ValueError(f"the rollout is {state.phase}")
+    return _paused(state, "person", reason, now)
+
+
+def aborted(state: State, reason: str, now: datetime) -> State:
+    """A person aborts it: everything is braked to 0 beside. Never refused."""
+    return _next(state, now, phase="aborted", paused=None, reason=reason)
+
+
+def begun(
+    version: int,
+    stage: str,
+    step_id: str,
+    now: datetime,
+    *,
+    passed: Sequence[str] = (),
+    reason: str | None = None,
+) -> State:
+    """The first phase of a stage. version: of the state before; 0 where there was none."""
+    return State(
+        version=version + 1,
+        stage=stage,
+        step_id=step_id,
+        phase="moving",
+        since=now,
+        passed=tuple(passed),
+        reason=reason,
+    )
+
+
+def set_by_hand(state: State | None, stage: str, step_id: str, reason: str, now: datetime) -> State:
+    """A person set the share: the step is the highest at or below it, and waits for `resume`."""
+    before = begun(state.version if state else 0, stage, step_id, now, passed=state.passed if state else ())
+    return msgspec.structs.replace(before, phase="paused", paused="person", reason=reason)
+
+
+def resumed(state: State, first: str, step_id: str, now: datetime) -> State:
+    """A person lets it go on: from a pause in its own stage, with a soak of its own; from `aborted` at the last stage that passed.
+
+    first: the stage to begin with where none has passed. Raises ValueError where it neither waits nor was aborted.
+    """
+    if state.phase == "aborted":
+        last = state.passed[-1] if state.passed else first
+        return begun(state.version, last, step_id, now, passed=state.passed[:-1])
+    if state.phase != "paused":
+        raise ValueError(f"the rollout is not paused: it is {state.phase}")
+    return begun(state.version, state.stage, state.step_id, now, passed=state.passed)
+
+
+def _moving(state: State, step: Step, seen: Seen, now: datetime) -> Action:
+    if not seen.share:
+        return Open()
+    left_s = step.move_timeout_s - _seconds(state, now)
+    if seen.moved or left_s <= 0:
+        return Write(_next(state, now, phase="settling", marker=None, reason=None))
+    return Wait("users move to their transport", left_s)
+
+
+def _settling(state: State, step: Step, seen: Seen, now: datetime) -> Action:
+    if seen.marker is None or not seen.marker.startswith(f"{seen.epoch}/"):
+        return Mark()
+    if state.marker != seen.marker:
+        return Write(_next(state, state.since, marker=seen.marker))
+    if seen.released >= {"websocket", "realtime"}:
+        return Write(_next(state, now, phase="soaking", soak_from=now, reason=None))
+    left_s = step.settle_timeout_s - _seconds(state, now)
+    missing = sorted({"websocket", "realtime"} - seen.released)
+    if left_s <= 0:
+        return Write(_paused(state, "settling", f"the marker did not arrive on {' and '.join(missing)}", now))
+    return Wait(f"the marker on {' and '.join(missing)}", left_s)
+
+
+def _soaking(state: State, step: Step, seen: Seen, outcome: Outcome, now: datetime) -> Action:
+    minutes = _counted(state, seen.minutes)
+    if state.marker is not None and seen.epoch and not state.marker.startswith(f"{seen.epoch}/"):
+        return Write(
+            _next(
+                state,
+                now,
+                phase="settling",
+                marker=None,
+                soak_from=None,
+                reason="a new epoch takes a new marker",
+            )
+        )
+    silent = _silent(state, step, minutes, now)
+    if silent is not None:
+        return _without_data(state, step, silent, now)
+    good = [minute for minute in minutes if minute.counts]
+    if len(good) < step.soak_minutes:
+        elapsed = _minutes(state, now)
+        if elapsed >= step.soak_minutes and len(good) < MIN_SEEN * elapsed:
+            reason = f"only {len(good)} of {elapsed} minutes were seen"
+            return Write(_next(state, now, soak_from=now, reason=f"the soak begins again: {reason}"))
+        left = step.soak_minutes - len(good)
+        return Wait(f"{left:,} of {step.soak_minutes:,} minutes of evidence", 60.0 * left)
+    if outcome.verdict == "pass":
+        return Write(_next(state, now, phase="judged", passed=(*state.passed, state.stage), reason=None))
+    return Wait(outcome.reason or "evidence")
+
+
+def _judged(state: State, following: Step | None, now: datetime, step_id: str) -> Action:
+    if following is None:
+        return Write(_next(state, now, phase="done", reason="every stage has passed"))
+    return Write(
+        _next(
+            state,
+            now,
+            phase="moving",
+            stage=following.stage,
+            step_id=step_id,
+            marker=None,
+            soak_from=None,
+            reason=None,
+        )
+    )
+
+
+def _while_paused(state: State, step: Step, seen: Seen, now: datetime) -> Action:
+    if state.paused == "no_data":
+        if any(
+            minute.counts and minute.expected and minute.started_at >= state.since for minute in seen.minutes
+        ):
+            reason = "data has returned; the soak begins again"
+            return Write(_next(state, now, phase="soaking", paused=None, soak_from=now, reason=reason))
+        return Wait(state.reason or "no data")
+    return Wait(f"{state.reason or 'paused'}; `migctl rollout resume` goes on")
+
+
+def _silent(state: State, step: Step, minutes: Sequence[Minute], now: datetime) -> str | None:
+    good = [minute for minute in minutes if minute.counts and minute.expected]
+    last = max((minute.started_at for minute in good), default=state.soak_from or state.since)
+    age_s = (now - last).total_seconds() - 60.0
+    if age_s <= step.max_evidence_age_s:
+        return None
+    why = next((minute.reason for minute in reversed(minutes) if minute.reason), None)
+    return f"no evidence for {age_s / 60:.0f} min" + (f": {why}" if why else "")
+
+
+def _without_data(state: State, step: Step, reason: str, now: datetime) -> Action:
+    if any(gate.no_data == "abort" and not gate.dry_run for gate in step.gates):
+        return Roll(_next(state, now, phase="aborted", paused=None, reason=reason))
+    return Write(_paused(state, "no_data", reason, now))
+
+
+def _counted(state: State, minutes: Sequence[Minute]) -> list[Minute]:
+    begin = state.soak_from
+    return [] if begin is None else [minute for minute in minutes if minute.started_at >= begin]
+
+
+def _paused(state: State, kind: PauseKind, reason: str, now: datetime) -> State:
+    return _next(state, now, phase="paused", paused=kind, reason=reason)
+
+
+def _next(state: State, since: datetime, **changed: object) -> State:
+    return msgspec.structs.replace(state, version=state.version + 1, since=since, **changed)
+
+
+def _seconds(state: State, now: datetime) -> float:
+    return (now - state.since).total_seconds()
+
+
+def _minutes(state: State, now: datetime) -> int:
+    """Whole minutes since the soak began."""
+    return int((now - (state.soak_from or state.since)) / timedelta(minutes=1))

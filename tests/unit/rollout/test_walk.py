@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from migctl.rollout import walk
+from migctl.rollout.evidence import Minute
+from migctl.rollout.gates import Gate
+from migctl.rollout.walk import Action, Mark, Open, Roll, Seen, State, Step, Wait, Write
+from tests.unit.rollout.test_gates import GOOD
+
+T0 = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+STEP = Step(
+    stage="2b-25", percent=25, gates=(Gate("max_lost", 0),), soak_minutes=10,
+    max_evidence_age_s=120, move_timeout_s=60, settle_timeout_s=30,
+)  # fmt: skip
+NEXT = msgspec.structs.replace(STEP, stage="2b-50", percent=50)
+BOTH = frozenset(("websocket", "realtime"))
+
+
+def at(minutes: float) -> datetime:
+    return T0 + timedelta(minutes=minutes)
+
+
+def state(phase: str, **more: Any) -> State:
+    return State(
+        **{
+            "version": 7,
+            "stage": "2b-25",
+            "step_id": "s1",
+            "phase": phase,
+            "since": T0,
+            "marker": "e/9",
+            **more,
+        }
+    )
+
+
+def soaking(**more: Any) -> State:
+    return state("soaking", soak_from=T0, **more)
+
+
+def minutes(count: int, first: int = 0, **changed: Any) -> list[Minute]:
+    return [
+        Minute(id=f"m{n}", started_at=at(n), epoch="e", first_seq=1, last_seq=2, **{**GOOD, **changed})
+        for n in range(first, first + count)
+    ]
+
+
+def go(one: State, seen: Seen, now: float, step: Step = STEP, following: Step | None = NEXT) -> Action:
+    return walk.advance(one, step, following, seen, at(now), "s2")
+
+
+def written(action: Action) -> State:
+    assert isinstance(action, (Write, Roll)), action
+    assert action.state.version == 8
+    return action.state
+
+
+def test_a_share_is_opened_first_and_users_are_waited_for() -> None:
+    assert isinstance(go(state("moving"), Seen(share=False), 0), Open)
+    assert go(state("moving"), Seen(), 0.5) == Wait("users move to their transport", 30.0)
+    assert written(go(state("moving"), Seen(moved=True), 0.5)).phase == "settling"
+    assert (
+        written(go(state("moving"), Seen(), 1)).phase == "settling"
+    )  # who is not back by now will be when they are
+
+
+def test_a_step_has_settled_once_its_marker_came_out_of_both_transports() -> None:
+    fresh = state("settling", marker=None)
+    assert isinstance(go(fresh, Seen(epoch="e"), 0), Mark)
+    placed = written(go(fresh, Seen(epoch="e", marker="e/9"), 0))
+    assert (placed.phase, placed.marker, placed.since) == ("settling", "e/9", T0)
+    seen = Seen(epoch="e", marker="e/9", released=frozenset({"websocket"}))
+    assert go(state("settling"), seen, 0.1) == Wait("the marker on realtime", 24.0)
+    late = written(go(state("settling"), seen, 0.5))
+    assert (late.phase, late.paused, late.reason) == (
+        "paused",
+        "settling",
+        "the marker did not arrive on realtime",
+    )
+    done = written(go(state("settling"), Seen(epoch="e", marker="e/9", released=BOTH), 0.2))
+    assert (done.phase, done.soak_from) == ("soaking", at(0.2))
+
+
+def test_a_marker_of_another_epoch_is_none() -> None:
+    assert isinstance(go(state("settling"), Seen(epoch="f", marker="e/9", released=BOTH), 0), Mark)
+
+
+def test_minutes_are_counted_not_the_clock() -> None:
+    wait = go(soaking(), Seen(minutes=minutes(4), epoch="e"), 5)
+    assert wait == Wait("6 of 10 minutes of evidence", 360.0)
+    judged = written(go(soaking(), Seen(minutes=minutes(10), epoch="e"), 10.5))
+    assert (judged.phase, judged.passed) == ("judged", ("2b-25",))
+
+
+def test_minutes_from_before_the_soak_do_not_count() -> None:
+    later = soaking(since=at(5))
+    later = msgspec.structs.replace(later, soak_from=at(5))
+    assert go(later, Seen(minutes=minutes(10), epoch="e"), 10.5) == Wait("5 of 10 minutes of evidence", 300.0)
+
+
+def test_a_soak_with_too_few_of_its_minutes_begins_again() -> None:
+    seen = [*minutes(4), *minutes(5, first=5)]
+    again = written(go(soaking(), Seen(minutes=seen, epoch="e"), 10.9))
+    assert (again.phase, again.soak_from) == ("soaking", at(10.9))
+    assert again.reason == "the soak begins again: only 9 of 10 minutes were seen"
+
+
+def test_a_new_epoch_takes_a_new_marker() -> None:
+    again = written(go(soaking(), Seen(minutes=minutes(3), epoch="f"), 3.5))
+    assert (again.phase, again.marker, again.soak_from) == ("settling", None, None)
+
+
+def test_a_failing_gate_rolls_back_or_pauses_as_it_says() -> None:
+    bad = Seen(minutes=minutes(2, lost=1), epoch="e")
+    rolled = go(soaking(), bad, 2.5)
+    assert isinstance(rolled, Roll)
+    assert (rolled.state.phase, rolled.state.reason) == (
+        "aborted",
+        "max_lost: 2 is above 0 in 2 minutes, and 0 may be",
+    )
+    pausing = msgspec.structs.replace(STEP, gates=(Gate("max_lost", 0, on_failure="pause"),))
+    assert written(go(soaking(), bad, 2.5, pausing)).paused == "gate"
+
+
+@pytest.mark.parametrize("paused", ["person", "no_data", "brake", "settling", "gate"])
+def test_gates_go_on_judging_while_it_is_paused(paused: str) -> None:
+    one = state("paused", paused=paused, soak_from=T0)
+    assert isinstance(go(one, Seen(minutes=minutes(2, lost=1), epoch="e"), 2.5), Roll)
+
+
+def test_missing_data_pauses_and_its_return_resumes() -> None:
+    seen = Seen(minutes=minutes(3), epoch="e")
+    assert isinstance(go(soaking(), seen, 5), Wait)
+    paused = written(go(soaking(), seen, 6))
+    assert (paused.phase, paused.paused, paused.reason) == ("paused", "no_data", "no evidence for 3 min")
+    silent = msgspec.structs.replace(paused, version=7)
+    assert go(silent, seen, 9) == Wait("no evidence for 3 min")
+    back = written(go(silent, Seen(minutes=[*minutes(3), *minutes(1, first=9)], epoch="e"), 10.1))
+    assert (back.phase, back.paused, back.soak_from) == ("soaking", None, at(10.1))
+
+
+def test_minutes_without_events_or_without_a_transport_are_no_data() -> None:
+    for empty in (
+        minutes(6, expected=0, matched=0),
+        minutes(6, verdict="inconclusive", reason="no realtime"),
+    ):
+        paused = written(go(soaking(), Seen(minutes=empty, epoch="e"), 6))
+        assert paused.paused == "no_data"
+    assert "no realtime" in (paused.reason or "")
+
+
+def test_no_data_may_abort_where_the_stage_says_so() -> None:
+    strict = msgspec.structs.replace(STEP, gates=(Gate("max_lost", 0, no_data="abort"),))
+    assert isinstance(go(soaking(), Seen(epoch="e"), 6, strict), Roll)
+
+
+@pytest.mark.parametrize("phase", ["moving", "settling", "soaking", "judged"])
+def test_a_brake_pauses_it_and_is_not_lifted_by_it(phase: str) -> None:
+    paused = written(go(state(phase, soak_from=T0), Seen(epoch="e", braked="10 % by ada"), 0.1))
+    assert (paused.phase, paused.paused, paused.reason) == (
+        "paused",
+        "brake",
+        "a brake was pulled: 10 % by ada",
+    )
+    assert isinstance(
+        go(msgspec.structs.replace(paused, version=7), Seen(epoch="e", braked="10 % by ada"), 1), Wait
+    )
+
+
+def test_what_passed_goes_to_the_next_stage_and_the_last_is_done() -> None:
+    begun = written(go(state("judged", soak_from=T0), Seen(minutes=minutes(10), epoch="e"), 10.5))
+    assert (begun.phase, begun.stage, begun.step_id, begun.marker) == ("moving", "2b-50", "s2", None)
+    done = written(
+        go(state("judged", soak_from=T0), Seen(minutes=minutes(10), epoch="e"), 10.5, following=None)
+    )
+    assert done.phase == "done"
+    assert isinstance(go(msgspec.structs.replace(done, version=7), Seen(), 11), Wait)
+
+
+def test_an_aborted_rollout_stays_so_until_a_person_resumes_it_at_the_last_stage_that_passed() -> None:
+    one = state("aborted", passed=("2a-internal", "2b-25"), reason="max_lost")
+    assert go(one, Seen(minutes=minutes(99), epoch="e", moved=True), 99) == Wait("max_lost")
+    resumed = walk.resumed(one, "2a-internal", "s9", at(1))
+    assert (resumed.stage, resumed.phase, resumed.passed, resumed.version) == (
+        "2b-25",
+        "moving",
+        ("2a-internal",),
+        8,
+    )
+    assert walk.resumed(state("aborted"), "2a-internal", "s9", at(1)).stage == "2a-internal"
+
+
+def test_a_pause_by_a_person_is_ended_by_a_person() -> None:
+    paused = walk.paused(soaking(), "lunch", at(1))
+    assert isinstance(
+        go(msgspec.structs.replace(paused, version=7), Seen(minutes=minutes(9), epoch="e"), 9), Wait
+    )
+    resumed = walk.resumed(paused, "2a-internal", "s9", at(2))
+    assert (resumed.phase, resumed.stage, resumed.step_id, resumed.soak_from) == (
+        "moving",
+        "2b-25",
+        "s1",
+        None,
+    )
+    with pytest.raises(ValueError, match="not paused"):
+        walk.resumed(soaking(), "2a-internal", "s9", at(2))
+    with pytest.raises(ValueError, match="aborted"):
+        walk.paused(walk.aborted(soaking(), "no", at(1)), "why", at(2))
+
+
+def test_a_share_that_was_set_by_hand_waits_for_resume() -> None:
+    one = walk.set_by_hand(None, "2b-25", "s1", "set 25", T0)
+    assert (one.version, one.phase, one.paused, one.stage) == (1, "paused", "person", "2b-25")
+    assert walk.set_by_hand(soaking(), "2b-50", "s2", "set 60", T0).version == 8
+
+
+def test_a_whole_walk_needs_nothing_but_its_state() -> None:
+    """Each stage soaks for its own minutes, whoever is killed in between."""
+    names = ["2a-internal", "2b-25", "2b-50", "2b-75", "2b-100"]
+    steps = [msgspec.structs.replace(STEP, stage=name, soak_minutes=240) for name in names]
+    one, now, seen_minutes, order = walk.begun(0, names[0], "s0", T0), 0, [], [names[0]]
+    for _ in range(100_000):
+        index = names.index(one.stage)
+        following = steps[index + 1] if index + 1 < len(steps) else None
+        seen = Seen(minutes=seen_minutes[-300:], moved=True, epoch="e", marker=f"e/{index}", released=BOTH)
+        action = walk.advance(one, steps[index], following, seen, at(now), f"s{index + 1}")
+        if isinstance(action, Write):
+            if action.state.stage != one.stage:
+                order.append(action.state.stage)
+            one = action.state
+            if one.phase == "done":
+                break
+        else:
+            seen_minutes += minutes(1, first=now)
+            now += 1
+    assert (one.phase, order, one.passed) == ("done", names, tuple(names))
+    assert 5 * 240 <= now < 5 * 240 + 30
