@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,22 +60,35 @@ def _raise(error: OSError) -> None:
 
 
 def write_whole(path: Path, content: bytes | str, *, mode: int = PRIVATE_FILE) -> None:
-    """Put `content` into `path` whole or not at all, durable when this returns. Its folder has to be there. Raises OSError.
+    """Put `content` into `path` whole or not at all, durable when this returns. Its folder has to be there. Raises OSError."""
+    with whole_file(path, mode=mode) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[Path]:
+    """A new, empty file beside `path` for the caller to write; it takes the place of `path` at the end, durably, or is taken away.
 
     What a killed process left half written is in a file of its own name, and taken away by the next of the same process id.
+    Raises OSError.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
-    data = content.encode() if isinstance(content, str) else content
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode))
     try:
-        with os.fdopen(
-            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb"
-        ) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield part
+        _sync(part)
         part.replace(path)
+        _sync(path.absolute().parent)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
