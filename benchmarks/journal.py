@@ -21,7 +21,8 @@ import uvloop
 from migctl.clock import now
 from migctl.events import Event, make_event
 from migctl.journal.sqlite import SqliteJournal
-from migctl.journal.sqlite.rows import INSERT, TABLES, connect, to_rows
+from migctl.journal.sqlite.layout import connect
+from migctl.journal.sqlite.rows import INSERT, TABLES, to_rows
 
 PRODUCERS = 100
 

@@ -30,7 +30,8 @@ from migctl.clock import now
 from migctl.events import Event, make_event
 from migctl.events.codec import encode_event
 from migctl.events.jsontext import dumps
-from migctl.journal.sqlite.rows import INSERT, TABLES, connect, to_rows
+from migctl.journal.sqlite.layout import connect
+from migctl.journal.sqlite.rows import INSERT, TABLES, to_rows
 from tests.kit.serve_process import serving_process
 
 GROUP = 2000

@@ -91,7 +91,7 @@ def show(
 ) -> None:
     """One dead letter: the event as it came, what the database said, and what to do."""
     from migctl.events import encode_entry
-    from migctl.journal.sqlite.dead_letters import read_entry
+    from migctl.runtime.journals import read_entry
 
     place = context.run(_place(_settings(config)))
     letter, event_type = _one(_read(place.journal), which, epoch)
@@ -270,14 +270,14 @@ async def _place(settings: Settings) -> Place:
 
 
 def _read(journal: Path) -> list[tuple[DeadLetter, str | None]]:
-    from migctl.journal.sqlite.dead_letters import read_letters
+    from migctl.runtime.journals import read_dead_letters
 
     if not journal.is_file():
         raise Usage(
             f"{journal}: no journal is there",
             do="run this where serve runs, or name its folder or its journal: MIGCTL_STATE_DIR, MIGCTL_JOURNAL",
         )
-    return read_letters(journal)
+    return read_dead_letters(journal)
 
 
 def _one(

@@ -36,11 +36,9 @@ def status(
     output_format: context.OutputOption = "text",
 ) -> None:
     """What the journal holds, how far its cursors are, and when it is full at this rate. Works while serve runs."""
-    from migctl.journal.sqlite import inspection
-    from migctl.runtime.parts import keep_of
+    from migctl.runtime import journals
 
-    settings = _settings(journal, config)
-    said = inspection.status(settings.journal_path, keep_of(settings, relayed=settings.mode != "websocket"))
+    said = journals.status(_settings(journal, config))
     if output_format == "json":
         output.document(said)
         return
@@ -75,11 +73,11 @@ def export(
 
     Works while serve runs; what is committed after the start is not waited for. A file appears under its name once it is whole.
     """
-    from migctl.journal.sqlite import copies
+    from migctl.runtime import journals
 
     settings = _settings(journal, config)
-    entries = copies.export(settings.journal_path, epoch=epoch, first=first, last=last)
-    count = copies.write_lines(entries, out)
+    entries = journals.export(settings.journal_path, epoch=epoch, first=first, last=last)
+    count = journals.write_lines(entries, out)
     if out is not None and output_format == "json":
         output.document({"schema": "migctl.journal.export/1", "file": str(out), "events": count})
     else:
@@ -96,9 +94,9 @@ def verify(
 
     Exit 1 with what is wrong. Works while serve runs; the journal's write-ahead log grows meanwhile.
     """
-    from migctl.journal.sqlite import inspection
+    from migctl.runtime import journals
 
-    said = inspection.verify(_settings(journal, config).journal_path)
+    said = journals.verify(_settings(journal, config).journal_path)
     if output_format == "json":
         output.document(said)
     else:
@@ -124,10 +122,10 @@ def backup(
     To put a copy back: stop serve, move journal.db, journal.db-wal and journal.db-shm away, leave journal.db.high-water, and copy
     the file to journal.db. The journal then goes on in a new epoch, and says which seqs are lost.
     """
-    from migctl.journal.sqlite import copies
+    from migctl.runtime import journals
 
     path = _settings(journal, config).journal_path
-    position = copies.backup(path, to)
+    position = journals.backup(path, to)
     if output_format == "json":
         output.document(
             {

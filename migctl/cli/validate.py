@@ -114,6 +114,7 @@ def report(
     Spelling is no difference: order of keys, duplicate keys, numbers and times. Exit 0 only for the verdict pass;
     fail, inconclusive and terminated exit 1, input that can't be read exits 2.
     """
+    from migctl.runtime.report import READER
     from migctl.validate import Bounds
     from migctl.validate import report as compare
 
@@ -123,6 +124,7 @@ def report(
     made = compare(
         folder,
         journal=journal,
+        reader=READER,
         captures=captures,
         tombstones=tombstones,
         window=window,

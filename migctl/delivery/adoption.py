@@ -8,8 +8,7 @@ from datetime import datetime
 
 from migctl.delivery import ownership
 from migctl.errors import Refused
-from migctl.journal import EpochInfo, Journal, Lost
-from migctl.journal.sqlite.highwater import Mark
+from migctl.journal import EpochInfo, Log, Lost, Mark
 from migctl.target import Head
 from migctl.target.chain import newest
 
@@ -60,11 +59,11 @@ def _is_foreign(heads: Sequence[Head], epochs: Sequence[EpochInfo], writer_id: s
 
 
 async def adopt(
-    journal: Journal, heads: Sequence[Head] | None, found: Foreign, reason: str
+    journal: Log, heads: Sequence[Head] | None, found: Foreign, reason: str
 ) -> tuple[EpochInfo, int]:
     """Make the journal follow the foreign epoch; its open epoch, and its head.
 
-    A journal that no table has heard of keeps its epoch, and what it has taken; another begins a new one.
+    A journal that no table has heard of keeps its epoch, and what it has taken; another rotates it.
     """
     opened = (await journal.epochs())[-1]
     why = f"adopted from writer {found.writer_id}: {reason}"
@@ -73,5 +72,5 @@ async def adopt(
         if opened.prev_epoch is None and opened.epoch not in told:
             await journal.link_epoch(opened.epoch, prev_epoch=found.prev_epoch, lost=found.lost, reason=why)
         else:
-            await journal.open_epoch(found.prev_epoch, lost=found.lost, reason=why)
+            await journal.rotate_epoch(opened.epoch, prev_epoch=found.prev_epoch, lost=found.lost, reason=why)
     return (await journal.epochs())[-1], journal.head

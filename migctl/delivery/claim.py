@@ -12,36 +12,38 @@ from msgspec.structs import replace
 
 from migctl.delivery import ownership
 from migctl.events import Position
-from migctl.journal import EpochInfo, Journal
+from migctl.journal import EpochInfo, Log
 from migctl.target import Head, Heads, TableWriter
 from migctl.target.chain import newest
 
 
-async def claim(
-    journal: Journal, heads: Heads, writer: TableWriter, cursor: Position | None
-) -> list[EpochInfo]:
+async def claim(journal: Log, heads: Heads, writer: TableWriter, cursor: Position | None) -> list[EpochInfo]:
     """The journal's epochs, oldest first, as the table may be told of them.
 
-    Opens a new epoch where this journal is older than what it wrote. Raises Refused where another journal owns the table,
+    Rotates the epoch where this journal is older than what it wrote. Raises Refused where another journal owns the table,
     Transient, Systemic.
     """
     epochs = await journal.epochs()
-    uncompared = await journal.uncompared()  # after the epochs, so that it covers all that they have
+    unconfirmed = await journal.unconfirmed()  # after the epochs, so that it covers all that they have
     carried = from_cursor(epochs, cursor)
     told = await as_written(await heads.read(), writer, carried)
     ownership.check(told, epochs, writer_id=journal.writer_id, target=writer.name)
-    keep = await _kept(journal, writer, told, carried, cursor, uncompared)
+    keep = await _kept(journal, writer, told, carried, cursor, unconfirmed)
     regressed = ownership.regressed(told, carried, keep, writer.name)
     if regressed is not None:
-        await journal.open_epoch(
-            regressed.prev_epoch, lost=regressed.lost, reason=regressed.reason, keep_to=keep
+        await journal.rotate_epoch(
+            epochs[-1].epoch,
+            prev_epoch=regressed.prev_epoch,
+            lost=regressed.lost,
+            reason=regressed.reason,
+            keep_to=keep,
         )
     now = {info.epoch: info for info in await journal.epochs()}
     for link in ownership.links(told, from_cursor(list(now.values()), cursor)):
         info = now[link.epoch]
         if (info.prev_epoch, info.lost) != (link.prev_epoch, link.lost):
             await journal.link_epoch(link.epoch, prev_epoch=link.prev_epoch, lost=link.lost)
-    await journal.compared()
+    await journal.confirm()
     return await journal.epochs()
 
 
@@ -67,12 +69,12 @@ async def as_written(told: Sequence[Head], writer: TableWriter, carried: Sequenc
 
 
 async def _kept(
-    journal: Journal,
+    journal: Log,
     writer: TableWriter,
     told: Sequence[Head],
     carried: Sequence[EpochInfo],
     cursor: Position | None,
-    uncompared: Position | None,
+    unconfirmed: Position | None,
 ) -> dict[str, int]:
     """Of each epoch that may not keep all its events: the last seq that keeps its place."""
     by_epoch = {head.epoch: head for head in told}
@@ -84,14 +86,14 @@ async def _kept(
             continue
         low = max(cursor.seq if cursor is not None and cursor.epoch == info.epoch else 0, info.tail - 1)
         agreed = await _agreed(journal, writer, info.epoch, low, min(head.table_head, info.head))
-        sure = ownership.certain(info, carried, uncompared)
+        sure = ownership.certain(info, carried, unconfirmed)
         to = ownership.kept(head, info, max(low, agreed), sure, is_end=head is end)
         if to is not None:
             keep[info.epoch] = to
     return keep
 
 
-async def _agreed(journal: Journal, writer: TableWriter, epoch: str, low: int, high: int) -> int:
+async def _agreed(journal: Log, writer: TableWriter, epoch: str, low: int, high: int) -> int:
     """Up to which seq, from `low` to `high`, journal and table have the same events.
 
     Where they part, they part for good: so the place is found by halving.
@@ -107,7 +109,7 @@ async def _agreed(journal: Journal, writer: TableWriter, epoch: str, low: int, h
     return low
 
 
-async def _same(journal: Journal, writer: TableWriter, epoch: str, seq: int) -> bool:
+async def _same(journal: Log, writer: TableWriter, epoch: str, seq: int) -> bool:
     entries = await journal.read(seq - 1, epoch=epoch, limit=1)
     found = await writer.id_at(epoch, seq)
     # What the table no longer has can't contradict.

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from migctl import clock
 from migctl.config import Settings
 from migctl.events import format_time
-from migctl.journal import Journal
+from migctl.journal import Log
 from migctl.resilience import BreakerState
 from migctl.transports.protocol import TransportName
 
@@ -132,7 +132,7 @@ class Fallback:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Log,
         relay: Carried,
         breakers: Callable[[], Mapping[str, Mapping[str, Any]]],
         announce: Announce,

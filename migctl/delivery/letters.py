@@ -57,7 +57,7 @@ class DeadLetters:
 
     async def record(self, letter: DeadLetter) -> bool:
         """Keep it. False where a run before this one did."""
-        new = await self._journal.bury(letter)
+        new = await self._journal.add_dead_letter(letter)
         if new:
             self.waiting += 1
             self.by_code[letter.code] += 1
@@ -78,7 +78,7 @@ class DeadLetters:
             return Tried("gone")
         if found == "taken":
             return Tried("taken")
-        await self._journal.settle(letter.position, "retried", clock.now())
+        await self._journal.settle_dead_letter(letter.position, "retried", clock.now())
         await self.load()
         _log.info("dead letter retried", seq=letter.position.seq, epoch=letter.position.epoch,
                   id=letter.event_id, result=found)  # fmt: skip
@@ -97,7 +97,7 @@ class DeadLetters:
             old, id=id_of_renewal(*letter.position), source_id=old.source_id or old.id
         )
         appended = await self._journal.append([event])
-        await self._journal.settle(letter.position, "renewed", clock.now(), new_id=event.id)
+        await self._journal.settle_dead_letter(letter.position, "renewed", clock.now(), new_id=event.id)
         await self.load()
         seq = appended.seqs[0]
         _log.info("dead letter renewed", seq=letter.position.seq, epoch=letter.position.epoch,

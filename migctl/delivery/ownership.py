@@ -54,18 +54,18 @@ def check(heads: Sequence[Head], epochs: Sequence[EpochInfo], *, writer_id: str,
     )
 
 
-def certain(info: EpochInfo, carried: Sequence[EpochInfo], uncompared: Position | None) -> int:
+def certain(info: EpochInfo, carried: Sequence[EpochInfo], unconfirmed: Position | None) -> int:
     """Up to which seq an epoch's events were there when the table was last asked, or when the journal was opened since.
 
-    uncompared: after which the journal has taken events without asking. What it took then may have seqs of other events, which an
+    unconfirmed: after which the journal has taken events without asking. What it took then may have seqs of other events, which an
     older copy that was put back did not know of.
     """
     order = [each.epoch for each in carried]
-    if uncompared is None or uncompared.epoch not in order:
+    if unconfirmed is None or unconfirmed.epoch not in order:
         return info.head
-    place, since = order.index(info.epoch), order.index(uncompared.epoch)
+    place, since = order.index(info.epoch), order.index(unconfirmed.epoch)
     if place == since:
-        return min(info.head, uncompared.seq)
+        return min(info.head, unconfirmed.seq)
     return info.head if place < since else 0
 
 

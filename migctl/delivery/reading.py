@@ -9,14 +9,14 @@ from migctl.delivery.batches import Batch, Rules, Waiting
 from migctl.delivery.classes import Classifier
 from migctl.errors import Refused
 from migctl.events import Entry
-from migctl.journal import Journal
+from migctl.journal import Log
 from migctl.target import row_bytes
 
 
 class Reader:
     """Of one relay. Holds two full requests at most; the rest stays in the journal. waiting: in seq order, to form batches of."""
 
-    def __init__(self, journal: Journal, rules: Rules, classifier: Classifier) -> None:
+    def __init__(self, journal: Log, rules: Rules, classifier: Classifier) -> None:
         self.waiting: deque[Waiting] = deque()
         self.epoch = journal.epoch
         self.read_to = 0

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from migctl.clock import now
 from migctl.events import BadEvent, Event
 from migctl.ingest.rejected import Rejected
-from migctl.journal import Conflict, Journal, JournalUnavailable
+from migctl.journal import Conflict, JournalUnavailable, Log
 from migctl.resilience import Backoff
 from migctl.telemetry import get_logger
 
@@ -48,7 +48,7 @@ class Deposit:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Log,
         *,
         source: str,
         rejected: Rejected,

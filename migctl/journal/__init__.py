@@ -1,25 +1,32 @@
-"""The journal: a Protocol, and SQLite for one machine."""
+"""The journal: Protocols by role, what is true of every journal, and SQLite for one machine. Only runtime picks one."""
 
-from migctl.journal.protocol import (
-    Appended,
+from migctl.journal.errors import (
     Conflict,
-    DeadLetter,
-    EpochInfo,
-    Journal,
+    EpochMoved,
     JournalBroken,
+    JournalStalled,
     JournalUnavailable,
-    Lost,
-    Outcome,
+    SecondWriter,
 )
+from migctl.journal.model import Appended, DeadLetter, EpochInfo, Lost, Mark, Outcome
+from migctl.journal.protocol import DeadLetters, Journal, Log, Places, Room
 
 __all__ = [
     "Appended",
     "Conflict",
     "DeadLetter",
+    "DeadLetters",
     "EpochInfo",
+    "EpochMoved",
     "Journal",
     "JournalBroken",
+    "JournalStalled",
     "JournalUnavailable",
+    "Log",
     "Lost",
+    "Mark",
     "Outcome",
+    "Places",
+    "Room",
+    "SecondWriter",
 ]

@@ -11,9 +11,7 @@ from typing import Any
 from migctl.config import Mode, Settings, load
 from migctl.errors import MigctlError, Refused, Systemic
 from migctl.events import Event
-from migctl.journal import Appended, Journal, JournalBroken
-from migctl.journal.sqlite import SqliteJournal
-from migctl.journal.sqlite.lock import SecondWriter
+from migctl.journal import Appended, Journal, JournalBroken, Log, SecondWriter
 from migctl.publisher.outlet import Outlet
 from migctl.status import PublisherStatus
 from migctl.telemetry import get_logger
@@ -24,7 +22,7 @@ log = get_logger("publisher")
 class OwnJournal:
     """The outlet over a journal that is open here."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Log) -> None:
         self._journal = journal
 
     async def append(self, events: Sequence[Event], /) -> Appended:
@@ -37,9 +35,9 @@ class OwnJournal:
 @asynccontextmanager
 async def own_journal(path: Path, settings: Settings) -> AsyncIterator[Outlet]:
     """Only written to; a later `migctl serve` over this journal delivers what is in it. Raises Refused for a second writer."""
-    from migctl.runtime.parts import keep_of
+    from migctl.runtime.journals import open_journal
 
-    journal = await _alone(SqliteJournal.open(path, keep=keep_of(settings, relayed=True), say=_say))
+    journal = await _alone(open_journal(settings, path=path, relayed=True, say=_say))
     try:
         yield OwnJournal(journal)
     finally:

@@ -27,7 +27,7 @@ from migctl.config import Mode, Target
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import Position
 from migctl.events.codec import encode_entry
-from migctl.journal.sqlite import read_file
+from migctl.runtime.journals import read_file
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
 from migctl.transports.protocol import TransportName

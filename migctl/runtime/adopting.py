@@ -11,10 +11,12 @@ from migctl.config import Settings, Target
 from migctl.delivery.adoption import Foreign, adopt, foreign
 from migctl.delivery.claim import as_written
 from migctl.journal import EpochInfo
-from migctl.journal.sqlite import SqliteJournal, highwater
+from migctl.journal.sqlite import highwater
 from migctl.journal.sqlite.files import opened
+from migctl.journal.sqlite.layout import Layout
 from migctl.journal.sqlite.lock import WriterLock
 from migctl.journal.sqlite.opening import meta, read_epochs
+from migctl.runtime.journals import open_journal
 from migctl.target import Head, Heads, TableWriter
 
 
@@ -32,7 +34,7 @@ async def look(settings: Settings, target: Target | None) -> Seen:
     mark = highwater.read(path)
     writer_id, epochs = _identity(path)
     if path.parent.is_dir():
-        WriterLock(path.absolute()).release()
+        WriterLock(Layout.of(path)).release()
     heads = None if target is None else await _heads(settings, target, epochs)
     return Seen(foreign(heads, epochs, mark, writer_id=writer_id), heads)
 
@@ -42,7 +44,7 @@ async def take(
 ) -> tuple[EpochInfo, int]:
     """Adopt what was seen; the journal's open epoch, and its head. Raises Refused while a process has the journal open."""
     assert seen.found is not None
-    journal = await SqliteJournal.open(settings.journal_path, adopting=True, say=say)
+    journal = await open_journal(settings, keeping=False, adopting=True, say=say)
     try:
         return await adopt(journal, seen.heads, seen.found, reason)
     finally:

@@ -12,7 +12,7 @@ from migctl.config import Settings, Target
 from migctl.delivery.letters import DeadLetters, Tried
 from migctl.errors import MigctlError, Refused, Transient, Usage, Wanting
 from migctl.journal import DeadLetter
-from migctl.journal.sqlite import SqliteJournal
+from migctl.runtime.journals import open_journal
 from migctl.runtime.target import resolve
 from migctl.server import control
 from migctl.server.routes.deadletters import ACCEPT, RETRY
@@ -62,7 +62,7 @@ async def tried(
         return
     assert target is not None
     async with AsyncExitStack() as stack:
-        journal = await SqliteJournal.open(place.journal, say=say)
+        journal = await open_journal(settings, path=place.journal, keeping=False, say=say)
         stack.push_async_callback(journal.aclose)
         table = RetryTable(target, settings.supabase.schema_)
         stack.push_async_callback(table.aclose)

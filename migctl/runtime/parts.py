@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from migctl.config import Mode, Settings, Target
 from migctl.errors import Usage
-from migctl.journal.sqlite import SqliteJournal
-from migctl.journal.sqlite.retention import Keep
+from migctl.journal import Journal
 from migctl.runtime.connections import Connections
 from migctl.transports import Transport, create
 from migctl.transports.websocket import Gateway
@@ -41,7 +40,7 @@ class ToTarget:
 class Parts:
     """gateway: None in mode realtime. to_target: None in mode websocket. fallback: None unless there are both."""
 
-    journal: SqliteJournal
+    journal: Journal
     gateway: Gateway | None
     to_target: ToTarget | None
     fallback: Fallback | None
@@ -59,7 +58,7 @@ class Parts:
 
 
 def make_parts(
-    settings: Settings, mode: Mode, target: Target | None, *, journal: SqliteJournal, stack: AsyncExitStack
+    settings: Settings, mode: Mode, target: Target | None, *, journal: Journal, stack: AsyncExitStack
 ) -> Parts:
     """The parts of this mode over one journal. stack: closes their connections at its end.
 
@@ -96,7 +95,7 @@ def make_parts(
 
 
 def _relay(
-    settings: Settings, target: Target, journal: SqliteJournal, stack: AsyncExitStack
+    settings: Settings, target: Target, journal: Journal, stack: AsyncExitStack
 ) -> tuple[Relay, RetryTable]:
     from migctl.delivery import Relay
     from migctl.target import Heads, RetryTable, TableWriter
@@ -108,15 +107,3 @@ def _relay(
     for part in (writer, heads, retries):
         stack.push_async_callback(part.aclose)
     return Relay(journal, writer, heads, settings), retries
-
-
-def keep_of(settings: Settings, *, relayed: bool) -> Keep:
-    """What the settings say of retention. relayed: a relay reads this journal, and nothing goes before it has begun."""
-    of = settings.journal
-    return Keep(
-        hours=of.retain_hours,
-        min_events=of.retain_min_events,
-        max_bytes=of.max_bytes,
-        min_free_bytes=of.min_free_bytes,
-        readers=frozenset({"relay"}) if relayed else frozenset(),
-    )

@@ -10,18 +10,17 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
 from migctl import __version__
 from migctl.config import Mode, Settings, Target
-from migctl.errors import MigctlError
-from migctl.journal.sqlite import SqliteJournal
+from migctl.journal import Room
 from migctl.runtime.announcement import Announcement
 from migctl.runtime.feed import Feed, Source
-from migctl.runtime.parts import Parts, keep_of, make_parts
+from migctl.runtime.journals import open_journal
+from migctl.runtime.parts import Parts, make_parts
 from migctl.server.access.tokens import Tokens
 from migctl.telemetry import get_logger
 from migctl.transports import TransportName
@@ -35,12 +34,6 @@ DRAIN_S = 10.0
 AWAY_S = 1.0
 # How long a target that does not answer may hold up the start; later the relay waits for it, and nothing else does.
 CLAIM_S = 3.0
-
-
-class JournalFailed(MigctlError):
-    """The journal's disk failed: nothing can be acknowledged any more, and the fsync is not tried again."""
-
-    exit_code = 70
 
 
 @dataclass(slots=True)
@@ -77,13 +70,9 @@ class Service:
         """Serve until `stop` is set (or, with until_done, until the source is read and relayed), then drain.
 
         ready: called once the listener answers.
-        Raises Refused for a second writer, Transient where the port is taken, JournalFailed.
+        Raises Refused for a second writer, Transient where the port is taken, JournalBroken.
         """
-        journal = await SqliteJournal.open(
-            self.settings.journal_path,
-            keep=keep_of(self.settings, relayed=self.mode != "websocket"),
-            say=self.say,
-        )
+        journal = await open_journal(self.settings, relayed=self.mode != "websocket", say=self.say)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(journal.aclose)
             parts = make_parts(self.settings, self.mode, self.target, journal=journal, stack=stack)
@@ -197,13 +186,13 @@ class Service:
             "target": self.target.name if self.target is not None else None,
             "target_embedded": self.target is not None and self.target.embedded,
             "journal": {
-                "path": str(journal.path),
+                "path": journal.location,
                 "epoch": journal.epoch,
                 "writer_id": journal.writer_id,
                 "head": journal.head,
                 "tail": journal.tail,
-                "size_bytes": _size_bytes(journal.path),
-                "full": journal.full,
+                "size_bytes": journal.size_bytes,
+                "full": journal.full or journal.stalled,
                 "full_in_hours": journal.full_in_hours,
             },
             "transports": {
@@ -220,8 +209,9 @@ class Service:
     def _ready(self, parts: Parts) -> tuple[bool, dict[str, Any]]:
         if self.draining:
             return False, {"status": "draining"}
-        if parts.journal.full is not None:
-            return False, {"status": "full", "reason": parts.journal.full}
+        full = parts.journal.full or parts.journal.stalled
+        if full is not None:
+            return False, {"status": "full", "reason": full}
         degraded = parts.connections.degraded()
         return True, {"status": "degraded" if degraded else "ok", "degraded": degraded}
 
@@ -241,12 +231,5 @@ async def _done(feed: Feed, relay: Relay | None) -> None:
         get_logger("serve").info("waiting for the table", **relay.status())
 
 
-def _size_bytes(journal: Path) -> int:
-    """Of the file and its log. The log is not there before the first write."""
-    files = (journal, journal.with_name(f"{journal.name}-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
-
-
-async def _watch(journal: SqliteJournal) -> None:
-    failure = await journal.failure()
-    raise JournalFailed(failure.what, do=failure.do)
+async def _watch(journal: Room) -> None:
+    raise await journal.failure()

@@ -14,7 +14,7 @@ from migctl.clock import mono, now
 from migctl.config import Settings
 from migctl.events import format_time
 from migctl.ingest.http import MAX_BODY_BYTES
-from migctl.journal import Journal
+from migctl.journal import Log
 from migctl.server.access.cors import cors
 from migctl.server.access.guard import check_listen, guard
 from migctl.server.access.rules import Rules
@@ -52,7 +52,7 @@ _INDEX = {
 
 def build(
     *,
-    journal: Journal,
+    journal: Log,
     gateway: Gateway | None,
     settings: Settings,
     status: Callable[[], dict[str, Any]],

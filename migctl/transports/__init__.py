@@ -9,7 +9,7 @@ from migctl.transports.protocol import Transport, TransportName, TransportStatus
 
 if TYPE_CHECKING:
     from migctl.config import Mode, Settings, Target
-    from migctl.journal import Journal
+    from migctl.journal import Log
 
 __all__ = ["Transport", "TransportName", "TransportStatus", "create"]
 
@@ -18,7 +18,7 @@ def create(
     mode: Mode,
     settings: Settings,
     *,
-    journal: Journal,
+    journal: Log,
     target: Target | None = None,
     table_head: Callable[[], int] = lambda: 0,
     reached: Callable[[], None] = lambda: None,

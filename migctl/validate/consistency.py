@@ -21,7 +21,7 @@ from migctl.validate.document import build
 from migctl.validate.gates import Bounds, Verdict
 from migctl.validate.inputs import Inputs
 from migctl.validate.processes import run_all
-from migctl.validate.shard import Job, run
+from migctl.validate.shard import Job, JournalReader, exports_only, run
 from migctl.validate.window import WindowKind
 
 # Below this, starting processes takes longer than the work.
@@ -60,6 +60,7 @@ def report(
     folder: Path | None = None,
     *,
     journal: Path | None = None,
+    reader: JournalReader | None = None,
     captures: Mapping[str, Path] | None = None,
     tombstones: Path | None = None,
     window: WindowKind = "captures",
@@ -74,12 +75,12 @@ def report(
 
     folder: where captures were written, with journal.ndjson if there is one. captures: transport to file; it comes
     before what is found there.
-    journal: an NDJSON export or a journal's SQLite file. examples: how many discrepancies of each kind are named.
+    journal: an NDJSON export, or, with a reader, a journal's own file. examples: how many discrepancies of each kind are named.
     discrepancies: a file for all of them, NDJSON. processes: a power of two; by default by size and by the CPUs there are.
     memory_bytes: for all processes together; what is beyond it goes to a temporary folder.
     Raises Usage for input that can't be used.
     """
-    bounds = bounds or Bounds()
+    bounds, reader = bounds or Bounds(), reader or exports_only()
     found = files.find(folder, journal=journal, captures=captures or {}, tombstones=tombstones)
     covered = files.window_of(found, window)
     total = sum(each.size for each in found.files)
@@ -105,7 +106,11 @@ def report(
             )
             for shard in range(shards)
         ]
-        tally = run(jobs[0]) if shards == 1 and total < _INLINE_BYTES else run_all(jobs)
+        tally = (
+            run(jobs[0], reader.read)
+            if shards == 1 and total < _INLINE_BYTES
+            else run_all(jobs, reader.shard_module)
+        )
         if discrepancies is not None:
             _concatenate(discrepancies, [job.discrepancies for job in jobs if job.discrepancies is not None])
         sums = digests.result()
@@ -114,7 +119,7 @@ def report(
         tally,
         covered,
         bounds,
-        first=files.first_of_journal(found),
+        first=files.first_of_journal(found, reader.read),
         late_after_s=late_after_s,
         examples=examples,
         digests=sums,

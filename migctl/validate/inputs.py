@@ -14,7 +14,7 @@ from migctl.errors import Usage
 from migctl.events.times import parse_time
 from migctl.validate.kinds import TRANSPORTS, Side
 from migctl.validate.lines import BadLine, blocks, decode
-from migctl.validate.shard import Input, is_database
+from migctl.validate.shard import Input, ReadJournal, is_database
 from migctl.validate.window import Edge, Window, WindowKind
 
 JOURNAL_NAMES = ("journal.ndjson", "journal.db")
@@ -131,15 +131,15 @@ def window_of(inputs: Inputs, kind: WindowKind) -> Window:
     )
 
 
-def first_of_journal(inputs: Inputs) -> tuple[str | None, int | None, datetime | None] | None:
-    """(epoch, seq, committed_at) of the journal's first entry; None where it has none."""
+def first_of_journal(
+    inputs: Inputs, read: ReadJournal
+) -> tuple[str | None, int | None, datetime | None] | None:
+    """(epoch, seq, committed_at) of the journal's first entry; None where it has none. read: for its own file."""
     for each in inputs.files:
         if each.side is not Side.JOURNAL:
             continue
         if each.is_database:
-            from migctl.journal.sqlite import read_file
-
-            for entry in read_file(each.path):
+            for entry in read(each.path):
                 return entry.epoch, entry.seq, entry.committed_at
             return None
         for block in blocks(each.path, each.size):

@@ -13,14 +13,15 @@ from migctl.validate.shard import Job, Outcome, encode_message
 from migctl.validate.tally import Tally
 
 
-def run_all(jobs: list[Job]) -> Tally:
+def run_all(jobs: list[Job], shard_module: str = "migctl.validate.shard") -> Tally:
     """Run each job in a process of its own; the sum of what they found.
 
+    shard_module: what such a process runs.
     Raises Usage for a file that can't be used, MigctlError where a process failed.
     """
     children = [
         subprocess.Popen(
-            [sys.executable, "-m", "migctl.validate.shard"],
+            [sys.executable, "-m", shard_module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """Shard: one process's share of a report. Reads all files in step, counts the ids that are its own.
 
 A job comes as JSON on stdin and leaves as JSON on stdout, so that a shard can be run anywhere a file can be read, and a parent with
-threads or an event loop need not fork.
+threads or an event loop need not fork. What a journal's own file looks like is not known here: who does brings the reader.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from migctl.errors import Usage
-from migctl.events import encode_entry
+from migctl.events import Entry, encode_entry
 from migctl.validate.join import Join
 from migctl.validate.kinds import TRANSPORTS, Side
 from migctl.validate.lines import Block, blocks
@@ -26,6 +27,30 @@ from migctl.validate.tally import Examples, Tally
 from migctl.validate.window import Window
 
 _SQLITE = b"SQLite format 3\0"
+
+
+# All entries of a journal's own file, oldest first.
+ReadJournal = Callable[[Path], Iterator[Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalReader:
+    """How a journal's own file is read: here, and in the processes of a report, each of which runs this module."""
+
+    read: ReadJournal
+    shard_module: str
+
+
+def no_journal(path: Path) -> Iterator[Entry]:
+    """The reader of those who have none."""
+    raise Usage(
+        f"{path}: a journal's own file, and only exports are read here",
+        do="export it: `migctl journal export`",
+    )
+
+
+def exports_only() -> JournalReader:
+    return JournalReader(no_journal, shard_module=__name__)
 
 
 class Input(msgspec.Struct):
@@ -72,8 +97,8 @@ def is_database(path: Path) -> bool:
         return file.read(len(_SQLITE)) == _SQLITE
 
 
-def run(job: Job) -> Tally:
-    """Do one shard's work in this process. Raises Usage for a file that can't be used."""
+def run(job: Job, read: ReadJournal = no_journal) -> Tally:
+    """Do one shard's work in this process. read: for a journal's own file. Raises Usage for a file that can't be used."""
     tally = Tally()
     paths = {each.side: each.path for each in job.inputs}
     out = job.discrepancies.open("wb") if job.discrepancies is not None else None
@@ -107,7 +132,7 @@ def run(job: Job) -> Tally:
                 folder=Path(folder),
             )
             try:
-                _read_in_step(join, job.inputs)
+                _read_in_step(join, job.inputs, read)
                 join.finish()
             finally:
                 join.close()
@@ -121,10 +146,10 @@ def run(job: Job) -> Tally:
 class _Reader:
     """One file on its way: how far it is, to keep it in step with the others."""
 
-    def __init__(self, source: Input) -> None:
+    def __init__(self, source: Input, read: ReadJournal) -> None:
         self.side = source.side
         self.blocks = (
-            _database_blocks(source.path) if source.is_database else blocks(source.path, source.size)
+            _database_blocks(read(source.path)) if source.is_database else blocks(source.path, source.size)
         )
         self.size = max(1, source.size)
         self.bytes_read = 0
@@ -133,9 +158,9 @@ class _Reader:
         self.started = False
 
 
-def _read_in_step(join: Join, inputs: list[Input]) -> None:
+def _read_in_step(join: Join, inputs: list[Input], read: ReadJournal) -> None:
     """Always read on where the stream is furthest behind: by seq within one epoch, else by the share of the file."""
-    readers = [_Reader(source) for source in inputs]
+    readers = [_Reader(source, read) for source in inputs]
     while readers:
         fresh = [reader for reader in readers if not reader.started]
         if fresh:
@@ -153,25 +178,22 @@ def _read_in_step(join: Join, inputs: list[Input]) -> None:
         reader.epoch, reader.seq = join.feed(reader.side, block.number, block.lines)
 
 
-def _database_blocks(path: Path) -> Iterator[Block]:
-    from migctl.journal.sqlite import read_file
-
-    entries = read_file(path)
+def _database_blocks(entries: Iterator[Entry]) -> Iterator[Block]:
     number = 1
     while lines := [encode_entry(entry) + b"\n" for entry in islice(entries, 2000)]:
         yield Block(number, lines, sum(map(len, lines)))
         number += len(lines)
 
 
-def main() -> int:
-    """The child's side: a job on stdin, an outcome on stdout."""
+def main(read: ReadJournal = no_journal) -> int:
+    """The child's side: a job on stdin, an outcome on stdout. read: for a journal's own file."""
     # Ctrl-C is the parent's to answer; it ends us when it goes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Nothing here is cyclic, and the collector would walk the table of ids again and again.
     gc.disable()
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job, dec_hook=_to_path)
     try:
-        outcome = Outcome(tally=run(job))
+        outcome = Outcome(tally=run(job, read))
     except Usage as error:
         outcome = Outcome(failure=Failure(error.what, error.do, getattr(error, "number", 0)))
     sys.stdout.buffer.write(encode_message(outcome))

@@ -189,8 +189,8 @@ async def test_a_dead_letter_is_recorded_once(journal: Journal) -> None:
     letter = DeadLetter(
         Position(journal.epoch, 3), event().id, "22P05", "unsupported Unicode escape sequence", MOMENT
     )
-    assert await journal.bury(letter)
-    assert not await journal.bury(letter)
+    assert await journal.add_dead_letter(letter)
+    assert not await journal.add_dead_letter(letter)
     assert await journal.dead_letters() == [letter]
     assert await journal.count_dead_letters() == (1, {"22P05": 1})
 
@@ -201,15 +201,15 @@ async def test_a_settled_dead_letter_is_kept_and_says_how_and_when(journal: Jour
         for seq in (1, 2)
     )
     for letter in (retried, renewed):
-        await journal.bury(letter)
-    await journal.settle(renewed.position, "renewed", MOMENT, new_id="n")
-    await journal.settle(retried.position, "retried", MOMENT)
+        await journal.add_dead_letter(letter)
+    await journal.settle_dead_letter(renewed.position, "renewed", MOMENT, new_id="n")
+    await journal.settle_dead_letter(retried.position, "retried", MOMENT)
     assert await journal.dead_letters() == [
         replace(renewed, outcome="renewed", settled_at=MOMENT, new_id="n"),
         replace(retried, outcome="retried", settled_at=MOMENT),
     ]
     assert await journal.count_dead_letters() == (0, {"23514": 2})
-    await journal.settle(retried.position, "renewed", MOMENT + timedelta(hours=1), new_id="m")
+    await journal.settle_dead_letter(retried.position, "renewed", MOMENT + timedelta(hours=1), new_id="m")
     assert (await journal.dead_letters())[1] == replace(
         retried, outcome="retried", settled_at=MOMENT, new_id="m"
     )
@@ -275,7 +275,7 @@ async def test_a_follower_goes_from_the_end_of_an_epoch_to_the_first_seq_of_the_
     await journal.append([event(n) for n in range(3)])
     follower = asyncio.create_task(follow())
     waiting = asyncio.create_task(journal.wait(3))
-    info = await journal.open_epoch(first, lost=(4, 9), reason="an older copy was put back")
+    info = await journal.rotate_epoch(first, lost=(4, 9), reason="an older copy was put back")
     assert await asyncio.wait_for(waiting, 10) == 0
     answer = await journal.append([event(n) for n in range(4)])
     await asyncio.wait_for(follower, 10)
@@ -297,7 +297,7 @@ async def test_what_a_new_epoch_does_not_let_the_old_one_keep_is_moved_to_it_in_
     first = journal.epoch
     sent = [event(n) for n in range(5)]
     await journal.append(sent)
-    info = await journal.open_epoch(first, lost=None, reason="another history", keep_to={first: 2})
+    info = await journal.rotate_epoch(first, lost=None, reason="another history", keep_to={first: 2})
     assert [entry.event.id for entry in await journal.read(0, epoch=first)] == [each.id for each in sent[:2]]
     assert await ids(journal) == [(seq, each.id) for seq, each in enumerate(sent[2:], 1)]
     again = await journal.append([sent[4], event(9)])
@@ -309,9 +309,9 @@ async def test_what_several_epochs_may_not_keep_is_moved_to_one_in_order(journal
     first = journal.epoch
     sent = [event(n) for n in range(7)]
     await journal.append(sent[:4])
-    second = await journal.open_epoch(first, lost=None, reason="an operator wanted it")
+    second = await journal.rotate_epoch(first, lost=None, reason="an operator wanted it")
     await journal.append(sent[4:])
-    await journal.open_epoch(
+    await journal.rotate_epoch(
         second.epoch, lost=None, reason="another history", keep_to={first: 3, second.epoch: 1}
     )
     assert [entry.event.id for entry in await journal.read(0, epoch=first)] == [each.id for each in sent[:3]]
@@ -324,13 +324,13 @@ async def test_what_was_taken_without_asking_the_table_is_remembered_until_it_wa
     journal: Journal,
 ) -> None:
     first = journal.epoch
-    assert await journal.uncompared() is None
+    assert await journal.unconfirmed() is None
     await journal.append([event(1)])
     await journal.append([event(2)])
-    assert await journal.uncompared() == Position(first, 0)
-    await journal.compared()
+    assert await journal.unconfirmed() == Position(first, 0)
+    await journal.confirm()
     await journal.append([event(3)])
-    assert await journal.uncompared() is None
+    assert await journal.unconfirmed() is None
 
 
 async def test_what_an_epoch_follows_can_be_settled_later(journal: Journal) -> None:
@@ -346,7 +346,7 @@ async def test_a_duplicate_from_before_the_epoch_is_told_with_the_epoch_that_it_
     first = journal.epoch
     old = [event() for _ in range(3)]
     await journal.append(old)
-    await journal.open_epoch(first, lost=None, reason="an older copy was put back")
+    await journal.rotate_epoch(first, lost=None, reason="an older copy was put back")
     new = event()
     answer = await journal.append([new, old[2], new, old[0]])
     assert answer.positions() == [

@@ -261,12 +261,12 @@ def before_the_tombstone(die: Die) -> None:
 
 @point
 def after_the_tombstone_before_the_dead_letter(die: Die) -> None:
-    before(die, SqliteJournal, "bury")
+    before(die, SqliteJournal, "add_dead_letter")
 
 
 @point
 def after_the_dead_letter_before_the_cursor(die: Die) -> None:
-    after(die, SqliteJournal, "bury")
+    after(die, SqliteJournal, "add_dead_letter")
 
 
 # The rest of `serve`.

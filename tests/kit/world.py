@@ -159,7 +159,7 @@ class World:
 
     async def _forget(self) -> None:
         """What was running is gone, with the requests that nobody answered."""
-        if self._taken_in_doubt and await self.journal.uncompared() is None:
+        if self._taken_in_doubt and await self.journal.unconfirmed() is None:
             self._taken_in_doubt = None
         for task, events in self._sending.items():
             task.cancel()
@@ -171,7 +171,7 @@ class World:
 
     async def rotate(self) -> None:
         await self._stop_relay()
-        await self.journal.open_epoch(self.journal.epoch, lost=None, reason="an operator wanted it")
+        await self.journal.rotate_epoch(self.journal.epoch, lost=None, reason="an operator wanted it")
         self._start_relay()
 
     def back_up(self) -> None:

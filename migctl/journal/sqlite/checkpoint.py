@@ -7,46 +7,64 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from pathlib import Path
 
-from migctl.journal.sqlite.rows import connect
+from migctl.journal.sqlite.faults import broken_disk, fault_of
+from migctl.journal.sqlite.layout import Layout, connect
+from migctl.journal.sqlite.parts import Failure, Part
 from migctl.telemetry import get_logger
 
 EVERY_S = 1.0
 PASSIVE_BYTES = 4 << 20
 TRUNCATE_BYTES = 64 << 20
+# A reader that holds the log open must not stall us: truncating is tried again a second later.
+LOCK_WAIT_S = 0.05
+
+_log = get_logger("journal")
 
 
-class Checkpointer(threading.Thread):
+class Checkpointer(Part):
     """Looks at the log every second, until `close`."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(name="journal-checkpoint", daemon=True)
-        self._path = path
-        self._log = path.with_name(path.name + "-wal")
+    def __init__(self, layout: Layout, failure: Failure) -> None:
+        super().__init__("checkpoint", failure)
+        self._layout = layout
+        self._database: sqlite3.Connection | None = None
         self._closing = threading.Event()
+        self._failing = False
 
-    def run(self) -> None:
-        database = connect(str(self._path))
-        # A reader that holds the log open must not stall us: truncating is tried again a second later.
-        database.execute("PRAGMA busy_timeout=50")
+    def work(self) -> None:
         try:
             while not self._closing.wait(EVERY_S):
-                self._once(database)
+                self._try()
         finally:
-            database.close()
+            if self._database is not None:
+                self._database.close()
 
-    def _once(self, database: sqlite3.Connection) -> None:
-        size = self._log.stat().st_size if self._log.exists() else 0
+    def _try(self) -> None:
+        size = self._layout.log.stat().st_size if self._layout.log.exists() else 0
         if size < PASSIVE_BYTES:
             return
         try:
-            database.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            if size > TRUNCATE_BYTES:
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.OperationalError as error:
-            # The log still holds everything: a checkpoint that fails costs space, not events.
-            get_logger("journal").warning("checkpoint failed", error=str(error), log_bytes=size)
+            self._checkpoint(truncating=size > TRUNCATE_BYTES)
+        except sqlite3.Error as error:
+            fault = fault_of(error)
+            if fault == "disk":
+                raise broken_disk(error) from error
+            if fault == "bug":
+                raise
+            # The log still holds everything: a checkpoint that comes later costs space, not events.
+            if not self._failing:
+                _log.warning("checkpoint waits", reason=fault, error=str(error), log_bytes=size)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _checkpoint(self, *, truncating: bool) -> None:
+        if self._database is None:
+            self._database = connect(self._layout.database, lock_wait_s=LOCK_WAIT_S)
+        self._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        if truncating:
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         self._closing.set()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from migctl.config.files import whole_file
 from migctl.errors import Refused, Usage, Wanting
 from migctl.events import Entry, Position
 from migctl.events.codec import encode_entry
-from migctl.journal.protocol import EpochInfo
+from migctl.journal.model import EpochInfo
 from migctl.journal.sqlite import retention
 from migctl.journal.sqlite.files import entries, opened
 from migctl.journal.sqlite.opening import read_epochs
@@ -28,38 +28,25 @@ def backup(path: Path, to: Path) -> Position:
     """
     if to.exists():
         raise Refused(f"{to}: is there already", do="name a file that is not there")
-    half = to.with_name(to.name + ".new")
     try:
-        half.unlink(missing_ok=True)
-        with opened(path) as database:
-            info = _copy(database, half, to)
-        _sync(half)
-        half.rename(to)
-        _sync(to.absolute().parent)
+        with whole_file(to) as part, opened(path) as database:
+            info = _copy(database, part, to)
     except OSError as error:
-        raise Usage(f"{to}: {error.strerror}", do="name a place that can be written to") from None
-    finally:
-        half.unlink(missing_ok=True)
+        raise Usage(
+            f"{to}: not written: {error.strerror}", do="name a place that can be written to"
+        ) from None
     return Position(info.epoch, info.head)
 
 
-def _copy(database: sqlite3.Connection, half: Path, to: Path) -> EpochInfo:
+def _copy(database: sqlite3.Connection, part: Path, to: Path) -> EpochInfo:
     try:
-        with contextlib.closing(sqlite3.connect(half)) as target:
+        with contextlib.closing(sqlite3.connect(part)) as target:
             database.backup(target)  # in one step: what is committed meanwhile does not begin it anew
             # A copy is one file; a journal that is opened for writing gets its log again.
             target.execute("PRAGMA journal_mode=DELETE")
             return read_epochs(target)[-1]
     except sqlite3.Error as error:
         raise Usage(f"{to}: not written: {error}", do="name a place with room for it") from None
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def export(
@@ -107,18 +94,12 @@ def write_lines(entries: Iterator[Entry], to: Path | None) -> int:
     """
     if to is None:
         return _lines(entries, sys.stdout.buffer)
-    half = to.with_name(to.name + ".new")
     try:
-        with half.open("wb") as file:
-            count = _lines(entries, file)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(to)
+        # Whoever asked for it decides who reads it: it is made as any other file.
+        with whole_file(to, mode=0o666) as part, part.open("wb") as file:
+            return _lines(entries, file)
     except OSError as error:
         raise Usage(f"{to}: {error.strerror}", do="name a file that can be written to") from None
-    finally:
-        half.unlink(missing_ok=True)
-    return count
 
 
 def _lines(entries: Iterator[Entry], file: BinaryIO) -> int:

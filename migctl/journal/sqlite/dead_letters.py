@@ -8,13 +8,13 @@ from pathlib import Path
 
 from migctl.events import Entry, Position
 from migctl.events.times import from_micros, micros_of
-from migctl.journal.protocol import DeadLetter, Outcome
+from migctl.journal.model import DeadLetter, Outcome
 from migctl.journal.sqlite.files import opened
 from migctl.journal.sqlite.queries import newest
 from migctl.journal.sqlite.rows import has_column, to_entry
 
 
-def bury(database: sqlite3.Connection, letter: DeadLetter) -> bool:
+def add(database: sqlite3.Connection, letter: DeadLetter) -> bool:
     """In the caller's transaction. False where the position has one."""
     done = database.execute(
         "INSERT OR IGNORE INTO dead_letters (epoch, seq, event_id, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -67,19 +67,19 @@ def count(database: sqlite3.Connection) -> tuple[int, dict[str, int]]:
     return int(waiting), dict(by_code.fetchall())
 
 
-def read_letters(path: Path) -> list[tuple[DeadLetter, str | None]]:
+def read_dead_letters(path: Path) -> list[tuple[DeadLetter, str | None]]:
     """All dead letters of a journal file, the newest first, also while it is written; with each its event type.
 
     The type is None where retention has let the event go. Raises Usage where the file is not there or no journal.
     """
     with opened(path) as database:
-        letters = newest_first(database, -1)
-        rows = [newest(database, letter.event_id) for letter in letters]
-    return [(letter, None if row is None else row[2]) for letter, row in zip(letters, rows, strict=True)]
+        found = newest_first(database, -1)
+        rows = [newest(database, letter.event_id) for letter in found]
+    return [(letter, None if row is None else row[2]) for letter, row in zip(found, rows, strict=True)]
 
 
 def read_entry(path: Path, letter: DeadLetter) -> Entry | None:
-    """The letter's event as it came; None where retention has let it go. Raises Usage where it is no journal."""
+    """The event of a dead letter as it came; None where retention has let it go. Raises Usage where it is no journal."""
     with opened(path) as database:
         row = newest(database, letter.event_id)
         return None if row is None else to_entry(row, letter.position.epoch)

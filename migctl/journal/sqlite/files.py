@@ -9,24 +9,33 @@ from pathlib import Path
 
 from migctl.errors import Usage
 from migctl.events import Entry
+from migctl.journal.sqlite.faults import fault_of, stalled
+from migctl.journal.sqlite.layout import Layout, connect
 from migctl.journal.sqlite.opening import unreadable
-from migctl.journal.sqlite.rows import COLUMNS, SEQ_BITS, connect, to_entry
+from migctl.journal.sqlite.rows import COLUMNS, SEQ_BITS, to_entry
 
 PAGE = 5000
+# How long a command that only reads waits for a process that locks the journal.
+LOCK_WAIT_S = 10.0
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A read-only connection. Raises Usage where the file is not there or no journal."""
+    """A read-only connection.
+
+    Raises Usage where the file is not there or no journal, JournalStalled where another process locks it for long.
+    """
     if not path.is_file():
         raise Usage(f"{path}: no such file", do="name a journal file")
     try:
-        database = connect(str(path.absolute()), read_only=True)
+        database = connect(path, read_only=True, lock_wait_s=LOCK_WAIT_S)
         try:
             yield database
         finally:
             database.close()
     except sqlite3.Error as error:
+        if fault_of(error) == "locked":
+            raise stalled("locked", Layout.of(path)) from None
         raise unreadable(path, error) from None
 
 

@@ -10,16 +10,17 @@ import os
 import threading
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from migctl.clock import now
+from migctl.config.files import PRIVATE_FILE
 from migctl.errors import Usage
 from migctl.events import format_time, parse_time
 from migctl.events.jsontext import dumps, loads
-from migctl.journal.protocol import EpochInfo
+from migctl.journal.model import EpochInfo, Mark
+from migctl.journal.sqlite.layout import Layout
+from migctl.journal.sqlite.parts import Failure, Part
 from migctl.telemetry import get_logger
 
 # A commit waits at most this long for its mark; the fsync comes on top.
@@ -33,20 +34,6 @@ MOST_BEFORE = 5
 Extent = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The journal of this writer had `head` in `epoch`, for certain; and before it these, oldest first.
-
-    What came before them is not known any more; a table that was ever asked has heard of it.
-    """
-
-    writer_id: str
-    epoch: str
-    head: int
-    at: datetime
-    before: tuple[Extent, ...] = ()
-
-
 def extents(epochs: Sequence[EpochInfo]) -> tuple[Extent, ...]:
     """How far each epoch went, be it lost or not."""
     known = {info.epoch: info.head for info in epochs}
@@ -58,7 +45,7 @@ def extents(epochs: Sequence[EpochInfo]) -> tuple[Extent, ...]:
 
 def path_of(journal: Path) -> Path:
     """Where the mark of this journal is."""
-    return journal.with_name(journal.name + ".high-water")
+    return Layout.of(journal).high_water
 
 
 def read(journal: Path) -> Mark | None:
@@ -103,16 +90,18 @@ def _encode(mark: Mark) -> bytes:
     return (b"%08x %b" % (zlib.crc32(body), body)).ljust(SIZE - 1) + b"\n"
 
 
-class HighWater(threading.Thread):
-    """Writes the mark of one journal, from construction to `close`. `tell` from any thread."""
+class HighWater(Part):
+    """Writes the mark of one journal, from construction to `close`. `set_extents` and `set_head` from any thread."""
 
-    def __init__(self, journal: Path, *, writer_id: str, extents: Sequence[Extent]) -> None:
+    def __init__(
+        self, layout: Layout, *, writer_id: str, extents: Sequence[Extent], failure: Failure
+    ) -> None:
         """Writes the first mark before it returns. Raises Usage where that is refused.
 
         extents: of the journal's epochs, oldest first, at least one.
         """
-        super().__init__(name="journal-high-water", daemon=True)
-        self._path = path_of(journal)
+        super().__init__("high-water", failure)
+        self._path = layout.high_water
         self._writer_id = writer_id
         self._state = tuple(extents[-MOST_BEFORE - 1 :])
         self._written: tuple[Extent, ...] | None = None
@@ -120,7 +109,7 @@ class HighWater(threading.Thread):
         self._closing = threading.Event()
         self._failing = False
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         except OSError as error:
             raise Usage(
                 f"{self._path}: {error.strerror}", do="name a folder that can be written to"
@@ -132,18 +121,18 @@ class HighWater(threading.Thread):
             os.close(self._file)
             raise Usage(f"{self._path}: {error.strerror}", do="look at the disk; is it full?") from None
 
-    def tell(self, extents: Sequence[Extent]) -> None:
+    def set_extents(self, extents: Sequence[Extent]) -> None:
         """The journal has these epochs, durably."""
         self._state = tuple(extents[-MOST_BEFORE - 1 :])
         self._changed.set()
 
-    def tell_head(self, head: int) -> None:
+    def set_head(self, head: int) -> None:
         """The open epoch is this far, durably."""
         *before, (epoch, _) = self._state
         self._state = (*before, (epoch, head))
         self._changed.set()
 
-    def run(self) -> None:
+    def work(self) -> None:
         while not self._closing.is_set():
             self._changed.wait()
             self._changed.clear()
@@ -175,7 +164,7 @@ class HighWater(threading.Thread):
         self._written = state
 
     def close(self) -> None:
-        """Write what was told last and end the thread; join it afterwards."""
+        """Write what was set last and end the thread; join it afterwards."""
         self._closing.set()
         self._changed.set()
 

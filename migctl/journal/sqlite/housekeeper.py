@@ -1,4 +1,8 @@
-"""Housekeeper: lets go what may go, in small paced steps of the writer, and notices when there is no room."""
+"""Housekeeper: lets go what may go, in small paced steps of the writer, and notices when there is no room.
+
+Without it nothing bounds the journal, so it never ends by itself: what it can't do now it tries again, and where it can't measure
+the room, no events are taken. An error of ours in it ends the journal.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 from migctl.clock import now
 from migctl.events.times import micros_of
-from migctl.journal.protocol import JournalUnavailable
+from migctl.journal.errors import JournalStalled
 from migctl.journal.sqlite.outlook import Outlook
 from migctl.journal.sqlite.retention import STEP_PAUSE_S, Keep, Trimmed, trim, why_full
 from migctl.telemetry import get_logger
@@ -24,9 +28,9 @@ _log = get_logger("journal")
 class Housekeeper:
     """Of one open journal; `run` until cancelled. `full` says why no events are to be taken now, or is None.
 
-    full_in_hours: at the present rate; None for never, and before it was looked.
+    full_in_hours: at the present rate; None for never, and before it was measured.
 
-    operate: runs work in the writer's next transaction. trimmed: is told the new tails, by the epoch's ordinal.
+    operate: runs work in the writer's next transaction. trimmed: is given the new tails, by the epoch's ordinal.
     """
 
     def __init__(
@@ -49,10 +53,11 @@ class Housekeeper:
             more = await self._step()
             try:
                 outlook = await self._measure()
+            except OSError as error:
+                self._judge(f"the room on the journal's disk can't be measured: {error}")
+            else:
                 self.full_in_hours = outlook.full_in_hours
                 self._judge(why_full(outlook.space, self._keep))
-            except (sqlite3.Error, OSError) as error:
-                _log.warning("the journal's room can't be measured", error=str(error))
             await asyncio.sleep(STEP_PAUSE_S if more else self._keep.look_every_s)
 
     async def _step(self) -> bool:
@@ -60,7 +65,7 @@ class Housekeeper:
             trimmed: Trimmed = await self._operate(
                 lambda database: trim(database, self._keep, micros_of(now()))
             )
-        except JournalUnavailable as error:  # deleting needs a little room too: it is tried again
+        except JournalStalled as error:  # deleting needs a little room too: it is tried again
             _log.debug("not trimmed", reason=error.what)
             return False
         if trimmed.events:
@@ -71,7 +76,7 @@ class Housekeeper:
     def _judge(self, full: str | None) -> None:
         if (full is None) != (self.full is None):
             if full is None:
-                _log.info("journal takes events again")
+                _log.info("journal has room again")
             else:
                 _log.error("journal full", reason=full, do=MAKE_ROOM)
         self.full = full

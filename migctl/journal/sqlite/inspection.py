@@ -9,9 +9,10 @@ from typing import Any
 
 from migctl.clock import now
 from migctl.events import format_time
-from migctl.journal.protocol import EpochInfo
+from migctl.journal.model import EpochInfo, Mark
 from migctl.journal.sqlite import highwater, outlook, retention
 from migctl.journal.sqlite.files import opened
+from migctl.journal.sqlite.layout import Layout
 from migctl.journal.sqlite.lock import holder
 from migctl.journal.sqlite.opening import meta, read_epochs
 from migctl.journal.sqlite.retention import Extent, Keep
@@ -20,19 +21,20 @@ from migctl.journal.sqlite.rows import SEQ_BITS, SEQ_MASK
 
 def status(path: Path, keep: Keep) -> dict[str, Any]:
     """A document for people and machines; keys carry their unit. Raises Usage where there is no journal."""
+    layout = Layout.of(path)
     with opened(path) as database:
         database.execute("BEGIN")  # one moment for all of it
         epochs = read_epochs(database)
         extents = retention.read_extents(database)
         cursors = retention.read_cursors(database)
-        ahead = outlook.read(database, disk_usage(path.absolute().parent).free, keep)
+        ahead = outlook.read(database, disk_usage(layout.database.parent).free, keep)
         space = ahead.space
         last = epochs[-1]
         return {
             "schema": "migctl.journal.status/1",
             "path": str(path),
             "writer_id": meta(database, "writer_id"),
-            "open_in": holder(path),
+            "open_in": holder(layout),
             "epoch": last.epoch,
             "head": last.head,
             "tail": last.tail,
@@ -45,7 +47,7 @@ def status(path: Path, keep: Keep) -> dict[str, Any]:
             "events_held": ahead.events_held,
             "used_bytes": space.used_bytes,
             "reusable_bytes": space.reusable_bytes,
-            "log_bytes": _size(path.with_name(path.name + "-wal")),
+            "log_bytes": layout.log_bytes(),
             "disk_free_bytes": space.free_bytes,
             "max_bytes": keep.max_bytes,
             "min_free_bytes": keep.min_free_bytes,
@@ -77,10 +79,6 @@ def _behind(extents: list[Extent], epoch: str, seq: int) -> int | None:
     if place is None:
         return None
     return extents[place].head - seq + sum(extent.head for extent in extents[place + 1 :])
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def verify(path: Path) -> dict[str, Any]:
@@ -180,7 +178,7 @@ def _verify_chain(epochs: list[EpochInfo]) -> list[str]:
     ]
 
 
-def _verify_mark(mark: highwater.Mark | None, writer_id: str, extents: list[Extent]) -> list[str]:
+def _verify_mark(mark: Mark | None, writer_id: str, extents: list[Extent]) -> list[str]:
     if mark is None:
         return []
     words = f"the high-water mark (seq {mark.head} of epoch {mark.epoch}, {format_time(mark.at)})"

@@ -1,7 +1,7 @@
 """The journal of one machine: a SQLite file (WAL, synchronous=FULL), one writing process, group commits.
 
 An acknowledged event is on disk. Seqs come from a counter row in the same transaction as the events, so a crash leaves neither
-a hole nor a number given twice. Readers take short reads on connections of their own; what was committed last is read from memory.
+a hole nor a number given twice. Readers take short reads on a connection of their own; what was committed last is read from memory.
 """
 
 from __future__ import annotations
@@ -9,87 +9,89 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from shutil import disk_usage
-from typing import Any, TypeVar
 
+from migctl.config.files import make_private_folder
 from migctl.errors import Usage
 from migctl.events import Entry, Event, Position
-from migctl.journal.protocol import Appended, DeadLetter, EpochInfo, JournalUnavailable, Lost, Outcome
-from migctl.journal.sqlite import dead_letters, outlook, queries
-from migctl.journal.sqlite.checkpoint import Checkpointer
+from migctl.journal.errors import JournalUnavailable
+from migctl.journal.model import Appended, EpochInfo, Lost
+from migctl.journal.sqlite import outlook, queries
 from migctl.journal.sqlite.highwater import HighWater, extents
 from migctl.journal.sqlite.housekeeper import MAKE_ROOM, Housekeeper
+from migctl.journal.sqlite.layout import Layout
 from migctl.journal.sqlite.lock import WriterLock
-from migctl.journal.sqlite.opening import Opened, open_database, read_epochs, words_of_rotation
+from migctl.journal.sqlite.opening import (
+    Opened,
+    check_place,
+    link_epoch,
+    open_database,
+    words_of_rotation,
+)
+from migctl.journal.sqlite.parts import Failure, own
 from migctl.journal.sqlite.recent import Recent
+from migctl.journal.sqlite.records import Records
 from migctl.journal.sqlite.retention import Keep
-from migctl.journal.sqlite.rotation import begin_epoch
-from migctl.journal.sqlite.rows import SEQ_BITS, connect, to_entry
-from migctl.journal.sqlite.writer import Group, Request, Turned, Writer
+from migctl.journal.sqlite.rotation import rotate
+from migctl.journal.sqlite.rows import SEQ_BITS, to_entry
+from migctl.journal.sqlite.store import Store
+from migctl.journal.sqlite.writer import Group, Request, Rotated
+from migctl.resilience import News
 from migctl.telemetry import get_logger
 from migctl.telemetry.metrics import Histogram
 
-T = TypeVar("T")
-
-MAX_WAITING_BYTES = 256 << 20
+_log = get_logger("journal")
 
 
-class SqliteJournal:
+class SqliteJournal(Records):
     """Open with `await SqliteJournal.open(path)`; close with `await journal.aclose()`."""
 
     def __init__(
         self,
-        path: Path,
+        layout: Layout,
         lock: WriterLock,
         opened: Opened,
         high_water: HighWater,
+        failure: Failure,
+        *,
         keep: Keep | None,
+        lock_wait_s: float,
         say: Callable[[str], None],
     ) -> None:
-        self._path = path
+        self._layout = layout
         self._lock = lock
         self._say = say
-        self._database = opened.database
-        self._loop = asyncio.get_running_loop()
+        super().__init__(
+            Store(
+                layout,
+                opened,
+                high_water,
+                failure,
+                lock_wait_s=lock_wait_s,
+                committed=self._committed,
+            )
+        )
         self._writer_id = opened.writer_id
         self._epochs = opened.epochs
         self._head = self._epochs[-1].head
         self._tail = self._epochs[-1].tail
         self._recent = Recent(self.epoch)
-        self._advanced: asyncio.Future[None] = self._loop.create_future()
-        self._waiting_bytes = 0
-        self._closed = False
-        self._readers = ThreadPoolExecutor(1, thread_name_prefix="journal-reader")
-        self._reader: sqlite3.Connection | None = None
-        self._high_water = high_water
-        self._writer = Writer(
-            opened.database,
-            epoch=self.epoch,
-            ordinal=len(self._epochs),
-            head=self._head,
-            high_water=high_water,
-            on_commit=lambda group: self._from_writer(self._committed, group),
-            on_failure=lambda requests, error: self._from_writer(self._refused, requests, error),
-        )
-        self._checkpointer = Checkpointer(path)
-        self._writer.start()
-        self._checkpointer.start()
-        high_water.start()
+        self._advanced = News()
         if opened.rotated is not None:
-            self._tell_rotation(opened.rotated)
-        self._keeper = None
+            self._announce_rotation(opened.rotated)
+        self._housekeeper = None
         if keep is not None:
-            self._keeper = Housekeeper(
+            self._housekeeper = Housekeeper(
                 keep,
-                operate=lambda work: self._submit(Request(operation=work)),
-                measure=lambda: self._look_ahead(keep),
+                operate=lambda work: self._store.submit(Request(operation=work)),
+                measure=lambda: self._store.read(lambda database: self._outlook(database, keep)),
                 trimmed=self._trimmed,
             )
-            self._keeping = self._loop.create_task(self._keeper.run(), name="journal-housekeeper")
+            self._housekeeping = own(
+                asyncio.create_task(self._housekeeper.run(), name="journal-housekeeper"), failure
+            )
 
     @classmethod
     async def open(
@@ -98,40 +100,53 @@ class SqliteJournal:
         *,
         keep: Keep | None = None,
         adopting: bool = False,
+        lock_wait_s: float = 5.0,
+        open_wait_s: float = 30.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> SqliteJournal:
         """Open or create the journal for writing.
 
         keep: what is kept, and how large it may become; None keeps everything, without a bound.
-        adopting: it may stand where another journal was lost. say: is told what an operator must hear.
+        adopting: it may stand where another journal was lost. say: for what an operator must hear.
+        lock_wait_s: how long events wait while another process locks the file; open_wait_s: how long this call does.
         Raises Refused where another process writes to it or another journal stood here, Usage where the file can't be opened or
-        is no journal.
+        is no journal, JournalStalled where another process locks it for long.
         """
-        path = path.absolute()
+        layout = Layout.of(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not layout.database.parent.exists():
+                make_private_folder(layout.database.parent)
         except OSError as error:
             raise Usage(
-                f"{path.parent}: {error.strerror}", do="name a folder that can be made: MIGCTL_JOURNAL=PATH"
+                f"{layout.database.parent}: {error.strerror}",
+                do="name a folder that can be made: MIGCTL_JOURNAL=PATH",
             ) from None
-        lock = WriterLock(path)
+        lock = WriterLock(layout)
         try:
-            opened = open_database(path, adopting=adopting)
+            mark = check_place(layout, adopting=adopting)
+            if lock.hold_file() > 1:
+                say(
+                    f"{layout.database} has other names too (hard links): its log and its high-water mark lie beside this one, "
+                    "so never open it by another"
+                )
+            layout.make_private()
+            opened = await open_database(
+                layout, mark, adopting=adopting, lock_wait_s=lock_wait_s, open_wait_s=open_wait_s, say=say
+            )
+            failure = Failure()
             try:
-                high_water = HighWater(path, writer_id=opened.writer_id, extents=extents(opened.epochs))
+                high_water = HighWater(
+                    layout, writer_id=opened.writer_id, extents=extents(opened.epochs), failure=failure
+                )
             except BaseException:
                 opened.database.close()
                 raise
         except BaseException:
             lock.release()
             raise
-        return cls(path, lock, opened, high_water, keep, say)
+        return cls(layout, lock, opened, high_water, failure, keep=keep, lock_wait_s=lock_wait_s, say=say)
 
-    # What it is.
-
-    @property
-    def path(self) -> Path:
-        return self._path
+    # Log: the events.
 
     @property
     def epoch(self) -> str:
@@ -149,31 +164,6 @@ class SqliteJournal:
     def tail(self) -> int:
         return self._tail
 
-    @property
-    def full(self) -> str | None:
-        """Why no events are taken now; None where they are."""
-        return self._keeper.full if self._keeper is not None else None
-
-    @property
-    def full_in_hours(self) -> float | None:
-        """When it is full at the present rate; None where it never is."""
-        return self._keeper.full_in_hours if self._keeper is not None else None
-
-    @property
-    def commit_seconds(self) -> Histogram:
-        """How long group commits take, fsync included."""
-        return self._writer.commit_seconds
-
-    async def epochs(self) -> list[EpochInfo]:
-        return [*self._epochs[:-1], replace(self._epochs[-1], head=self._head, tail=self._tail)]
-
-    async def failure(self) -> JournalUnavailable:
-        """Return once the disk has failed for good: the process must end (exit 70) and be started again."""
-        # Who waits here and is cancelled must not cancel the writer's own mark: its thread would end on it, and answer nobody.
-        return await asyncio.shield(asyncio.wrap_future(self._writer.failed))
-
-    # Writing.
-
     async def append(self, events: Sequence[Event], *, offset: tuple[str, int] | None = None) -> Appended:
         if not events and offset is None:
             return Appended(0, 0, self.epoch, None, None, ())
@@ -181,128 +171,8 @@ class SqliteJournal:
             raise JournalUnavailable(self.full, do=MAKE_ROOM)
         size = 200 * len(events) + sum([len(event.data) for event in events])
         request = Request(events=events, offset=offset, size=size)
-        answer: Appended | None = await self._submit(request)
+        answer: Appended | None = await self._store.submit(request)
         return answer or Appended(0, 0, self.epoch, None, None, ())
-
-    async def move_cursor(self, name: str, position: Position) -> None:
-        def move(database: sqlite3.Connection) -> None:
-            queries.move_cursor(database, name, position)
-
-        await self._submit(Request(operation=move))
-
-    async def open_epoch(
-        self, prev_epoch: str, *, lost: Lost | None, reason: str, keep_to: Mapping[str, int] | None = None
-    ) -> EpochInfo:
-        def turn(database: sqlite3.Connection) -> Turned:
-            return begin_epoch(database, prev_epoch, lost=lost, reason=reason, keep_to=keep_to)
-
-        turned: Turned = await self._submit(Request(operation=turn, turns=True))
-        return turned.info
-
-    async def link_epoch(
-        self, epoch: str, *, prev_epoch: str | None, lost: Lost | None, reason: str | None = None
-    ) -> None:
-        def link(database: sqlite3.Connection) -> list[EpochInfo]:
-            database.execute(
-                "UPDATE epochs SET prev_epoch = ?, lost_from = ?, lost_to = ?, reason = coalesce(?, reason) WHERE epoch = ?",
-                (prev_epoch, *(lost or (None, None)), reason, epoch),
-            )
-            return read_epochs(database)
-
-        self._epochs = await self._submit(Request(operation=link))
-        if reason is not None:
-            linked = next(info for info in self._epochs if info.epoch == epoch)
-            self._tell_rotation(words_of_rotation(linked))
-
-    async def uncompared(self) -> Position | None:
-        return await self._read(queries.alone_since)
-
-    async def compared(self) -> None:
-        await self._submit(Request(operation=self._writer.compared))
-
-    async def bury(self, letter: DeadLetter) -> bool:
-        new: bool = await self._submit(
-            Request(operation=lambda database: dead_letters.bury(database, letter))
-        )
-        return new
-
-    async def settle(
-        self, position: Position, outcome: Outcome, at: datetime, *, new_id: str | None = None
-    ) -> None:
-        await self._submit(
-            Request(operation=lambda database: dead_letters.settle(database, position, outcome, at, new_id))
-        )
-
-    async def set_note(self, key: str, text: str) -> None:
-        await self._submit(Request(operation=lambda database: queries.set_note(database, key, text)))
-
-    async def _submit(self, request: Request) -> Any:
-        if self._closed:
-            raise JournalUnavailable("the journal is closed", do="send the events again once it is open")
-        if self._waiting_bytes + request.size > MAX_WAITING_BYTES:
-            raise JournalUnavailable(
-                "more events wait for the disk than memory may hold", do="send them again a little later"
-            )
-        self._waiting_bytes += request.size
-        request.done = self._loop.create_future()
-        self._writer.submit(request)
-        return await request.done
-
-    def _from_writer(self, function: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            # The loop ended first: what is on disk stays there, and nobody is left to be answered.
-            return
-
-    def _committed(self, group: Group) -> None:
-        turned = group.requests[0].answer
-        if group.events:
-            self._recent.add(group)
-            self._head = group.first_seq + len(group.events) - 1
-            self._wake()
-        elif isinstance(turned, Turned):
-            self._epochs = list(turned.epochs)
-            self._head, self._tail = turned.info.head, 1
-            self._recent = Recent(self.epoch)
-            self._tell_rotation(words_of_rotation(turned.info))
-            self._wake()
-        for request in group.requests:
-            self._waiting_bytes -= request.size
-            if request.done.done():  # its producer went away; the event stays
-                continue
-            if request.error is not None:
-                request.done.set_exception(request.error)
-            else:
-                request.done.set_result(request.answer)
-
-    def _wake(self) -> None:
-        advanced, self._advanced = self._advanced, self._loop.create_future()
-        advanced.set_result(None)
-
-    def _tell_rotation(self, text: str) -> None:
-        get_logger("journal").warning("epoch opened", epoch=self.epoch, head=self._head, text=text)
-        self._say(text)
-
-    def _refused(self, requests: list[Request], error: JournalUnavailable) -> None:
-        for request in requests:
-            self._waiting_bytes -= request.size
-            if not request.done.done():
-                request.done.set_exception(type(error)(error.what, do=error.do))
-
-    def _trimmed(self, tails: dict[int, int]) -> None:
-        for ordinal, tail in tails.items():
-            if ordinal == len(self._epochs):
-                self._tail = tail
-            else:
-                self._epochs[ordinal - 1] = replace(self._epochs[ordinal - 1], tail=tail)
-
-    async def _look_ahead(self, keep: Keep) -> outlook.Outlook:
-        return await self._read(
-            lambda database: outlook.read(database, disk_usage(self._path.parent).free, keep)
-        )
-
-    # Reading.
 
     async def read(
         self, after: int, *, epoch: str | None = None, limit: int = 1000, max_bytes: int = 8 << 20
@@ -321,12 +191,12 @@ class SqliteJournal:
             return recent
         name = self._epochs[place].epoch
         base = (place + 1) << SEQ_BITS
-        return await self._read(
+        return await self._store.read(
             lambda database: queries.between(database, name, base + after, base + head, limit, max_bytes)
         )
 
     async def get(self, event_id: str) -> Entry | None:
-        row = await self._read(lambda database: queries.newest(database, event_id))
+        row = await self._store.read(lambda database: queries.newest(database, event_id))
         if row is None:
             return None
         return to_entry(row, self._epochs[(row[0] >> SEQ_BITS) - 1].epoch)
@@ -334,7 +204,7 @@ class SqliteJournal:
     async def wait(self, after: int) -> int:
         epoch = self.epoch
         while self._head <= after and self.epoch == epoch:
-            await asyncio.shield(self._advanced)
+            await self._advanced.wait()
         return self._head
 
     async def follow(self, after: int) -> AsyncIterator[list[Entry]]:
@@ -349,47 +219,108 @@ class SqliteJournal:
             else:
                 await self.wait(after)
 
-    async def offset(self, source: str) -> int | None:
-        return await self._read(lambda database: queries.offset(database, source))
+    # Log: the epochs.
 
-    async def cursor(self, name: str) -> Position | None:
-        return await self._read(lambda database: queries.cursor(database, name))
+    async def epochs(self) -> list[EpochInfo]:
+        return [*self._epochs[:-1], replace(self._epochs[-1], head=self._head, tail=self._tail)]
 
-    async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
-        return await self._read(lambda database: dead_letters.newest_first(database, limit))
+    async def rotate_epoch(
+        self,
+        ended: str,
+        *,
+        prev_epoch: str | None = None,
+        lost: Lost | None,
+        reason: str,
+        keep_to: Mapping[str, int] | None = None,
+    ) -> EpochInfo:
+        def work(database: sqlite3.Connection) -> Rotated:
+            return rotate(database, ended, prev_epoch or ended, lost=lost, reason=reason, keep_to=keep_to)
 
-    async def count_dead_letters(self) -> tuple[int, dict[str, int]]:
-        return await self._read(dead_letters.count)
+        rotated: Rotated = await self._store.operate(work, rotates=True)
+        return rotated.info
 
-    async def note(self, key: str) -> str | None:
-        return await self._read(lambda database: queries.note(database, key))
+    async def link_epoch(
+        self, epoch: str, *, prev_epoch: str | None, lost: Lost | None, reason: str | None = None
+    ) -> None:
+        self._epochs = await self._store.operate(
+            lambda database: link_epoch(database, epoch, prev_epoch, lost, reason)
+        )
+        if reason is not None:
+            linked = next(info for info in self._epochs if info.epoch == epoch)
+            self._announce_rotation(words_of_rotation(linked))
 
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def in_thread() -> T:
-            if self._reader is None:
-                self._reader = connect(str(self._path), read_only=True)
-            return work(self._reader)
+    async def unconfirmed(self) -> Position | None:
+        return await self._store.read(queries.unconfirmed)
 
-        return await self._loop.run_in_executor(self._readers, in_thread)
+    async def confirm(self) -> None:
+        await self._store.operate(queries.confirm, confirms=True)
+
+    # Room.
+
+    @property
+    def location(self) -> str:
+        return str(self._layout.database)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._layout.size_bytes()
+
+    @property
+    def full(self) -> str | None:
+        return self._housekeeper.full if self._housekeeper is not None else None
+
+    @property
+    def full_in_hours(self) -> float | None:
+        return self._housekeeper.full_in_hours if self._housekeeper is not None else None
+
+    @property
+    def stalled(self) -> str | None:
+        return self._store.writer.stalled
+
+    @property
+    def commit_seconds(self) -> Histogram:
+        return self._store.writer.commit_seconds
+
+    async def failure(self) -> Exception:
+        return await self._store.failure.wait()
+
+    def _outlook(self, database: sqlite3.Connection, keep: Keep) -> outlook.Outlook:
+        return outlook.read(database, disk_usage(self._layout.database.parent).free, keep)
+
+    # What comes back from the writer.
+
+    def _committed(self, group: Group) -> None:
+        rotated = group.requests[0].answer
+        if group.events:
+            self._recent.add(group)
+            self._head = group.first_seq + len(group.events) - 1
+            self._advanced.wake()
+        elif isinstance(rotated, Rotated):
+            self._epochs = list(rotated.epochs)
+            self._head, self._tail = rotated.info.head, 1
+            self._recent = Recent(self.epoch)
+            self._announce_rotation(words_of_rotation(rotated.info))
+            self._advanced.wake()
+
+    def _announce_rotation(self, text: str) -> None:
+        _log.warning("epoch rotated", epoch=self.epoch, head=self._head, text=text)
+        self._say(text)
+
+    def _trimmed(self, tails: dict[int, int]) -> None:
+        for ordinal, tail in tails.items():
+            if ordinal == len(self._epochs):
+                self._tail = tail
+            else:
+                self._epochs[ordinal - 1] = replace(self._epochs[ordinal - 1], tail=tail)
 
     # The end.
 
     async def aclose(self) -> None:
-        if self._closed:
+        if self._store.closed:
             return
-        self._closed = True
-        if self._keeper is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-        self._writer.close()
-        self._checkpointer.close()
-        await asyncio.to_thread(self._writer.join)
-        self._high_water.close()
-        await asyncio.to_thread(self._high_water.join)
-        await asyncio.to_thread(self._checkpointer.join)
-        await asyncio.to_thread(self._readers.shutdown)
-        if self._reader is not None:
-            self._reader.close()
-        # The last connection that closes checkpoints and removes the log.
-        await asyncio.to_thread(self._database.close)
+        self._store.closed = True
+        if self._housekeeper is not None:
+            self._housekeeping.cancel()
+            await asyncio.wait([self._housekeeping])
+        await self._store.aclose()
         self._lock.release()

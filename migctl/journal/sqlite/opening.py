@@ -6,27 +6,33 @@ given again: a new epoch begins, and says what was lost.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from migctl.clock import now
+from migctl.clock import mono, now
 from migctl.errors import MigctlError, Refused, Usage
 from migctl.events import format_time
 from migctl.events.ids import uuid7
 from migctl.events.times import from_micros, micros_of
-from migctl.journal.protocol import EpochInfo, Lost
+from migctl.journal.model import EpochInfo, Lost, Mark
 from migctl.journal.sqlite import highwater
-from migctl.journal.sqlite.highwater import Mark
-from migctl.journal.sqlite.rows import FORMAT, SEQ_BITS, TABLES, connect, has_column
+from migctl.journal.sqlite.faults import fault_of, stalled
+from migctl.journal.sqlite.layout import Layout, connect
+from migctl.journal.sqlite.rows import FORMAT, SEQ_BITS, TABLES, has_column
 
 ADOPT = "migctl journal adopt --reason '...'"
+# While it is locked, the file is tried this often, and after this time it is said what is waited for.
+_AGAIN_S = 0.05
+_SAID_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A journal's connection for writing, and who it is. rotated: why a new epoch was begun while it was opened."""
+    """A journal's connection for writing, and who it is. rotated: why its epoch was rotated while it was opened."""
 
     database: sqlite3.Connection
     writer_id: str
@@ -34,27 +40,61 @@ class Opened:
     rotated: str | None
 
 
-def open_database(path: Path, *, adopting: bool = False) -> Opened:
-    """Open or create the file; the caller holds the writer's lock.
+def check_place(layout: Layout, *, adopting: bool) -> Mark | None:
+    """The mark that stands here. adopting: one of another writer is the caller's to deal with.
 
-    adopting: a mark of another writer is the caller's to deal with.
-    Raises Usage where it is no journal, or a broken one; Refused where the journal that stood here is another, or gone.
+    Raises Refused where the journal that it speaks of is gone.
     """
-    mark = highwater.read(path)
+    path, mark = layout.database, highwater.read(layout.database)
     if mark is not None and not adopting and not (path.is_file() and path.stat().st_size):
         raise Refused(
             f"{path}: the journal is gone; its high-water mark is still here: {_words(mark)}",
             do=f"put back the newest copy of it (it goes on in a new epoch); if there is none: {ADOPT}",
         )
-    try:
-        database = connect(str(path))
+    return mark
+
+
+async def open_database(
+    layout: Layout,
+    mark: Mark | None,
+    *,
+    adopting: bool,
+    lock_wait_s: float,
+    open_wait_s: float,
+    say: Callable[[str], None],
+) -> Opened:
+    """Open or create the file; the caller holds the writer's lock.
+
+    lock_wait_s: how long a write waits for another process that locks the file, later. open_wait_s: the same, now.
+    Raises Usage where it is no journal, or a broken one; Refused where it is not the one that stood here; JournalStalled where it
+    is locked for longer.
+    """
+    began, said = mono(), False
+    while True:
         try:
-            return _opened(database, path, mark, adopting)
-        except BaseException:
-            database.close()
-            raise
-    except sqlite3.Error as error:
-        raise unreadable(path, error) from None
+            return _open_now(layout.database, mark, adopting, lock_wait_s)
+        except sqlite3.Error as error:
+            if fault_of(error) != "locked":
+                raise unreadable(layout.database, error) from None
+        waited = mono() - began
+        if waited >= open_wait_s:
+            raise stalled("locked", layout)
+        if waited >= _SAID_AFTER_S and not said:
+            said = True
+            say(f"{stalled('locked', layout).what}; waiting for it, up to {open_wait_s:g} s")
+        await asyncio.sleep(_AGAIN_S)
+
+
+def _open_now(path: Path, mark: Mark | None, adopting: bool, lock_wait_s: float) -> Opened:
+    """One try, which waits for nobody; one that fails may be repeated."""
+    database = connect(path, lock_wait_s=0.0)
+    try:
+        opened = _opened(database, path, mark, adopting)
+        database.execute(f"PRAGMA busy_timeout={int(lock_wait_s * 1000)}")
+    except BaseException:
+        database.close()
+        raise
+    return opened
 
 
 def _opened(database: sqlite3.Connection, path: Path, mark: Mark | None, adopting: bool) -> Opened:
@@ -127,7 +167,7 @@ def _check_whole(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _rotate_if_behind(database: sqlite3.Connection, mark: Mark) -> str | None:
-    """Begin a new epoch where the mark knows of more than the journal. Returns what to say of it.
+    """Rotate the epoch where the mark knows of more than the journal. Returns what to say of it.
 
     What the mark knows of and the journal does not, stands in it as epochs without an event: so each loss is said, and readers
     find the way from one to the next.
@@ -178,12 +218,25 @@ def insert_epoch(
     return info
 
 
+def link_epoch(
+    database: sqlite3.Connection, epoch: str, prev_epoch: str | None, lost: Lost | None, reason: str | None
+) -> list[EpochInfo]:
+    """Say what an epoch follows, in the caller's transaction; all epochs then. Raises ValueError for one that is not there."""
+    linked = database.execute(
+        "UPDATE epochs SET prev_epoch = ?, lost_from = ?, lost_to = ?, reason = coalesce(?, reason) WHERE epoch = ?",
+        (prev_epoch, *(lost or (None, None)), reason, epoch),
+    )
+    if not linked.rowcount:
+        raise ValueError(f"the journal has no epoch {epoch}")
+    return read_epochs(database)
+
+
 def words_of_rotation(info: EpochInfo) -> str:
     """What the operator is told."""
     lost = "nothing is known to be lost"
     if info.lost is not None:
         lost = f"lost, unless the table has them: seq {info.lost[0]} to {info.lost[1]} of epoch {info.prev_epoch}"
-    return f"a new epoch of the journal begins, {info.epoch}: {info.reason}; {lost}"
+    return f"the journal rotated its epoch, and goes on in {info.epoch}: {info.reason}; {lost}"
 
 
 def read_epochs(database: sqlite3.Connection) -> list[EpochInfo]:

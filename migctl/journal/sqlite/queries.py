@@ -74,30 +74,30 @@ def set_note(database: sqlite3.Connection, key: str, text: str) -> None:
 
 
 # Since which position the journal has taken events without having asked the table. It is written with the first of them, and so a
-# copy that was put back can tell which seqs it may have given a second time.
-_ALONE = "taken_alone_since"
+# copy that was put back can tell which seqs it may have given a second time. The key is spelled as journals on disk have it.
+_UNCONFIRMED = "taken_alone_since"
 
 
-def alone_since(database: sqlite3.Connection) -> Position | None:
+def unconfirmed(database: sqlite3.Connection) -> Position | None:
     """None where a table agreed to all there is, or nothing was taken since the journal was opened."""
-    row = database.execute("SELECT value FROM meta WHERE key = ?", (_ALONE,)).fetchone()
+    row = database.execute("SELECT value FROM meta WHERE key = ?", (_UNCONFIRMED,)).fetchone()
     if row is None:
         return None
     epoch, _, seq = str(row[0]).rpartition(" ")
     return Position(epoch, int(seq))
 
 
-def begin_alone(database: sqlite3.Connection, position: Position) -> None:
+def set_unconfirmed(database: sqlite3.Connection, position: Position) -> None:
     """In the caller's transaction. What a life before this one has written stays."""
     database.execute(
         "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
-        (_ALONE, f"{position.epoch} {position.seq}"),
+        (_UNCONFIRMED, f"{position.epoch} {position.seq}"),
     )
 
 
-def end_alone(database: sqlite3.Connection) -> None:
+def confirm(database: sqlite3.Connection) -> None:
     """In the caller's transaction."""
-    database.execute("DELETE FROM meta WHERE key = ?", (_ALONE,))
+    database.execute("DELETE FROM meta WHERE key = ?", (_UNCONFIRMED,))
 
 
 def _note_key(key: str) -> str:

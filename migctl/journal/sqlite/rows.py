@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
 from migctl.events import Entry, Event
@@ -85,31 +84,6 @@ def to_entry(row: Row, epoch: str) -> Entry:
     return Entry(event=to_event(row), epoch=epoch, seq=row[0] & SEQ_MASK, committed_at=from_micros(row[6]))
 
 
-def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection with the journal's settings. Any thread may use it, one at a time."""
-    uri = f"file:{path.replace('?', '%3f').replace('#', '%23')}?mode={'ro' if read_only else 'rwc'}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
-    if not read_only:
-        connection.execute("PRAGMA journal_mode=WAL")
-        # FULL: a commit returns after the fsync of the log. This is the promise; nothing here may weaken it.
-        connection.execute("PRAGMA synchronous=FULL")
-        # The checkpoint thread does it: a writer that checkpoints makes one producer in a thousand wait for all.
-        connection.execute("PRAGMA wal_autocheckpoint=0")
-    return connection
-
-
 def has_column(database: sqlite3.Connection, table: str, column: str) -> bool:
     """False in a journal that an older migctl wrote last: who only reads can't add it."""
     return any(row[1] == column for row in database.execute(f"PRAGMA table_info({table})"))
-
-
-def error_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code: 10 is an I/O error, 13 a full disk."""
-    code: Any = getattr(error, "sqlite_errorcode", 0)
-    return int(code) & 0xFF
-
-
-def extended_code(error: sqlite3.Error) -> int:
-    """SQLite's result code with its detail: which I/O it was that failed."""
-    code: Any = getattr(error, "sqlite_errorcode", 0)
-    return int(code)

@@ -10,7 +10,6 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,29 +17,21 @@ from migctl.clock import mono, now
 from migctl.events import Event, Position
 from migctl.events.canonical import body_hash
 from migctl.events.times import micros_of
-from migctl.journal.protocol import Appended, Conflict, EpochInfo, JournalBroken, JournalUnavailable
+from migctl.journal.errors import Conflict, JournalUnavailable
+from migctl.journal.model import Appended, EpochInfo
 from migctl.journal.sqlite import queries
+from migctl.journal.sqlite.faults import broken_disk, fault_of, stalled
 from migctl.journal.sqlite.highwater import HighWater, extents
-from migctl.journal.sqlite.rows import (
-    COLUMNS,
-    INSERT,
-    SEQ_BITS,
-    SEQ_MASK,
-    Row,
-    error_code,
-    extended_code,
-    id_bytes,
-    to_event,
-    to_rows,
-)
+from migctl.journal.sqlite.layout import Layout
+from migctl.journal.sqlite.parts import Failure, Part
+from migctl.journal.sqlite.rows import COLUMNS, INSERT, SEQ_BITS, SEQ_MASK, Row, id_bytes, to_event, to_rows
+from migctl.telemetry import get_logger
 from migctl.telemetry.metrics import Histogram
 
 MAX_GROUP_EVENTS = 2000
 MAX_GROUP_BYTES = 16 << 20
 
-SQLITE_FULL = 13
-# The log's index, a file that is never fsynced, could not grow: a full disk too, and nothing was written.
-SQLITE_IOERR_SHMSIZE = 10 | (19 << 8)
+_log = get_logger("journal")
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +41,8 @@ class Request:
     events: Sequence[Event] = ()
     offset: tuple[str, int] | None = None
     operation: Callable[[sqlite3.Connection], Any] | None = None
-    turns: bool = False  # the operation begins another epoch, and answers with Turned
+    rotates: bool = False  # the operation begins another epoch, and answers with Rotated
+    confirms: bool = False  # the operation says that a table was asked about all there is
     size: int = 0
     answer: Any = None
     error: Exception | None = None
@@ -58,7 +50,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class Rotated:
     """Another epoch is open: the last of these, which are all, oldest first."""
 
     epochs: list[EpochInfo]
@@ -78,43 +70,44 @@ class Group:
     committed_us: int = 0
 
 
-class Writer(threading.Thread):
-    """Owns the writing connection. `submit` from any thread; `on_commit` is called in this one, once a group."""
+class Writer(Part):
+    """Owns the writing connection. `submit` from any thread; `on_commit` is called in this one, once a group.
+
+    stalled: what the last group could not get past; None since one was committed.
+    """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
+        layout: Layout,
         *,
         epoch: str,
         ordinal: int,
         head: int,
         high_water: HighWater,
+        failure: Failure,
         on_commit: Callable[[Group], None],
-        on_failure: Callable[[list[Request], JournalUnavailable], None],
+        on_refusal: Callable[[list[Request], JournalUnavailable], None],
     ) -> None:
-        super().__init__(name="journal-writer", daemon=True)
+        super().__init__("writer", failure)
         self._db = connection
+        self._layout = layout
         self._epoch = epoch
         self._base = ordinal << SEQ_BITS
         self._ordinal = ordinal
         self._head = head
         self._high_water = high_water
-        self._alone = True  # nothing was taken since the journal was opened, and no table was asked
+        self._nothing_taken = True  # since the journal was opened, and no table was asked
         self._on_commit = on_commit
-        self._on_failure = on_failure
+        self._on_refusal = on_refusal
         self._waiting: deque[Request] = deque()
         self._wake = threading.Condition()
         self._closing = False
-        self.failed: Future[JournalUnavailable] = Future()
+        self.stalled: str | None = None
         self.commit_seconds = Histogram()
 
-    def compared(self, database: sqlite3.Connection) -> None:
-        """An operation: journal and table agree on all that was taken until now."""
-        self._alone = False
-        queries.end_alone(database)
-
     def submit(self, request: Request) -> None:
-        """Queue a request. Its fate is told by on_commit or on_failure."""
+        """Queue a request. Its fate comes by on_commit or on_refusal."""
         with self._wake:
             self._waiting.append(request)
             self._wake.notify()
@@ -125,7 +118,7 @@ class Writer(threading.Thread):
             self._closing = True
             self._wake.notify()
 
-    def run(self) -> None:
+    def work(self) -> None:
         while True:
             with self._wake:
                 while not self._waiting and not self._closing:
@@ -133,10 +126,10 @@ class Writer(threading.Thread):
                 if not self._waiting:
                     return
                 requests = self._take()
-            if self.failed.done():
-                self._on_failure(requests, self.failed.result())
-                continue
-            self._commit(requests)
+            cause = self.failure.cause
+            refusal = self._commit(requests) if cause is None else self.failure.refusal(cause)
+            if refusal is not None:
+                self._on_refusal(requests, refusal)
 
     def _take(self) -> list[Request]:
         taken: list[Request] = []
@@ -144,8 +137,8 @@ class Writer(threading.Thread):
         while self._waiting:
             request = self._waiting[0]
             if taken and (
-                request.turns
-                or taken[-1].turns
+                request.rotates
+                or taken[-1].rotates
                 or events + len(request.events) > MAX_GROUP_EVENTS
                 or size + request.size > MAX_GROUP_BYTES
             ):
@@ -155,7 +148,8 @@ class Writer(threading.Thread):
             size += request.size
         return taken
 
-    def _commit(self, requests: list[Request]) -> None:
+    def _commit(self, requests: list[Request]) -> JournalUnavailable | None:
+        """Make a group durable; why it was not, where it was not."""
         group = Group(requests)
         began = mono()
         try:
@@ -167,45 +161,42 @@ class Writer(threading.Thread):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
-            self._fail(requests, error)
-            return
-        except Exception as error:  # noqa: BLE001 - a thread that dies in silence would leave every producer waiting
-            self._give_up(
-                requests, f"an error of ours in the journal's writer: {type(error).__name__}: {error}"
-            )
-            return
-        self.commit_seconds.observe(mono() - began)
+            self.commit_seconds.observe(mono() - began)
+            self._committed(group)
+        except Exception as error:  # noqa: BLE001 - a thread that died here would leave every producer waiting
+            return self._refusal(error)
+        return None
+
+    def _committed(self, group: Group) -> None:
+        if self.stalled is not None:
+            self.stalled = None
+            _log.info("journal takes events again", epoch=self._epoch, head=self._head)
         self._head += len(group.events)
-        answer = requests[0].answer
-        if isinstance(answer, Turned):
+        answer = group.requests[0].answer
+        if group.events or any(request.confirms and request.error is None for request in group.requests):
+            self._nothing_taken = False
+        if isinstance(answer, Rotated):
             self._epoch, self._ordinal, self._head = answer.info.epoch, len(answer.epochs), answer.info.head
             self._base = self._ordinal << SEQ_BITS
-            self._high_water.tell(extents(answer.epochs))
+            self._high_water.set_extents(extents(answer.epochs))
             self._on_commit(group)
             return
         self._on_commit(group)
         if group.events:
-            self._high_water.tell_head(self._head)
+            self._high_water.set_head(self._head)
 
-    def _fail(self, requests: list[Request], error: sqlite3.Error) -> None:
-        if error_code(error) == SQLITE_FULL or extended_code(error) == SQLITE_IOERR_SHMSIZE:
-            # Rolled back cleanly; the next group may find room.
-            full = JournalUnavailable(
-                "the journal's disk is full", do="free disk space; nothing that was acknowledged is lost"
-            )
-            self._on_failure(requests, full)
-            return
-        # After a failed fsync the kernel may have thrown the pages away: trying again would acknowledge what is not there.
-        self._give_up(requests, f"the journal's disk failed: {error}")
-
-    def _give_up(self, requests: list[Request], what: str) -> None:
-        broken = JournalBroken(
-            what,
-            do="look at the disk, then start again; what was not acknowledged is sent again by its producer",
-        )
-        self.failed.set_result(broken)
-        self._on_failure(requests, broken)
+    def _refusal(self, error: Exception) -> JournalUnavailable:
+        fault = fault_of(error)
+        if fault in ("locked", "full"):
+            # Rolled back cleanly; the next group may get through.
+            refusal = stalled(fault, self._layout)
+            if self.stalled is None:
+                _log.error("journal stalled", reason=refusal.what, do=refusal.do, head=self._head)
+            self.stalled = refusal.what
+            return refusal
+        cause = broken_disk(error) if fault == "disk" else error
+        self.failure.fail(cause)
+        return self.failure.refusal(cause)
 
     def _fill(self, group: Group) -> None:
         group.committed_us = micros_of(now())
@@ -213,9 +204,8 @@ class Writer(threading.Thread):
         if not self._fill_at_once(group):
             self._fill_one_by_one(group)
         if group.events:
-            if self._alone:
-                self._alone = False
-                queries.begin_alone(self._db, Position(self._epoch, self._head))
+            if self._nothing_taken:
+                queries.set_unconfirmed(self._db, Position(self._epoch, self._head))
             head = self._head + len(group.events)
             self._db.execute("UPDATE epochs SET head = ? WHERE ord = ?", (head, self._ordinal))
         for request in group.requests:
@@ -233,7 +223,9 @@ class Writer(threading.Thread):
         self._db.execute("SAVEPOINT request")
         try:
             request.answer = request.operation(self._db)
-        except ValueError as error:
+        except Exception as error:
+            if not _is_its_own(error):
+                raise
             self._db.execute("ROLLBACK TO request")
             request.error = error
         self._db.execute("RELEASE request")
@@ -245,7 +237,10 @@ class Writer(threading.Thread):
         self._db.execute("SAVEPOINT whole")
         try:
             self._db.executemany(INSERT, to_rows(events, self._base + group.first_seq, group.committed_us))
-        except sqlite3.IntegrityError:
+        except Exception as error:
+            if not _is_its_own(error):
+                raise
+            # An id that is there already, most likely; whose request it is shows when they are taken one by one.
             self._db.execute("ROLLBACK TO whole")
             self._db.execute("RELEASE whole")
             return False
@@ -268,9 +263,11 @@ class Writer(threading.Thread):
             self._db.execute("SAVEPOINT request")
             try:
                 fresh = self._insert(request, group)
-            except Conflict as conflict:
+            except Exception as error:
+                if not _is_its_own(error):
+                    raise
                 self._db.execute("ROLLBACK TO request")
-                request.error = conflict
+                request.error = error
             else:
                 group.events.extend(fresh)
             self._db.execute("RELEASE request")
@@ -321,3 +318,8 @@ class Writer(threading.Thread):
             (id_bytes(event_id),),
         ).fetchone()
         return None if row is None else (to_event(row), row[0] & SEQ_MASK, row[0] >> SEQ_BITS)
+
+
+def _is_its_own(error: Exception) -> bool:
+    """Whether an error is that of one request, be it ours or a bug: it fails alone, with that. What the store says concerns all."""
+    return fault_of(error) == "bug"

@@ -13,7 +13,7 @@ from migctl.clock import mono, now
 from migctl.events import Event
 from migctl.events.jsontext import quote
 from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
-from migctl.journal import Appended, Conflict, Journal, JournalUnavailable
+from migctl.journal import Appended, Conflict, JournalUnavailable, Log
 from migctl.server.access.allowance import Allowance, retry_after
 from migctl.server.access.guard import name_of
 from migctl.server.answers import answer, errors, refusal
@@ -34,7 +34,7 @@ class Events:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Log,
         refusing: Callable[[], str | None],
         *,
         counts: Counts,
@@ -156,7 +156,7 @@ def _too_many(wait_s: float, limit: float | None) -> web.Response:
     return refusal(429, "rate", reason, headers={"Retry-After": retry_after(wait_s)})
 
 
-def _gone(journal: Journal, reason: str | None) -> web.Response:
+def _gone(journal: Log, reason: str | None) -> web.Response:
     return answer(410, {"epoch": journal.epoch, "tail": journal.tail, "reason": reason})
 
 

@@ -14,7 +14,7 @@ from random import Random
 
 from migctl import clock
 from migctl.config import Settings, Target
-from migctl.journal import Journal
+from migctl.journal import Log
 from migctl.resilience import BreakerState
 from migctl.target.schema import canary_channel, channel
 from migctl.telemetry import get_logger
@@ -47,7 +47,7 @@ class Broadcast:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Log,
         target: Target,
         settings: Settings,
         table_head: Callable[[], int],

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from migctl.clock import mono, now
-from migctl.journal import Journal
+from migctl.journal import Log
 from migctl.telemetry import get_logger
 from migctl.transports import wire
 from migctl.transports.protocol import TransportName, TransportStatus
@@ -49,7 +49,7 @@ class Gateway:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Log,
         *,
         legacy_frame: frames.LegacyFrame = "envelope",
         heartbeat_s: float = wire.GATEWAY_HEARTBEAT_S,

@@ -14,9 +14,9 @@ import pytest
 from migctl import NewEvent, Publisher
 from migctl.config import Settings
 from migctl.errors import MigctlError, Systemic
+from migctl.journal import JournalBroken
 from migctl.journal.sqlite import read_file
 from migctl.publisher.inprocess import own_journal
-from migctl.runtime.service import JournalFailed
 from migctl.stack.launcher import any_free_port
 from tests.kit.entries import event
 
@@ -127,7 +127,7 @@ async def test_a_failed_fsync_ends_a_service_in_process_and_its_publisher_says_s
             events = [NewEvent(event_type="t", data={"pad": "x" * 4000}) for _ in range(20)]
             acknowledged.extend([each.id for each in await publisher.publish_many(events)])
 
-    with pytest.raises(JournalFailed, match="the journal's disk failed"):
+    with pytest.raises(JournalBroken, match="the journal's disk failed"):
         async with Publisher(journal=path, serve=settings) as publisher:
             with pytest.raises(MigctlError, match="the journal's disk failed"):
                 await publish_until_it_fails(publisher)

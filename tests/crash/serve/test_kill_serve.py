@@ -18,6 +18,7 @@ import pytest
 
 from migctl.config import Target
 from migctl.journal.sqlite import read_file
+from migctl.runtime.report import READER
 from migctl.stack.launcher import any_free_port
 from migctl.validate import report
 from tests.kit.conditions import until
@@ -144,7 +145,9 @@ async def test_kill_9_of_serve_loses_nothing_and_doubles_nothing(standin: Target
     assert [row[0] for row in rows] == stored
     assert [row[1] for row in rows] == list(range(1, len(stored) + 1))
     evidence = {name: tmp_path / "evidence" / f"{name}.ndjson" for name in ("websocket", "realtime")}
-    made = report(journal=tmp_path / ".migctl" / "journal.db", captures=evidence, window="journal").to_json()
+    made = report(
+        journal=tmp_path / ".migctl" / "journal.db", reader=READER, captures=evidence, window="journal"
+    ).to_json()
     assert (made["verdict"], made["expected"], made["matched"], made["lost"]) == (
         "pass",
         len(stored),

@@ -69,7 +69,7 @@ async def test_epoch_that_is_opened_under_a_socket_closes_it_with_4411_after_wha
         await hello(ws)
         await served.journal.append([event() for _ in range(3)])
         await until(lambda: served.gateway.status().details["delivered_seq"] == 3)
-        await served.journal.open_epoch(old, lost=(4, 5), reason="an older copy was put back")
+        await served.journal.rotate_epoch(old, lost=(4, 5), reason="an older copy was put back")
         assert await to_the_end(ws) == ([1, 2, 3], 4411)
         async with connect(f"{served.ws_url}?v=2&epoch={old}&after=3") as again:
             assert await hello(again) == ("unrecoverable", "epoch")

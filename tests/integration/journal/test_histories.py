@@ -46,10 +46,10 @@ class Backup:
 
 
 async def rotated(journal: SqliteJournal) -> str:
-    return (await journal.open_epoch(journal.epoch, lost=None, reason="an operator wanted it")).epoch
+    return (await journal.rotate_epoch(journal.epoch, lost=None, reason="an operator wanted it")).epoch
 
 
-async def take_alone(path: Path, *, rotate: bool, taken: list[Event]) -> str:
+async def take_unconfirmed(path: Path, *, rotate: bool, taken: list[Event]) -> str:
     """A life of the journal in which the table is never asked; the epoch that it ended in."""
     journal = await SqliteJournal.open(path)
     if rotate:
@@ -81,14 +81,14 @@ async def test_epochs_that_the_table_never_heard_of_are_crossed_and_what_each_of
     standin: Target, path: Path, tmp_path: Path
 ) -> None:
     kept, last = events(2), events(1)
-    first = await take_alone(path, rotate=False, taken=kept)
+    first = await take_unconfirmed(path, rotate=False, taken=kept)
     await relay_what_is_there(path, standin)
     backup = Backup.of(path, tmp_path / "copy.db")
-    second = await take_alone(path, rotate=True, taken=events(5))
+    second = await take_unconfirmed(path, rotate=True, taken=events(5))
     backup.put_back(path)
-    third = await take_alone(path, rotate=False, taken=events(3))
+    third = await take_unconfirmed(path, rotate=False, taken=events(3))
     backup.put_back(path)
-    await take_alone(path, rotate=False, taken=last)
+    await take_unconfirmed(path, rotate=False, taken=last)
     await relay_what_is_there(path, standin)
     received = await read_from(standin, Position(first, 0), 3)
     assert received.ids == ids(kept, last)
@@ -101,7 +101,7 @@ async def test_events_taken_alone_at_seqs_that_the_table_heard_of_move_and_those
     standin: Target, path: Path, tmp_path: Path, count: int, restarted: bool
 ) -> None:
     before, alone = events(4), events(count)
-    epoch = await take_alone(path, rotate=False, taken=before)
+    epoch = await take_unconfirmed(path, rotate=False, taken=before)
     await relay_what_is_there(path, standin)
     backup = Backup.of(path, tmp_path / "copy.db")
     journal = await SqliteJournal.open(path)
@@ -113,9 +113,9 @@ async def test_events_taken_alone_at_seqs_that_the_table_heard_of_move_and_those
     await journal.aclose()
     backup.put_back(path, mark_too=True)
 
-    await take_alone(path, rotate=False, taken=alone[:2])
+    await take_unconfirmed(path, rotate=False, taken=alone[:2])
     if restarted:
-        await take_alone(path, rotate=False, taken=alone[2:])
+        await take_unconfirmed(path, rotate=False, taken=alone[2:])
         await relay_what_is_there(path, standin)
     else:
         journal = await SqliteJournal.open(path)
@@ -134,13 +134,13 @@ async def test_what_a_copy_has_beyond_the_end_of_an_epoch_that_readers_left_reac
     standin: Target, path: Path, tmp_path: Path
 ) -> None:
     before, beyond, after = events(4), events(2), events(3)
-    epoch = await take_alone(path, rotate=False, taken=before)
+    epoch = await take_unconfirmed(path, rotate=False, taken=before)
     await relay_what_is_there(path, standin)
     old = Backup.of(path, tmp_path / "old.db")
-    await take_alone(path, rotate=False, taken=beyond)
+    await take_unconfirmed(path, rotate=False, taken=beyond)
     newer = Backup.of(path, tmp_path / "newer.db")
     old.put_back(path)
-    await take_alone(path, rotate=False, taken=after)
+    await take_unconfirmed(path, rotate=False, taken=after)
     await relay_what_is_there(path, standin)
     async with (
         reader(standin, position=Position(epoch, 0)) as subscriber,
@@ -159,16 +159,16 @@ async def test_an_epoch_of_another_branch_follows_what_the_table_has(
     standin: Target, path: Path, tmp_path: Path, mark: str
 ) -> None:
     before, branch, went_on, last = events(2), events(3), events(2), events(1)
-    epoch = await take_alone(path, rotate=False, taken=before)
+    epoch = await take_unconfirmed(path, rotate=False, taken=before)
     await relay_what_is_there(path, standin)
     trunk = Backup.of(path, tmp_path / "trunk.db")
-    await take_alone(path, rotate=True, taken=branch)
+    await take_unconfirmed(path, rotate=True, taken=branch)
     other = Backup.of(path, tmp_path / "branch.db")
     trunk.put_back(path, mark_too=True)
-    await take_alone(path, rotate=True, taken=went_on)
+    await take_unconfirmed(path, rotate=True, taken=went_on)
     await relay_what_is_there(path, standin)
     other.put_back(path, mark_too=mark == "put back too")
-    await take_alone(path, rotate=False, taken=last)
+    await take_unconfirmed(path, rotate=False, taken=last)
     await relay_what_is_there(path, standin)
     received = await read_from(standin, Position(epoch, 0), 8)
     assert received.ids == ids(before, went_on, branch, last)
@@ -196,9 +196,9 @@ async def test_a_reader_does_not_wait_for_ever_where_no_chain_of_epochs_leads_on
     standin: Target, tables: Tables, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("migctl.subscriber.realtime.catchup.PATIENCE_S", 1.0)
-    first = await take_alone(path, rotate=False, taken=events(2))
+    first = await take_unconfirmed(path, rotate=False, taken=events(2))
     await relay_what_is_there(path, standin)
-    second = await take_alone(path, rotate=True, taken=events(3))
+    second = await take_unconfirmed(path, rotate=True, taken=events(3))
     await relay_what_is_there(path, standin)
     await tables.run("update monitoring_heads set prev_epoch = 'nobody knows' where prev_epoch is not null")
     waiting = TableReader(standin, Position(first, 0))

@@ -186,7 +186,7 @@ async def test_an_epoch_that_is_opened_under_open_sockets_is_crossed_by_them(pat
     ):
         await journal.append(events(3))
         await received.count(3)
-        info = await journal.open_epoch(first_epoch, lost=(4, 5), reason="an older copy was put back")
+        info = await journal.rotate_epoch(first_epoch, lost=(4, 5), reason="an older copy was put back")
         await journal.append(events(2))
         await received.count(5)
         await until(lambda: subscriber.idle)

@@ -155,7 +155,7 @@ async def _forget_cursor(journal: SqliteJournal) -> None:
     import sqlite3
 
     def forget() -> None:
-        database = sqlite3.connect(journal.path)
+        database = sqlite3.connect(journal.location)
         with database:
             database.execute("DELETE FROM cursors")
         database.close()

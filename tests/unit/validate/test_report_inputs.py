@@ -13,6 +13,7 @@ import pytest
 from migctl.errors import Usage
 from migctl.events import make_event
 from migctl.journal.sqlite import SqliteJournal, read_file
+from migctl.runtime.report import READER
 from migctl.validate import Bounds, report
 from tests.kit.captures import EPOCH, START, Scene, dump, entry, received, summary, time_text, write
 
@@ -363,9 +364,12 @@ def test_the_sqlite_journal_is_read_as_its_export_is(tmp_path: Path) -> None:
     ]
     write(tmp_path / "websocket.ndjson", [received(line, "websocket") for line in lines[:-1]])
     for processes in (1, 2):
-        made = report(tmp_path, processes=processes).to_json()
+        made = report(tmp_path, reader=READER, processes=processes).to_json()
         assert (made["expected"], made["matched"], made["lost"]) == (25, 24, 1)
         assert made["latency_ms"]["websocket"]["p50"] == 12.0
+
+    with pytest.raises(Usage, match="only exports are read here"):
+        report(tmp_path)
 
 
 @pytest.mark.parametrize("missing", ["folder", "captures", "partner", "file"])
