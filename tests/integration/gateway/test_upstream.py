@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from migctl.config import Settings
 from migctl.server.access.tokens import Tokens, mint_token
 from tests.kit.old_service import FLAT, WRAPPED, OldService, old_service
 from tests.kit.served import DEADLINE_S, Served, event, serving, until
@@ -96,8 +97,9 @@ async def test_query_subprotocol_and_headers_go_along(served: Served, old: OldSe
 
 async def test_token_of_ours_never_reaches_the_old_service(tmp_path: Path, old: OldService) -> None:
     text, token = mint_token("ingest", "a")
+    settings = Settings(legacy={"open": True})  # type: ignore[arg-type]
     async with (
-        serving(tmp_path, upstream=old.url, tokens=Tokens((token,))) as served,
+        serving(tmp_path, settings=settings, upstream=old.url, tokens=Tokens((token,))) as served,
         connect(served.ws_url, additional_headers={"Authorization": f"Bearer {text}"}) as ws,
     ):
         await heard(ws)
