@@ -24,9 +24,9 @@ from typing import Any, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from migctl.config import Target
+from migctl.faults import ProxyProcess, proxy_process
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
-from tests.kit.proxy_process import ProxyProcess, proxy_process
 
 BENCHMARKS = Path(__file__).resolve().parent
 READY_S = 60.0

@@ -12,7 +12,8 @@ from random import Random
 from typing import Any
 
 from benchmarks.deployment import Deployment
-from migctl.stack import Part, faults
+from migctl.faults import go_on, stop, switches
+from migctl.stack import Part
 from migctl.stack.launcher import Child
 from migctl.stack.process import wait_until
 
@@ -45,8 +46,8 @@ def serve_killed(on: Deployment, _: Random) -> Armed:
 def subscriber_stopped(on: Deployment, chance: Random) -> Armed:
     name = chance.choice(sorted(on.subscribers))
     child: Child = on.subscribers[name].child
-    child.send(signal.SIGSTOP)
-    return Armed(lambda: child.send(signal.SIGCONT), name, name)
+    stop(child)
+    return Armed(lambda: go_on(child), name, name)
 
 
 def postgres_restarted(on: Deployment, _: Random) -> Armed:
@@ -73,42 +74,42 @@ def _options(on: Deployment, options: Any) -> None:
 
 
 def refused(on: Deployment, _: Random) -> Armed:
-    on.proxy.tell("refuse")
-    return Armed(lambda: on.proxy.tell("heal"))
+    on.proxy.do("refuse")
+    return Armed(lambda: on.proxy.do("heal"))
 
 
 def reset(on: Deployment, _: Random) -> Armed:
-    return Armed(lambda: None, f"{on.proxy.tell('reset')['connections']} connections so far")
+    return Armed(lambda: None, f"{on.proxy.do('reset').connections} connections so far")
 
 
 def black_hole(on: Deployment, _: Random) -> Armed:
-    on.proxy.tell("black_hole")
-    return Armed(lambda: on.proxy.tell("heal"))
+    on.proxy.do("black_hole")
+    return Armed(lambda: on.proxy.do("heal"))
 
 
 def answers_lost(on: Deployment, _: Random) -> Armed:
-    before = on.proxy.tell("lose_answers", "POST /rest")["cuts"]
-    return Armed(lambda: on.proxy.tell("heal"), f"to writes, {before} before")
+    before = on.proxy.do("lose_answers", "POST /rest").cuts
+    return Armed(lambda: on.proxy.do("heal"), f"to writes, {before} before")
 
 
 def cut_in_the_middle(on: Deployment, chance: Random) -> Armed:
     count = chance.randrange(1, 100_000)
-    on.proxy.tell("cut_after", count)
-    return Armed(lambda: on.proxy.tell("heal"), f"one connection, {count} bytes on")
+    on.proxy.do("cut_after", count)
+    return Armed(lambda: on.proxy.do("heal"), f"one connection, {count} bytes on")
 
 
 def slow_line(on: Deployment, _: Random) -> Armed:
-    on.proxy.tell("delay", SLOW_RTT_S / 2)
-    return Armed(lambda: on.proxy.tell("delay", on.rtt_s / 2))
+    on.proxy.do("delay", SLOW_RTT_S / 2)
+    return Armed(lambda: on.proxy.do("delay", on.rtt_s / 2))
 
 
 def channel_closed(on: Deployment, _: Random) -> Armed:
-    faults.switch_on(on.direct, "channel-closed")
+    switches.switch_on(on.direct, "channel-closed")
     return Armed(lambda: None)
 
 
 def sockets_closed(on: Deployment, _: Random) -> Armed:
-    faults.switch_on(on.direct, "clean-close")
+    switches.switch_on(on.direct, "clean-close")
     return Armed(lambda: None)
 
 

@@ -111,14 +111,14 @@ def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
     on.wait(lambda: len(writes(on.serve_log)) > 3, "the first writes", producer)
     time.sleep(BEFORE_S)
     if options.how == "lose-answers":
-        on.proxy.tell("reset")
-        on.proxy.tell("lose_answers", "POST /rest")
+        on.proxy.do("reset")
+        on.proxy.do("lose_answers", "POST /rest")
     else:
-        on.proxy.tell({"refuse": "refuse", "black-hole": "black_hole"}[options.how])
+        on.proxy.do({"refuse": "refuse", "black-hole": "black_hole"}[options.how])
     time.sleep(options.seconds)
     healed = time.time()
-    on.proxy.tell("heal")
-    bytes_before = on.proxy.tell("look")["bytes_up"]
+    on.proxy.do("heal")
+    bytes_before = on.proxy.do("count").bytes_up
     if options.profile:
         profile(on, options.profile)
     on.wait(
@@ -136,7 +136,7 @@ def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
 
     on.wait(drained, "the drain", on.serve, DRAINS_WITHIN_S)
     time.sleep(1.0)  # on at the live edge
-    sent = on.proxy.tell("look")["bytes_up"] - bytes_before
+    sent = on.proxy.do("count").bytes_up - bytes_before
     producer.send(signal.SIGTERM)
     on.wait(lambda: not producer.alive, "the producer's end", within_s=20)
     on.wait(lambda: not behind(on), "the last rows", on.serve)

@@ -185,8 +185,10 @@ def fault(
     output_format: context.OutputOption = "text",
 ) -> None:
     """Switch on a way in which Realtime loses events in silence, on the embedded stack. Subscribers are struck, senders not."""
+    import msgspec
+
     from migctl import stack
-    from migctl.stack import faults
+    from migctl.faults import switches
 
     settings = _settings(config)
     asked = sum((listed, clear, name is not None and not clear))
@@ -199,33 +201,24 @@ def fault(
     if target is None and not listed:
         raise Transient(f"the embedded stack in {settings.state} is down", do="migctl stack up")
     if target is None:
-        found = [
-            {
-                "name": each.name,
-                "what": each.what,
-                "concerns": each.concerns,
-                "lasting": each.lasting,
-                "on": False,
-            }
-            for each in faults.FAULTS.values()
-        ]
+        found = switches.off()
     elif listed:
-        found = faults.switched(target)
+        found = switches.switched(target)
     elif clear:
-        found = faults.clear(target, name)
+        found = switches.clear(target, name)
         output.note(f"{name or 'every fault'} is off at {target.supabase_url}")
     else:
         assert name is not None
-        found = faults.switch_on(target, name, for_s=for_s)
-        on = next(each for each in found if each["name"] == name)
-        how = f"for {for_s:g} s" if for_s is not None else "until --clear" if on["on"] else "once"
-        output.note(f"{name} at {target.supabase_url}, {how}: {on['what']}")
+        found = switches.switch_on(target, name, for_s=for_s)
+        on = next(each for each in found if each.name == name)
+        how = f"for {for_s:g} s" if for_s is not None else "until --clear" if on.on else "once"
+        output.note(f"{name} at {target.supabase_url}, {how}: {on.what}")
     if output_format == "json":
-        output.document({"schema": "migctl.faults/1", "faults": found})
+        output.document({"schema": "migctl.faults/1", "faults": msgspec.to_builtins(found)})
     elif listed:
         output.table(
             ("fault", "now", "what is lost, and how"),
-            [(each["name"], "on" if each["on"] else "off", each["what"]) for each in found],
+            [(each.name, "on" if each.on else "off", each.what) for each in found],
         )
 
 

@@ -22,6 +22,7 @@ from migctl.config import Settings, Target
 from migctl.config.settings import BreakerSection, ResilienceSection, RetrySection
 from migctl.delivery import Relay
 from migctl.events import Event, Position
+from migctl.faults import TcpProxy
 from migctl.journal import Conflict
 from migctl.journal.sqlite import SqliteJournal, highwater
 from migctl.subscriber.core.flow import Flow
@@ -35,7 +36,6 @@ from tests.kit.conditions import until
 from tests.kit.ledger import Place
 from tests.kit.receiving import token_of
 from tests.kit.relaying import relayed
-from tests.kit.tcp_proxy import TcpProxy
 
 RELAYED_WITHIN_S = 30.0
 # The product's own rules, in the time of a test.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import migctl
 from migctl.config import Target
+from migctl.faults import tcp_proxy
 from migctl.stack.launcher import any_free_port
 from tests.kit.conditions import until
 from tests.kit.receiving import receiving
 from tests.kit.relaying import Tables
 from tests.kit.serve_process import serving_process
 from tests.kit.targets import environment_of
-from tests.kit.tcp_proxy import tcp_proxy
 
 
 async def test_serve_killed_before_its_socket_brought_them_is_bridged_through_the_tables(

@@ -15,11 +15,11 @@ import migctl
 from migctl import clock
 from migctl.config import Target
 from migctl.events.ids import uuid7
+from migctl.faults import tcp_proxy
 from tests.kit.broadcasting import port_of
 from tests.kit.conditions import until
 from tests.kit.receiving import Received, receiving
 from tests.kit.serve_process import run, serving_process
-from tests.kit.tcp_proxy import tcp_proxy
 
 
 @contextlib.asynccontextmanager

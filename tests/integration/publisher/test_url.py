@@ -17,13 +17,13 @@ import respx
 from migctl import Published, Publisher
 from migctl.clock import mono
 from migctl.errors import Poison, Systemic, Transient, Usage
+from migctl.faults import tcp_proxy
 from migctl.journal import Conflict
 from migctl.journal.sqlite.files import read_file
 from migctl.server.access.tokens import Tokens, mint_token
 from migctl.stack.launcher import any_free_port
 from tests.kit.conditions import until
 from tests.kit.served import serving
-from tests.kit.tcp_proxy import tcp_proxy
 
 
 def numbers(folder: Path) -> list[Any]:
@@ -58,7 +58,7 @@ async def test_a_lost_answer_neither_loses_nor_doubles(tmp_path: Path) -> None:
     ):
         proxy.lose_next_answer_to(b'"n":5')
         published = await asyncio.gather(*(publisher.publish("cpu", {"n": n}) for n in range(10)))
-        assert proxy.cuts == 1
+        assert proxy.counts.cuts == 1
         assert [each.seq for each in published] == list(range(1, 11))
         assert not any(each.duplicate for each in published)
     assert numbers(tmp_path) == list(range(10))

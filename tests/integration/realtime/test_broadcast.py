@@ -8,12 +8,12 @@ from dataclasses import replace
 from realtime import RealtimeSubscribeStates
 
 from migctl.config import Target
+from migctl.faults import tcp_proxy
 from migctl.journal.sqlite import SqliteJournal
 from tests.integration.realtime.conftest import Received
 from tests.kit.broadcasting import broadcasting, port_of
 from tests.kit.conditions import until
 from tests.kit.entries import event
-from tests.kit.tcp_proxy import tcp_proxy
 
 Receive = Callable[..., Awaitable[Received]]
 

@@ -13,8 +13,8 @@ import pytest
 
 from migctl import clock
 from migctl.config import Target
+from migctl.faults import switches, tcp_proxy
 from migctl.journal.sqlite import SqliteJournal
-from migctl.stack import faults
 from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinOptions, StandinProcess
@@ -24,7 +24,6 @@ from tests.kit.broadcasting import broadcasting, port_of
 from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.targets import target_of
-from tests.kit.tcp_proxy import tcp_proxy
 
 Receive = Callable[..., Awaitable[Received]]
 
@@ -123,11 +122,11 @@ async def test_acknowledged_is_not_delivered_so_subscribers_that_hear_nothing_op
     """Our own channel is spared and acknowledges everything; each subscriber's channel is shut as it joins."""
     async with broadcasting(journal, standin) as transport:
         await seen(transport)
-        await asyncio.to_thread(faults.switch_on, standin, "channel-closed", for_s=60.0)
+        await asyncio.to_thread(switches.switch_on, standin, "channel-closed", for_s=60.0)
         await until(lambda: transport.breaker == "open")
         assert detail(transport, "way") == "channel"
         assert transport.status().state == "degraded"
-        await asyncio.to_thread(faults.clear, standin)
+        await asyncio.to_thread(switches.clear, standin)
         await until(lambda: transport.breaker == "closed", within_s=20)
         assert transport.status().state == "connected"
 
@@ -135,7 +134,7 @@ async def test_acknowledged_is_not_delivered_so_subscribers_that_hear_nothing_op
 async def test_one_closed_socket_of_the_canary_alarms_nobody(journal: SqliteJournal, standin: Target) -> None:
     async with broadcasting(journal, standin) as transport:
         await seen(transport)
-        await asyncio.to_thread(faults.switch_on, standin, "clean-close")
+        await asyncio.to_thread(switches.switch_on, standin, "clean-close")
         await until(lambda: detail(transport, "canary")["state"] == "connecting")
         await seen(transport)
         assert (transport.breaker, detail(transport, "breaker")["opened"]) == ("closed", 0)

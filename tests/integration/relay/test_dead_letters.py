@@ -17,6 +17,7 @@ from migctl.delivery.letters import DeadLetters
 from migctl.errors import Transient
 from migctl.events import Position
 from migctl.events.ids import id_of_renewal
+from migctl.faults import tcp_proxy
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.retention import Keep
 from migctl.target import RetryTable
@@ -24,7 +25,6 @@ from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.receiving import reader, receiving
 from tests.kit.relaying import Tables, publish, relayed, relaying
-from tests.kit.tcp_proxy import tcp_proxy
 
 NUL = rb'{"a":"\u0000"}'
 REFUSE_COLD = "alter table monitoring_events add constraint cold check ((data->>'cold') is null) not valid"

@@ -8,13 +8,13 @@ import signal
 from migctl.config import Target
 from migctl.delivery.relay import CURSOR
 from migctl.events import Position
+from migctl.faults import tcp_proxy
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.postgres import Postgres
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.relaying import Tables, publish, relayed, relaying
-from tests.kit.tcp_proxy import tcp_proxy
 
 WRITE = b"POST /rest/v1/monitoring_events"
 TOMBSTONE = b"POST /rest/v1/monitoring_tombstones"
@@ -49,7 +49,7 @@ async def test_tombstone_whose_response_is_lost_is_written_once(
         proxy.lose_next_answer_to(TOMBSTONE)
         await publish(journal, [event(), event(rb'{"a":"\u0000"}'), event()])
         await relayed(journal, relay)
-        assert proxy.cuts == 1
+        assert proxy.counts.cuts == 1
     assert await tables.seqs() == [1, 3]
     assert list(await tables.tombstones()) == [2]
     assert len(await journal.dead_letters()) == 1
@@ -62,7 +62,7 @@ async def test_heads_come_again_when_their_response_is_lost(
         proxy.lose_next_answer_to(HEADS)
         await publish(journal, [event() for _ in range(3)])
         assert await relay.drain(15) == 0
-        assert proxy.cuts == 1
+        assert proxy.counts.cuts == 1
     assert await tables.heads() == [(journal.epoch, 3, 3)]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from migctl.config import Settings, Target
+from migctl.faults import tcp_proxy
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.relaying import Tables, publish, relayed, relaying
-from tests.kit.tcp_proxy import tcp_proxy
 
 
 def impatient(first_s: float) -> Settings:
@@ -50,7 +50,7 @@ async def test_a_kept_connection_that_leads_nowhere_costs_one_timeout_and_not_th
         await relayed(journal, relay)
         proxy.swallow()
         await publish(journal, [event()])
-        await until(lambda: len([pair for pair in proxy.pairs if pair.vanished]) >= 1)
+        await until(lambda: len([link for link in proxy.traffic.links if link.vanished]) >= 1)
         proxy.heal()
         await relayed(journal, relay, within_s=10)
         assert await relay.drain(10) == 0

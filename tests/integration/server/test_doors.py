@@ -9,9 +9,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from migctl.faults import tcp_proxy
 from migctl.server.access.tokens import mint_token
 from tests.kit.serve_process import serving_process
-from tests.kit.tcp_proxy import tcp_proxy
 
 SECRET = "migctl_subscribe_not-for-logs"
 

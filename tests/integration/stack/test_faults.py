@@ -14,12 +14,12 @@ import pytest
 from realtime import AsyncRealtimeClient, RealtimeSubscribeStates
 
 from migctl.config import Target
+from migctl.faults import switches
 from migctl.journal.sqlite import SqliteJournal
-from migctl.stack import faults
 from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
 from migctl.stack.postgres import Postgres
-from migctl.stack.standin.faults import NAMES, Name
+from migctl.stack.standin.faults import FAULTS, NAMES, Name
 from migctl.stack.standin_process import StandinProcess
 from migctl.target import mint
 from tests.conftest import _migrate
@@ -61,7 +61,7 @@ def target(
 @pytest.fixture
 def clear(target: Target) -> Iterator[None]:
     yield
-    faults.clear(target)
+    switches.clear(target)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ async def listening(target: Target, live: Live) -> AsyncIterator[Listener]:
 BRIEF = {"clean-close": 0.7}
 DEAF_FOR_GOOD = ("subscriptions-cleared", "channel-closed")
 CASES: list[tuple[Name, Live]] = [
-    (name, "postgres_changes" if faults.FAULTS[name].concerns == "postgres_changes" else "broadcast")
+    (name, "postgres_changes" if FAULTS[name].concerns == "postgres_changes" else "broadcast")
     for name in NAMES
 ]
 
@@ -153,13 +153,13 @@ async def test_fault_loses_events_for_who_only_listens_and_none_for_ours(
         reader(target, live=live, position=journal_position(journal)) as ours,
     ):
         if before:
-            faults.switch_on(target, name)
+            switches.switch_on(target, name)
         async with receiving(ours) as received, listening(target, live) as naive:
             if live == "postgres_changes" and not before:
                 await naive.ready.wait()
             if not before:
                 await until(lambda: ours.idle)
-                faults.switch_on(target, name, for_s=BRIEF.get(name))
+                switches.switch_on(target, name, for_s=BRIEF.get(name))
             taken = taken_by(target, name)
             await journal.append(struck)
             await received.count(5)
@@ -168,7 +168,7 @@ async def test_fault_loses_events_for_who_only_listens_and_none_for_ours(
                 await until(lambda: taken_by(target, name) >= taken + 5)
             if before:
                 await naive.ready.wait()
-            faults.clear(target)
+            switches.clear(target)
             while True:  # the same listener hears what comes later, so what it has not heard by then is lost
                 after.append(event(DATA))
                 await journal.append(after[-1:])
@@ -182,7 +182,7 @@ async def test_fault_loses_events_for_who_only_listens_and_none_for_ours(
 
 
 def taken_by(target: Target, name: Name) -> int:
-    return next(int(each["taken"]) for each in faults.switched(target) if each["name"] == name)
+    return next(int(each.taken) for each in switches.switched(target) if each.name == name)
 
 
 def journal_position(journal: SqliteJournal) -> Any:
@@ -223,20 +223,20 @@ def test_no_key_but_the_service_key_opens_the_switches(target: Target, role: str
     for method, path in (("GET", ""), ("PUT", "/rate-skip"), ("DELETE", "")):
         answer = httpx.request(method, f"{target.supabase_url}/standin/v1/faults{path}", headers=headers)
         assert answer.status_code == 403, answer.text
-    assert not any(each["on"] for each in faults.switched(target))
+    assert not any(each.on for each in switches.switched(target))
 
 
 @pytest.mark.usefixtures("clear")
 async def test_fault_with_a_time_ends_by_itself_and_one_without_ends_by_clear(target: Target) -> None:
     def on() -> set[str]:
-        return {each["name"] for each in faults.switched(target) if each["on"]}
+        return {each.name for each in switches.switched(target) if each.on}
 
-    faults.switch_on(target, "rate-skip", for_s=0.1)
-    faults.switch_on(target, "oversize")
-    faults.switch_on(target, "slot-loss")
+    switches.switch_on(target, "rate-skip", for_s=0.1)
+    switches.switch_on(target, "oversize")
+    switches.switch_on(target, "slot-loss")
     assert {"oversize", "slot-loss"} <= on()
     await until(lambda: on() == {"oversize", "slot-loss"})
-    faults.clear(target, "slot-loss")
+    switches.clear(target, "slot-loss")
     assert on() == {"oversize"}
-    faults.clear(target)
+    switches.clear(target)
     assert on() == set()

@@ -10,8 +10,8 @@ import pytest
 import migctl
 from migctl.config import Target
 from migctl.events import Position
+from migctl.faults import switches
 from migctl.journal.sqlite import SqliteJournal
-from migctl.stack import faults
 from migctl.stack.standin.faults import NAMES, Name
 from migctl.subscriber.core.merge import Merge
 from migctl.transports.realtime import hints
@@ -38,11 +38,11 @@ async def test_what_the_service_loses_in_silence_is_released_all_the_same(
     ):
         await journal.append([event() for _ in range(5)])
         await received.count(5)
-        await asyncio.to_thread(faults.switch_on, target, name, for_s=0.5)
+        await asyncio.to_thread(switches.switch_on, target, name, for_s=0.5)
         for _ in range(10):
             await journal.append([event() for _ in range(3)])
             await asyncio.sleep(0.02)  # over some polls of the stand-in
-        await asyncio.to_thread(faults.clear, target)
+        await asyncio.to_thread(switches.clear, target)
         await journal.append([event()])
         await received.count(36)
     assert received.seqs == list(range(1, 37))
@@ -55,7 +55,7 @@ async def test_subscribed_that_is_said_too_early_is_not_readiness(
     target: Target, journal: SqliteJournal
 ) -> None:
     """What is committed from readiness on arrives, though the reply to the join came two seconds before the subscription held."""
-    await asyncio.to_thread(faults.switch_on, target, "early-reply")
+    await asyncio.to_thread(switches.switch_on, target, "early-reply")
     async with (
         publishing(journal, target),
         reader(target, live="postgres_changes") as subscriber,

@@ -14,6 +14,7 @@ from migctl.config import Settings, Target
 from migctl.errors import Systemic, Transient
 from migctl.events import Event, Position
 from migctl.events.jsontext import dumps
+from migctl.faults import tcp_proxy
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
@@ -26,7 +27,6 @@ from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.receiving import Received, publishing, reader, receiving, token_of
 from tests.kit.relaying import Tables, relaying
-from tests.kit.tcp_proxy import tcp_proxy
 
 TOPIC = "public.monitoring_events"
 

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 
 from migctl.config import Target
 from migctl.events import Event
+from migctl.faults import tcp_proxy
 from tests.kit.entries import event
-from tests.kit.tcp_proxy import tcp_proxy
 from tests.kit.world import World
 
 # 80 take about a minute; a night may take more.

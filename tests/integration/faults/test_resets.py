@@ -11,13 +11,13 @@ import uvloop
 
 from migctl.config import Target
 from migctl.errors import Transient
+from migctl.faults import proxy_process
 from migctl.stack.keys import Keys
 from migctl.subscriber.gateway.serve_client import ServeClient
 from migctl.subscriber.realtime.tables import Tables
 from migctl.subscriber.realtime.token import Token
 from migctl.target.rest import Rest
 from migctl.transports.realtime.endpoint import Endpoint
-from tests.kit.proxy_process import proxy_process
 from tests.kit.receiving import token_of
 
 ATTEMPTS = 300
@@ -69,7 +69,7 @@ def test_a_connection_that_is_reset_at_once_is_transient_for_everyone(keys: Keys
             await endpoint.aclose()
 
     with proxy_process(9) as proxy:
-        proxy.tell("refuse")
+        proxy.do("refuse")
         target = Target(
             supabase_url=proxy.url,
             anon_key=keys.anon_key,

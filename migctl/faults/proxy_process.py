@@ -1,4 +1,8 @@
-"""The TCP proxy as a process of its own, so that it takes no time from those that are measured; it ends with its owner."""
+"""The TCP proxy as a process of its own, so that it takes no time from those that are measured; it ends with its owner.
+
+The process is `python -m migctl.faults UPSTREAM_PORT`. It obeys lines `{"do": WORD, "value": ...}` on stdin until that ends, and
+answers each by a line with its counts.
+"""
 
 from __future__ import annotations
 
@@ -9,38 +13,45 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[2]
+import msgspec
+
+from migctl.faults.link import HOST
+from migctl.faults.ways import Counts, Word
+
+PING_S = 10.0
+
+
+class Hello(msgspec.Struct):
+    """The first that the process says: where the proxy is, and an echo behind another with the same delay."""
+
+    port: int
+    echo_port: int
 
 
 class ProxyProcess:
-    """Told by words, each of which has taken effect when the call returns (see TcpProxy). Made by `proxy_process`."""
+    """Each word has taken effect when the call returns. Made by `proxy_process`."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        said = self._hear()
-        self.port: int = said["port"]
-        self.echo_port: int = said["echo_port"]
+        hello = msgspec.json.decode(self._hear(), type=Hello)
+        self.port, self.echo_port = hello.port, hello.echo_port
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{HOST}:{self.port}"
 
-    def tell(self, word: str, value: Any = None) -> dict[str, int]:
-        """word: delay (seconds each way), refuse, reset, black_hole, lose_answers (to requests with this text), cut_after
-        (bytes of answers), heal, look. Returns the counts.
-        """
+    def do(self, word: Word, value: float | str | None = None) -> Counts:
+        """As `TcpProxy.do`."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": word, "value": value}) + "\n")
+        self._process.stdin.write(json.dumps({"do": word, "value": value}).encode() + b"\n")
         self._process.stdin.flush()
-        return self._hear()
+        return msgspec.json.decode(self._hear(), type=Counts)
 
     def ping(self, times: int, *, apart_s: float = 0.0) -> list[float]:
         """Seconds of bare round trips through the proxy, over one connection, one after the other."""
         taken = []
-        with socket.create_connection(("127.0.0.1", self.echo_port), timeout=10) as connection:
+        with socket.create_connection((HOST, self.echo_port), timeout=PING_S) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(b"0")  # the first pays for the connection too
             connection.recv(1)
@@ -52,29 +63,26 @@ class ProxyProcess:
                 time.sleep(apart_s)
         return taken
 
-    def _hear(self) -> dict[str, Any]:
+    def _hear(self) -> bytes:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the proxy has ended ({self._process.poll()})")
-        said: dict[str, Any] = json.loads(line)
-        return said
+        return line
 
 
 @contextmanager
 def proxy_process(upstream: int, *, delay_s: float = 0.0) -> Iterator[ProxyProcess]:
     """A proxy in front of 127.0.0.1:upstream. It ends when its stdin does, so also when we are killed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.kit.tcp_proxy", str(upstream)],
+        [sys.executable, "-m", "migctl.faults", str(upstream)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
         start_new_session=True,  # an interrupt at the terminal is for the owner, who still needs it to end in order
     )
     try:
         proxy = ProxyProcess(process)
-        proxy.tell("delay", delay_s)
+        proxy.do("delay", delay_s)
         yield proxy
     finally:
         process.kill()

@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.kit.proxy_process import ProxyProcess, proxy_process
-from tests.kit.tcp_proxy import TcpProxy, tcp_proxy
+from migctl.faults import ProxyProcess, TcpProxy, proxy_process, tcp_proxy
 
 DELAY_S = 0.05
 
@@ -74,7 +73,7 @@ async def test_order_is_kept_when_the_delay_shrinks_on_the_way() -> None:
         client = await Client.to(proxy.port)
         client.writer.write(b"slow\n")
         await asyncio.wait_for(client.writer.drain(), 1)
-        while proxy.bytes_up == 0:
+        while proxy.counts.bytes_up == 0:
             await asyncio.sleep(0.001)
         proxy.delay_s = 0.0
         assert await client.ask(b"quick\n") == b"slow\n"
@@ -130,7 +129,7 @@ async def test_an_answer_that_is_lost_has_been_asked_for() -> None:
         proxy.heal()
         assert await (await Client.to(proxy.port)).ask(b"POST\n") == b"POST\n"
         assert heard == [b"GET\n", b"POST\n", b"POST\n", b"POST\n"]
-        assert proxy.cuts == 2
+        assert proxy.counts.cuts == 2
 
 
 async def test_a_cut_comes_in_the_middle_of_an_answer_and_once() -> None:
@@ -159,6 +158,6 @@ def process() -> Iterator[ProxyProcess]:
 
 def test_the_process_keeps_its_delay_and_obeys(process: ProxyProcess) -> None:
     assert min(process.ping(5)) >= 2 * DELAY_S
-    process.tell("delay", 0.0)
+    process.do("delay", 0.0)
     assert min(process.ping(5)) < 2 * DELAY_S
-    assert process.tell("look")["connections"] == 0
+    assert process.do("count").connections == 0

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 from urllib.parse import quote
+
+import msgspec
 
 from migctl.config import Target
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.stack.standin.faults import FAULTS, NAMES
 
-__all__ = ["FAULTS", "NAMES", "clear", "switch_on", "switched"]
-
 _PATH = "/standin/v1/faults"
 _ANSWER_S = 10.0
 
 
-def switched(target: Target) -> list[dict[str, Any]]:
-    """Each fault: name, what, concerns, lasting, on, left_seconds, taken. Raises Transient where the stand-in can't be reached."""
+class Switch(msgspec.Struct, frozen=True):
+    """A fault and whether it is on.
+
+    what: is lost, and how. concerns: who loses by it. lasting: stays on until it is cleared; else it is a blow.
+    left_seconds: how long it stays on; None for without an end. taken: events that it took.
+    """
+
+    name: str
+    what: str
+    concerns: Literal["postgres_changes", "all"]
+    lasting: bool
+    on: bool = False
+    left_seconds: float | None = None
+    taken: int = 0
+
+
+def off() -> list[Switch]:
+    """Each fault that there is, as none is on while no stand-in runs."""
+    return [Switch(each.name, each.what, each.concerns, each.lasting) for each in FAULTS.values()]
+
+
+def switched(target: Target) -> list[Switch]:
+    """Each fault. Raises Transient where the stand-in can't be reached."""
     return _ask(target, "GET", _PATH)
 
 
-def switch_on(target: Target, name: str, *, for_s: float | None = None) -> list[dict[str, Any]]:
+def switch_on(target: Target, name: str, *, for_s: float | None = None) -> list[Switch]:
     """Switch a fault on. for_s: seconds; None: until `clear`, or, for a blow, once. Raises Usage for a name that is none."""
     _known(name)
     return _ask(target, "PUT", f"{_PATH}/{quote(name)}", {} if for_s is None else {"for": repr(for_s)})
 
 
-def clear(target: Target, name: str | None = None) -> list[dict[str, Any]]:
+def clear(target: Target, name: str | None = None) -> list[Switch]:
     """Switch one off, or all."""
     if name is not None:
         _known(name)
@@ -38,9 +59,7 @@ def _known(name: str) -> None:
         raise Usage(f"there is no fault {name!r}", do=f"one of: {', '.join(NAMES)}")
 
 
-def _ask(
-    target: Target, method: str, path: str, params: dict[str, str] | None = None
-) -> list[dict[str, Any]]:
+def _ask(target: Target, method: str, path: str, params: dict[str, str] | None = None) -> list[Switch]:
     import httpx
 
     key = target.need("service_role_key")
@@ -60,8 +79,13 @@ def _ask(
             do="migctl stack up",
         ) from None
     if answer.status_code == 200:
-        found: list[dict[str, Any]] = answer.json()
-        return found
+        try:
+            return msgspec.json.decode(answer.content, type=list[Switch])
+        except msgspec.DecodeError as error:
+            raise Systemic(
+                f"{target.supabase_url}{path}: no answer of a stand-in: {error}",
+                do="it is of another version: migctl stack down, then migctl stack up",
+            ) from None
     what = f"{target.supabase_url}{path}: HTTP {answer.status_code} {answer.text[:200]}"
     if answer.status_code == 422:
         raise Usage(what, do="--for takes seconds above 0")
