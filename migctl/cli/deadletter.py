@@ -14,7 +14,7 @@ from migctl.errors import Usage
 
 if TYPE_CHECKING:
     from migctl.config import Settings
-    from migctl.delivery.letters import Tried
+    from migctl.delivery.dead_letters import Tried
     from migctl.journal import DeadLetter
     from migctl.runtime.deadletters import Place
 

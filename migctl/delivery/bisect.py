@@ -7,7 +7,13 @@ from __future__ import annotations
 
 
 class Bisect:
-    """Ask `next()` for a part, send it, and say `done()` or `refused()`; until `next()` returns None."""
+    """Ask `next()` for a part, send it, and say `done()` or `refused()`; until `next()` returns None.
+
+    | the part     | `done()`            | `refused()`                                    |
+    |--------------|---------------------|------------------------------------------------|
+    | several      | the one after it    | its first half is next, then the second        |
+    | one event    | the one after it    | ValueError: it can't be halved; bury it, then `done()` |
+    """
 
     def __init__(self, count: int) -> None:
         """count: events of the batch, at least 1."""
@@ -21,12 +27,11 @@ class Bisect:
         """The part went through, or its one event was dealt with."""
         self._parts.pop()
 
-    def refused(self) -> bool:
-        """The part holds poison. True when it was a single event: deal with it and say `done()`; else the halves come next."""
+    def refused(self) -> None:
+        """The part of several holds poison: its halves come next."""
         part = self._parts[-1]
         if len(part) == 1:
-            return True
+            raise ValueError("one event can't be halved")
         self._parts.pop()
         middle = len(part) // 2
         self._parts += [part[middle:], part[:middle]]
-        return False

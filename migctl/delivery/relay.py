@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from random import Random
 from typing import Any
 
+import msgspec
+
 from migctl import clock
 from migctl.config import Settings
-from migctl.delivery.attempts import STATES, Attempts, SharedBreaker
+from migctl.delivery.attempts import Attempts, SharedBreaker
 from migctl.delivery.batches import Batch, Bound, Hold, Rules, form, is_backlog
 from migctl.delivery.bisect import Bisect
+from migctl.delivery.blame import Blamed, write_or_blame
 from migctl.delivery.burying import Burying
 from migctl.delivery.claim import claim
 from migctl.delivery.classes import Classifier
@@ -28,7 +32,7 @@ from migctl.delivery.reading import Reader
 from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
-from migctl.resilience import BreakerRules
+from migctl.resilience import CONNECTION_STATES, BreakerRules
 from migctl.target import Heads, TableWriter, TimedOut, Written
 from migctl.telemetry import get_logger
 
@@ -130,7 +134,7 @@ class Relay:
 
     def breaker(self) -> dict[str, Any]:
         """State of the breaker that table writer and heads share, for `/api/status`."""
-        return self._breaker.status()
+        return dict(msgspec.to_builtins(self._breaker.status()))
 
     def hurry(self) -> None:
         """Realtime of the same project was just reached: where the table's breaker is open, find out now whether it is back too."""
@@ -142,7 +146,9 @@ class Relay:
     def status(self) -> dict[str, Any]:
         oldest = self._sending_since or self._reader.oldest
         # The worse of the two.
-        attempts = max(self._table, self._heads_attempts, key=lambda each: STATES.index(each.state))
+        attempts = max(
+            self._table, self._heads_attempts, key=lambda each: CONNECTION_STATES.index(each.state)
+        )
         return {
             "state": attempts.state,
             "reason": attempts.reason,
@@ -297,15 +303,15 @@ class Relay:
         plan = Bisect(len(entries))
         while (indexes := plan.next()) is not None:
             part = entries[indexes.start : indexes.stop]
+            written: Written | None
             try:
-                written = await self._table.until_done(lambda part=part: self._write(part))  # type: ignore[misc]
-            except Poison as error:
-                if not plan.refused():
-                    continue
-                taken = await self.burying.bury(part[0], error)
-                if taken is not None:
-                    self._count(taken)
-            else:
+                written = await self._table.until_done(partial(write_or_blame, self._writer, part))
+            except Blamed as blamed:
+                written = await self.burying.bury(blamed)
+            except Poison:
+                plan.refused()
+                continue
+            if written is not None:
                 self._count(written)
             plan.done()
             await self._acknowledge(part[-1].position)
@@ -315,14 +321,6 @@ class Relay:
             "batch written", epoch=entries[0].epoch, first=entries[0].seq, last=entries[-1].seq, count=len(entries),
             first_id=entries[0].event.id, cut=batch.cut, ms=round((clock.mono() - started) * 1000, 1),
         )  # fmt: skip
-
-    async def _write(self, part: Sequence[Entry]) -> Written:
-        try:
-            return await self._writer.write(part)
-        except Poison:
-            if len(part) == 1:
-                await self._writer.probe()  # an event is blamed only while the table itself can be read
-            raise
 
     def _count(self, written: Written) -> None:
         self._counts["rows"] += written.inserted

@@ -10,18 +10,28 @@ from migctl.resilience.breaker import (
     BreakerStatus,
     Leave,
 )
+from migctl.resilience.connection import (
+    CONNECTION_STATES,
+    Connection,
+    ConnectionChange,
+    ConnectionState,
+)
 from migctl.resilience.request_timeout import RequestTimeout
 from migctl.resilience.retry import Failure, Retry
 from migctl.resilience.waiting import News, within
 
 __all__ = [
     "BREAKER_STATES",
+    "CONNECTION_STATES",
     "Backoff",
     "Breaker",
     "BreakerChange",
     "BreakerRules",
     "BreakerState",
     "BreakerStatus",
+    "Connection",
+    "ConnectionChange",
+    "ConnectionState",
     "Failure",
     "Leave",
     "News",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from migctl.config import Settings, Target
-from migctl.delivery.letters import DeadLetters, Tried
+from migctl.delivery.dead_letters import DeadLetters, Tried
 from migctl.errors import MigctlError, Refused, Transient, Usage, Wanting
 from migctl.journal import DeadLetter
 from migctl.runtime.journals import open_journal

@@ -57,6 +57,10 @@ class Logger:
     def error(self, event: str, **fields: object) -> None:
         self._log(logging.ERROR, event, fields)
 
+    def log(self, level: int, event: str, **fields: object) -> None:
+        """level: of `logging`, where a rule says how loud it is."""
+        self._log(level, event, fields)
+
     def exception(self, event: str, **fields: object) -> None:
         """With the trace of the exception that is being handled."""
         self._log(logging.ERROR, event, fields, sys.exc_info())

@@ -37,7 +37,7 @@ class _Accept(msgspec.Struct):
 
 def dead_letter_routes(burying: Burying, table: RetryTable) -> list[web.RouteDef]:
     """For the relay of this serve, and for the target that it writes to."""
-    letters = burying.letters
+    letters = burying.dead_letters
 
     async def retry(body: bytes) -> dict[str, Any]:
         asked = _decode(body, _Retry)

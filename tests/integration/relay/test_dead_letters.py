@@ -13,7 +13,7 @@ from aiohttp import ClientSession, web
 from migctl import clock
 from migctl.config import Target
 from migctl.delivery import Relay
-from migctl.delivery.letters import DeadLetters
+from migctl.delivery.dead_letters import DeadLetters
 from migctl.errors import Transient
 from migctl.events import Position
 from migctl.events.ids import id_of_renewal
@@ -187,7 +187,7 @@ async def test_an_event_that_is_renewed_twice_is_one_new_event_and_its_tombstone
         (letter,) = await journal.dead_letters()
         new_id = id_of_renewal(journal.epoch, 1)
         for _ in range(2):
-            tried = await relay.burying.letters.renew(letter, retries)
+            tried = await relay.burying.dead_letters.renew(letter, retries)
             assert (tried.result, tried.new_seq, tried.new_id) == ("renewed", 2, new_id)
         assert await relay.drain(10) == 0
     assert (await tables.seqs(), list(await tables.tombstones())) == ([2], [1])

@@ -66,13 +66,11 @@ def test_bisect_finds_exactly_the_poison_and_sends_the_rest_once_in_order(case: 
     count, poison = case
     plan, written, found = Bisect(count), [], []
     while (part := plan.next()) is not None:
-        if poison & set(part):
-            if plan.refused():
-                found.append(part[0])
-                plan.done()
-        else:
-            written += list(part)
-            plan.done()
+        if len(part) > 1 and poison & set(part):
+            plan.refused()
+            continue
+        (found if part[0] in poison else written).extend(part)
+        plan.done()
     assert found == sorted(poison)
     assert written == [index for index in range(count) if index not in poison]
 
