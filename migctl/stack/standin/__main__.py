@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from migctl import redaction
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.stack.standin.app import WORK, build
 from migctl.stack.standin.limits import PLANS, Limits
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         dsn = _from_environment(
             _DATABASE, "the database's address, postgresql://USER:PASSWORD@HOST:PORT/NAME"
         )
+        redaction.know(secret)
+        redaction.know_address(dsn)
         limits = Limits(
             plan=PLANS[options.rates],
             schemas=tuple(options.schemas.split(",")),
