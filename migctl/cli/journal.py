@@ -120,7 +120,7 @@ def backup(
     """Copy the journal, consistently, while serve runs or not.
 
     To put a copy back: stop serve, move journal.db, journal.db-wal and journal.db-shm away, leave journal.db.high-water, and copy
-    the file to journal.db. The journal then goes on in a new epoch, and says which seqs are lost.
+    the file to journal.db. The journal then rotates its epoch, and says which seqs are lost.
     """
     from migctl.runtime import journals
 
@@ -148,7 +148,7 @@ def adopt(
     dry_run: context.DryRunOption = False,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Go on, in a new epoch, where another journal was: when that one is gone for good.
+    """Go on, with the epoch rotated, where another journal was: when that one is gone for good.
 
     What it had acknowledged and the table does not have is lost; readers are told which seqs. If there is a copy of it, put that
     back instead. serve must not run.

@@ -1,7 +1,7 @@
 """Opening a journal file: its tables, its identity, and what it means when it is older than its own high-water mark.
 
 A journal that is behind its mark was put back from a copy. The seqs between were given to other events once, so they are never
-given again: a new epoch begins, and says what was lost.
+given again: the epoch is rotated, and the new one says what was lost.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def check_place(layout: Layout, *, adopting: bool) -> Mark | None:
     if mark is not None and not adopting and not (path.is_file() and path.stat().st_size):
         raise Refused(
             f"{path}: the journal is gone; its high-water mark is still here: {_words(mark)}",
-            do=f"put back the newest copy of it (it goes on in a new epoch); if there is none: {ADOPT}",
+            do=f"put back the newest copy of it (its epoch is rotated); if there is none: {ADOPT}",
         )
     return mark
 

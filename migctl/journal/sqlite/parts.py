@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import Future, InvalidStateError
+from typing import TypeVar
 
 from migctl.journal.errors import JournalBroken
 from migctl.telemetry import get_logger
+
+T = TypeVar("T")
 
 _log = get_logger("journal")
 
@@ -61,10 +64,10 @@ class Part(threading.Thread):
         raise NotImplementedError
 
 
-def own(task: asyncio.Task[None], failure: Failure) -> asyncio.Task[None]:
+def own(task: asyncio.Task[T], failure: Failure) -> asyncio.Task[T]:
     """The same for a task: it ends when it is cancelled, and in no other way."""
 
-    def ended(done: asyncio.Task[None]) -> None:
+    def ended(done: asyncio.Task[T]) -> None:
         if done.cancelled():
             return
         failure.fail(done.exception() or RuntimeError(f"{done.get_name()} ended by itself"))
