@@ -106,7 +106,7 @@ def behind(on: Deployment) -> bool:
 
 
 def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
-    on.start_serve()
+    on.start_serve(log_level="debug")  # each batch is a line there
     producer = on.produce(rate=options.rate, seconds=None, workers=4, batch=options.batch)
     on.wait(lambda: len(writes(on.serve_log)) > 3, "the first writes", producer)
     time.sleep(BEFORE_S)

@@ -107,6 +107,21 @@ class ClassBounds(_Section):
     max_wait_s: Annotated[float, Field(gt=0, description="seconds")]
 
 
+class RatesSection(_Section):
+    """How an event type that no pattern names gets its class."""
+
+    high_above_per_s: Annotated[float, Field(gt=0, description="events a second")] = 100.0
+    medium_above_per_s: Annotated[
+        float, Field(gt=0, description="events a second, at most high_above_per_s")
+    ] = 5.0
+    window_s: Annotated[float, Field(gt=0, description="seconds")] = 30.0
+    move_after_windows: Annotated[int, Field(ge=1, description="windows in a row")] = 3
+
+    @model_validator(mode="after")
+    def _bounds(self) -> RatesSection:
+        return _ordered(self, "medium_above_per_s", "high_above_per_s")
+
+
 class BatchingSection(_Section):
     batching: Annotated[Literal["none", "wait"], Field(description="none or wait")] = "none"
     high: ClassBounds = ClassBounds(max_events=100, max_wait_s=0.1)
@@ -115,9 +130,14 @@ class BatchingSection(_Section):
     classes: Annotated[
         dict[str, Literal["high", "medium", "low"]], Field(description="pattern of event_type to class")
     ] = {}
+    rates: RatesSection = RatesSection()
+    backlog_after_s: Annotated[float, Field(ge=0, description="seconds")] = 0.5
     backlog_max_events: Annotated[int, Field(ge=1, le=5000, description="rows in a request of backlog")] = 500
     max_bytes: Annotated[int, Field(ge=1 << 16, description="bytes of a request")] = 4 << 20
     max_dead_letters_per_minute: Annotated[int, Field(ge=1, description="dead letters a minute")] = 20
+    heads_apart_s: Annotated[float, Field(gt=0, description="seconds")] = 0.1
+    heads_behind_s: Annotated[float, Field(gt=0, description="seconds")] = 1.0
+    drain_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
 
 
 class RealtimeSection(_Section):
@@ -196,6 +216,9 @@ class ResilienceSection(_Section):
 class FallbackSection(_Section):
     hold_s: Annotated[float, Field(ge=0, description="seconds")] = 10.0
     max_lag_s: Annotated[float, Field(gt=0, description="seconds that heads may be behind")] = 1.0
+    min_away_s: Annotated[float, Field(ge=0, description="seconds")] = 1.0
+    returns_per_s: Annotated[float, Field(gt=0, description="subscribers a second")] = 50.0
+    max_spread_s: Annotated[float, Field(ge=0, description="seconds")] = 10.0
     to_realtime: Annotated[bool, Field(description="true or false")] = True
 
 

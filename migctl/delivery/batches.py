@@ -11,9 +11,6 @@ from typing import Literal
 
 from migctl.delivery.classes import EventClass
 
-# How long the oldest may have waited beyond its class's time before it is a backlog.
-BACKLOG_GRACE_S = 0.5
-
 # count: a class had its count; bytes: the request was full; time: an event had waited its class's time; backlog: class counts
 # were off, and this many were taken or there; drained: all that waited went.
 Cut = Literal["count", "bytes", "time", "backlog", "drained"]
@@ -38,11 +35,15 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What YAML says of batches. wait: hold events on purpose, for those who pay by the request."""
+    """What YAML says of batches. wait: hold events on purpose, for those who pay by the request.
+
+    backlog_after_s: how long the oldest may have waited beyond its class's time before it is a backlog.
+    """
 
     bounds: Mapping[EventClass, Bound]
     max_bytes: int
     backlog_max_events: int
+    backlog_after_s: float = 0.5
     wait: bool = False
 
 
@@ -80,9 +81,9 @@ def form(waiting: Sequence[Waiting], now_s: float, rules: Rules) -> Batch | Hold
 
 
 def is_backlog(waiting: Sequence[Waiting], now_s: float, rules: Rules) -> bool:
-    """True when more than one full run waits, or the oldest has waited its class's time and 0.5 s more."""
+    """True when more than one full run waits, or the oldest has waited its class's time and `backlog_after_s` more."""
     oldest = waiting[0]
-    if now_s > oldest.since_s + rules.bounds[oldest.event_class].max_wait_s + BACKLOG_GRACE_S:
+    if now_s > oldest.since_s + rules.bounds[oldest.event_class].max_wait_s + rules.backlog_after_s:
         return True
     first, cut = _run(waiting, 0, rules, counted=True)
     if cut == "drained":

@@ -1,7 +1,7 @@
 """Event classes: high, medium or low frequency, by pattern of the event type, else by its measured rate. Pure.
 
-A rate is counted in windows of 30 s of commit time, and a type is moved after three windows in a row that say the same: one
-burst changes nothing.
+A rate is counted in windows of commit time, and a type is moved after some windows in a row of one other class: one burst changes
+nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,23 @@ from typing import Literal
 
 EventClass = Literal["high", "medium", "low"]
 
-WINDOW_S = 30.0
-MOVE_AFTER_WINDOWS = 3
-HIGH_ABOVE_PER_S = 100.0
-MEDIUM_ABOVE_PER_S = 5.0
-
 # Types come from producers; beyond this many, the quiet ones are forgotten.
 _MAX_TYPES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What YAML says of rates, in events a second; on the bound a type is of the lower class."""
+
+    high_above_per_s: float = 100.0
+    medium_above_per_s: float = 5.0
+    window_s: float = 30.0
+    move_after_windows: int = 3
+
+    def class_of(self, events_per_s: float) -> EventClass:
+        if events_per_s > self.high_above_per_s:
+            return "high"
+        return "medium" if events_per_s > self.medium_above_per_s else "low"
 
 
 @dataclass(slots=True)
@@ -32,9 +42,22 @@ class _Rate:
 
 
 class Classifier:
-    """patterns: pattern of event_type (`*`, `?`, `[...]`) to class; the first that matches, in the order of the YAML."""
+    """patterns: pattern of event_type (`*`, `?`, `[...]`) to class; the first that matches, in the order of the YAML.
 
-    def __init__(self, patterns: Mapping[str, EventClass]) -> None:
+    When a window of a type ends, for a type without a pattern; n is `move_after_windows`:
+
+    | the window is of        | windows in a row of that class before it | the type's class   | in a row now |
+    |-------------------------|------------------------------------------|--------------------|--------------|
+    | the type's own class    | any                                      | as before          | 0            |
+    | another                 | fewer than n - 1                         | as before          | one more     |
+    | another                 | n - 1                                    | that one           | 0            |
+    | a third                 | any of the second                        | as before          | 1            |
+
+    A window without an event is of the low class. A new type is low.
+    """
+
+    def __init__(self, patterns: Mapping[str, EventClass], rates: Rates) -> None:
+        self._rules = rates
         self._patterns = dict(patterns)
         self._fixed: dict[str, EventClass | None] = {}
         self._rates: dict[str, _Rate] = {}
@@ -44,7 +67,7 @@ class Classifier:
         fixed = self._by_pattern(event_type)
         if fixed is not None:
             return fixed
-        window = int(at_s // WINDOW_S)
+        window = int(at_s // self._rules.window_s)
         rate = self._rates.get(event_type)
         if rate is None:
             if len(self._rates) >= _MAX_TYPES:
@@ -64,28 +87,25 @@ class Classifier:
             )
         return self._fixed[event_type]
 
-    @staticmethod
-    def _close(rate: _Rate, window: int) -> None:
-        """End the open window; windows without an event between then and now say low."""
-        for count in [rate.count, *([0] * min(window - rate.window - 1, MOVE_AFTER_WINDOWS))]:
-            said = class_of_rate(count / WINDOW_S)
-            if said == rate.now:
+    def _close(self, rate: _Rate, window: int) -> None:
+        """End the open window, and those without an event between then and now."""
+        enough = self._rules.move_after_windows
+        for count in [rate.count, *([0] * min(window - rate.window - 1, enough))]:
+            measured = self._rules.class_of(count / self._rules.window_s)
+            if measured == rate.now:
                 rate.windows_of_next = 0
                 continue
-            rate.windows_of_next = rate.windows_of_next + 1 if said == rate.next else 1
-            rate.next = said
-            if rate.windows_of_next >= MOVE_AFTER_WINDOWS:
-                rate.now, rate.windows_of_next = said, 0
+            rate.windows_of_next = rate.windows_of_next + 1 if measured == rate.next else 1
+            rate.next = measured
+            if rate.windows_of_next >= enough:
+                rate.now, rate.windows_of_next = measured, 0
         rate.window, rate.count = window, 0
 
     def _forget(self, window: int) -> None:
-        quiet = [name for name, rate in self._rates.items() if rate.window < window - MOVE_AFTER_WINDOWS]
+        quiet = [
+            name
+            for name, rate in self._rates.items()
+            if rate.window < window - self._rules.move_after_windows
+        ]
         for name in quiet or list(self._rates)[: _MAX_TYPES // 2]:
             del self._rates[name]
-
-
-def class_of_rate(events_per_s: float) -> EventClass:
-    """Above 100/s high, above 5/s medium, else low."""
-    if events_per_s > HIGH_ABOVE_PER_S:
-        return "high"
-    return "medium" if events_per_s > MEDIUM_ABOVE_PER_S else "low"

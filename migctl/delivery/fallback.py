@@ -1,6 +1,6 @@
-"""Fallback: when subscribers on Realtime are told to come to the gateway, and when they may go back. No operator is asked.
+"""Fallback: when subscribers on Realtime are sent to the gateway, and when they may go back. No operator is asked.
 
-They are told at once when a breaker opens, of the table or of broadcast. They go back when both are closed, the table has caught
+They are sent at once when a breaker opens, of the table or of broadcast. They go back when both are closed, the table has caught
 up, and heads say so. A Realtime that fails again soon after has to be well for longer each time before anybody is sent back to it.
 """
 
@@ -20,12 +20,7 @@ from migctl.journal import Log
 from migctl.resilience import BreakerState
 from migctl.transports.protocol import TransportName
 
-LOOK_S = 0.1
-# However quickly all is well again: nobody is told to go and to come back within a second.
-MIN_AWAY_S = 1.0
-# So many a second may come back; with very many, all of them within this time.
-RETURNS_PER_S = 50
-MOST_SPREAD_S = 10.0
+EVERY_S = 0.1
 _MOST_SAMPLES = 100
 
 
@@ -47,23 +42,38 @@ class Move:
 
 
 class FallbackRule:
-    """Pure: times are monotonic seconds.
+    """Pure: times are monotonic seconds, and a step is to be taken every now and then.
 
     max_lag_s: heads must be behind by less. hold_s: a failure within this time after a return makes the next return slower, and no
-    return is asked to prove itself for longer.
+    return is asked to prove itself for longer. min_away_s: nobody is sent there and back within it.
+
+    "Well": each breaker is closed, no backlog, and heads are behind by less than `max_lag_s`.
+
+    | active | health                                                    | move         | afterwards                           |
+    |--------|-----------------------------------------------------------|--------------|--------------------------------------|
+    | no     | no breaker is open: well, half-open, backlog, lag         | none         | as before                            |
+    | no     | one is open, `hold_s` after a return, or there was none   | to websocket | active, to prove nothing             |
+    | no     | one is open, sooner                                       | to websocket | active, to prove twice as much (note) |
+    | yes    | not well                                                  | none         | what was proven is forgotten         |
+    | yes    | well, for less than is to be proven                       | none         | as before                            |
+    | yes    | well for long enough, away for less than `min_away_s`     | none         | as before                            |
+    | yes    | well for long enough, away for long enough                | to realtime  | not active                           |
+
+    (note) at least `min_away_s`, at most `hold_s`.
     """
 
-    def __init__(self, *, max_lag_s: float, hold_s: float) -> None:
+    def __init__(self, *, max_lag_s: float, hold_s: float, min_away_s: float = 1.0) -> None:
         self._max_lag_s = max_lag_s
         self._hold_s = hold_s
+        self._min_away_s = min_away_s
         self._proof_s = 0.0
         self._fell_at = float("-inf")
         self._returned_at = float("-inf")
         self._well_since: float | None = None
         self.active = False
 
-    def look(self, now: float, health: Health) -> Move | None:
-        """The move that is due now, to be told once."""
+    def step(self, now: float, health: Health) -> Move | None:
+        """The move that is due now, to be announced once."""
         if not self.active:
             broken = [(part, why) for part, (state, why) in health.breakers.items() if state == "open"]
             return self._fall(now, *broken[0]) if broken else None
@@ -73,26 +83,34 @@ class FallbackRule:
             return None
         if self._well_since is None:
             self._well_since = now
-        if now - self._well_since < self._proof_s or now - self._fell_at < MIN_AWAY_S:
+        if now - self._well_since < self._proof_s or now - self._fell_at < self._min_away_s:
             return None
         self.active, self._returned_at = False, now
         return Move("realtime", "breakers are closed, and the table has caught up")
 
     def _fall(self, now: float, part: str, why: str | None) -> Move:
         soon = now - self._returned_at < self._hold_s
-        self._proof_s = min(self._hold_s, max(MIN_AWAY_S, 2 * self._proof_s)) if soon else 0.0
+        self._proof_s = min(self._hold_s, max(self._min_away_s, 2 * self._proof_s)) if soon else 0.0
         self.active, self._fell_at, self._well_since = True, now, None
         return Move("websocket", f"the breaker of {part} is open" + (f": {why}" if why else ""))
 
 
 class Lag:
-    """How long ago the journal had what heads don't tell of yet. Pure; as fine as it is sampled, and never too low by more."""
+    """How long ago the journal had what heads don't announce yet. Pure; as fine as it is sampled, and never too low by more.
+
+    | journal head          | announced head                  | the lag                                                     |
+    |-----------------------|---------------------------------|-------------------------------------------------------------|
+    | as before, or higher  | below it                        | since the lowest head that is not announced was first sampled |
+    | as before, or higher  | at it                           | 0                                                           |
+    | lower: a new epoch    | below it                        | 0, and since now                                            |
+    | lower: a new epoch    | at it                           | 0                                                           |
+    """
 
     def __init__(self) -> None:
-        self._heads: deque[tuple[float, int]] = deque()  # (when it was first seen, journal head)
+        self._heads: deque[tuple[float, int]] = deque()  # (when it was first sampled, journal head)
 
-    def sample(self, now: float, journal_head: int, told_head: int) -> float:
-        """Seconds; 0 where heads tell of everything. Both heads are of the open epoch."""
+    def sample(self, now: float, journal_head: int, announced_head: int) -> float:
+        """Seconds; 0 where heads announce everything. Both heads are of the open epoch."""
         heads = self._heads
         if heads and journal_head < heads[-1][1]:  # a new epoch
             heads.clear()
@@ -101,14 +119,14 @@ class Lag:
                 heads[-1] = (heads[-1][0], journal_head)
             else:
                 heads.append((now, journal_head))
-        while heads and heads[0][1] <= told_head:
+        while heads and heads[0][1] <= announced_head:
             heads.popleft()
         return now - heads[0][0] if heads else 0.0
 
 
-def spread_s(subscribers: int) -> float:
+def spread_s(subscribers: int, *, returns_per_s: float, max_spread_s: float) -> float:
     """Within which time so many subscribers are to come back, each at random."""
-    return min(MOST_SPREAD_S, subscribers / RETURNS_PER_S)
+    return min(max_spread_s, subscribers / returns_per_s)
 
 
 class Announce(Protocol):
@@ -119,7 +137,7 @@ class Carried(Protocol):
     """What the rule has to know of the relay."""
 
     @property
-    def told_head(self) -> int: ...
+    def announced_head(self) -> int: ...
 
     def in_backlog(self) -> bool: ...
 
@@ -144,8 +162,8 @@ class Fallback:
         self._breakers = breakers
         self._announce = announce
         self._listeners = listeners
-        of = settings.fallback
-        self._rule = FallbackRule(max_lag_s=of.max_lag_s, hold_s=of.hold_s)
+        self._settings = of = settings.fallback
+        self._rule = FallbackRule(max_lag_s=of.max_lag_s, hold_s=of.hold_s, min_away_s=of.min_away_s)
         self._lag = Lag()
         self._lag_s = 0.0
         self._reason: str | None = None
@@ -154,11 +172,11 @@ class Fallback:
 
     async def run(self) -> None:
         while True:
-            self._look(clock.mono())
-            await asyncio.sleep(LOOK_S)
+            self._step(clock.mono())
+            await asyncio.sleep(EVERY_S)
 
     def status(self) -> dict[str, Any]:
-        """For `/api/status`. since: of the last move; times: how often subscribers were told to leave Realtime."""
+        """For `/api/status`. since: of the last move; times: how often subscribers were sent away from Realtime."""
         return {
             "active": self._rule.active,
             "reason": self._reason,
@@ -167,10 +185,10 @@ class Fallback:
             "heads_behind_s": round(self._lag_s, 3),
         }
 
-    def _look(self, now: float) -> None:
-        self._lag_s = self._lag.sample(now, self._journal.head, self._relay.told_head)
+    def _step(self, now: float) -> None:
+        self._lag_s = self._lag.sample(now, self._journal.head, self._relay.announced_head)
         states = {part: (each["state"], each["reason"]) for part, each in self._breakers().items()}
-        move = self._rule.look(now, Health(states, self._relay.in_backlog(), self._lag_s))
+        move = self._rule.step(now, Health(states, self._relay.in_backlog(), self._lag_s))
         if move is None:
             return
         away = move.to == "websocket"
@@ -179,4 +197,8 @@ class Fallback:
         if away:
             self._announce("realtime", "websocket", move.reason)
         else:
-            self._announce("websocket", "realtime", move.reason, spread_s=spread_s(self._listeners()))
+            of = self._settings
+            within_s = spread_s(
+                self._listeners(), returns_per_s=of.returns_per_s, max_spread_s=of.max_spread_s
+            )
+            self._announce("websocket", "realtime", move.reason, spread_s=within_s)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -20,27 +21,26 @@ import msgspec
 
 from migctl import clock
 from migctl.config import Settings
+from migctl.config.settings import BatchingSection
+from migctl.delivery.announcing import Announcer, Reached
 from migctl.delivery.attempts import Attempts, SharedBreaker
 from migctl.delivery.batches import Batch, Bound, Hold, Rules, form, is_backlog
 from migctl.delivery.bisect import Bisect
 from migctl.delivery.blame import Blamed, write_or_blame
 from migctl.delivery.burying import Burying
 from migctl.delivery.claim import claim
-from migctl.delivery.classes import Classifier
+from migctl.delivery.classes import Classifier, Rates
 from migctl.delivery.figures import BatchFigures
 from migctl.delivery.reading import Reader
 from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
-from migctl.resilience import CONNECTION_STATES, BreakerRules
+from migctl.resilience import CONNECTION_STATES, BreakerRules, News, within
 from migctl.target import Heads, TableWriter, TimedOut, Written
 from migctl.telemetry import get_logger
+from migctl.telemetry.summary import Summary
 
 CURSOR = "relay"
-
-# Heads are moved at once after an idle time, then no more often than this: readers poll them every 0.25 s at most.
-HEADS_APART_S = 0.1
-HEADS_BEHIND_S = 1.0
 
 _log = get_logger("relay")
 
@@ -64,17 +64,9 @@ class Relay:
         self._journal = journal
         self._writer = writer
         self._heads = heads
-        self._rules = Rules(
-            bounds={
-                "high": Bound(batching.high.max_events, batching.high.max_wait_s),
-                "medium": Bound(batching.medium.max_events, batching.medium.max_wait_s),
-                "low": Bound(batching.low.max_events, batching.low.max_wait_s),
-            },
-            max_bytes=batching.max_bytes,
-            backlog_max_events=batching.backlog_max_events,
-            wait=batching.batching == "wait",
-        )
-        self._reader = Reader(journal, self._rules, Classifier(batching.classes))
+        self._rules = _rules(batching)
+        rates = Rates(**batching.rates.model_dump())
+        self._reader = Reader(journal, self._rules, Classifier(batching.classes, rates))
         self._sending_since: datetime | None = None  # the commit of the oldest that is under way
         random = (rng or Random()).random
         resilience = settings.resilience
@@ -86,10 +78,18 @@ class Relay:
         self._epochs: list[EpochInfo] | None = None  # those that were claimed; the last is the open one
         self._epoch = journal.epoch  # the one that is carried now
         self._done_to = 0
-        self._told: tuple[int, int] = (0, 0)
-        self._changed = asyncio.Event()
+        self._moved = News()  # the table head, or what heads say
+        self._announcer = Announcer(
+            heads,
+            self._heads_attempts,
+            journal.writer_id,
+            self._moved,
+            apart_s=batching.heads_apart_s,
+            behind_s=batching.heads_behind_s,
+        )
         self._counts: Counter[str] = Counter()
         self.figures = BatchFigures()
+        self._summary = Summary(_log, "batches written", position=self._position)
         self._tombstones: Counter[str] = Counter()
         self.burying = Burying(
             journal, writer, self._table, self._tombstones, a_minute=batching.max_dead_letters_per_minute
@@ -114,9 +114,9 @@ class Relay:
         return left
 
     @property
-    def told_head(self) -> int:
-        """How far readers were told that the table of the open epoch is."""
-        return self._told[0] if not self._is_old() else 0
+    def announced_head(self) -> int:
+        """How far heads say that the table of the open epoch is."""
+        return self._announcer.announced.table_head if not self._is_old() else 0
 
     def in_backlog(self) -> bool:
         """More waits than batches of live events take (rule 4)."""
@@ -140,7 +140,7 @@ class Relay:
         """Realtime of the same project was just reached: where the table's breaker is open, find out now whether it is back too."""
         self._breaker.hurry()
 
-    def _position(self) -> dict[str, Any]:
+    def _position(self) -> dict[str, str | int]:
         return {"epoch": self._epoch, "table_head": self._done_to, "journal_head": self._journal.head}
 
     def status(self) -> dict[str, Any]:
@@ -171,20 +171,21 @@ class Relay:
 
         Raises Refused where another journal owns the table.
         """
+        reason = f"no answer within {within_s:g} s"
         try:
-            async with asyncio.timeout(within_s):
-                while self._epochs is None:
-                    try:
-                        self._epochs = await self._claim()
-                    except TimedOut:  # slow, maybe: the next request has more time
-                        continue
-        except (TimeoutError, MigctlError) as error:
-            if isinstance(error, Refused):
-                raise
-            reason = error.what if isinstance(error, MigctlError) else f"no answer within {within_s:g} s"
-            _log.warning("heads not compared yet; the journal's own mark decides", reason=reason)
-            return False
-        return True
+            if await within(within_s, self._claim_once()):
+                return True
+        except Refused:
+            raise
+        except MigctlError as error:
+            reason = error.what
+        _log.warning("heads not compared yet; the journal's own mark decides", reason=reason)
+        return False
+
+    async def _claim_once(self) -> None:
+        while self._epochs is None:
+            with suppress(TimedOut):  # slow, maybe: the next request has more time
+                self._epochs = await self._claim()
 
     async def run(self) -> None:
         """Carry until cancelled.
@@ -196,21 +197,22 @@ class Relay:
         await self._table.until_done(self._writer.probe)
         async for info in self._to_carry(self._epochs):
             async with asyncio.TaskGroup() as group:
-                heads = group.create_task(self._move_heads(info), name="heads")
+                heads = group.create_task(self._announcer.run(info, self._reached), name="heads")
+                summary = group.create_task(self._summary.run(), name="summary")
                 await self._carry()
-                await self._until_told(info.head)
+                await self._announcer.until(info.head)
                 heads.cancel()
+                summary.cancel()
             _log.info("epoch carried to its end", epoch=info.epoch, seq=self._done_to)
 
     async def drain(self, timeout_s: float) -> int:
         """Wait, while `run` goes on, until table and heads have what the journal has; return the backlog that is left."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while self._is_old() or min(self._done_to, *self._told) < self._journal.head:
-                    await self._change()
-        except TimeoutError:
-            pass
+        await within(timeout_s, self._until_all_is_announced())
         return self.backlog
+
+    async def _until_all_is_announced(self) -> None:
+        while self._is_old() or self._announced_to() < self._journal.head:
+            await self._moved.wait()
 
     async def _claim(self) -> list[EpochInfo]:
         cursor = await self._journal.cursor(CURSOR)
@@ -224,23 +226,10 @@ class Relay:
             after = cursor.seq if cursor is not None and info.epoch == cursor.epoch else info.tail - 1
             self._epoch, self._done_to = info.epoch, after
             self._reader.begin(info.epoch, after)
-            self._told = (0, 0)
-            # Readers find rows only of epochs that heads know; an old one gets its row even where it is empty: their chain goes
-            # through it.
-            await self._heads_attempts.until_done(
-                lambda info=info: self._heads.move(  # type: ignore[misc]
-                    info, writer_id=self._journal.writer_id, table_head=0, journal_head=0
-                )
-            )
+            await self._announcer.begin(info)
             if cursor is None or info.epoch != cursor.epoch:
-                if (
-                    after > 0
-                ):  # trimmed before anybody relayed it: readers must be told "gone", not be shown a hole
-                    await self._heads_attempts.until_done(
-                        lambda info=info: self._heads.begin_at(  # type: ignore[misc]
-                            info, writer_id=self._journal.writer_id, tail=info.tail
-                        )
-                    )
+                if after > 0:
+                    await self._announcer.begin_at(info, info.tail)
                 # Also a hold: what comes after it is not trimmed before it is in the table.
                 await self._journal.move_cursor(CURSOR, Position(info.epoch, after))
             _log.info("relay starts", epoch=info.epoch, seq=after, journal_head=self._goal())
@@ -254,10 +243,6 @@ class Relay:
         if self._is_old() and self._epochs is not None:
             return next(info.head for info in self._epochs if info.epoch == self._epoch)
         return self._journal.head
-
-    async def _until_told(self, head: int) -> None:
-        while min(self._told) < head:
-            await self._change()
 
     async def _carry(self) -> None:
         """To the end of an epoch that has one, else for ever."""
@@ -288,17 +273,13 @@ class Relay:
     async def _more_or(self, seconds: float) -> None:
         """Return when the journal has more, or this time has passed; a clock that was set back does not prolong it."""
         longest = max(bound.max_wait_s for bound in self._rules.bounds.values())
-        try:
-            async with asyncio.timeout(min(seconds, longest)):
-                if self._is_old():  # nothing more will come
-                    await asyncio.sleep(seconds)
-                await self._journal.wait(self._reader.read_to)
-        except TimeoutError:
-            pass
+        # Of an old epoch nothing more will come.
+        more = asyncio.Event().wait() if self._is_old() else self._journal.wait(self._reader.read_to)
+        await within(min(seconds, longest), more)
 
     async def _send(self, entries: list[Entry], batch: Batch) -> None:
         """Return once each of them is a row or a tombstone, and the cursor is past it."""
-        started = clock.mono()
+        started, rows = clock.mono(), self._counts["rows"]
         self._sending_since = entries[0].committed_at
         plan = Bisect(len(entries))
         while (indexes := plan.next()) is not None:
@@ -317,9 +298,11 @@ class Relay:
             await self._acknowledge(part[-1].position)
         self._sending_since = None
         self._counts["batches"] += 1
-        _log.info(
+        took_s = clock.mono() - started
+        self._summary.carried(took_s=took_s, events=len(entries), rows=self._counts["rows"] - rows)
+        _log.debug(
             "batch written", epoch=entries[0].epoch, first=entries[0].seq, last=entries[-1].seq, count=len(entries),
-            first_id=entries[0].event.id, cut=batch.cut, ms=round((clock.mono() - started) * 1000, 1),
+            first_id=entries[0].event.id, cut=batch.cut, ms=round(took_s * 1000, 1),
         )  # fmt: skip
 
     def _count(self, written: Written) -> None:
@@ -330,38 +313,28 @@ class Relay:
 
     async def _acknowledge(self, position: Position) -> None:
         self._done_to = position.seq
-        self._tell_change()
+        self._moved.wake()
         await self._journal.move_cursor(CURSOR, position)
         await self.burying.passed(position)
 
-    async def _move_heads(self, epoch: EpochInfo) -> None:
-        """Tell readers how far table and journal are: at once, coalesced while busy, every second while behind."""
+    def _reached(self) -> Reached:
+        return Reached(self._done_to, self._goal())
 
-        async def move() -> tuple[int, int]:
-            state = (self._done_to, self._goal())
-            await self._heads.move(
-                epoch, writer_id=self._journal.writer_id, table_head=state[0], journal_head=state[1]
-            )
-            return state
+    def _announced_to(self) -> int:
+        """Up to which seq table and heads have what is carried."""
+        announced = self._announcer.announced
+        return min(self._done_to, announced.table_head, announced.journal_head)
 
-        made = False
-        while True:
-            if not made or (self._done_to, self._goal()) != self._told:
-                self._told, made = await self._heads_attempts.until_done(move), True
-                self._tell_change()
-                await asyncio.sleep(HEADS_APART_S)
-            if (self._done_to, self._goal()) == self._told:
-                try:
-                    async with asyncio.timeout(HEADS_BEHIND_S):
-                        await self._change()
-                except TimeoutError:
-                    pass
 
-    async def _change(self) -> None:
-        """Return when the table head or the heads have moved."""
-        await self._changed.wait()
-
-    def _tell_change(self) -> None:
-        """Wake who waits now, and only them."""
-        self._changed.set()
-        self._changed = asyncio.Event()
+def _rules(of: BatchingSection) -> Rules:
+    return Rules(
+        bounds={
+            "high": Bound(of.high.max_events, of.high.max_wait_s),
+            "medium": Bound(of.medium.max_events, of.medium.max_wait_s),
+            "low": Bound(of.low.max_events, of.low.max_wait_s),
+        },
+        max_bytes=of.max_bytes,
+        backlog_max_events=of.backlog_max_events,
+        backlog_after_s=of.backlog_after_s,
+        wait=of.batching == "wait",
+    )

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from migctl.delivery import Relay
 
-DRAIN_S = 10.0
 AWAY_S = 1.0
+WAITING_LOGGED_EVERY_S = 10.0
 # How long a target that does not answer may hold up the start; later the relay waits for it, and nothing else does.
 CLAIM_S = 3.0
 
@@ -166,9 +166,9 @@ class Service:
         if parts.relay is not None:
             # A target that is away now will hardly come back in time: the next start sends what is left.
             running = parts.relay.status()["state"] == "running"
-            self.left.backlog = await parts.relay.drain(DRAIN_S if running else AWAY_S)
+            self.left.backlog = await parts.relay.drain(self.settings.relay.drain_s if running else AWAY_S)
         for transport in parts.transports:
-            still = await transport.drain(DRAIN_S)
+            still = await transport.drain(self.settings.relay.drain_s)
             if transport is parts.gateway:
                 self.left.subscribers = still
         self.left.head = parts.journal.head
@@ -227,7 +227,7 @@ def _admin(parts: Parts) -> Sequence[web.RouteDef]:
 
 async def _done(feed: Feed, relay: Relay | None) -> None:
     await feed.end()
-    while relay is not None and await relay.drain(DRAIN_S) > 0:
+    while relay is not None and await relay.drain(WAITING_LOGGED_EVERY_S) > 0:
         get_logger("serve").info("waiting for the table", **relay.status())
 
 

@@ -62,7 +62,7 @@ async def take_unconfirmed(path: Path, *, rotate: bool, taken: list[Event]) -> s
 async def relay_what_is_there(path: Path, target: Target) -> None:
     journal = await SqliteJournal.open(path)
     async with relaying(journal, target) as relay:
-        await until(lambda: relay.told_head == journal.head and relay.table_head == journal.head)
+        await until(lambda: relay.announced_head == journal.head and relay.table_head == journal.head)
         await relayed(journal, relay)
     await journal.aclose()
 

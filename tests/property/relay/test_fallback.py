@@ -28,7 +28,7 @@ def test_moves_alternate_return_only_to_what_is_well_and_never_within_a_second(
     for wait_s, health in steps:
         now += wait_s
         states = {state for state, _ in health.breakers.values()}
-        move = rule.look(now, health)
+        move = rule.step(now, health)
         if move is None:
             assert fell_at is not None or "open" not in states
         elif move.to == "websocket":
@@ -52,7 +52,7 @@ def test_a_breaker_that_goes_on_flapping_soon_leaves_people_where_they_are(
     now = 0.0
     while now < 600.0:
         state = "open" if now % (open_s + closed_s) < open_s else "closed"
-        move = rule.look(now, Health({"broadcast": (state, None)}, backlog=False, lag_s=0.0))  # type: ignore[dict-item]
+        move = rule.step(now, Health({"broadcast": (state, None)}, backlog=False, lag_s=0.0))  # type: ignore[dict-item]
         if move is not None:
             moves.append(now)
         now += 0.1

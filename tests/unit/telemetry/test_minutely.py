@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
+import pytest
+
+from migctl.telemetry import get_logger
 from migctl.telemetry.minutely import Minutely
+from migctl.telemetry.summary import Summary
 
 
 def test_nothing_carried_is_nothing_logged() -> None:
@@ -57,3 +64,20 @@ def test_lines_follow_the_time_and_not_the_batches() -> None:
     assert len(lines) == 4, "of 300 s; the fifth is not over"
     assert sum(line["events"] for line in [*lines, rest]) == 100_000
     assert all(45 <= line["ms_p50"] <= 55 and line["ms_max"] == 99 for line in lines)
+
+
+async def test_a_room_logs_its_line_when_due_and_the_rest_when_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="migctl")
+    summary = Summary(get_logger("relay"), "batches written", position=lambda: {"table_head": 7}, every_s=0.0)
+    task = asyncio.ensure_future(summary.run())
+    await asyncio.sleep(0)
+    for _ in range(2):
+        summary.carried(took_s=0.01, events=3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
+    for record in caplog.records:
+        assert "batches written events=3 batches=1" in record.message
+        assert "table_head=7" in record.message
