@@ -148,7 +148,7 @@ def adopt(
     dry_run: context.DryRunOption = False,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Go on, with the epoch rotated, where another journal was: when that one is gone for good.
+    """Go on where another journal was, and rotate the epoch: when that one is gone for good.
 
     What it had acknowledged and the table does not have is lost; readers are told which seqs. If there is a copy of it, put that
     back instead. serve must not run.

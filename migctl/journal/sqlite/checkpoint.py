@@ -23,18 +23,19 @@ _log = get_logger("journal")
 
 
 class Checkpointer(Part):
-    """Looks at the log every second, until `close`."""
+    """Measures the log every second, until `close`, and shortens it."""
 
-    def __init__(self, layout: Layout, failure: Failure) -> None:
+    def __init__(self, layout: Layout, failure: Failure, *, every_s: float = EVERY_S) -> None:
         super().__init__("checkpoint", failure)
         self._layout = layout
+        self._every_s = every_s
         self._database: sqlite3.Connection | None = None
         self._closing = threading.Event()
         self._failing = False
 
     def work(self) -> None:
         try:
-            while not self._closing.wait(EVERY_S):
+            while not self._closing.wait(self._every_s):
                 self._try()
         finally:
             if self._database is not None:

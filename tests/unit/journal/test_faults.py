@@ -138,6 +138,7 @@ async def test_a_bug_in_the_writer_itself_ends_the_journal_and_is_told_as_a_bug(
 async def test_a_journal_without_room_is_not_ended_by_it(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     journal = await SqliteJournal.open(path)
+    # A disk that has no room, as SQLite sees it, for this connection alone.
     pages = journal._store.writer._db.execute("PRAGMA page_count").fetchone()[0]
     journal._store.writer._db.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(JournalUnavailable, match="disk is full") as refused:

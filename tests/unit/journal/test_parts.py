@@ -10,7 +10,9 @@ import pytest
 
 from migctl.journal import JournalBroken
 from migctl.journal.sqlite import SqliteJournal
+from migctl.journal.sqlite.checkpoint import PASSIVE_BYTES, Checkpointer
 from migctl.journal.sqlite.housekeeper import Housekeeper
+from migctl.journal.sqlite.layout import Layout
 from migctl.journal.sqlite.outlook import Outlook
 from migctl.journal.sqlite.parts import Failure, Part, own
 from migctl.journal.sqlite.retention import Keep, Space, Trimmed
@@ -64,6 +66,21 @@ async def test_a_thread_that_ends_before_its_time_is_told(end: BaseException) ->
     cause = await asyncio.wait_for(failure.wait(), 10)
     assert cause is end or "KeyboardInterrupt" in str(cause)
     assert isinstance(failure.refusal(cause), JournalBroken)
+
+
+async def test_a_log_that_cannot_be_moved_into_the_file_ends_the_journal_as_the_disk_s_failure(
+    tmp_path: Path,
+) -> None:
+    layout = Layout.of(tmp_path / "journal.db")
+    layout.database.write_bytes(b"this is no database any more " * 200)
+    with layout.log.open("wb") as log:
+        log.truncate(PASSIVE_BYTES + 1)
+    checkpointer = Checkpointer(layout, failure := Failure(), every_s=0.01)
+    checkpointer.start()
+    cause = await asyncio.wait_for(failure.wait(), 10)
+    assert isinstance(cause, JournalBroken)
+    assert "the journal's disk failed: file is not a database" in cause.what
+    checkpointer.join(10)
 
 
 async def test_a_task_that_ends_is_told_and_one_that_is_cancelled_is_not() -> None:
