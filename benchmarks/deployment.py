@@ -27,6 +27,7 @@ from migctl.config import Target
 from migctl.faults import ProxyProcess, proxy_process
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
+from migctl.status import ServeStatus, read
 
 BENCHMARKS = Path(__file__).resolve().parent
 READY_S = 60.0
@@ -114,14 +115,13 @@ class Deployment:
         ]
         self.serve = self._launch("serve", ["-m", "migctl", *arguments])
 
-    def status(self) -> dict[str, Any] | None:
+    def status(self) -> ServeStatus | None:
         """What serve says of itself; None while it does not answer."""
         try:
             with urllib.request.urlopen(f"{self.url}/api/status", timeout=2) as answer:
-                said: dict[str, Any] = json.load(answer)
+                return read(answer.read())
         except (OSError, ValueError):
             return None
-        return said
 
     def subscribe(self, name: str, kind: str, *, token_s: float = 3600.0) -> Subscriber:
         """Start a subscriber; `ready` waits for all of them. token_s: life of its access tokens."""

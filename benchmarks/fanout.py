@@ -24,7 +24,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from migctl.events import Entry, Event
 from migctl.events.ids import uuid7
@@ -70,6 +70,10 @@ def say(**words: Any) -> None:
     print(json.dumps(words), flush=True)
 
 
+def _unasked(_: object) -> NoReturn:
+    raise AssertionError("nobody asks this server for its status")
+
+
 async def serve_gateway(groups: list[list[Event]]) -> None:
     from migctl import server, telemetry
     from migctl.config import Settings
@@ -80,9 +84,7 @@ async def serve_gateway(groups: list[list[Event]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         journal = await SqliteJournal.open(Path(folder) / "journal.db")
         gateway = Gateway(journal)
-        app = server.build(
-            journal=journal, gateway=gateway, settings=Settings(), status=dict, ready=lambda: (True, {})
-        )
+        app = server.build(journal=journal, gateway=gateway, settings=Settings(), status=_unasked)
         running = asyncio.create_task(gateway.run())
 
         async def send(group: list[Event]) -> None:
@@ -91,7 +93,7 @@ async def serve_gateway(groups: list[list[Event]]) -> None:
         async with server.listening(app, "127.0.0.1", 0) as listener:
             say(port=listener.port)
             await told()
-            await publish(groups, send, lambda: int(gateway.status().details["max_queued_bytes"]))
+            await publish(groups, send, lambda: int(gateway.status().max_queued_bytes))
             await gateway.drain(10)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

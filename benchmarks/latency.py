@@ -64,7 +64,7 @@ def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
     published = count(on)
     settle(on, published)
     on.end_subscribers()
-    status = on.status() or {}
+    status = on.status()
     assert on.serve is not None
     on.serve.stop(signal.SIGTERM, 20)
     wanted = {entry.seq for entry in read_file(on.journal)}
@@ -87,7 +87,7 @@ def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
         "lost": missing,
         "live_percent": shares,
         "latency_ms": figures,
-        "hints": status.get("transports", {}).get("realtime", {}).get("hints"),
+        "hints": status.transports.realtime.hints if status and status.transports.realtime else None,
     }
 
 

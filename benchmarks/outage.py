@@ -101,8 +101,9 @@ def raw_limit(on: Deployment, rows: int) -> float:
 
 def behind(on: Deployment) -> bool:
     """Whether serve's table is not at its journal's head, or serve can't say."""
-    relay = (on.status() or {}).get("relay")
-    return relay is None or relay["table_head"] < relay["journal_head"]
+    status = on.status()
+    relay = status.relay if status is not None else None
+    return relay is None or relay.table_head < relay.journal_head
 
 
 def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
@@ -130,9 +131,8 @@ def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
 
     def drained() -> bool:
         lasts = [batch for batch in writes(on.serve_log) if batch.ended > healed]
-        status = on.status() or {}
-        head = status.get("journal", {}).get("head", 0)
-        return lasts[-1].last >= head - options.rate * 0.5
+        status = on.status()
+        return status is not None and lasts[-1].last >= status.journal.head - options.rate * 0.5
 
     on.wait(drained, "the drain", on.serve, DRAINS_WITHIN_S)
     time.sleep(1.0)  # on at the live edge

@@ -157,10 +157,10 @@ class Soak:
 
     def is_drained(self) -> bool:
         status = self.on.status()
-        if status is None:
+        if status is None or status.relay is None:
             return False
-        relay, head = status["relay"], status["journal"]["head"]
-        return relay["table_head"] == head and all(tail.seq >= head for tail in self._tails.values())
+        head = status.journal.head
+        return status.relay.table_head == head and all(tail.seq >= head for tail in self._tails.values())
 
     def until(self, condition: Callable[[], bool], within_s: float) -> bool:
         deadline = time.time() + within_s

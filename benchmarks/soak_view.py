@@ -49,11 +49,11 @@ def draw(
     status = on.status()
     rows = Table.grid(padding=(0, 2))
     rows.add_row("soaked", f"{elapsed:,.0f} s", ProgressBar(total=seconds, completed=elapsed, width=40))
-    head = status["journal"]["head"] if status else None
+    head = status.journal.head if status is not None else None
     rows.add_row("journal", f"{head:,}" if head is not None else "serve is away", line)
-    if status and status["relay"]:
-        relay = status["relay"]
-        rows.add_row("table", f"{relay['table_head']:,}", f"{relay['state']} {relay['reason'] or ''}"[:60])
+    if status is not None and status.relay is not None:
+        relay = status.relay
+        rows.add_row("table", f"{relay.table_head:,}", f"{relay.state} {relay.reason or ''}"[:60])
     for name, seq in heads.items():
         rows.add_row(name, f"{seq:,}", f"{seq - head:,}" if head is not None else "")
     return Group(Text(""), rows)

@@ -232,19 +232,19 @@ def accept(
     who = f"{getpass.getuser()}@{socket.gethostname()}"
 
     async def work() -> dict[str, Any]:
-        said = await status_of(settings.state)
-        where = said.get("target") or "no target: serve runs in mode websocket"
+        said = (await status_of(settings.state)).status
+        where = said.target or "no target: serve runs in mode websocket"
         output.note(f"accept dead letters for {minutes} minutes\n  on {where}")
         head = {
             "schema": "migctl.deadletter.accept/1",
-            "target": said.get("target"),
+            "target": said.target,
             "dry_run": dry_run,
             "by": who,
         }
         if dry_run:
             return {**head, "accepted_until": None}
         question = f"bury whatever the table refuses, for {minutes} minutes"
-        prompt.confirm_at(question, where, yes=yes or bool(said.get("target_embedded")))
+        prompt.confirm_at(question, where, yes=yes or said.target_embedded)
         return {**head, **await deadletters.accept(settings, minutes, who)}
 
     done = context.run(work())

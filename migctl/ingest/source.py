@@ -13,7 +13,7 @@ from migctl.errors import Usage
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
-from migctl.status import SourceStatus
+from migctl.status import AnySource
 
 
 class Source(Protocol):
@@ -26,7 +26,7 @@ class Source(Protocol):
         """
         ...
 
-    def status(self) -> SourceStatus:
+    def status(self) -> AnySource:
         """For `/api/status`: kind, source, state, why it waits, counts."""
         ...
 

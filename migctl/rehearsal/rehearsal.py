@@ -30,6 +30,7 @@ from migctl.events.codec import encode_entry
 from migctl.runtime.journals import read_file
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
+from migctl.status import ServeStatus, read
 from migctl.transports.protocol import TransportName
 
 READY_S = 30.0
@@ -151,8 +152,8 @@ class Rehearsal:
         await self._wait((self._work / "serve" / "serve.json").exists, "serve", self._serve)
         for name, child in self._captures.items():
             await self._wait(partial(_says_ready, child), f"the {name} subscriber", child)
-        journal = (await self.status())["journal"]
-        self._before = Position(journal["epoch"], journal["head"])
+        journal = (await self.status()).journal
+        self._before = Position(journal.epoch, journal.head)
 
     def _launch(self, name: str, arguments: list[str]) -> Child:
         environ = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
@@ -220,25 +221,24 @@ class Rehearsal:
             )
         return body
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> ServeStatus:
         """What serve says of itself."""
         assert self._http is not None
         try:
-            body: dict[str, Any] = (await self._http.get(f"{self.url}/api/status")).json()
-        except httpx.HTTPError as error:
+            return read((await self._http.get(f"{self.url}/api/status")).content)
+        except (httpx.HTTPError, ValueError) as error:
             raise Transient(
                 f"serve does not answer: {error}", do=f"see {self.out / 'logs' / 'serve.log'}"
             ) from None
-        return body
 
     async def progress(self) -> Progress:
         """Counts as they are now. Raises Transient where a process of the rehearsal has died."""
         self._all_alive()
         status = await self.status()
-        relay = status["relay"]
+        relay = status.relay
         return Progress(
-            published=status["journal"]["head"] - self._before.seq,
-            table=max(relay["table_head"] - self._before.seq, 0) if relay else None,
+            published=status.journal.head - self._before.seq,
+            table=max(relay.table_head - self._before.seq, 0) if relay else None,
             received={name: self._lines(name) for name in self.transports},
         )
 
@@ -273,7 +273,7 @@ class Rehearsal:
         """
         deadline = mono() + SETTLE_S
         while mono() < deadline:
-            done = (await self.status())["source_done"] or not self._source
+            done = (await self.status()).source_done or not self._source
             now = await self.progress()
             watch(now)
             counts = [*now.received.values(), *([now.table] if now.table is not None else [])]

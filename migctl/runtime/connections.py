@@ -1,92 +1,84 @@
 """Connections: how table, heads, broadcast and gateway are reached: since when, why not, and what to do.
 
-Table and heads keep their own state, since each of their requests changes it. That of a transport is looked at here, a few times a
+Table and heads keep their own state, since each of their requests changes it. That of a transport is observed here, a few times a
 second, so that each change is one log line, in one form, whoever made it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from migctl import clock
-from migctl.events import format_time
-from migctl.server.health import WELL
+from migctl.status import BreakersStatus, BreakerStatus, ConnectionsStatus, ConnectionStatus, TransportStatus
+from migctl.status.health import WELL
 from migctl.telemetry import get_logger
-from migctl.transports import Transport, TransportName, TransportStatus
 
-LOOK_EVERY_S = 0.25
+if TYPE_CHECKING:
+    from migctl.delivery import Relay
+    from migctl.transports.realtime import Broadcast
+    from migctl.transports.websocket import Gateway
 
-PARTS: dict[TransportName, str] = {"realtime": "broadcast", "websocket": "gateway"}
-
-_POSITIONS = ("sent_to_seq", "delivered_seq")
+OBSERVE_EVERY_S = 0.25
 
 _log = get_logger("connections")
 
 
-class Relays(Protocol):
-    """What is asked of a relay."""
-
-    def connections(self) -> dict[str, dict[str, Any]]: ...
-
-    def breaker(self) -> dict[str, Any]: ...
-
-
 class Connections:
-    """Of one `serve`. relay: None in a mode without one."""
+    """Of one `serve`. None for what the mode does not have."""
 
-    def __init__(self, transports: Sequence[Transport], relay: Relays | None) -> None:
-        self._transports = transports
+    def __init__(self, relay: Relay | None, broadcast: Broadcast | None, gateway: Gateway | None) -> None:
         self._relay = relay
-        self._seen: dict[str, tuple[str, datetime]] = {}
+        self._broadcast = broadcast
+        self._gateway = gateway
+        self._states: dict[
+            str, tuple[str, datetime]
+        ] = {}  # by part: the last state that was observed, since when
 
     async def run(self) -> None:
-        """Notice changes until cancelled."""
+        """Observe until cancelled."""
         while True:
-            self._look()
-            await asyncio.sleep(LOOK_EVERY_S)
+            self.status()
+            await asyncio.sleep(OBSERVE_EVERY_S)
 
-    def breakers(self) -> dict[str, dict[str, Any]]:
-        """State of each breaker, by the part that it protects."""
-        found = {"table": self._relay.breaker()} if self._relay is not None else {}
-        return found | {
-            PARTS[one.name]: one.details["breaker"] for one in self._look() if "breaker" in one.details
-        }
+    def breakers(self) -> BreakersStatus:
+        """Of the table, and of broadcast."""
+        return BreakersStatus(
+            table=msgspec.convert(self._relay.breaker(), BreakerStatus) if self._relay is not None else None,
+            broadcast=self._broadcast.breaker_status() if self._broadcast is not None else None,
+        )
 
-    def status(self) -> dict[str, Any]:
-        """`connections` and `breakers` of `/api/status`, each by its part."""
-        connections = dict(self._relay.connections()) if self._relay is not None else {}
-        breakers = self.breakers()
-        for one in self._look():
-            part = PARTS[one.name]
-            connections[part] = {
-                "state": one.state,
-                "since": format_time(self._seen[part][1]),
-                "reason": one.reason,
-                "do": (breakers.get(part) or {}).get("do"),
-            }
-        return {"connections": connections, "breakers": breakers}
-
-    def degraded(self) -> list[str]:
-        """The parts that are not reached, or not asked for now."""
-        status = self.status()
-        away = [part for part, of in status["connections"].items() if of["state"] not in WELL]
-        shut = [part for part, of in status["breakers"].items() if of["state"] != "closed"]
-        return [*away, *(part for part in shut if part not in away)]
-
-    def _look(self) -> list[TransportStatus]:
-        found = [transport.status() for transport in self._transports]
-        for one in found:
-            part = PARTS[one.name]
-            before = self._seen.get(part)
-            if before is not None and before[0] == one.state:
-                continue
-            self._seen[part] = (one.state, clock.now())
-            where = {key: one.details[key] for key in _POSITIONS if key in one.details}
-            tell = (
-                _log.info if one.state in WELL or before is None or one.reason == "draining" else _log.warning
+    def status(self) -> ConnectionsStatus:
+        """Of each part. A change is logged."""
+        reached = (
+            msgspec.convert(self._relay.connections(), ConnectionsStatus)
+            if self._relay is not None
+            else ConnectionsStatus()
+        )
+        broadcast = gateway = None
+        if self._broadcast is not None:
+            said = self._broadcast.status()
+            since = self._observed("broadcast", said, sent_to_seq=said.sent_to_seq)
+            broadcast = ConnectionStatus(
+                state=said.state, since=since, reason=said.reason, do=said.breaker.do
             )
-            tell(f"{part} {one.state}", reason=one.reason, **where)
-        return found
+        if self._gateway is not None:
+            shown = self._gateway.status()
+            since = self._observed("gateway", shown, delivered_seq=shown.delivered_seq)
+            gateway = ConnectionStatus(state=shown.state, since=since, reason=shown.reason, do=None)
+        return msgspec.structs.replace(reached, broadcast=broadcast, gateway=gateway)
+
+    def _observed(self, part: str, of: TransportStatus, **position: int) -> datetime:
+        """When it came into the state that it is in."""
+        before = self._states.get(part)
+        if before is not None and before[0] == of.state:
+            return before[1]
+        now = clock.now()
+        self._states[part] = (of.state, now)
+        expected = of.state in WELL or before is None or of.reason == "draining"
+        log = _log.info if expected else _log.warning
+        log(f"{part} {of.state}", reason=of.reason, **position)
+        return now

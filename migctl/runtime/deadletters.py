@@ -36,10 +36,10 @@ class Place:
 async def place_of(settings: Settings) -> Place:
     """The journal of the running `serve` of the state folder, else that of the settings."""
     try:
-        said = await control.status_of(settings.state)
+        said = (await control.status_of(settings.state)).status
     except control.NotRunning:
         return Place(settings.journal_path, serving=False)
-    return Place(Path(said["journal"]["path"]), True, said.get("target"), bool(said.get("target_embedded")))
+    return Place(Path(said.journal.path), True, said.target, said.target_embedded)
 
 
 async def tried(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from migctl.journal import Journal
-from migctl.status import SourceStatus
+from migctl.status import AnySource
 from migctl.telemetry import get_logger
 
 
@@ -18,7 +18,7 @@ class Source(Protocol):
         """Feed the journal until the source ends, or for ever."""
         ...
 
-    def status(self) -> SourceStatus: ...
+    def status(self) -> AnySource: ...
 
 
 class Feed:

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import to_builtins
+
 from migctl.config import Mode, Settings, Target
 from migctl.errors import Usage
 from migctl.journal import Journal
@@ -78,18 +80,23 @@ def make_parts(
         reached=relay.hurry if relay is not None else (lambda: None),
     )
     gateway = next((one for one in made if isinstance(one, Gateway)), None)
-    connections = Connections(made, relay)
     if relay is None or retries is None or target is None:
-        return Parts(journal, gateway, None, None, connections)
+        return Parts(journal, gateway, None, None, Connections(None, None, gateway))
     from migctl.transports.realtime import Broadcast
 
     (broadcast,) = (one for one in made if isinstance(one, Broadcast))
+    connections = Connections(relay, broadcast, gateway)
     fallback = None
     if gateway is not None:
         from migctl.delivery.fallback import Fallback
 
         fallback = Fallback(
-            journal, relay, connections.breakers, gateway.announce, gateway.count_v2, settings
+            journal,
+            relay,
+            lambda: to_builtins(connections.breakers()),
+            gateway.announce,
+            gateway.count_v2,
+            settings,
         )
     return Parts(journal, gateway, ToTarget(target, relay, broadcast, retries), fallback, connections)
 

@@ -6,21 +6,19 @@ Started in the order in which the parts need each other; stopped the other way r
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from msgspec import to_builtins
-
-from migctl import __version__
+from migctl.clock import now
 from migctl.config import Mode, Settings, Target
 from migctl.journal import Room
 from migctl.runtime.announcement import Announcement
 from migctl.runtime.feed import Feed, Source
 from migctl.runtime.journals import open_journal
 from migctl.runtime.parts import Parts, make_parts
+from migctl.runtime.status import serve_status
 from migctl.server.access.tokens import Tokens
 from migctl.telemetry import get_logger
 from migctl.transports import TransportName
@@ -126,13 +124,21 @@ class Service:
         from migctl.server import Assignment, build
         from migctl.target.token_command import token_command_of
 
-        journal, relay = parts.journal, parts.relay
+        journal, relay, started_at = parts.journal, parts.relay, now()
         return build(
             journal=journal,
             gateway=parts.gateway,
             settings=self.settings,
-            status=lambda: self._status(parts, feed),
-            ready=lambda: self._ready(parts),
+            status=lambda http: serve_status(
+                parts,
+                feed,
+                http,
+                mode=self.mode,
+                target=self.target,
+                url=self.url,
+                started_at=started_at,
+                draining=self.draining,
+            ),
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,
             commits=journal.commit_seconds,
@@ -172,48 +178,6 @@ class Service:
             if transport is parts.gateway:
                 self.left.subscribers = still
         self.left.head = parts.journal.head
-
-    def _status(self, parts: Parts, feed: Feed) -> dict[str, Any]:
-        journal, relay, connections, fallback = parts.journal, parts.relay, parts.connections, parts.fallback
-        shown = [transport.status() for transport in parts.transports]
-        return {
-            "schema": "migctl.status/1",
-            "version": __version__,
-            "pid": os.getpid(),
-            "url": self.url,
-            "mode": self.mode,
-            "draining": self.draining,
-            "target": self.target.name if self.target is not None else None,
-            "target_embedded": self.target is not None and self.target.embedded,
-            "journal": {
-                "path": journal.location,
-                "epoch": journal.epoch,
-                "writer_id": journal.writer_id,
-                "head": journal.head,
-                "tail": journal.tail,
-                "size_bytes": journal.size_bytes,
-                "full": journal.full or journal.stalled,
-                "full_in_hours": journal.full_in_hours,
-            },
-            "transports": {
-                one.name: {"state": one.state, "reason": one.reason, **one.details} for one in shown
-            },
-            "relay": relay.status() if relay is not None else None,
-            **connections.status(),
-            "dead_letters": relay.burying.status() if relay is not None else None,
-            "fallback": fallback.status() if fallback is not None else None,
-            "source": to_builtins(feed.source.status()) if feed.source is not None else None,
-            "source_done": feed.source is not None and feed.ended,
-        }
-
-    def _ready(self, parts: Parts) -> tuple[bool, dict[str, Any]]:
-        if self.draining:
-            return False, {"status": "draining"}
-        full = parts.journal.full or parts.journal.stalled
-        if full is not None:
-            return False, {"status": "full", "reason": full}
-        degraded = parts.connections.degraded()
-        return True, {"status": "degraded" if degraded else "ok", "degraded": degraded}
 
 
 def _admin(parts: Parts) -> Sequence[web.RouteDef]:

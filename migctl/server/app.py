@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Middleware
 
 from migctl import __version__
-from migctl.clock import mono, now
+from migctl.clock import mono
 from migctl.config import Settings
-from migctl.events import format_time
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Log
 from migctl.server.access.cors import cors
@@ -21,12 +20,13 @@ from migctl.server.access.rules import Rules
 from migctl.server.access.tokens import Tokens
 from migctl.server.answers import answer, refusal
 from migctl.server.counts import Counts
-from migctl.server.health import health
 from migctl.server.routes.assignment import Assignment
 from migctl.server.routes.events import Events
-from migctl.server.routes.metrics import families
+from migctl.server.routes.metrics import CONTENT_TYPE, Metrics
+from migctl.status import HttpStatus, ServeStatus, json_schema
+from migctl.status.health import readiness
 from migctl.telemetry import get_logger
-from migctl.telemetry.metrics import CONTENT_TYPE, Histogram, render
+from migctl.telemetry.metrics import Histogram
 from migctl.transports.websocket import Gateway
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _INDEX = {
     "GET /healthz": "200 while the process lives",
     "GET /readyz": "200 while events are taken and delivered, else 503",
     "GET /api/status": "what it does and how far it is",
+    "GET /api/status/schema.json": "its JSON schema",
     "GET /metrics": "the same for Prometheus",
     "GET /api/transport?user=WHO": "the transport of this user, and a token for it",
     "GET /admin/subscribers": "who is attached; over the control socket, or with a token of purpose admin",
@@ -55,8 +56,7 @@ def build(
     journal: Log,
     gateway: Gateway | None,
     settings: Settings,
-    status: Callable[[], dict[str, Any]],
-    ready: Callable[[], tuple[bool, dict[str, Any]]],
+    status: Callable[[HttpStatus], ServeStatus],
     tokens: Tokens = Tokens(),  # noqa: B008 - frozen
     refusing: Callable[[], str | None] = lambda: None,
     commits: Histogram | None = None,
@@ -66,7 +66,7 @@ def build(
 ) -> web.Application:
     """The application of one `serve`.
 
-    gateway: None in mode realtime; `/ws` then answers 410. status, ready: asked at each request of their routes.
+    gateway: None in mode realtime; `/ws` then answers 410. status: asked for each answer made of it, with what is counted here.
     tokens: who may do what; without any, only loopback is served.
     commits, batches: durations of the journal's commits, and the relay's batches, for the metrics.
     assignment: answers which transport a user takes; without one there is no such route.
@@ -81,7 +81,12 @@ def build(
         legacy_networks=settings.legacy.networks,
         origins=settings.legacy.origins,
     )
-    counts, started_at = Counts(), format_time(now())
+    counts = Counts()
+
+    def now() -> ServeStatus:
+        return status(counts.status())
+
+    scraped = Metrics(now, counts, commits, batches)
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
         middlewares=[
@@ -100,18 +105,19 @@ def build(
         return answer(200, {"status": "ok"})
 
     async def readyz(_: web.Request) -> web.StreamResponse:
-        is_ready, body = ready()
-        return answer(200 if is_ready else 503, body)
+        found = readiness(now())
+        return answer(200 if found.ready else 503, found)
 
     async def api_status(_: web.Request) -> web.StreamResponse:
-        told = status()
-        return answer(
-            200, {**told, "started_at": started_at, "health": health(told), "http": counts.as_json()}
-        )
+        return answer(200, now())
+
+    async def schema(_: web.Request) -> web.StreamResponse:
+        return answer(200, json_schema())
 
     async def metrics(_: web.Request) -> web.StreamResponse:
-        page = render(families(status(), counts, commits, batches))
-        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
+        return web.Response(
+            body=scraped.page(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+        )
 
     async def subscribers(_: web.Request) -> web.StreamResponse:
         return answer(200, {"subscribers": gateway.subscribers() if gateway is not None else []})
@@ -128,6 +134,7 @@ def build(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/api/status", api_status)
+    app.router.add_get("/api/status/schema.json", schema)
     app.router.add_get("/metrics", metrics)
     if assignment is not None:
         app.router.add_get("/api/transport", assignment.get)

@@ -13,13 +13,17 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
+from migctl import __version__
 from migctl.config.address import is_loopback
 from migctl.errors import Refused, Transient, Usage
+from migctl.status import ServeStatus, read
 
 NAME = "serve.sock"
 ANNOUNCEMENT = "serve.json"
@@ -28,6 +32,10 @@ ANSWERS_WITHIN_S = 3.0
 
 class NotRunning(Transient):
     """No `serve` answers: exit 3."""
+
+
+class NotUnderstood(Transient):
+    """Something answers, and not as a `serve` of this version does: exit 3."""
 
 
 @contextmanager
@@ -109,14 +117,22 @@ async def reached(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
                 ) from None
 
 
-async def status_of(folder: Path) -> dict[str, Any]:
-    """What the `serve` of this state folder says of itself. Raises NotRunning."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The status of a `serve`. text: as it came, with keys that only a later version knows."""
+
+    status: ServeStatus
+    text: bytes
+
+
+async def status_of(folder: Path) -> Answered:
+    """What the `serve` of this state folder says of itself. Raises NotRunning, NotUnderstood."""
     async with reached(folder) as client:
-        return _document(await client.get("/api/status"))
+        return _answered(await client.get("/api/status"), f"{folder / NAME}")
 
 
-async def status_at(url: str, token: str | None) -> dict[str, Any]:
-    """The same over HTTP, from anywhere. Raises NotRunning, and Usage where the token or the address is wrong."""
+async def status_at(url: str, token: str | None) -> Answered:
+    """The same over HTTP, from anywhere. Raises NotRunning, NotUnderstood, and Usage where token or address is wrong."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         # A proxy of the environment is for the world, not for this machine.
@@ -131,25 +147,42 @@ async def status_at(url: str, token: str | None) -> dict[str, Any]:
             do="start `migctl serve` there, or name another --url",
         ) from None
     if answer.status_code in (401, 403):
-        reason = answer.json()["errors"][0]["reason"]
         raise Usage(
-            f"{url} answered {answer.status_code}: {reason}",
+            f"{url} answered {answer.status_code}: {_reason(answer)}",
             do="set MIGCTL_TOKEN to a token with purpose admin",
         )
-    return _document(answer)
+    return _answered(answer, str(answer.url))
 
 
-def _document(answer: httpx.Response) -> dict[str, Any]:
+def _reason(answer: httpx.Response) -> str:
+    """Of a refusal; a stranger's may be anything."""
     try:
-        value = answer.json() if answer.status_code == 200 else None
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not str(value.get("schema", "")).startswith("migctl.status/"):
-        raise NotRunning(
-            f"{answer.url} answered {answer.status_code}, and that is no status of migctl",
+        return msgspec.json.decode(answer.content, type=_Refusal).errors[0].reason
+    except (ValueError, IndexError):
+        return answer.reason_phrase
+
+
+class _Error(msgspec.Struct):
+    reason: str
+
+
+class _Refusal(msgspec.Struct):
+    errors: list[_Error]
+
+
+def _answered(answer: httpx.Response, where: str) -> Answered:
+    if answer.status_code != 200:
+        raise NotUnderstood(
+            f"{where} answered {answer.status_code}, and that is no status of migctl",
             do="name another address with --url",
         )
-    return value
+    try:
+        return Answered(read(answer.content), answer.content)
+    except ValueError as error:
+        raise NotUnderstood(
+            f"{where} answered what is no status that migctl {__version__} can read: {error}",
+            do="name another address with --url; where a migctl of another version serves there, ask with that version",
+        ) from None
 
 
 def _not_running(folder: Path) -> NotRunning:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
+from migctl.status import HttpStatus
 from migctl.telemetry.metrics import Histogram
 
 
@@ -34,17 +34,16 @@ class Counts:
         if status != 101:
             self.seconds[method, route].observe(took_s)
 
-    def as_json(self) -> dict[str, Any]:
-        """The key `http` of the status."""
-        by_code: Counter[str] = Counter()
-        for (_, _, status), count in self.by_answer.items():
-            by_code[str(status)] += count
-        return {
-            "requests": self.requests,
-            "answered_5xx": self.answered_5xx,
-            "by_code": dict(sorted(by_code.items())),
-            "refused": dict(self.refused),
-            "accepted": self.accepted,
-            "duplicates": self.duplicates,
-            "rejected": self.rejected,
-        }
+    def status(self) -> HttpStatus:
+        by_code: Counter[int] = Counter()
+        for (_, _, code), count in self.by_answer.items():
+            by_code[code] += count
+        return HttpStatus(
+            requests=self.requests,
+            answered_5xx=self.answered_5xx,
+            by_code=dict(sorted(by_code.items())),
+            refused=dict(self.refused),
+            accepted=self.accepted,
+            duplicates=self.duplicates,
+            rejected=self.rejected,
+        )

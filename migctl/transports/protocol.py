@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-TransportName = Literal["websocket", "realtime"]
-TransportState = Literal["connecting", "connected", "degraded", "closed"]
+from migctl.status import TransportName, TransportState, TransportStatus
 
-
-@dataclass(frozen=True, slots=True)
-class TransportStatus:
-    """What `/api/status` and `migctl status` show of a transport.
-
-    state: connecting, connected, degraded or closed; reason: why, where it is not connected.
-    details: counts, in keys that carry their unit.
-    """
-
-    name: TransportName
-    state: TransportState
-    reason: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+__all__ = ["Transport", "TransportName", "TransportState", "TransportStatus"]
 
 
 @runtime_checkable

@@ -23,6 +23,7 @@ from migctl.transports import TransportName
 from migctl.transports.websocket import Gateway
 from tests.kit.entries import event
 from tests.kit.receiving import publishing
+from tests.kit.statuses import status_of
 
 
 @dataclass
@@ -53,8 +54,7 @@ class Deployed:
             journal=self.journal,
             gateway=gateway,
             settings=Settings(),
-            status=dict,
-            ready=lambda: (True, {"status": "ok"}),
+            status=lambda http: status_of(self.journal, gateway, http),
             assignment=server.Assignment(
                 transport=self.assigned,
                 target=self.target,

@@ -20,6 +20,7 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.retention import Keep
 from migctl.server.access.tokens import Tokens
 from migctl.transports.websocket import Gateway
+from tests.kit.statuses import status_of
 
 DEADLINE_S = 20.0
 
@@ -32,7 +33,7 @@ class Served:
     ws_url: str
     host: str
     port: int
-    ready: list[bool] = field(default_factory=lambda: [True])
+    draining: list[bool] = field(default_factory=lambda: [False])
     refusing: list[str | None] = field(default_factory=lambda: [None])
 
     @property
@@ -56,13 +57,12 @@ async def serving(
     """
     journal = await SqliteJournal.open(folder / "journal.db", keep=keep)
     gateway = Gateway(journal, **gateway_options)
-    ready, refusing = [True], [None]
+    draining, refusing = [False], [None]
     app = server.build(
         journal=journal,
         gateway=gateway,
         settings=settings,
-        status=lambda: {"gateway": gateway.status().details, "transports": {"websocket": told(gateway)}},
-        ready=lambda: (ready[0], {"status": "ready" if ready[0] else "draining"}),
+        status=lambda http: status_of(journal, gateway, http, draining=draining[0]),
         tokens=tokens,
         commits=journal.commit_seconds,
         assignment=server.Assignment(
@@ -83,7 +83,7 @@ async def serving(
             httpx.AsyncClient(base_url=listener.url, timeout=DEADLINE_S) as http,
         ):
             yield Served(
-                journal, gateway, http, listener.ws_url, listener.host, listener.port, ready, refusing
+                journal, gateway, http, listener.ws_url, listener.host, listener.port, draining, refusing
             )
             await gateway.drain(2.0)
     finally:
@@ -91,12 +91,6 @@ async def serving(
         with contextlib.suppress(asyncio.CancelledError):
             await running
         await journal.aclose()
-
-
-def told(gateway: Gateway) -> dict[str, Any]:
-    """A transport as the status of `serve` shows it."""
-    status = gateway.status()
-    return {"state": status.state, "reason": status.reason, **status.details}
 
 
 def event(data: bytes = b'{"x": 1.50}', *, event_type: str = "cache_metrics", source: str = "test") -> Event:

@@ -108,7 +108,7 @@ def purposes_of(method: str, path: str) -> tuple[Purpose, ...]:
         return ("ingest",) if method == "POST" else ("subscribe",)
     if path in ("/ws", "/api/transport"):
         return ("subscribe",)
-    if path in ("/metrics", "/api/status"):
+    if path in ("/metrics", "/api/status", "/api/status/schema.json"):
         return _READERS
     if path.startswith("/ofrep/"):
         return ("evaluate",)

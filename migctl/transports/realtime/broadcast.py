@@ -15,10 +15,10 @@ from random import Random
 from migctl import clock
 from migctl.config import Settings, Target
 from migctl.journal import Log
-from migctl.resilience import BreakerState
+from migctl.resilience import BreakerState, BreakerStatus
+from migctl.status import BroadcastStatus, TransportName, TransportState
 from migctl.target.schema import canary_channel, channel
 from migctl.telemetry import get_logger
-from migctl.transports.protocol import TransportName, TransportState, TransportStatus
 from migctl.transports.realtime import canary, hints
 from migctl.transports.realtime.cadence import Pace, next_heartbeat
 from migctl.transports.realtime.canary import Canary
@@ -107,6 +107,10 @@ class Broadcast:
         """Of broadcast: closed while subscribers get what is sent, as far as the canary can tell."""
         return self._canary.breaker.state
 
+    def breaker_status(self) -> BreakerStatus:
+        """For `/api/status`, and for fallback."""
+        return self._canary.breaker_status()
+
     def _was_reached(self) -> None:
         self._canary.hurry()
         self._reached()
@@ -114,33 +118,30 @@ class Broadcast:
     def _breaker_changed(self) -> None:
         self._sender.wake()
 
-    def status(self) -> TransportStatus:
+    def status(self) -> BroadcastStatus:
         breaker = self._canary.breaker_status()
         state: TransportState = self._sender.state
         reason = self._sender.reason
         if self._running is False:
             state, reason = "closed", None
-        elif breaker["state"] != "closed" and state == "connected":
-            state, reason = "degraded", breaker["reason"]
-        return TransportStatus(
-            name="realtime",
+        elif breaker.state != "closed" and state == "connected":
+            state, reason = "degraded", breaker.reason
+        return BroadcastStatus(
             state=state,
             reason=reason,
-            details={
-                "way": self._sender.way(clock.mono()),
-                "breaker": breaker,
-                "canary": self._canary.status(),
-                "hints": self._hints,
-                "events": self._events,
-                "events_dropped": self._dropped,
-                "heartbeats": self._heartbeats,
-                "channels_opened": self._sender.channels,
-                "sent_by_http": self._sender.by_http,
-                "http_failures": self._sender.http_failures,
-                "rate_refusals": self._pace.limited,
-                "paced_for_subscribers": self._pace.subscribers,
-                "sent_to_seq": self._after,
-            },
+            way=self._sender.way(clock.mono()),
+            breaker=breaker,
+            canary=self._canary.status(),
+            hints=self._hints,
+            events=self._events,
+            events_dropped=self._dropped,
+            heartbeats=self._heartbeats,
+            channels_opened=self._sender.channels,
+            sent_by_http=self._sender.by_http,
+            http_failures=self._sender.http_failures,
+            rate_refusals=self._pace.limited,
+            paced_for_subscribers=self._pace.subscribers,
+            sent_to_seq=self._after,
         )
 
     async def run(self) -> None:

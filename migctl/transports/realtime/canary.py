@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from migctl import clock
 from migctl.config import Settings, Target
 from migctl.errors import Systemic, Transient
-from migctl.events import format_time
 from migctl.events.jsontext import dumps
-from migctl.resilience import Backoff, Breaker, BreakerChange, BreakerRules
+from migctl.resilience import Backoff, Breaker, BreakerChange, BreakerRules, BreakerStatus
+from migctl.status import CanaryStatus
 from migctl.target.tokens import SENDER_TTL_S, mint
 from migctl.telemetry import get_logger
 from migctl.transports.realtime.cadence import Pace
@@ -123,7 +122,9 @@ class Canary:
         self._backoff = Backoff(of.retry.first_delay_s, of.retry.max_delay_s)
         self._watch = Watch(every_s=self._every_s, silent_s=self._silent_s, first_s=FIRST_S)
         self._id = str(uuid4())  # another serve on the same target has a canary of its own on this topic
-        self._role = "authenticated" if target.jwt_secret else "service_role"
+        self._role: Literal["authenticated", "service_role"] = (
+            "authenticated" if target.jwt_secret else "service_role"
+        )
         self._renew = asyncio.Event()
         self._refusals = 0
         self._listening = False
@@ -148,30 +149,20 @@ class Canary:
         """The way to Realtime is open again: where the breaker is open, a canary may go now."""
         self.breaker.hurry(clock.mono())
 
-    def status(self) -> dict[str, Any]:
-        """For `/api/status`. role: service_role where no token for `authenticated` can be made, and policies are not proven."""
-        return {
-            "state": "listening" if self._listening else "connecting",
-            "reason": self._trouble,
-            "role": self._role,
-            "sent": self._sent,
-            "seen": self._seen,
-            "last_ms": self._last_ms,
-        }
+    def status(self) -> CanaryStatus:
+        """For `/api/status`."""
+        return CanaryStatus(
+            state="listening" if self._listening else "connecting",
+            reason=self._trouble,
+            role=self._role,
+            sent=self._sent,
+            seen=self._seen,
+            last_ms=self._last_ms,
+        )
 
-    def breaker_status(self) -> dict[str, Any]:
-        """For `/api/status`. since: of the last change; opened: how often; next_trial_in_s: None but while open."""
-        closed = self.breaker.state == "closed"
-        breaker, now = self.breaker, clock.mono()
-        since = None if breaker.since is None else clock.now() - timedelta(seconds=now - breaker.since)
-        return {
-            "state": breaker.state,
-            "since": None if since is None else format_time(since),
-            "reason": None if closed else breaker.reason,
-            "do": None if closed else self._do or _DO,
-            "opened": breaker.opened,
-            "next_trial_in_s": round(breaker.wait_s(now), 3) if breaker.state == "open" else None,
-        }
+    def breaker_status(self) -> BreakerStatus:
+        """For `/api/status`."""
+        return self.breaker.status(self._do or _DO, now=clock.mono(), wall=clock.now())
 
     # Sending and hearing
 

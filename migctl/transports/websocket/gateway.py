@@ -17,9 +17,9 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from migctl.clock import mono, now
 from migctl.journal import Log
+from migctl.status import GatewayStatus, TransportName, TransportState
 from migctl.telemetry import get_logger
 from migctl.transports import wire
-from migctl.transports.protocol import TransportName, TransportStatus
 from migctl.transports.websocket import frames, resume
 from migctl.transports.websocket.session import Form, Session
 from migctl.transports.websocket.sockets import Sockets
@@ -380,19 +380,20 @@ class Gateway:
             for session in self._sockets
         ]
 
-    def status(self) -> TransportStatus:
-        details = {
-            **self._sockets.counts(live=len(self._live_v2) + len(self._live_legacy)),
-            "delivered_seq": self._delivered,
-            "behind_events": self._journal.head - self._delivered,
-            "frames_written": self._frames_written,
-            "upstream": self._upstream.status() if self._upstream is not None else None,
-        }
+    def status(self) -> GatewayStatus:
+        state: TransportState = "connected" if self._running else "connecting"
+        reason = None if self._running else "not running yet"
         if self._sockets.draining:
-            return TransportStatus(self.name, "closed", "draining", details)
-        if not self._running:
-            return TransportStatus(self.name, "connecting", "not running yet", details)
-        return TransportStatus(self.name, "connected", None, details)
+            state, reason = "closed", "draining"
+        return self._sockets.status(
+            state,
+            reason,
+            live=len(self._live_v2) + len(self._live_legacy),
+            delivered_seq=self._delivered,
+            behind_events=self._journal.head - self._delivered,
+            frames_written=self._frames_written,
+            upstream=self._upstream.status() if self._upstream is not None else None,
+        )
 
 
 def _bad_request(error: resume.BadRequest) -> web.HTTPBadRequest:

@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import ClientConnectionResetError, web
 
 from migctl.clock import mono
+from migctl.status import GatewayStatus, TransportState, UpstreamStatus
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.session import Form, Session
@@ -99,20 +100,36 @@ class Sockets:
             session.finish(grace_s=self._grace_s)
             log.info("subscriber left", peer=session.peer, form=form, code=code)
 
-    def counts(self, live: int) -> dict[str, Any]:
-        """Who is attached, for the status. live: how many of ours are at the live edge."""
+    def status(
+        self,
+        state: TransportState,
+        reason: str | None,
+        *,
+        live: int,
+        delivered_seq: int,
+        behind_events: int,
+        frames_written: int,
+        upstream: UpstreamStatus | None,
+    ) -> GatewayStatus:
+        """Who is attached, and what the gateway says besides. live: how many of ours are at the live edge."""
         attached = [session for session in self._open if session.close_code is None]
         standby = sum(session.standby for session in attached)
         forms = Counter(session.form for session in attached if not session.standby)
-        closing = Counter(session.close_code for session in self._open if session.close_code is not None)
-        return {
-            "subscribers": len(attached) - standby,
-            "subscribers_v2": forms["v2"],
-            "subscribers_legacy": forms["legacy"],
-            "subscribers_piped": forms["piped"],
-            "standby": standby,
-            "catching_up": forms["v2"] + forms["legacy"] - live,
-            "max_queued_bytes": max((session.queued_bytes for session in self._open), default=0),
-            "closing_by_code": dict(closing),
-            "closed_by_code": dict(self._closed_by_code),
-        }
+        closing = Counter(code for session in self._open if (code := session.close_code) is not None)
+        return GatewayStatus(
+            state=state,
+            reason=reason,
+            subscribers=len(attached) - standby,
+            subscribers_v2=forms["v2"],
+            subscribers_legacy=forms["legacy"],
+            subscribers_piped=forms["piped"],
+            standby=standby,
+            catching_up=forms["v2"] + forms["legacy"] - live,
+            max_queued_bytes=max((session.queued_bytes for session in self._open), default=0),
+            closing_by_code=dict(closing),
+            closed_by_code=dict(self._closed_by_code),
+            delivered_seq=delivered_seq,
+            behind_events=behind_events,
+            frames_written=frames_written,
+            upstream=upstream,
+        )

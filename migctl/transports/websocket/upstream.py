@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.typing import Subprotocol
 
 from migctl.clock import mono
+from migctl.status import UpstreamStatus
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.session import Session
@@ -58,14 +59,12 @@ class Upstream:
         self.failures = 0
         self.reason: str | None = None
 
-    def status(self) -> dict[str, Any]:
-        """reason: why the latest socket could not be passed through; None where it could."""
+    def status(self) -> UpstreamStatus:
         parts = urlsplit(self._url)
-        return {
-            "url": f"{parts.scheme}://{parts.netloc}{parts.path}",
-            "failures": self.failures,
-            "reason": self.reason,
-        }
+        where = parts.netloc.rpartition("@")[2]  # a password before it is nobody's business
+        return UpstreamStatus(
+            url=f"{parts.scheme}://{where}{parts.path}", failures=self.failures, reason=self.reason
+        )
 
     async def open(self, request: web.Request, offered: list[str]) -> ClientConnection:
         """The connection for one client. Raises Away, Denied."""

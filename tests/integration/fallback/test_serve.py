@@ -105,7 +105,7 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
             fallback = (await told())["fallback"]
             assert (fallback["active"], fallback["times"]) == (True, 1)
             assert part in fallback["reason"]
-            assert "migctl_fallback_active 1\n" in (await http.get("/metrics")).text
+            assert "migctl_fallback_active 1.0\n" in (await http.get("/metrics")).text
             shown = await asyncio.to_thread(run, tmp_path / "serve", "status")
             assert "fallback subscribers were sent to the WebSocket" in " ".join(shown.stdout.split())
             count = len(ids)

@@ -68,7 +68,7 @@ async def test_epoch_that_is_opened_under_a_socket_closes_it_with_4411_after_wha
         old = served.journal.epoch
         await hello(ws)
         await served.journal.append([event() for _ in range(3)])
-        await until(lambda: served.gateway.status().details["delivered_seq"] == 3)
+        await until(lambda: served.gateway.status().delivered_seq == 3)
         await served.journal.rotate_epoch(old, lost=(4, 5), reason="an older copy was put back")
         assert await to_the_end(ws) == ([1, 2, 3], 4411)
         async with connect(f"{served.ws_url}?v=2&epoch={old}&after=3") as again:
@@ -86,10 +86,10 @@ async def test_subscriber_that_is_stopped_is_closed_with_4408_and_misses_nothing
             await served.journal.append([event() for _ in range(10)])
             await asyncio.to_thread(capture.wait_for_lines, 10)
             capture.process.send_signal(signal.SIGSTOP)
-            while 4408 not in gateway().details["closed_by_code"]:
+            while 4408 not in gateway().closed_by_code:
                 assert served.journal.head < 5000, "the queue is not bounded"
                 await served.journal.append([event(LARGE)])
-                await until(lambda: gateway().details["behind_events"] == 0)
+                await until(lambda: gateway().behind_events == 0)
             capture.process.send_signal(signal.SIGCONT)
             head = served.journal.head
             await asyncio.to_thread(capture.wait_for_lines, head)

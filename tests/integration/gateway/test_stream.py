@@ -50,7 +50,7 @@ async def closed_with(ws: ClientConnection) -> int | None:
 
 
 async def attached(served: Served, count: int) -> None:
-    await until(lambda: served.gateway.status().details["subscribers"] == count)
+    await until(lambda: served.gateway.status().subscribers == count)
 
 
 async def test_hello_comes_first_and_tells_an_empty_journal(served: Served) -> None:
@@ -195,7 +195,7 @@ async def test_standby_gets_hello_heartbeats_and_fallback_but_no_events(tmp_path
         while beat["data"]["head"] < 5:
             beat = await frame(ws)
         assert (beat["type"], beat["data"]) == ("sys.hb", {"epoch": served.journal.epoch, "head": 5})
-        assert served.gateway.status().details["subscribers"] == 0
+        assert served.gateway.status().subscribers == 0
         served.gateway.announce("realtime", "websocket", "breaker open")
         told = await frame(ws)
         while told["type"] == "sys.hb":
@@ -264,7 +264,7 @@ async def test_slow_subscriber_is_closed_as_resumable_and_nobody_else_notices(tm
         assert (await frame(quick))["type"] == "sys.hello"
         assert (await frame(quick))["type"] == "sys.caught_up"
         count = 0
-        while 4408 not in served.gateway.status().details["closing_by_code"]:
+        while 4408 not in served.gateway.status().closing_by_code:
             count += 1
             assert count < 2000, "the queue is not bounded"
             await served.journal.append([event(b'{"x":"%b"}' % (b"y" * 100_000))])
@@ -290,7 +290,7 @@ async def test_reader_that_stops_while_it_catches_up_is_closed_as_slow(tmp_path:
         for _ in range(300):
             await served.journal.append([event(b'{"x":"%b"}' % (b"y" * 100_000))])
         async with connect(f"{served.ws_url}?v=2&epoch={served.journal.epoch}&after=0", max_queue=1) as slow:
-            await until(lambda: 4408 in served.gateway.status().details["closing_by_code"])
+            await until(lambda: 4408 in served.gateway.status().closing_by_code)
             got: list[int] = []
             with pytest.raises(ConnectionClosed) as closed:
                 while True:
@@ -322,7 +322,7 @@ async def test_client_that_answers_pings_stays(tmp_path: Path) -> None:
         for _ in range(60):  # several times what a silent client is given
             while (await frame(ws))["type"] != "sys.hb":
                 pass
-        assert served.gateway.status().details["subscribers"] == 1
+        assert served.gateway.status().subscribers == 1
 
 
 async def test_drain_delivers_the_rest_and_closes_everybody_with_1012(served: Served) -> None:

@@ -59,7 +59,7 @@ async def test_dashboard_gets_greeting_replies_and_events_as_the_old_service_wro
         await served.journal.append([event()])
         await old.publish(FLAT)
         assert await heard(ws) == FLAT
-        assert served.gateway.status().details["subscribers_piped"] == 1
+        assert served.gateway.status().subscribers_piped == 1
 
 
 async def test_socket_with_v2_is_ours_and_the_old_service_never_hears_of_it(
@@ -118,8 +118,8 @@ async def test_code_and_reason_of_the_old_service_reach_the_dashboard(
         await old.close(code, reason)
         assert await heard(ws) == "last words"
         assert await closed(ws) == (code, reason)
-    await until(lambda: not served.gateway.status().details["subscribers"])
-    assert served.gateway.status().details["closed_by_code"] == {code: 1}
+    await until(lambda: not served.gateway.status().subscribers)
+    assert served.gateway.status().closed_by_code == {code: 1}
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, "bye"), (4001, "tab closed")])
@@ -158,12 +158,12 @@ async def test_old_service_that_is_away_closes_with_1012_and_comes_back_by_itsel
     async with serving(tmp_path, upstream=old.url) as served:
         async with connect(served.ws_url, subprotocols=["stats.v1"]) as ws:  # type: ignore[list-item]
             assert (await closed(ws))[0] == 1012
-        told = served.gateway.status().details["upstream"]
-        assert (told["failures"], told["url"]) == (1, old.url)
-        assert told["reason"]
+        told = served.gateway.status().upstream
+        assert (told.failures, told.url) == (1, old.url)
+        assert told.reason
         async with old_service(port), connect(served.ws_url) as ws:
             await heard(ws)
-            assert served.gateway.status().details["upstream"]["reason"] is None
+            assert served.gateway.status().upstream.reason is None
 
 
 async def test_client_that_the_old_service_does_not_want_gets_its_answer(served: Served) -> None:
@@ -194,7 +194,7 @@ async def test_dashboard_that_reads_nothing_holds_up_its_own_connection_and_no_o
             assert json.loads(await heard(ours))["data"] == {"n": n}
         slow.transport.abort()
         await flood
-    assert served.gateway.status().details["max_queued_bytes"] <= 16 << 20
+    assert served.gateway.status().max_queued_bytes <= 16 << 20
 
 
 async def flooding(old: OldService) -> None:

@@ -24,6 +24,7 @@ from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.receiving import Received, publishing, reader, receiving
 from tests.kit.relaying import Tables, relayed, relaying
+from tests.kit.statuses import status_of
 
 
 def events(count: int) -> list[Event]:
@@ -38,8 +39,7 @@ async def served(journal: SqliteJournal, port: int) -> AsyncIterator[str]:
         journal=journal,
         gateway=gateway,
         settings=Settings(),
-        status=dict,
-        ready=lambda: (True, {}),
+        status=lambda http: status_of(journal, gateway, http),
     )
     running = asyncio.create_task(gateway.run())
     try:

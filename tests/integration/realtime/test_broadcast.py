@@ -78,7 +78,7 @@ async def test_new_channel_is_opened_after_the_socket_was_cut_and_serves_the_liv
             await journal.append([event()])
             await until(lambda: received.seqs == [1])
             proxy.cut_all()
-            await until(lambda: transport.status().details["channels_opened"] == 2)
+            await until(lambda: transport.status().channels_opened == 2)
             await until(lambda: transport.status().state == "connected")
             await journal.append([event()])
             await until(lambda: received.seqs[-1] == 2)
@@ -114,8 +114,8 @@ async def test_what_comes_while_there_is_no_channel_is_dropped_and_counted(
             await journal.append([event(), event()])
             await until(lambda: transport.breaker == "open")
             proxy.let_in()
-            await until(lambda: transport.status().details["events_dropped"] == 2)
-            await until(lambda: transport.status().details["way"] == "channel")
+            await until(lambda: transport.status().events_dropped == 2)
+            await until(lambda: transport.status().way == "channel")
             await journal.append([event()])
             await until(lambda: received.seqs == [3])
 
@@ -137,6 +137,6 @@ async def test_drain_ends_with_everything_acknowledged(
         received = await receive()
         await journal.append([event() for _ in range(50)])
         assert await transport.drain(5) == 0
-        assert transport.status().details["sent_to_seq"] == 50
+        assert transport.status().sent_to_seq == 50
         await until(lambda: received.heartbeats and received.heartbeats[-1]["journal_head"] == 50)
         assert received.seqs == list(range(1, 51))

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,14 +29,10 @@ Receive = Callable[..., Awaitable[Received]]
 SOCKETS = b"GET /realtime/v1/websocket"
 
 
-def detail(transport: Broadcast, key: str) -> Any:
-    return transport.status().details[key]
-
-
 async def seen(transport: Broadcast) -> None:
     """Wait until two more canaries were seen."""
-    before = detail(transport, "canary")["seen"]
-    await until(lambda: detail(transport, "canary")["seen"] >= before + 2)
+    before = transport.status().canary.seen
+    await until(lambda: transport.status().canary.seen >= before + 2)
 
 
 async def test_canary_is_seen_by_a_subscriber_of_the_role_that_subscribers_have(
@@ -45,9 +40,9 @@ async def test_canary_is_seen_by_a_subscriber_of_the_role_that_subscribers_have(
 ) -> None:
     async with broadcasting(journal, standin) as transport:
         await seen(transport)
-        canary = detail(transport, "canary")
-        assert (canary["state"], canary["role"]) == ("listening", "authenticated")
-        assert 0 < canary["last_ms"] < 1500
+        canary = transport.status().canary
+        assert (canary.state, canary.role) == ("listening", "authenticated")
+        assert 0 < canary.last_ms < 1500
         assert (transport.breaker, transport.status().state) == ("closed", "connected")
 
 
@@ -74,20 +69,20 @@ async def test_hints_go_by_http_while_only_our_socket_is_lost_and_nobody_is_alar
             await journal.append([event()])
             await until(lambda: received.seqs == [1])
             proxy.refuse_requests(ours)
-            await until(lambda: detail(transport, "way") == "http")
+            await until(lambda: transport.status().way == "http")
             for number in range(2, 22):
                 await journal.append([event()])
                 await until(lambda number=number: received.seqs[-1] == number)  # type: ignore[misc]
             await until(lambda: received.heartbeats and received.heartbeats[-1]["journal_head"] == 21)
             await seen(transport)
             assert transport.breaker == "closed"
-            assert detail(transport, "sent_by_http") >= 20
+            assert transport.status().sent_by_http >= 20
             proxy.refuse_requests(None)
-            await until(lambda: detail(transport, "way") == "channel")
-            by_http = detail(transport, "sent_by_http")
+            await until(lambda: transport.status().way == "channel")
+            by_http = transport.status().sent_by_http
             await journal.append([event()])
             await until(lambda: received.seqs[-1] == 22)
-            assert detail(transport, "sent_by_http") == by_http
+            assert transport.status().sent_by_http == by_http
         assert received.seqs == list(range(1, 23))
 
 
@@ -104,15 +99,15 @@ async def test_silence_opens_the_breaker_though_http_takes_everything_and_a_cana
         await until(lambda: transport.breaker == "open")
         assert clock.mono() - began < 3.0
         assert transport.status().state != "connected"
-        by_http = detail(transport, "sent_by_http")
-        await until(lambda: detail(transport, "breaker")["state"] == "half_open")
-        await until(lambda: detail(transport, "breaker")["state"] == "open")
+        by_http = transport.status().sent_by_http
+        await until(lambda: transport.status().breaker.state == "half_open")
+        await until(lambda: transport.status().breaker.state == "open")
         # A trial of a second and a half: canaries, and no hints.
         await journal.append([event()])
-        assert detail(transport, "sent_by_http") <= by_http + 5
+        assert transport.status().sent_by_http <= by_http + 5
         proxy.refuse_requests(None)
         await until(lambda: transport.breaker == "closed")
-        assert detail(transport, "breaker")["opened"] == 1
+        assert transport.status().breaker.opened == 1
         await until(lambda: transport.status().state == "connected")
 
 
@@ -124,7 +119,7 @@ async def test_acknowledged_is_not_delivered_so_subscribers_that_hear_nothing_op
         await seen(transport)
         await asyncio.to_thread(switches.switch_on, standin, "channel-closed", for_s=60.0)
         await until(lambda: transport.breaker == "open")
-        assert detail(transport, "way") == "channel"
+        assert transport.status().way == "channel"
         assert transport.status().state == "degraded"
         await asyncio.to_thread(switches.clear, standin)
         await until(lambda: transport.breaker == "closed", within_s=20)
@@ -135,9 +130,9 @@ async def test_one_closed_socket_of_the_canary_alarms_nobody(journal: SqliteJour
     async with broadcasting(journal, standin) as transport:
         await seen(transport)
         await asyncio.to_thread(switches.switch_on, standin, "clean-close")
-        await until(lambda: detail(transport, "canary")["state"] == "connecting")
+        await until(lambda: transport.status().canary.state == "connecting")
         await seen(transport)
-        assert (transport.breaker, detail(transport, "breaker")["opened"]) == ("closed", 0)
+        assert (transport.breaker, transport.status().breaker.opened) == ("closed", 0)
 
 
 async def test_black_hole_opens_the_breaker_and_the_canary_gets_a_new_socket_after_it(
@@ -175,7 +170,7 @@ async def test_killed_target_opens_the_breaker_by_failures_and_its_return_closes
             process.begin()
             await until(lambda: transport.breaker == "closed", within_s=30)
             await journal.append([event()])
-            await until(lambda: detail(transport, "sent_to_seq") == 1)
+            await until(lambda: transport.status().sent_to_seq == 1)
     finally:
         process.stop()
 
@@ -205,12 +200,12 @@ async def test_over_the_rate_it_pauses_and_slows_down_and_does_not_come_back_at_
 
             flooding = asyncio.create_task(flood())
             try:
-                await until(lambda: detail(transport, "rate_refusals") >= 1, within_s=30)
-                hints, began = detail(transport, "hints"), clock.mono()
-                await until(lambda: detail(transport, "rate_refusals") >= 2, within_s=30)
+                await until(lambda: transport.status().rate_refusals >= 1, within_s=30)
+                hints, began = transport.status().hints, clock.mono()
+                await until(lambda: transport.status().rate_refusals >= 2, within_s=30)
                 assert clock.mono() - began >= 0.9
-                assert detail(transport, "hints") - hints < 1000
-                assert detail(transport, "channels_opened") <= 5
+                assert transport.status().hints - hints < 1000
+                assert transport.status().channels_opened <= 5
             finally:
                 flooding.cancel()
                 await asyncio.wait({flooding})

@@ -17,6 +17,7 @@ from migctl.config import Settings
 from migctl.errors import Refused, Transient
 from tests.kit.exposition import read, value
 from tests.kit.served import Served, event, serving
+from tests.kit.statuses import status_of
 
 GOOD = {"event_type": "cache_metrics", "data": {"hit": 1}}
 
@@ -182,10 +183,10 @@ async def test_bad_query_is_400_with_the_parameter(served: Served, query: str) -
 async def test_health_readiness_and_status_answer_json(served: Served) -> None:
     assert (await served.http.get("/healthz")).json() == {"status": "ok"}
     assert (await served.http.get("/readyz")).status_code == 200
-    served.ready[0] = False
+    served.draining[0] = True
     answer = await served.http.get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"status": "draining"})
-    assert (await served.http.get("/api/status")).json()["gateway"]["subscribers"] == 0
+    assert (await served.http.get("/api/status")).json()["transports"]["websocket"]["subscribers"] == 0
 
 
 async def test_index_names_every_route(served: Served) -> None:
@@ -240,8 +241,7 @@ async def test_without_a_gateway_the_socket_is_gone_and_events_stay(served: Serv
         journal=served.journal,
         gateway=None,
         settings=Settings(mode="realtime"),
-        status=dict,
-        ready=lambda: (True, {}),
+        status=lambda http: status_of(served.journal, served.gateway, http),
     )
     async with server.listening(app, "127.0.0.1", 0) as listener:
         url = listener.url
@@ -251,7 +251,10 @@ async def test_without_a_gateway_the_socket_is_gone_and_events_stay(served: Serv
 
 async def test_taken_port_is_told_with_exit_code_3(served: Served) -> None:
     app = server.build(
-        journal=served.journal, gateway=None, settings=Settings(), status=dict, ready=lambda: (True, {})
+        journal=served.journal,
+        gateway=None,
+        settings=Settings(),
+        status=lambda http: status_of(served.journal, served.gateway, http),
     )
     with pytest.raises(Transient) as error:
         async with server.listening(app, served.host, served.port):
@@ -266,8 +269,7 @@ async def test_listening_beyond_loopback_is_refused_when_the_application_is_buil
             journal=served.journal,
             gateway=served.gateway,
             settings=Settings(listen="0.0.0.0:8080"),
-            status=dict,
-            ready=lambda: (True, {}),
+            status=lambda http: status_of(served.journal, served.gateway, http),
         )
 
 

@@ -46,7 +46,7 @@ def test_full_journal_is_503_with_a_time_and_status_says_so(tmp_path: Path) -> N
         answer = httpx.post(f"{serve.url}/events", json=GOOD)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1"), answer.text
         assert httpx.get(f"{serve.url}/readyz").status_code == 503
-        assert b"\nmigctl_journal_full 1\n" in httpx.get(f"{serve.url}/metrics").content
+        assert b"\nmigctl_journal_full 1.0\n" in httpx.get(f"{serve.url}/metrics").content
         told = run(tmp_path, "status")
         assert told.returncode == 1
         assert "journal: takes no events" in told.stdout

@@ -108,7 +108,7 @@ async def test_text_that_a_hint_left_out_is_asked_of_the_gateway_while_it_lives_
         migctl.Subscriber(server.url) as subscriber,
         receiving(subscriber) as received,
     ):
-        await until(lambda: subscriber.idle and server.gateway.status().details["standby"] == 1)
+        await until(lambda: subscriber.idle and server.gateway.status().standby == 1)
         await journal.append([event(LARGE)])
         await received.count(1)
         await server.stop_gateway()

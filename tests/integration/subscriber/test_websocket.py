@@ -24,6 +24,7 @@ from migctl.transports.websocket import Gateway
 from tests.kit.conditions import until
 from tests.kit.receiving import receiving
 from tests.kit.served import event
+from tests.kit.statuses import status_of
 
 
 def events(count: int, data: bytes = b'{"n": 0.50}') -> list[Event]:
@@ -38,8 +39,7 @@ async def gateway_on(journal: SqliteJournal, port: int) -> AsyncIterator[str]:
         journal=journal,
         gateway=gateway,
         settings=Settings(),
-        status=dict,
-        ready=lambda: (True, {}),
+        status=lambda http: status_of(journal, gateway, http),
     )
     running = asyncio.create_task(gateway.run())
     try:

@@ -104,9 +104,7 @@ async def test_being_told_moves_to_the_gateway_and_back_without_losing_or_repeat
         receiving(subscriber) as received,
         events_going_on(journal),
     ):
-        await until(
-            lambda: subscriber.attached == {"realtime"} and server.gateway.status().details["standby"]
-        )
+        await until(lambda: subscriber.attached == {"realtime"} and server.gateway.status().standby)
         server.gateway.announce("realtime", "websocket", "the breaker is open")
         await until(lambda: subscriber.attached == {"websocket"}, within_s=2.0)
         await received.count(50)
@@ -154,7 +152,7 @@ async def test_hold_time_is_the_servers_unless_the_application_says_another(
         events_going_on(journal),
     ):
         await until(lambda: told.attached == stubborn.attached == {"realtime"})
-        await until(lambda: server.gateway.status().details["standby"] == 2)
+        await until(lambda: server.gateway.status().standby == 2)
         server.gateway.announce("realtime", "websocket", "the breaker is open")
         await until(lambda: told.attached == stubborn.attached == {"websocket"})
         server.gateway.announce("websocket", "realtime", "the breaker is closed")

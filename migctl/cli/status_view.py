@@ -1,0 +1,192 @@
+"""How a status looks in a terminal of 80 columns and more: what each part does, how it is reached, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from migctl.status import (
+    AnySource,
+    BreakersStatus,
+    BreakerStatus,
+    BroadcastStatus,
+    ConnectionsStatus,
+    DeadLettersStatus,
+    FallbackStatus,
+    GatewayStatus,
+    Health,
+    JournalStatus,
+    Part,
+    RelayStatus,
+    RequestsStatus,
+    ServeStatus,
+    TapStatus,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+_STYLES = {"running": "green", "connected": "green", "connecting": "yellow", "retrying": "yellow"}
+
+
+def view(of: ServeStatus, now: datetime, *, health_first: bool = False) -> list[RenderableType]:
+    """What is shown. health_first: for a display that is cut at its end."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2), pad_edge=False)
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, line in _lines(of, now):
+        grid.add_row(name, Text(line))
+    parts: list[RenderableType] = [grid, _connections(of.connections, of.breakers, now)]
+    health = list(_health(of.health, now))
+    return [*health, *parts] if health_first else [*parts, *health]
+
+
+def _health(of: Health, now: datetime) -> Iterator[RenderableType]:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if of.status == "ok":
+        yield Text("healthy", style="bold green")
+        return
+    yield Text("degraded", style="bold red")
+    for problem, after in zip(of.problems, [*of.problems[1:], None], strict=True):
+        since = f" (for {_ago(problem.since, now)})" if problem.since is not None else ""
+        yield Padding(Text(problem.sentence() + since), (0, 0, 0, 2))
+        if after is None or after.do != problem.do:  # said once, below the last of those whom it helps
+            yield Padding(Text(problem.do, style="dim"), (0, 0, 0, 4))
+
+
+def _connections(of: ConnectionsStatus, breakers: BreakersStatus, now: datetime) -> Table:
+    """A line for each part that is reached over a network or by subscribers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for name in ("PART", "STATE", "FOR", "BREAKER", "TRIAL", "TIMEOUT", "RETRIES"):
+        drawn.add_column(name, no_wrap=True, justify="right" if name in ("TIMEOUT", "RETRIES") else "left")
+    # Heads are asked under the table's breaker.
+    guards: dict[Part, BreakerStatus | None] = {
+        "table": breakers.table,
+        "heads": breakers.table,
+        "broadcast": breakers.broadcast,
+    }
+    for part, each in of.parts():
+        breaker = guards.get(part)
+        trial_s = breaker.next_trial_in_s if breaker is not None else None
+        asked = each if isinstance(each, RequestsStatus) else None
+        drawn.add_row(
+            part,
+            Text(each.state, style=_STYLES.get(each.state, "red")),
+            _ago(each.since, now),
+            _breaker(breaker),
+            "" if trial_s is None else f"in {trial_s:.1f} s",
+            f"{asked.request_timeout_s:.2g} s" if asked is not None else "",
+            f"{asked.retries:,}" if asked is not None else "",
+        )
+    return drawn
+
+
+def _breaker(of: BreakerStatus | None) -> Text | str:
+    from rich.text import Text
+
+    if of is None:
+        return ""
+    return Text(of.state.replace("_", "-"), style="green" if of.state == "closed" else "red")
+
+
+def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
+    yield "serve", f"{of.mode} on {of.url}, pid {of.pid}, up {_ago(of.started_at, now)}"
+    yield "target", of.target or "none: this mode has no Supabase"
+    yield from _journal(of.journal)
+    if of.relay is not None:
+        yield from _relay(of.relay)
+    if of.dead_letters is not None:
+        yield from _dead_letters(of.dead_letters)
+    if of.transports.websocket is not None:
+        yield "websocket", _gateway(of.transports.websocket)
+    if of.transports.realtime is not None:
+        yield "realtime", _broadcast(of.transports.realtime)
+    if of.fallback is not None and of.fallback.since is not None:
+        yield "fallback", _fallback(of.fallback, of.fallback.since, now)
+    if of.source is not None:
+        yield from _source(of.source, done=of.source_done)
+    http = of.http
+    yield (
+        "http",
+        f"{http.requests:,} requests, {http.answered_5xx:,} answered 5xx, {http.accepted:,} events taken",
+    )
+
+
+def _journal(of: JournalStatus) -> Iterator[tuple[str, str]]:
+    full = "" if of.full_in_hours is None else f", full in {of.full_in_hours:,.0f} h at this rate"
+    if of.full is not None:
+        full = ", full"
+    yield "journal", f"head {of.head:,}, tail {of.tail:,}, {of.size_bytes / 1e6:,.1f} MB{full}"
+    yield "epoch", of.epoch
+
+
+def _relay(of: RelayStatus) -> Iterator[tuple[str, str]]:
+    waits = f", the oldest waits {of.oldest_waits_s:.1f} s" if of.oldest_waits_s else ""
+    backlog = f"table head {of.table_head:,}, backlog {of.backlog:,}{waits}"
+    yield "relay", f"{of.state}; {backlog}, retries {of.retries:,}"
+    if of.tombstones:
+        yield "tombstones", ", ".join(f"{count:,} {reason}" for reason, count in of.tombstones.items())
+
+
+def _dead_letters(of: DeadLettersStatus) -> Iterator[tuple[str, str]]:
+    if of.accepted_until is not None:
+        yield "dead letters", f"accepted until {of.accepted_until:%Y-%m-%d %H:%M:%S} UTC by {of.accepted_by}"
+    if of.waiting:
+        way_out = "`migctl deadletter list`"
+        if of.held_since is not None:
+            way_out += "; the relay is held: mend the cause, or `migctl deadletter accept --minutes 10`"
+        yield "dead letters", f"{of.waiting:,} wait: {way_out}"
+
+
+def _gateway(of: GatewayStatus) -> str:
+    forms = (
+        ("v2", of.subscribers_v2),
+        ("legacy", of.subscribers_legacy),
+        ("piped", of.subscribers_piped),
+    )
+    parts = ", ".join(f"{count:,} {form}" for form, count in forms if count)
+    several = f"{of.subscribers:,} subscribers" + (f" ({parts})" if parts else "")
+    return f"{of.state}; {several}, {of.standby:,} standby, {of.behind_events:,} events behind"
+
+
+def _broadcast(of: BroadcastStatus) -> str:
+    return f"{of.state}; {of.hints:,} hints, {of.events:,} events, {of.events_dropped:,} left to the table"
+
+
+def _fallback(of: FallbackStatus, since: datetime, now: datetime) -> str:
+    if of.active:
+        return f"subscribers were sent to the WebSocket {_ago(since, now)} ago: {of.reason}"
+    return f"subscribers were sent back to Realtime {_ago(since, now)} ago; {of.times:,} times away so far"
+
+
+def _source(of: AnySource, *, done: bool) -> Iterator[tuple[str, str]]:
+    state = "read to its end" if done else of.state
+    yield "source", f"{of.kind} {of.source}: {state}; {of.accepted:,} accepted, {of.rejected:,} rejected"
+    if isinstance(of, TapStatus) and of.outages.count:
+        lasting = of.outages.lasting
+        since = (
+            f"; one lasts since {lasting.began:%Y-%m-%d %H:%M:%S} UTC: {lasting.reason}"
+            if lasting is not None
+            else ""
+        )
+        yield "outages", f"{of.outages.count:,}, {of.outages.total_s:.1f} s without the stream{since}"
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    """How long it is ago. A clock that was set back makes it no less than nothing."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"

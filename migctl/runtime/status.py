@@ -1,0 +1,81 @@
+"""The status of one `serve`, from what each of its parts says."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+import msgspec
+
+from migctl import __version__
+from migctl.config import Mode, Target
+from migctl.journal import Journal
+from migctl.runtime.feed import Feed
+from migctl.runtime.parts import Parts
+from migctl.status import (
+    DeadLettersStatus,
+    FallbackStatus,
+    HttpStatus,
+    JournalStatus,
+    RelayStatus,
+    ServeParts,
+    ServeStatus,
+    TransportsStatus,
+)
+from migctl.status.health import health
+
+
+def serve_status(
+    parts: Parts,
+    feed: Feed,
+    http: HttpStatus,
+    *,
+    mode: Mode,
+    target: Target | None,
+    url: str,
+    started_at: datetime,
+    draining: bool,
+) -> ServeStatus:
+    """What the parts say now, and what is wrong with it."""
+    relay, to_target = parts.relay, parts.to_target
+    of = ServeParts(
+        version=__version__,
+        pid=os.getpid(),
+        url=url,
+        started_at=started_at,
+        mode=mode,
+        draining=draining,
+        target=target.name if target is not None else None,
+        target_embedded=target is not None and target.embedded,
+        journal=_journal(parts.journal),
+        transports=TransportsStatus(
+            websocket=parts.gateway.status() if parts.gateway is not None else None,
+            realtime=to_target.broadcast.status() if to_target is not None else None,
+        ),
+        relay=msgspec.convert(relay.status(), RelayStatus) if relay is not None else None,
+        connections=parts.connections.status(),
+        breakers=parts.connections.breakers(),
+        dead_letters=msgspec.convert(relay.burying.status(), DeadLettersStatus)
+        if relay is not None
+        else None,
+        fallback=msgspec.convert(parts.fallback.status(), FallbackStatus)
+        if parts.fallback is not None
+        else None,
+        source=feed.source.status() if feed.source is not None else None,
+        source_done=feed.source is not None and feed.ended,
+        http=http,
+    )
+    return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
+
+
+def _journal(journal: Journal) -> JournalStatus:
+    return JournalStatus(
+        path=journal.location,
+        epoch=journal.epoch,
+        writer_id=journal.writer_id,
+        head=journal.head,
+        tail=journal.tail,
+        size_bytes=journal.size_bytes,
+        full=journal.full or journal.stalled,
+        full_in_hours=journal.full_in_hours,
+    )

@@ -1,0 +1,109 @@
+"""Health: what is wrong with a `serve` and what to do about it, and whether it is ready. Pure: by the fields of its status.
+
+Nothing wrong means that each part said it is well; a part that is there and is in no good state is never taken for healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migctl.resilience import BreakerStatus
+from migctl.status.delivery import BreakersStatus, ConnectionsStatus, ConnectionStatus, Part
+from migctl.status.document import Health, Problem, Readiness, ServeParts
+from migctl.status.sources import AnySource, TapStatus
+
+# A batch takes less, and a Realtime reader that waits longer has already repaired its gap from elsewhere.
+OLDEST_WAITS_S = 5.0
+WELL = ("running", "connected")
+
+_TRIED_AGAIN = "nothing: it is tried again"
+_DRAINING = "wait: it ends by itself, and the next start sends what is left"
+
+
+def health(of: ServeParts) -> Health:
+    """ok, or degraded and why."""
+    found = problems(of)
+    return Health(status="degraded" if found else "ok", problems=found)
+
+
+def readiness(of: ServeParts) -> Readiness:
+    """Ready is whoever takes events and delivers them in some way: Supabase away is degraded, no more."""
+    if of.draining:
+        return Readiness(status="draining")
+    if of.journal.full is not None:
+        return Readiness(status="full", reason=of.journal.full)
+    away = degraded(of.connections, of.breakers)
+    return Readiness(status="degraded" if away else "ok", degraded=away)
+
+
+def degraded(connections: ConnectionsStatus, breakers: BreakersStatus) -> list[Part]:
+    """The parts that are not reached, or not asked for now."""
+    away = [part for part, of in connections.parts() if of.state not in WELL]
+    return [*away, *(part for part, of in breakers.parts() if of.state != "closed" and part not in away)]
+
+
+def problems(of: ServeParts) -> list[Problem]:
+    """The most serious first; none where all is well."""
+    return list(_problems(of))
+
+
+def _problems(of: ServeParts) -> Iterator[Problem]:
+    if of.draining:
+        yield Problem(
+            part="serve", state="draining", reason=None,
+            do=_DRAINING,
+        )  # fmt: skip
+    if of.journal.full is not None:
+        yield Problem(
+            part="journal", state="takes no events", reason=of.journal.full,
+            do="raise journal.max_bytes or free its disk; what is in the table makes room by itself: `migctl journal status`",
+        )  # fmt: skip
+    breakers: dict[str, BreakerStatus] = dict(of.breakers.parts())
+    for part, connection in of.connections.parts():
+        breaker = breakers.get(part)
+        if connection.state not in WELL or (breaker is not None and breaker.state != "closed"):
+            yield _connection(part, connection, breaker)
+    relay = of.relay
+    if relay is not None and relay.oldest_waits_s is not None and relay.oldest_waits_s > OLDEST_WAITS_S:
+        yield Problem(
+            part="relay", state="behind",
+            reason=f"{relay.backlog:,} events wait for the table, the oldest for {relay.oldest_waits_s:.0f} s",
+            do="nothing while the backlog falls; else see what table and heads say, and the database's load",
+        )  # fmt: skip
+    gateway = of.transports.websocket
+    if gateway is not None and gateway.upstream is not None and gateway.upstream.reason is not None:
+        yield Problem(
+            part="old service", state="sockets can't be passed through", reason=gateway.upstream.reason,
+            do=f"see whether {gateway.upstream.url} answers, or change legacy.upstream",
+        )  # fmt: skip
+    if of.source is not None and not of.source_done:
+        yield from _source(of.source)
+
+
+def _connection(part: Part, of: ConnectionStatus, breaker: BreakerStatus | None) -> Problem:
+    """A connection that is well has a breaker that is not: then that says why, and since when."""
+    if breaker is None or breaker.state == "closed":
+        do = _DRAINING if of.reason == "draining" else of.do or _TRIED_AGAIN
+        return Problem(part=part, state=of.state, reason=of.reason, do=do, since=of.since)
+    return Problem(
+        part=part,
+        state=f"{of.state}, breaker {breaker.state.replace('_', '-')}",
+        reason=of.reason or breaker.reason,
+        do=of.do or breaker.do or _TRIED_AGAIN,
+        since=breaker.since if of.state in WELL else of.since,
+    )
+
+
+def _source(of: AnySource) -> Iterator[Problem]:
+    if of.waiting_for is not None:
+        yield Problem(
+            part="source", state="waits for the journal", reason=of.waiting_for,
+            do="nothing else: it goes on by itself once the journal takes events",
+        )  # fmt: skip
+    elif of.state in ("waiting", "connecting", "closed"):
+        lasting = of.outages.lasting if isinstance(of, TapStatus) else None
+        yield Problem(
+            part="source", state=of.state, reason=of.reason if isinstance(of, TapStatus) else None,
+            do=f"see whether {of.source} answers; it is tried again by itself",
+            since=lasting.began if lasting is not None else None,
+        )  # fmt: skip

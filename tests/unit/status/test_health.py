@@ -1,0 +1,215 @@
+"""What counts as wrong in a status, what is to be done about it, and what is ready. By fields."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from migctl.status import (
+    BreakersStatus,
+    BreakerStatus,
+    ConnectionsStatus,
+    ConnectionStatus,
+    GatewayStatus,
+    HostStatus,
+    Problem,
+    RelayStatus,
+    RequestsStatus,
+    ServeStatus,
+    TapStatus,
+    TransportsStatus,
+    UpstreamStatus,
+)
+from migctl.status.health import OLDEST_WAITS_S, health, problems, readiness
+from tests.kit.statuses import NAMES, document, status
+
+SINCE = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LATER = datetime(2026, 1, 31, 12, 5, tzinfo=UTC)
+
+CLOSED = BreakerStatus(state="closed", since=None, reason=None, do=None, opened=0, next_trial_in_s=None)
+OPEN = BreakerStatus(
+    state="open", since=LATER, reason="no canary", do="see the logs", opened=1, next_trial_in_s=0.5
+)
+TABLE = RequestsStatus(
+    state="running", since=SINCE, reason=None, do=None, attempts=3, retries=0, request_timeout_s=0.5
+)
+BROADCAST = ConnectionStatus(state="connected", since=SINCE, reason=None, do=None)
+RELAY = RelayStatus(
+    state="running", reason=None, do=None, epoch="e", table_head=7, journal_head=10, backlog=3, oldest_waits_s=0.1,
+    batches=1, rows=7, repeats=0, retries=0, cuts={}, tombstones={},
+)  # fmt: skip
+HOST = HostStatus(
+    source="host", state="measuring", waiting_for=None, accepted=1, rejected=0, rate_wanted_per_s=1.0,
+    deadlines_missed=0, by_event_type={}, not_measured={},
+)  # fmt: skip
+
+
+def well() -> ServeStatus:
+    """Every part is there, and none has anything to say."""
+    of = status("everything")
+    assert of.transports.websocket is not None
+    upstream = UpstreamStatus(url="ws://old/ws", failures=2, reason=None)
+    return replace(
+        of,
+        draining=False,
+        journal=replace(of.journal, full=None),
+        relay=RELAY,
+        connections=ConnectionsStatus(table=TABLE, heads=TABLE, broadcast=BROADCAST, gateway=BROADCAST),
+        breakers=BreakersStatus(table=CLOSED, broadcast=CLOSED),
+        transports=replace(of.transports, websocket=replace(of.transports.websocket, upstream=upstream)),
+        source=HOST,
+        source_done=False,
+    )
+
+
+def gateway_with(upstream: UpstreamStatus | None) -> GatewayStatus:
+    of = well().transports.websocket
+    assert of is not None
+    return replace(of, upstream=upstream)
+
+
+def tap(**changes: Any) -> TapStatus:
+    of = status("everything").source
+    assert isinstance(of, TapStatus)
+    return replace(of, **{"state": "connected", "waiting_for": None, "reason": None, **changes})
+
+
+def test_nothing_is_wrong_where_all_parts_say_they_are_well() -> None:
+    assert problems(well()) == []
+    assert problems(replace(well(), relay=None, source=None)) == []
+    assert health(well()).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"draining": True}, "serve: draining"),
+        ({"journal": replace(well().journal, full="no room")}, "journal: takes no events: no room"),
+        (
+            {"connections": ConnectionsStatus(table=replace(TABLE, state="paused", reason="no table"))},
+            "table: paused: no table",
+        ),
+        ({"connections": ConnectionsStatus(heads=replace(TABLE, state="connecting"))}, "heads: connecting"),
+        (
+            {
+                "connections": ConnectionsStatus(table=replace(TABLE, state="retrying", reason="refused")),
+                "breakers": BreakersStatus(table=replace(OPEN, reason="refused")),
+            },
+            "table: retrying, breaker open: refused",
+        ),
+        (
+            {"breakers": BreakersStatus(broadcast=replace(OPEN, state="half_open"))},
+            "broadcast: connected, breaker half-open: no canary",
+        ),
+        (
+            {"connections": ConnectionsStatus(broadcast=replace(BROADCAST, state="degraded", reason="slow"))},
+            "broadcast: degraded: slow",
+        ),
+        (
+            {"connections": ConnectionsStatus(gateway=replace(BROADCAST, state="closed", reason="draining"))},
+            "gateway: closed: draining",
+        ),
+        (
+            {"relay": replace(RELAY, backlog=4000, oldest_waits_s=61.0)},
+            "relay: behind: 4,000 events wait for the table, the oldest for 61 s",
+        ),
+        (
+            {
+                "transports": TransportsStatus(
+                    websocket=gateway_with(UpstreamStatus(url="ws://old/ws", failures=1, reason="refused"))
+                )
+            },
+            "old service: sockets can't be passed through: refused",
+        ),
+        (
+            {"source": replace(HOST, state="waiting", waiting_for="full")},
+            "source: waits for the journal: full",
+        ),
+        ({"source": replace(HOST, state="closed")}, "source: closed"),
+        ({"source": tap(state="waiting", reason="refused")}, "source: waiting: refused"),
+        ({"source": tap(state="connecting")}, "source: connecting"),
+    ],
+)
+def test_each_part_that_is_not_well_is_named_with_its_reason_and_a_way_out(
+    change: dict[str, Any], said: str
+) -> None:
+    [problem] = problems(replace(well(), **change))
+    assert problem.sentence() == said
+    assert problem.do
+    assert health(replace(well(), **change)).status == "degraded"
+
+
+def test_the_way_out_is_that_of_the_part_and_else_that_of_its_breaker() -> None:
+    paused = replace(TABLE, state="paused", reason="no table", do="migctl schema apply")
+    of = replace(well(), connections=ConnectionsStatus(table=paused), breakers=BreakersStatus(table=OPEN))
+    assert problems(of) == [
+        Problem(part="table", state="paused, breaker open", reason="no table", do="migctl schema apply", since=SINCE)
+    ]  # fmt: skip
+    [of_breaker] = problems(replace(of, connections=ConnectionsStatus(table=replace(paused, do=None))))
+    assert of_breaker.do == "see the logs"
+    [connected] = problems(replace(of, connections=ConnectionsStatus(table=TABLE)))
+    assert (connected.reason, connected.since) == ("no canary", LATER), "what is not well is the breaker"
+
+
+def test_an_outage_says_since_when() -> None:
+    of = replace(well(), source=tap(state="waiting", reason="refused"))
+    [problem] = problems(of)
+    lasting = tap().outages.lasting
+    assert lasting is not None
+    assert problem.since == lasting.began
+
+
+def test_a_batch_that_is_under_way_is_no_backlog() -> None:
+    assert problems(replace(well(), relay=replace(RELAY, oldest_waits_s=OLDEST_WAITS_S))) == []
+
+
+def test_source_that_was_read_to_its_end_is_no_problem() -> None:
+    assert problems(replace(well(), source=replace(HOST, state="closed"), source_done=True)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documents_say_what_is_wrong_with_them(name: str) -> None:
+    assert msgspec.to_builtins(health(status(name))) == document(name)["health"]
+
+
+AWAY = ConnectionsStatus(
+    table=replace(TABLE, state="retrying"), heads=TABLE, broadcast=replace(BROADCAST, state="degraded")
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "ready", "said"),
+    [
+        ({}, True, {"status": "ok", "degraded": []}),
+        (
+            {"connections": AWAY},
+            True,
+            {"status": "degraded", "degraded": ["table", "broadcast"]},
+        ),
+        (
+            {"connections": AWAY, "breakers": BreakersStatus(table=OPEN, broadcast=OPEN)},
+            True,
+            {"status": "degraded", "degraded": ["table", "broadcast"]},
+        ),
+        (
+            {"breakers": BreakersStatus(table=CLOSED, broadcast=replace(OPEN, state="half_open"))},
+            True,
+            {"status": "degraded", "degraded": ["broadcast"]},
+        ),
+        (
+            {"journal": replace(well().journal, full="no room"), "connections": AWAY},
+            False,
+            {"status": "full", "reason": "no room"},
+        ),
+        ({"draining": True, "journal": replace(well().journal, full="x")}, False, {"status": "draining"}),
+    ],
+)
+def test_ready_is_who_takes_events_and_delivers_them_in_some_way(
+    change: dict[str, Any], ready: bool, said: dict[str, Any]
+) -> None:
+    found = readiness(replace(well(), **change))
+    assert (found.ready, msgspec.to_builtins(found)) == (ready, said)
