@@ -218,7 +218,7 @@ def accept(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Let the relay bury on while a storm of refusals holds it.
+    """Let the relay go on while a storm of refusals holds it: what is refused becomes a dead letter.
 
     More than 20 dead letters a minute are hardly the events' fault, so the relay stops there, and tries the next one again and
     again. If you mend what refuses them, it goes on by itself, and nothing needs to be accepted. If the events really are what
@@ -243,7 +243,7 @@ def accept(
         }
         if dry_run:
             return {**head, "accepted_until": None}
-        question = f"bury whatever the table refuses, for {minutes} minutes"
+        question = f"make a dead letter of whatever the table refuses, for {minutes} minutes"
         prompt.confirm_at(question, where, yes=yes or said.target_embedded)
         return {**head, **await deadletters.accept(settings, minutes, who)}
 

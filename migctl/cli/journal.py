@@ -150,7 +150,7 @@ def adopt(
 ) -> None:
     """Go on where another journal was, and rotate the epoch: when that one is gone for good.
 
-    What it had acknowledged and the table does not have is lost; readers are told which seqs. If there is a copy of it, put that
+    What it had acknowledged and the table does not have is lost; readers learn which seqs. If there is a copy of it, put that
     back instead. serve must not run.
     """
     from migctl.cli import prompt

@@ -42,8 +42,8 @@ def prune(
 ) -> None:
     """Delete old rows and tombstones, in paced batches.
 
-    table_tail of each epoch is moved first, so that a reader that comes too late is told `pruned`. The newest row of an epoch
-    stays, and what the relay has not confirmed. Interrupted or killed, the same command finishes it.
+    table_tail of each epoch is moved first, so that a late reader gets a discontinuity `pruned`. The newest row of an epoch stays,
+    and what the relay has not confirmed. Interrupted or killed, the same command finishes it.
     """
     from migctl import schema as room
     from migctl.cli.prompt import confirm

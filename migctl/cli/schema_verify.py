@@ -39,7 +39,7 @@ def verify(
     """Check the live database against what the files make; exit 1 and a line for each difference.
 
     With --delivery also by sending: a row as service_role, received by postgres_changes, and a message, received by broadcast,
-    both as `authenticated` by the official client. What does not arrive is told with its likely cause. Realtime away: exit 3.
+    both as `authenticated` by the official client. What does not arrive is listed with its likely cause. Realtime away: exit 3.
     """
     settings = settings_of(config, schema)
     name = settings.supabase.schema_

@@ -76,7 +76,7 @@ def serve(
     """Publish events over the mode's transports, from one durable journal.
 
     Events come in over POST /events and from --source. SIGTERM or Ctrl-C drains: what was acknowledged stays in the journal, and
-    what the table does not have yet is told on stderr and sent at the next start.
+    what the table does not have yet is counted on stderr and sent at the next start.
     """
     from migctl import telemetry
     from migctl.config import load
