@@ -59,15 +59,18 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def write_whole(path: Path, content: bytes | str, *, mode: int = PRIVATE_FILE) -> None:
-    """Put `content` into `path` whole or not at all, durable when this returns. Its folder has to be there. Raises OSError."""
-    with whole_file(path, mode=mode) as part:
+def write_whole(path: Path, content: bytes | str, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
+    """Put `content` into `path` whole or not at all. Its folder has to be there. Raises OSError.
+
+    durable: it outlives a power failure once this returns, which takes as long as the disk does.
+    """
+    with whole_file(path, mode=mode, durable=durable) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[Path]:
-    """A new, empty file beside `path` for the caller to write; it takes the place of `path` at the end, durably, or is taken away.
+def whole_file(path: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) -> Iterator[Path]:
+    """A new, empty file beside `path` for the caller to write; it takes the place of `path` at the end, or is taken away.
 
     What a killed process left half written is in a file of its own name, and taken away by the next of the same process id.
     Raises OSError.
@@ -77,9 +80,11 @@ def whole_file(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[Path]:
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode))
     try:
         yield part
-        _sync(part)
+        if durable:
+            _sync(part)
         part.replace(path)
-        _sync(path.absolute().parent)
+        if durable:
+            _sync(path.absolute().parent)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()

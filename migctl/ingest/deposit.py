@@ -11,12 +11,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from migctl.clock import now
+from migctl.clock import mono, now
 from migctl.events import BadEvent, Event
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Conflict, JournalUnavailable, Log
-from migctl.resilience import Backoff
+from migctl.resilience import Backoff, Retry
 from migctl.telemetry import get_logger
+from migctl.telemetry.summary import Summary
 
 BACKOFF = Backoff(first_s=0.05, most_s=2.0)
 
@@ -44,7 +45,7 @@ class Item(NamedTuple):
 
 
 class Deposit:
-    """Puts batches of one source into the journal, and counts what became of them."""
+    """Puts batches of one source into the journal, and counts what became of them. summary: to be run beside, or ended."""
 
     def __init__(
         self,
@@ -65,11 +66,13 @@ class Deposit:
         self.conflicts = 0
         self.without_time = 0
         self.waiting_for: str | None = None
+        self.summary = Summary(_log, "events taken in", position=lambda: {"source": source})
 
     async def put(self, items: Sequence[Item], *, offset: tuple[str, int] | None = None) -> None:
         """Return once the batch is durable, with `offset` in the same transaction."""
         left = list(items)
-        failures = 0
+        began = mono()
+        retry = Retry(self._backoff, random=self._random)
         while left or offset is not None:
             try:
                 appended = await self._journal.append([item.event for item in left], offset=offset)
@@ -77,20 +80,24 @@ class Deposit:
                 left = self._set_aside(left, conflict)
                 continue
             except JournalUnavailable as error:
-                failures += 1
+                retry.failed(error)
                 if self.waiting_for is None:
                     _log.warning(
                         "the journal takes nothing now; waiting", source=self._source, reason=error.what
                     )
                 self.waiting_for = error.what
-                await asyncio.sleep(self._backoff.delay_s(failures, self._random))
+                await retry.wait()
                 continue
             if self.waiting_for is not None:
-                _log.info("the journal takes events again", source=self._source, attempts=failures + 1)
+                _log.info("the journal takes events again", source=self._source, attempts=retry.failures + 1)
                 self.waiting_for = None
             self.accepted += appended.accepted
             self.duplicates += appended.duplicates
             self.without_time += sum(item.event.clock == "arrival" for item in left)
+            if left:
+                self.summary.carried(
+                    took_s=mono() - began, events=appended.accepted, duplicates=appended.duplicates
+                )
             return
 
     def _set_aside(self, items: list[Item], conflict: Conflict) -> list[Item]:

@@ -80,7 +80,8 @@ class FileSource:
                 )
                 chunks = _from_stream(fd, regular=regular)
             self._state = "reading"
-            await self._read(chunks, deposit)
+            async with deposit.summary.beside():
+                await self._read(chunks, deposit)
             self._state = "finished"
             _log.info("the source has ended", **asdict(self.status()))
         finally:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,27 @@ _CACHE_KEYS = {
 MIN_FREE_PERCENT = 5.0
 MAX_LOAD_PER_CPU = 2.0
 MAX_APPEND_MS = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What was measured, and within what it is well; None bounds nothing."""
+
+    value: float
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        return (self.least is None or self.value >= self.least) and (
+            self.most is None or self.value <= self.most
+        )
+
+
+def verdict(bounds: Mapping[str, Bound]) -> dict[str, Any]:
+    """Whether each is well, and all are."""
+    checks = {name: {"value": round(of.value, 3), "ok": of.ok} for name, of in bounds.items()}
+    return {"ok": all(of.ok for of in bounds.values()), "checks": checks}
 
 
 class Gauges:
@@ -145,21 +168,14 @@ class Gauges:
     def _health(self) -> dict[str, Any]:
         memory = psutil.virtual_memory()
         disk = psutil.disk_usage(str(self._place()))
-        measured = {
-            "memory_available_percent": (100 * memory.available / memory.total, MIN_FREE_PERCENT, None),
-            "disk_free_percent": (100 - disk.percent, MIN_FREE_PERCENT, None),
-            "load_per_cpu": (os.getloadavg()[0] / self._cpus, None, MAX_LOAD_PER_CPU),
+        bounds = {
+            "memory_available_percent": Bound(100 * memory.available / memory.total, least=MIN_FREE_PERCENT),
+            "disk_free_percent": Bound(100 - disk.percent, least=MIN_FREE_PERCENT),
+            "load_per_cpu": Bound(os.getloadavg()[0] / self._cpus, most=MAX_LOAD_PER_CPU),
         }
         if self.append_ms is not None:
-            measured["journal_append_ms"] = (self.append_ms, None, MAX_APPEND_MS)
-        checks = {
-            name: {
-                "value": round(value, 3),
-                "ok": (least is None or value >= least) and (most is None or value <= most),
-            }
-            for name, (value, least, most) in measured.items()
-        }
-        return {"ok": all(check["ok"] for check in checks.values()), "checks": checks}
+            bounds["journal_append_ms"] = Bound(self.append_ms, most=MAX_APPEND_MS)
+        return verdict(bounds)
 
     def _place(self) -> Path:
         return self._folder if self._folder.exists() else Path.cwd()

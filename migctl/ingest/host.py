@@ -90,6 +90,7 @@ class HostSource:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._measure())
                 tasks.create_task(self._store(self._deposit))
+                tasks.create_task(self._deposit.summary.run())
         finally:
             self._state = "closed"
 

@@ -2,24 +2,24 @@
 
 STATE_DIR/outages.ndjson gets one line when an outage ends: `source, from, to, reason`. STATE_DIR/tap.seen.json says, for each
 source, until when its tap was listening and had stored what it heard; so the time in which migctl itself did not run, kill -9
-included, is an outage too, known to SEEN_EVERY_S. Where the disk refuses, the outage stays in memory and the log.
+included, is an outage too, known to NOTE_EVERY_S. Where the disk refuses, the outage stays in memory and the log.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from migctl.config.files import make_private_folder, open_private_log, write_whole
 from migctl.events import format_time, parse_time
 from migctl.events.jsontext import dumps, loads
 from migctl.status import OutagesStatus, OutageStatus
 from migctl.telemetry import get_logger
 
-SEEN_EVERY_S = 2.0
+NOTE_EVERY_S = 2.0
 KEPT = 100
 
 _log = get_logger("ingest")
@@ -52,17 +52,17 @@ class Outages:
 
     def __init__(self, state_dir: Path, source: str) -> None:
         self._file = state_dir / "outages.ndjson"
-        self._seen_file = state_dir / "tap.seen.json"
+        self._note_file = state_dir / "tap.seen.json"
         self._source = source
         self._open: Outage | None = None
-        self._seen_at: datetime | None = None
+        self._noted_at: datetime | None = None
         self.ended: deque[Outage] = deque(maxlen=KEPT)
         self.count = 0
         self.total_s = 0.0
 
     def resume(self, now: datetime) -> None:
         """At the start: where this source was tapped before, we have not listened since."""
-        at, reason = self._read_seen()
+        at, reason = self._read_note()
         if at is not None:
             self._open = Outage(self._source, min(at, now), None, reason)
 
@@ -70,7 +70,7 @@ class Outages:
         """We listen no more. Of an outage that lasts already the beginning and the first reason stay."""
         if self._open is None:
             self._open = Outage(self._source, at, None, reason)
-            self._write_seen(at, reason)
+            self._write_note(at, reason)
             _log.warning("the tap does not listen", source=self._source, reason=reason)
 
     def end(self, at: datetime) -> None:
@@ -78,17 +78,17 @@ class Outages:
         outage, self._open = self._open, None
         if outage is not None:
             self._keep(Outage(outage.source, outage.began, max(at, outage.began), outage.reason))
-        self._write_seen(at, None)
+        self._write_note(at, None)
 
     def listening(self, at: datetime) -> None:
         """Called while all is well; notes it now and then. at: until when all that was heard is stored."""
-        if self._seen_at is None or abs((at - self._seen_at).total_seconds()) >= SEEN_EVERY_S:
-            self._write_seen(at, None)
+        if self._noted_at is None or abs((at - self._noted_at).total_seconds()) >= NOTE_EVERY_S:
+            self._write_note(at, None)
 
     def stop(self, at: datetime) -> None:
         """At an orderly end. An outage that lasts is left to the next start, which ends it."""
         if self._open is None:
-            self._write_seen(at, "migctl was stopped")
+            self._write_note(at, "migctl was stopped")
 
     @property
     def lasting(self) -> Outage | None:
@@ -109,14 +109,14 @@ class Outages:
         self.total_s += (outage.ended - outage.began).total_seconds()
         _log.warning("an outage of the tap has ended", **outage.document())
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("ab", buffering=0) as file:
+            make_private_folder(self._file.parent)
+            with open_private_log(self._file) as file:
                 file.write(dumps(outage.document()) + b"\n")
         except OSError as error:
             _log.error("the outage can't be written, only logged", file=str(self._file), error=str(error))
 
-    def _read_seen(self) -> tuple[datetime | None, str]:
-        known = self._all_seen().get(self._source)
+    def _read_note(self) -> tuple[datetime | None, str]:
+        known = self._all_notes().get(self._source)
         if not isinstance(known, dict):
             return None, ""
         try:
@@ -124,27 +124,24 @@ class Outages:
         except (KeyError, ValueError):
             return None, ""
 
-    def _all_seen(self) -> dict[str, Any]:
+    def _all_notes(self) -> dict[str, Any]:
         try:
-            value = loads(self._seen_file.read_bytes())
+            value = loads(self._note_file.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
             _log.error(
-                "can't tell since when the tap did not listen", file=str(self._seen_file), error=str(error)
+                "can't tell since when the tap did not listen", file=str(self._note_file), error=str(error)
             )
             return {}
         return value if isinstance(value, dict) else {}
 
-    def _write_seen(self, at: datetime, reason: str | None) -> None:
-        self._seen_at = at
-        everything = {**self._all_seen(), self._source: {"at": format_time(at), "reason": reason}}
-        fresh = self._seen_file.with_suffix(".new")
+    def _write_note(self, at: datetime, reason: str | None) -> None:
+        self._noted_at = at
+        everything = {**self._all_notes(), self._source: {"at": format_time(at), "reason": reason}}
         try:
-            self._seen_file.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_bytes(dumps(everything))
-            fresh.replace(self._seen_file)
+            make_private_folder(self._note_file.parent)
+            # Not durable: a note of two seconds ago is as good, and a slow disk must not hold up what is heard.
+            write_whole(self._note_file, dumps(everything), durable=False)
         except OSError as error:
-            _log.error("can't note until when the tap listened", file=str(self._seen_file), error=str(error))
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
+            _log.error("can't note until when the tap listened", file=str(self._note_file), error=str(error))

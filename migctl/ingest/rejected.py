@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from migctl.config.files import make_private_folder, open_private_log
 from migctl.events import BadEvent, format_time
 from migctl.events.jsontext import dumps
 from migctl.telemetry import get_logger
@@ -46,7 +47,7 @@ class Rejected:
     def _write(self, line: bytes) -> bool:
         try:
             if self._size is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                make_private_folder(self.path.parent)
                 self._size = self.path.stat().st_size if self.path.exists() else 0
             if self._size + len(line) > self._max_bytes:
                 if self.not_written == 0:
@@ -56,7 +57,7 @@ class Rejected:
                         max_bytes=self._max_bytes,
                     )
                 return False
-            with self.path.open("ab", buffering=0) as file:
+            with open_private_log(self.path) as file:
                 file.write(line)
         except OSError as error:
             if self.not_written == 0:

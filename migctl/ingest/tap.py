@@ -11,9 +11,8 @@ kept as rejected. Ping and pong are the library's.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
@@ -22,15 +21,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from migctl.clock import now
-from migctl.errors import Usage
+from migctl.config.address import is_local
+from migctl.errors import Transient, Usage
 from migctl.events import BadEvent
-from migctl.events.jsontext import split_array
 from migctl.ingest.deposit import Deposit, Item, see_through
+from migctl.ingest.frames import Frames, events_of, lost_since
 from migctl.ingest.mapping import Mapper
-from migctl.ingest.outages import SEEN_EVERY_S, Outages
+from migctl.ingest.outages import NOTE_EVERY_S, Outages
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
-from migctl.resilience import Backoff
+from migctl.resilience import Backoff, News, Retry, within
 from migctl.status import SourceState, TapStatus
 from migctl.telemetry import get_logger
 
@@ -47,13 +47,15 @@ STALL_S = 0.25  # what the buffers of the connection hide from the upstream
 
 # A connection that did not last this long counts as a failure: an upstream that accepts and closes must not be hammered.
 _LASTED_S = 5.0
-_WHITE = b" \t\r\n"
 
 _log = get_logger("ingest")
 
 
 class TapSource:
-    """`run` lasts until cancelled. max_buffer_bytes: of frames that wait for the journal."""
+    """`run` lasts until cancelled. max_buffer_bytes: of frames that wait for the journal.
+
+    ping_every_s: an upstream that answers none for so long is given up. stop_within_s: at the end, for what waits for the journal.
+    """
 
     def __init__(
         self,
@@ -64,6 +66,8 @@ class TapSource:
         state_dir: Path,
         backoff: Backoff = BACKOFF,
         max_buffer_bytes: int = MAX_BUFFER_BYTES,
+        ping_every_s: float = PING_EVERY_S,
+        stop_within_s: float = STOP_WITHIN_S,
         random: Callable[[], float] | None = None,
     ) -> None:
         host = _host(url)
@@ -72,14 +76,13 @@ class TapSource:
         self._mapper = mapper.named(host)
         self._rejected = rejected
         self._outages = Outages(state_dir, self._name)
-        self._backoff = backoff
-        self._random = random or Random().random
-        self._max_buffer = max_buffer_bytes
-        self._frames: deque[tuple[bytes, datetime]] = deque()
-        self._buffered = 0
-        self._in_hand: tuple[int, datetime] | None = None  # frames, and the arrival of the oldest
+        self._retry = Retry(backoff, random=random or Random().random)
+        self._ping_every_s = ping_every_s
+        self._stop_within_s = stop_within_s
+        self._frames = Frames(max_buffer_bytes)
+        self._batch: list[Item] = []  # of the frames in hand
         self._arrived = asyncio.Event()
-        self._drained = asyncio.Event()
+        self._stored = News()
         self._deposit: Deposit | None = None
         self._state: SourceState = "new"
         self._reason: str | None = None
@@ -94,6 +97,7 @@ class TapSource:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._store(self._deposit))
+                tasks.create_task(self._deposit.summary.run())
                 tasks.create_task(self._listen())
         finally:
             self._state = "closed"
@@ -101,135 +105,119 @@ class TapSource:
 
     async def _store_rest(self, deposit: Deposit) -> None:
         """At the end: what was heard and waits goes to the journal, if that takes it soon."""
-        try:
-            async with asyncio.timeout(STOP_WITHIN_S):
-                while self._frames:
-                    await self._store_batch(deposit)
-        except TimeoutError:
+        if not await within(self._stop_within_s, self._store_all(deposit)):
             _log.error(
                 "the journal took nothing; the frames that waited for it are lost",
                 source=self._name,
-                bytes=self._buffered,
+                bytes=self._frames.bytes,
                 reason=deposit.waiting_for,
             )
-        self._outages.stop(self._stored_until(now()))
-
-    def _stored_until(self, moment: datetime) -> datetime:
-        """All that was heard before is in the journal."""
-        if self._in_hand is not None:
-            return self._in_hand[1]
-        return self._frames[0][1] if self._frames else moment
+        deposit.summary.end()
+        self._outages.stop(self._frames.stored_until(now()))
 
     # The socket.
 
     async def _listen(self) -> None:
-        failures = 0
-        loop = asyncio.get_running_loop()
         while True:
-            self._state = "connecting"
-            opened: float | None = None
-            began = now()
-            try:
-                async with connect(
-                    self._url,
-                    max_size=MAX_FRAME_BYTES,
-                    open_timeout=OPEN_TIMEOUT_S,
-                    close_timeout=CLOSE_TIMEOUT_S,
-                    ping_interval=PING_EVERY_S,
-                    ping_timeout=PING_EVERY_S,
-                    proxy=None if _is_loopback(self._url) else True,
-                ) as socket:
-                    opened = loop.time()
-                    self._connections += 1
-                    self._state, self._reason = "connected", None
-                    self._outages.end(now())
-                    reason, lost_at = await self._receive(socket)
-            except (OSError, TimeoutError, WebSocketException) as error:
-                reason, lost_at = (
-                    _why(error),
-                    began,
-                )  # before the first socket we are missing from the first attempt on
-            self._reason = reason
-            self._outages.begin(lost_at, reason)
-            if self._buffered >= self._max_buffer:
-                self._state = "waiting"
-                await self._until_drained()
-                failures = 0
-                continue
-            failures = 1 if opened is not None and loop.time() - opened >= _LASTED_S else failures + 1
+            error = await self._once()
             self._state = "waiting"
-            await asyncio.sleep(self._backoff.delay_s(failures, self._random))
+            if self._frames.is_full:  # it is the journal that we wait for, not the upstream
+                self._retry.succeeded()
+                await self._until_drained()
+                continue
+            self._retry.failed(error)
+            await self._retry.wait()
+
+    async def _once(self) -> Transient:
+        """One connection, from its opening to its end, and why it ended; the outage has begun then."""
+        self._state = "connecting"
+        loop = asyncio.get_running_loop()
+        opened: float | None = None
+        began = now()
+        try:
+            async with connect(
+                self._url,
+                max_size=MAX_FRAME_BYTES,
+                open_timeout=OPEN_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=self._ping_every_s,
+                ping_timeout=self._ping_every_s,
+                proxy=None if is_local(self._url) else True,
+            ) as socket:
+                opened = loop.time()
+                self._connections += 1
+                self._state, self._reason = "connected", None
+                self._outages.end(now())
+                reason, lost_at = await self._receive(socket)
+        except (OSError, TimeoutError, WebSocketException) as error:
+            # Before the first socket something is missing from the first attempt on.
+            reason, lost_at = _why(error), began
+        self._reason = reason
+        self._outages.begin(lost_at, reason)
+        if opened is not None and loop.time() - opened >= _LASTED_S:
+            self._retry.succeeded()
+        return Transient(f"{self._name}: {reason}", do="nothing: it is tried again")
 
     async def _receive(self, socket: ClientConnection) -> tuple[str, datetime]:
         """Take frames until the socket or the buffer ends it; return the reason, and since when frames may be lost."""
         heard = now()
         while True:
             try:
-                async with asyncio.timeout(SEEN_EVERY_S):
+                async with asyncio.timeout(NOTE_EVERY_S):
                     frame = await socket.recv(decode=False)
             except TimeoutError:  # a quiet stream: recv is safe to cancel
-                self._outages.listening(self._stored_until(now()))
+                self._outages.listening(self._frames.stored_until(now()))
                 continue
             except ConnectionClosed as error:
-                ended = now()
-                if (
-                    error.rcvd is None and error.sent is not None
-                ):  # no pong: it may have been dead since the last ping
-                    ended = max(heard, ended - timedelta(seconds=2 * PING_EVERY_S + CLOSE_TIMEOUT_S))
-                return _why(error), ended
+                no_pong = error.rcvd is None and error.sent is not None
+                unanswered_s = 2 * self._ping_every_s + CLOSE_TIMEOUT_S if no_pong else None
+                return _why(error), lost_since(heard, now(), unanswered_s=unanswered_s)
             arrived = heard = now()
             assert isinstance(frame, bytes)
             self._received += 1
-            self._outages.listening(self._stored_until(arrived))
-            self._frames.append((frame, arrived))
-            self._buffered += len(frame)
+            self._outages.listening(self._frames.stored_until(arrived))
+            self._frames.add(frame, arrived)
             self._arrived.set()
-            if self._buffered >= self._max_buffer and not await self._drains_soon():
+            # A burst is no reason to leave the socket: the journal may only need a moment.
+            if self._frames.is_full and not await within(STALL_S, self._until_drained()):
                 waiting = self._deposit.waiting_for if self._deposit else None
-                why = f"the journal did not take events: {waiting or 'slower than the stream'}; {self._buffered} bytes wait"
+                why = f"the journal did not take events: {waiting or 'slower than the stream'}; {self._frames.bytes} bytes wait"
                 return why, arrived  # frames that the library holds by now go with the socket
 
-    async def _drains_soon(self) -> bool:
-        """True where the journal only needed a moment: a burst is no reason to leave the socket."""
-        try:
-            async with asyncio.timeout(STALL_S):
-                await self._until_drained()
-        except TimeoutError:
-            return False
-        return True
-
     async def _until_drained(self) -> None:
-        while self._buffered > self._max_buffer // 4:
-            self._drained.clear()
-            await self._drained.wait()
+        while not self._frames.is_drained:
+            await self._stored.wait()
 
     # The journal.
 
     async def _store(self, deposit: Deposit) -> None:
         while True:
             await self._arrived.wait()
-            await see_through(self._store_batch(deposit), within_s=STOP_WITHIN_S)
-            if not self._frames:
-                self._arrived.clear()
+            self._arrived.clear()
+            while self._frames:
+                await see_through(self._store_batch(deposit), within_s=self._stop_within_s)
+
+    async def _store_all(self, deposit: Deposit) -> None:
+        while self._frames:
+            await self._store_batch(deposit)
 
     async def _store_batch(self, deposit: Deposit) -> None:
-        items: list[Item] = []
-        size = frames = 0
-        oldest = self._frames[0][1]
-        while self._frames and len(items) < BATCH_EVENTS and frames < BATCH_EVENTS:
-            frame, arrived = self._frames.popleft()
-            frames += 1
-            size += len(frame)
-            self._take(frame, arrived, items)
-        self._in_hand = (frames, oldest)
-        await deposit.put(items)
-        self._in_hand = None
-        self._buffered -= size
-        self._drained.set()
+        """Frames to the journal, a batch of them; where that was broken off the same events are tried again, under the same ids."""
+        while len(self._batch) < BATCH_EVENTS and (taken := self._frames.next()) is not None:
+            self._read(*taken)
+        await deposit.put(self._batch)
+        self._batch = []
+        self._frames.stored()
+        self._stored.wake()
 
-    def _take(self, frame: bytes, arrived: datetime, items: list[Item]) -> None:
-        """Turn a frame into items; what does not fit is kept as rejected."""
-        for text in self._events_of(frame, arrived):
+    def _read(self, frame: bytes, arrived: datetime) -> None:
+        """Add what is in a frame to the batch; what does not fit is kept as rejected."""
+        try:
+            texts = events_of(frame)
+        except BadEvent as error:
+            self._reject(frame, error, arrived)
+            return
+        for text in texts:
             try:
                 event = self._mapper.event(text, arrived=arrived)
             except BadEvent as error:
@@ -238,16 +226,7 @@ class TapSource:
             if event is None:
                 self._ignored += 1
             else:
-                items.append(Item(event, text, None))
-
-    def _events_of(self, frame: bytes, arrived: datetime) -> list[bytes]:
-        if frame.lstrip(_WHITE)[:1] != b"[":
-            return [frame]
-        try:
-            return split_array(frame)
-        except ValueError as error:
-            self._reject(frame, BadEvent("", "json", f"is no JSON array: {error}"), arrived)
-            return []
+                self._batch.append(Item(event, text, None))
 
     def _reject(self, text: bytes, error: BadEvent, arrived: datetime) -> None:
         self._bad += 1
@@ -268,8 +247,8 @@ class TapSource:
             ignored=self._ignored,
             rejected=self._bad + (deposit.conflicts if deposit else 0),
             rejected_file=str(self._rejected.path),
-            buffered_frames=len(self._frames) + (self._in_hand[0] if self._in_hand else 0),
-            buffered_bytes=self._buffered,
+            buffered_frames=len(self._frames),
+            buffered_bytes=self._frames.bytes,
             outages=self._outages.status(),
         )
 
@@ -307,11 +286,6 @@ def _host(url: str) -> str:
             f"--source {_without_secrets(url)}: is no WebSocket address", do="write ws://HOST:PORT/PATH"
         )
     return host
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _without_secrets(url: str) -> str:

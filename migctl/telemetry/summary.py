@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 from migctl import clock
 from migctl.telemetry.logs import Logger
@@ -41,6 +42,16 @@ class Summary:
                 self._line(self._minutely.due(clock.mono()))
         finally:
             self.end()
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """`run` for the length of the block."""
+        task = asyncio.create_task(self.run(), name="summary")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
     def end(self) -> None:
         """Log what is held."""

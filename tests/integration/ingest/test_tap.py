@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 from msgspec import to_builtins
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from migctl.events import parse_time
+from migctl.events import Event, parse_time
 from migctl.ingest import Mapper, parse_map
 from migctl.ingest.rejected import Rejected
 from migctl.ingest.tap import TapSource
+from migctl.journal import Appended
 from migctl.resilience import Backoff
 from tests.integration.ingest.conftest import Refusing
 from tests.kit.conditions import until
@@ -263,11 +264,40 @@ async def test_what_was_heard_is_stored_before_the_tap_ends(
     assert journal.head == 700
 
 
-async def test_frames_that_the_journal_did_not_take_at_the_end_belong_to_the_outage(
-    tmp_path: Path, journal: Refusing, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+class Hanging(Refusing):
+    """Hangs in the next `append`, and takes events once that was broken off."""
+
+    async def append(self, events: Sequence[Event], *, offset: tuple[str, int] | None = None) -> Appended:
+        if self.full:
+            self.refused += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.full = False
+        return await super().append(events, offset=offset)
+
+
+async def test_a_batch_that_was_broken_off_at_the_end_is_tried_again_with_what_came_after_it(
+    tmp_path: Path, journal: Refusing, upstream: Upstream
 ) -> None:
-    monkeypatch.setattr("migctl.ingest.tap.STOP_WITHIN_S", 0.1)
-    tap = tap_of(upstream, tmp_path)
+    hanging = Hanging(journal._journal)
+    tap = tap_of(upstream, tmp_path, stop_within_s=0.1)
+    task = asyncio.create_task(tap.run(hanging))
+    await until(lambda: tap.status().connections)
+    hanging.full = True
+    await upstream.send(wrapped(0))
+    await until(lambda: hanging.refused)
+    await upstream.send(wrapped(1))
+    await until(lambda: tap.status().frames == 3)
+    task.cancel()
+    await asyncio.wait([task])
+    assert [json.loads(entry.event.data)["n"] for entry in await journal.read(0)] == [0, 1]
+
+
+async def test_frames_that_the_journal_did_not_take_at_the_end_belong_to_the_outage(
+    tmp_path: Path, journal: Refusing, upstream: Upstream
+) -> None:
+    tap = tap_of(upstream, tmp_path, stop_within_s=0.1)
     task = asyncio.create_task(tap.run(journal))
     await upstream.send(wrapped(0))
     await until(lambda: journal.head == 1)
@@ -283,10 +313,9 @@ async def test_frames_that_the_journal_did_not_take_at_the_end_belong_to_the_out
 
 
 async def test_an_upstream_that_falls_silent_is_an_outage_since_it_was_last_heard(
-    tmp_path: Path, journal: Refusing, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, journal: Refusing, upstream: Upstream
 ) -> None:
-    monkeypatch.setattr("migctl.ingest.tap.PING_EVERY_S", 0.3)
-    async with running(tap_of(upstream, tmp_path), journal) as tap:
+    async with running(tap_of(upstream, tmp_path, ping_every_s=0.3), journal) as tap:
         await upstream.send(wrapped(1))
         await until(lambda: journal.head == 1)
         for socket in upstream.clients:
