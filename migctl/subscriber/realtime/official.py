@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from realtime import AsyncRealtimeChannel, AsyncRealtimeClient, RealtimeSubscribeStates
@@ -25,13 +26,10 @@ from migctl import clock
 from migctl.config.address import is_local
 from migctl.errors import MigctlError, Systemic, Transient
 from migctl.events.arrived import Arrived
+from migctl.transports.wire import MAX_FRAME_BYTES
 
-MAX_FRAME_BYTES = 16 << 20
 CLOSE_S = 1.0
 JOIN_S = 10
-
-# What upstream prints for a frame that it drops and for a socket that it loses is told by us, with the position.
-logging.getLogger("realtime").setLevel(logging.CRITICAL)
 
 # Refusals of a join that no second try changes.
 _DENIED = (
@@ -42,6 +40,21 @@ _DENIED = (
     "PrivateOnly",
     "TopicNameRequired",
 )
+
+
+UPSTREAM_LOGGERS = tuple(
+    f"realtime._async.{name}" for name in ("channel", "client", "presence", "push", "timer")
+)
+# True in the tasks of a Link.
+_ours: ContextVar[bool] = ContextVar("migctl_link", default=False)
+
+
+def _of_others(_: logging.LogRecord) -> bool:
+    """What upstream logs of a frame that it drops, and of a socket that it loses, is logged by us, with the position.
+
+    A client that the application has for itself logs as it did.
+    """
+    return not _ours.get()
 
 
 class _Stamped(ClientConnection):
@@ -88,6 +101,8 @@ class Link:
     """
 
     def __init__(self, supabase_url: str, anon_key: str, topic: str) -> None:
+        for name in UPSTREAM_LOGGERS:
+            logging.getLogger(name).addFilter(_of_others)
         self._address = supabase_url
         self._client = _Client(
             f"{supabase_url}/realtime/v1", token=anon_key, auto_reconnect=False, max_retries=1, timeout=JOIN_S
@@ -103,7 +118,6 @@ class Link:
             },
         )
         self._lost: asyncio.Future[MigctlError] = asyncio.get_running_loop().create_future()
-        self.given_up = False
 
     def on_broadcast(self, event: str, callback: Callable[[dict[str, Any], Arrived], None]) -> None:
         """callback: gets the payload, and when its frame came."""
@@ -129,6 +143,7 @@ class Link:
         wait_for_system: the reply to the join is not readiness for postgres_changes; its `system` message is.
         Raises Transient, or Systemic where it was denied.
         """
+        _ours.set(True)  # for our task, and for those that the client makes of it
         self._client.access_token = token
         answer: asyncio.Future[MigctlError | None] = asyncio.get_running_loop().create_future()
         ready = asyncio.Event()
@@ -136,7 +151,7 @@ class Link:
             lambda message: ready.set() if message.extension == "postgres_changes" else None
         )
 
-        def told(state: RealtimeSubscribeStates, error: Exception | None) -> None:
+        def answered(state: RealtimeSubscribeStates, error: Exception | None) -> None:
             refusal = None if state is RealtimeSubscribeStates.SUBSCRIBED else self._refusal(state, error)
             if not answer.done():
                 answer.set_result(refusal)
@@ -149,7 +164,7 @@ class Link:
                 listening = self._client.listening
                 if listening is not None:
                     listening.add_done_callback(self._listener_ended)
-                await self._channel.subscribe(told)
+                await self._channel.subscribe(answered)
                 refusal = await answer
                 if refusal is None and wait_for_system:
                     await self._first(ready)
@@ -168,7 +183,6 @@ class Link:
 
     def give_up(self, reason: str) -> None:
         """Declare it over: nothing has come for too long."""
-        self.given_up = True
         self._lose(Transient(f"{self._address}: {reason}", do="nothing: a new connection is made"))
 
     async def close(self) -> None:
