@@ -4,16 +4,66 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Callable
+from typing import Generic, NoReturn, Self, TypeVar
 
 from migctl import clock
-from migctl.errors import MigctlError, Transient, Usage
+from migctl.errors import MigctlError, Transient, Usage, first_error
 from migctl.events import Position
 from migctl.subscriber.core.flow import Batches, Flow, Items
 from migctl.subscriber.core.merge import Merge
 
+# Where a reader is ready: a Position; of one that may be there before anything was written, None too.
+P = TypeVar("P", Position, Position | None)
 
-class Reader(ABC):
+
+class Readiness(Generic[P]):
+    """The moment from which on nothing can be missed, once: reached at a place, or failed.
+
+    wait_s: how long it may take from `begin`, by who brings it about.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        self._wait_s = wait_s
+        self._over = asyncio.Event()
+        self._outcome: Callable[[], P] = _not_yet
+        self.deadline = float("inf")
+
+    def begin(self, now: float) -> None:
+        self.deadline = now + self._wait_s
+
+    @property
+    def over(self) -> bool:
+        return self._over.is_set()
+
+    def waited_enough(self, now: float) -> bool:
+        return now >= self.deadline
+
+    def reach(self, position: P) -> None:
+        self._end(lambda: position)
+
+    def fail(self, error: BaseException) -> None:
+        def refuse() -> P:
+            raise error
+
+        self._end(refuse)
+
+    async def wait(self) -> P:
+        """Raises what `fail` was given."""
+        await self._over.wait()
+        return self._outcome()
+
+    def _end(self, outcome: Callable[[], P]) -> None:
+        if not self.over:
+            self._outcome = outcome
+            self._over.set()
+
+
+def _not_yet() -> NoReturn:
+    raise ValueError("readiness has no outcome yet")
+
+
+class Reader(ABC, Generic[P]):
     """Base of the subscribers, which say how to run (`_run`) and what to close (`_close`).
 
     wait_s: how long it may take from entering to the first readiness.
@@ -21,48 +71,45 @@ class Reader(ABC):
 
     def __init__(self, merge: Merge | None, *, wait_s: float) -> None:
         self._flow = Flow(merge)
-        self._wait_s = wait_s
-        self._deadline = float("inf")
-        self._ready: asyncio.Future[Position | None] | None = None
+        self._readiness: Readiness[P] = Readiness(wait_s)
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._running is not None:
             raise Usage("this subscriber was used before", do="make a new one, with the position of this one")
-        self._deadline = clock.mono() + self._wait_s
-        self._ready = asyncio.get_running_loop().create_future()
+        self._readiness.begin(clock.mono())
         self._running = asyncio.create_task(self._run(), name=type(self).__name__)
         self._running.add_done_callback(self._stopped)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait({self._running})
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        running = self._entered()
+        running.cancel()
+        await asyncio.wait({running})
         await self._close()
-        self._fail_ready(
+        self._readiness.fail(
             Transient("the subscriber was closed before it was ready", do="wait for it inside its block")
         )
         self._flow.end()
+        error = _error_of(running)
+        if kind is None and error is not None and not isinstance(error, MigctlError):
+            raise error  # a bug that nobody may have met who iterated
 
-    async def ready(self) -> Position | None:
+    async def ready(self) -> P:
         """Wait until nothing from here on can be missed; where that is, exclusive. None where nothing was ever published.
 
         Raises Transient where nothing can be reached within `wait_s`, Systemic or Usage where it never will be.
         """
-        if self._ready is None:
-            raise _not_entered()
-        return await asyncio.shield(self._ready)
+        self._entered()
+        return await self._readiness.wait()
 
     def batches(self) -> Batches:
         """Releases in lists, as many as there are at the moment; the position is then that of the last in the list."""
-        if self._ready is None:
-            raise _not_entered()
+        self._entered()
         return Batches(self._flow)
 
     def __aiter__(self) -> Items:
-        if self._ready is None:
-            raise _not_entered()
+        self._entered()
         return Items(self._flow)
 
     @property
@@ -85,36 +132,23 @@ class Reader(ABC):
     async def _close(self) -> None:
         """Close what was opened outside `_run`."""
 
-    @property
-    def _is_ready(self) -> bool:
-        return self._ready is not None and self._ready.done()
-
-    @property
-    def _waited_enough(self) -> bool:
-        return clock.mono() >= self._deadline
-
-    def _tell_ready(self, position: Position | None) -> None:
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_result(position)
-
-    def _fail_ready(self, error: BaseException) -> None:
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(error)
-            self._ready.exception()  # seen: nobody has to wait for readiness
+    def _entered(self) -> asyncio.Task[None]:
+        if self._running is None:
+            raise Usage(
+                "the subscriber was not entered",
+                do="write `async with Subscriber(...) as events:` and iterate inside it",
+            )
+        return self._running
 
     def _stopped(self, task: asyncio.Task[None]) -> None:
         """Hand what ended us to whoever waits for us."""
-        error = None if task.cancelled() else task.exception()
-        if error is None:
-            return
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        self._fail_ready(error)
-        self._flow.fail(error)
+        error = _error_of(task)
+        if error is not None:
+            self._readiness.fail(error)
+            self._flow.fail(error)
 
 
-def _not_entered() -> MigctlError:
-    return Usage(
-        "the subscriber was not entered",
-        do="write `async with Subscriber(...) as events:` and iterate inside it",
-    )
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    """What ended it: of a group the one error to act on, a bug before what was to be expected."""
+    error = None if task.cancelled() else task.exception()
+    return None if error is None else first_error(error)

@@ -1,81 +1,118 @@
-"""Repair: looks for what is missing, when something is, and now and then when nothing seems to be."""
+"""Repair: when to probe for what is missing, and when nothing seems to be. Pure: time and randomness are passed in.
+
+A probe asks whoever has the events: for what is known to be missing, or to the end, also for what nobody has told of. `decide`:
+
+| what is known                              | before its time                                            | from then on       |
+|--------------------------------------------|------------------------------------------------------------|--------------------|
+| nothing is missing                         | wait, until `poll_every_s` after the last one to the end   | probe to the end   |
+| a gap, which wants repair from `gap_at` on | wait, until `gap_at` and the pause since the last are over | probe for the gap  |
+| a probe to the end is owed                 | wait, until the pause since the last probe is over         | probe to the end   |
+
+A gap may wait until a poll is due, but no longer; that one is to the end, then. It is owed at first, after `demand`, and as long as
+one to the end has not been answered. The pause after a probe:
+
+| the probe was                | nothing missing or owed | still missing, came forward | still missing, did not |
+|------------------------------|-------------------------|-----------------------------|------------------------|
+| answered                     | none                    | the first                   | twice the one before   |
+| refused, or nobody was there | none                    | (nothing came)              | twice the one before   |
+
+`demand` (a connection is new, and what came before it may be missing) ends every pause.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection
 
-from migctl import clock
-from migctl.errors import MigctlError
+import msgspec
+
 from migctl.resilience import Backoff
-from migctl.subscriber.core.flow import Flow
-from migctl.telemetry import get_logger
+from migctl.transports.protocol import TransportName
 
 POLL_HEALTHY_S = 30.0
 POLL_UNHEALTHY_S = 2.0
-POLL_BEHIND = Backoff(0.25, 2.0)
+PROBE_BEHIND = Backoff(0.25, 2.0)
 
-log = get_logger("subscriber")
+
+def poll_every_s(attached: Collection[TransportName], *, gateway_returns: bool = False) -> float:
+    """How long to leave a probe to the end when nothing is known to be missing.
+
+    | attached                   | seconds                                                              |
+    |----------------------------|----------------------------------------------------------------------|
+    | the WebSocket, alone or no | never: it says itself how far the journal is                         |
+    | Realtime                   | POLL_HEALTHY_S                                                       |
+    | nothing                    | POLL_UNHEALTHY_S; never with `gateway_returns`: it will say it again |
+    """
+    if "websocket" in attached or (not attached and gateway_returns):
+        return float("inf")
+    return POLL_HEALTHY_S if attached else POLL_UNHEALTHY_S
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Ask now. to_the_end: past what is known to be missing."""
+
+    to_the_end: bool
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing is due before this time, if nothing changes; infinity waits for a change."""
+
+    until: float
 
 
 class Repair:
-    """`run` once the flow was started, until cancelled.
+    """The state of one reader. random: uniform in [0, 1); a pause lies between a half and all of its bound."""
 
-    look: one look at whoever has the events; True where the reader came forward. Told whether to look past what is known to be
-    missing. poll_every_s: how long to leave that when nothing is known to be missing.
-    """
-
-    def __init__(
-        self, flow: Flow, look: Callable[[bool], Awaitable[bool]], poll_every_s: Callable[[], float]
-    ) -> None:
-        self._flow = flow
-        self._look = look
-        self._poll_every_s = poll_every_s
-        self._now = False
+    def __init__(self, now: float, random: Callable[[], float], *, backoff: Backoff = PROBE_BEHIND) -> None:
+        self._random = random
+        self._backoff = backoff
+        self._demanded = False
         self._owed = True
+        self._failures = 0
+        self._polled_at = now
+        self._pause_until = float("-inf")
 
     @property
     def owes(self) -> bool:
-        """A connection is new, or the time has come, and what nobody told of was not looked for yet."""
-        return self._now or self._owed
+        """A connection is new, or the time has come, and what nobody told of was not asked for yet."""
+        return self._demanded or self._owed
 
-    def look_now(self) -> None:
-        """The next look is due at once: a connection is new, and what came before it may be missing."""
-        self._now = True
-        self._flow.changed.set()
+    def demand(self) -> None:
+        """Ask at once, to the end; also where a probe is on its way, which may have passed what this is about."""
+        self._demanded = True
 
-    async def run(self) -> None:
-        failures = 0
-        reachable = True
-        looked_at = float("-inf")
-        polled_at = clock.mono()
-        while True:
-            if self._now:
-                self._now, self._owed, failures = False, True, 0
-            due = poll_at = polled_at + self._poll_every_s()
-            missing_since = looked_at if self._owed else self._flow.merge.repair_at()
-            if missing_since is not None:
-                pause = POLL_BEHIND.bound_s(failures) * (0.5 + random.random() / 2) if failures else 0.0
-                due = min(due, max(missing_since, looked_at + pause))
-            if (wait_s := due - clock.mono()) > 0:
-                self._flow.changed.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait_s if wait_s < float("inf") else None):
-                        await self._flow.changed.wait()
-                continue
-            self._owed = to_the_end = self._owed or clock.mono() >= poll_at
-            came = False
-            try:
-                came = await self._look(to_the_end)
-                if to_the_end:
-                    self._owed, polled_at = False, clock.mono()
-                reachable = True
-            except MigctlError as error:
-                tell = log.warning if reachable else log.debug
-                tell("tables not read", position=str(self._flow.merge.position), reason=error.what)
-                reachable = False
-            looked_at = clock.mono()
-            # Still behind: what was missing is not in the table yet, so the next look waits.
-            failures = 0 if not (self._owed or self._flow.merge.behind) else 1 if came else failures + 1
+    def decide(self, now: float, *, gap_at: float | None, poll_every_s: float) -> Probe | Wait:
+        """gap_at: of Merge, None where nothing is known to be missing. What is answered with Probe is then under way."""
+        if self._demanded:
+            self._demanded, self._owed, self._failures = False, True, 0
+            self._pause_until = float("-inf")
+        poll_at = self._polled_at + poll_every_s
+        due = poll_at
+        if self._owed:
+            due = min(due, self._pause_until)
+        elif gap_at is not None:
+            due = min(due, max(gap_at, self._pause_until))
+        if now < due:
+            return Wait(due)
+        self._owed = self._owed or now >= poll_at
+        return Probe(self._owed)
+
+    def answered(self, now: float, probe: Probe, *, came_forward: bool, behind: bool) -> None:
+        """The probe went through. came_forward: the reader has more than before. behind: of Merge, as it is now."""
+        if probe.to_the_end:
+            self._owed, self._polled_at = False, now
+        self._pause(now, behind=behind, came_forward=came_forward)
+
+    def failed(self, now: float, *, behind: bool) -> None:
+        """Nobody answered, or the answer was a refusal: what was owed is owed still."""
+        self._pause(now, behind=behind, came_forward=False)
+
+    def _pause(self, now: float, *, behind: bool, came_forward: bool) -> None:
+        # Still behind: what is missing is not there yet, so the next probe waits.
+        if not (self._owed or behind):
+            self._failures = 0
+        else:
+            self._failures = 1 if came_forward else self._failures + 1
+        pause_s = (
+            self._backoff.bound_s(self._failures) * (0.5 + self._random() / 2) if self._failures else 0.0
+        )
+        self._pause_until = now + pause_s

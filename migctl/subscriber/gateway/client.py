@@ -13,12 +13,10 @@ from migctl.config.address import is_local
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.subscriber.gateway.frames import Frame, Hello, read_frame, read_hello
+from migctl.transports.wire import MAX_FRAME_BYTES
 
-HEARTBEAT_S = 5.0
-MISSED_HEARTBEATS = 2.5
 OPEN_S = 5.0
 CLOSE_S = 1.0
-MAX_FRAME_BYTES = 16 << 20
 
 CLOSED_UNAUTHORIZED = 4401
 
@@ -86,7 +84,7 @@ class Address:
     def unreachable(
         self, error: Exception, *, met: bool = False, silence_s: float | None = None
     ) -> MigctlError:
-        """What to tell of an error of a socket.
+        """What to say of an error of a socket.
 
         met: the gateway has answered before, so that a wrong answer is a proxy's, whose server is about to come back.
         silence_s: it was connected, and waited so long for a heartbeat.

@@ -12,6 +12,7 @@ import msgspec
 from migctl.events.arrived import Arrived
 from migctl.events.jsontext import loads, split_object
 from migctl.subscriber.core.release import Release, Via
+from migctl.transports.wire import GATEWAY_HEARTBEAT_S
 
 _KEYS = ("type", "data", "timestamp", "id", "seq", "source", "committed_at", "clock", "source_id")
 
@@ -52,7 +53,10 @@ class Frame(msgspec.Struct):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The gateway's first word: where the journal stands, and what became of the position we gave."""
+    """The gateway's first word: where the journal stands, and what became of the position we gave.
+
+    heartbeat_s: how often it says `sys.hb`; an older gateway does not say it, and does so every 5 s.
+    """
 
     v: int
     epoch: str
@@ -60,6 +64,7 @@ class Hello(msgspec.Struct, frozen=True):
     tail: int
     resume: Literal["fresh", "recovered", "unrecoverable"]
     reason: str | None = None
+    heartbeat_s: Annotated[float, msgspec.Meta(gt=0)] = GATEWAY_HEARTBEAT_S
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -69,7 +74,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
     head: int
 
 
-class Told(msgspec.Struct, frozen=True):
+class Redirect(msgspec.Struct, frozen=True):
     """`sys.fallback`: where subscribers are to go.
 
     spread_s: within this time, at random, where they go back; None where the server leaves it to them.
@@ -121,9 +126,9 @@ def read_heartbeat(frame: Frame) -> Heartbeat | None:
         return None
 
 
-def read_told(frame: Frame) -> Told | None:
+def read_redirect(frame: Frame) -> Redirect | None:
     """None where the frame is something else, or not understood."""
     try:
-        return msgspec.json.decode(frame.data, type=Told) if frame.type == "sys.fallback" else None
+        return msgspec.json.decode(frame.data, type=Redirect) if frame.type == "sys.fallback" else None
     except ValueError:
         return None

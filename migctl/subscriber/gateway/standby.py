@@ -1,82 +1,98 @@
 """Standby: a socket of the gateway that brings no events, only its heartbeats and where to go.
 
-So a subscriber on Realtime is told of a fallback, and does not have to guess it from silence.
+So a subscriber on Realtime is sent to the gateway, and does not have to guess it from silence.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
+import logging
 from collections.abc import Callable
+from typing import NoReturn
+
+from websockets.asyncio.client import ClientConnection
 
 from migctl import clock
 from migctl.errors import MigctlError
-from migctl.subscriber.core.attachment import Seen
-from migctl.subscriber.gateway.client import HEARTBEAT_S, LOST, MISSED_HEARTBEATS, Address
-from migctl.subscriber.gateway.frames import Told, read_told
+from migctl.resilience import Retry
+from migctl.subscriber.core.attachment import Observed
+from migctl.subscriber.core.liveness import Liveness
+from migctl.subscriber.gateway.client import LOST, Address
+from migctl.subscriber.gateway.frames import Redirect, read_redirect
 from migctl.subscriber.gateway.stream import RECONNECT
 from migctl.telemetry import get_logger
+from migctl.transports import wire
 
 log = get_logger("subscriber")
 
 
 class Standby:
-    """`run` until cancelled; it never ends by itself. changed, told: as of Stream."""
+    """`run` until cancelled; it never ends by itself. changed, redirected, heartbeat_s: as of Stream."""
 
     def __init__(
         self,
         address: Address,
         *,
         changed: Callable[[], None],
-        told: Callable[[Told | None], None],
-        heartbeat_s: float = HEARTBEAT_S,
+        redirected: Callable[[Redirect | None], None],
+        heartbeat_s: float | None = None,
     ) -> None:
         self._address = address
         self._changed = changed
-        self._told = told
-        self._silence_s = MISSED_HEARTBEATS * heartbeat_s
-        self._since = clock.mono()
-        self._heard_at: float | None = None
-        self._up = False
+        self._redirected = redirected
+        self._heartbeat_s = heartbeat_s
+        self._liveness = Liveness(
+            clock.mono(), silence_s=wire.silence_s(heartbeat_s or wire.GATEWAY_HEARTBEAT_S)
+        )
+        self._retry = Retry(RECONNECT)
 
     @property
-    def seen(self) -> Seen:
-        return Seen(self._up, self._since, self._heard_at)
+    def observed(self) -> Observed:
+        return self._liveness.observed
 
-    def begin(self) -> None:
-        """`run` is about to be called: until it is connected, this is since when it is away."""
-        self._since = clock.mono()
+    def start(self) -> None:
+        """`run` is about to be called."""
+        self._liveness.start(clock.mono())
 
     async def run(self) -> None:
-        failures = 0
         while True:
-            met = False
-            try:
-                async with self._address.open(role="standby") as socket:
-                    await self._address.hello(socket)
-                    met = True
-                    self._set(up=True)
-                    greeted = False
-                    while True:
-                        async with asyncio.timeout(self._silence_s):
-                            frame = self._address.frame(await socket.recv(decode=False))
-                        self._heard_at = clock.mono()
-                        told = read_told(frame)
-                        if told is not None or not greeted:
-                            greeted = True
-                            self._told(told)
-            except MigctlError as refused:
-                error = refused
-            except LOST as lost:
-                error = self._address.unreachable(lost, met=met, silence_s=self._silence_s if met else None)
-            finally:
-                if self._up:
-                    self._set(up=False)
-            failures = 1 if met else failures + 1
-            tell = log.info if failures == 1 else log.debug
-            tell("standby lost", reason=error.what)
-            await asyncio.sleep(RECONNECT.delay_s(failures if error.retry else 10, random.random))
+            error = await self._once()
+            # Events come over Realtime meanwhile: no loss of it is a warning.
+            level = min(self._retry.failed(error).level, logging.INFO)
+            log.log(level, "standby lost", reason=error.what)
+            await self._retry.wait()
 
-    def _set(self, *, up: bool) -> None:
-        self._up, self._since = up, clock.mono()
+    async def _once(self) -> MigctlError:
+        """One socket, from its opening to its loss; what ended it."""
+        try:
+            async with self._address.open(role="standby") as socket:
+                await self._listen(socket)
+        except MigctlError as refused:
+            return refused
+        except LOST as lost:
+            met = self._liveness.up
+            return self._address.unreachable(
+                lost, met=met, silence_s=self._liveness.silence_s if met else None
+            )
+        finally:
+            if self._liveness.up:
+                self._liveness.lose(clock.mono())
+                self._changed()
+
+    async def _listen(self, socket: ClientConnection) -> NoReturn:
+        """Raises what the socket raises, and TimeoutError where it is silent."""
+        hello = await self._address.hello(socket)
+        if self._heartbeat_s is None:
+            self._liveness.silence_s = wire.silence_s(hello.heartbeat_s)
+        self._liveness.join(clock.mono())
+        self._retry.succeeded()
         self._changed()
+        greeted = False
+        while True:
+            async with asyncio.timeout(self._liveness.silence_s):
+                frame = self._address.frame(await socket.recv(decode=False))
+            self._liveness.hear(clock.mono())
+            redirect = read_redirect(frame)
+            if redirect is not None or not greeted:
+                greeted = True
+                self._redirected(redirect)

@@ -7,7 +7,6 @@ beside it, it leaves that to whoever reads them: what comes live waits until the
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 
 from websockets.asyncio.client import ClientConnection
@@ -16,14 +15,17 @@ from migctl import clock
 from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.events.arrived import Arrived
-from migctl.resilience import Backoff
-from migctl.subscriber.core.attachment import Seen
+from migctl.resilience import Backoff, Retry
+from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.flow import Flow
+from migctl.subscriber.core.liveness import Liveness
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.release import Via
-from migctl.subscriber.gateway.client import HEARTBEAT_S, LOST, MISSED_HEARTBEATS, Address
-from migctl.subscriber.gateway.frames import Hello, Told, read_heartbeat, read_told
+from migctl.subscriber.gateway import resuming
+from migctl.subscriber.gateway.client import LOST, Address
+from migctl.subscriber.gateway.frames import Frame, Hello, Redirect, read_heartbeat, read_redirect
 from migctl.telemetry import get_logger
+from migctl.transports import wire
 
 RECONNECT = Backoff(0.1, 2.0)
 
@@ -41,7 +43,8 @@ class Stream:
     alone: nobody else fills this Flow. may_end: whether an error, before the first hello, is raised; later none is but those
     that no retry changes, and with tables beside it not even those.
     before: awaited before each socket; what it raises is a failure of the gateway.
-    changed: told after each hello and each loss. told: what the gateway says of fallback, None where it says that there is none.
+    changed: called after each hello and each loss. redirected: with the gateway's word of fallback, None where there is
+    none. heartbeat_s: how often the gateway is expected to speak; None is what its hello says.
     """
 
     def __init__(
@@ -54,8 +57,8 @@ class Stream:
         may_end: Callable[[MigctlError], bool] = lambda _: False,
         before: Callable[[], Awaitable[None]] = _open,
         changed: Callable[[], None] = lambda: None,
-        told: Callable[[Told | None], None] = lambda _: None,
-        heartbeat_s: float = HEARTBEAT_S,
+        redirected: Callable[[Redirect | None], None] = lambda _: None,
+        heartbeat_s: float | None = None,
     ) -> None:
         self._address = address
         self._flow = flow
@@ -64,126 +67,133 @@ class Stream:
         self._may_end = may_end
         self._before = before
         self._changed = changed
-        self._told = told
-        self._silence_s = MISSED_HEARTBEATS * heartbeat_s
-        self._heard_ns = 0
+        self._redirected = redirected
+        self._heartbeat_s = heartbeat_s
+        self._liveness = Liveness(
+            clock.mono(), silence_s=wire.silence_s(heartbeat_s or wire.GATEWAY_HEARTBEAT_S)
+        )
+        self._retry = Retry(RECONNECT)
         self._hellos = 0
-        self._since = clock.mono()
-        self.connected = False
-        self.reconnects = 0
 
     @property
-    def seen(self) -> Seen:
-        return Seen(self.connected, self._since, self._heard_ns / 1e9 if self._heard_ns else None)
+    def observed(self) -> Observed:
+        return self._liveness.observed
+
+    @property
+    def reconnects(self) -> int:
+        return max(0, self._hellos - 1)
 
     @property
     def merge(self) -> Merge:
         return self._flow.merge
 
-    def begin(self) -> None:
-        """`run` is about to be called: until it is connected, this is since when it is away."""
-        self._since = clock.mono()
+    def start(self) -> None:
+        """`run` is about to be called."""
+        self._liveness.start(clock.mono())
 
     async def run(self) -> None:
-        failures = 0
         while True:
-            hellos = self._hellos
             error = await self._once()
             if self._may_end(error) or (self._alone and not error.retry):
                 raise error
-            failures = 1 if self._hellos > hellos else failures + 1
-            tell = log.warning if failures == 1 else log.debug
-            tell("websocket lost", position=str(self.merge.top), reason=error.what)
             # With tables beside it, a refusal that no retry changes is still tried again: an operator may be mending it.
-            await asyncio.sleep(RECONNECT.delay_s(failures if error.retry else 10, random.random))
+            log.log(
+                self._retry.failed(error).level,
+                "websocket lost",
+                position=str(self.merge.top),
+                reason=error.what,
+            )
+            await self._retry.wait()
 
     async def _once(self) -> MigctlError:
         """One socket, from its opening to its loss; what ended it."""
-        silent = False
         try:
             await self._before()
             async with self._address.open(position=self.merge.top or self._wanted) as socket:
-                await self._serve(socket)
+                await self._receive(socket)
             return Transient(f"{self._address.url}: closed", do="nothing: it is tried again")
         except MigctlError as refused:
             return refused
         except LOST as lost:
-            silent = self.connected and isinstance(lost, TimeoutError)
+            silent = self._liveness.decide(clock.mono()) == "leave"
             return self._address.unreachable(
-                lost, met=self._hellos > 0, silence_s=self._silence_s if silent else None
+                lost, met=self._hellos > 0, silence_s=self._liveness.silence_s if silent else None
             )
         finally:
-            if self.connected:
-                self.connected = False
-                self._since = self._heard_ns / 1e9 if silent else clock.mono()
+            if self._liveness.up:
+                self._liveness.lose(clock.mono())
                 self._changed()
 
-    async def _serve(self, socket: ClientConnection) -> None:
-        """Take what one socket brings until it ends. Raises what the socket raises."""
+    async def _receive(self, socket: ClientConnection) -> None:
+        """Take what one socket brings until it ends. Raises what the socket raises, and TimeoutError where it is silent."""
         hello = await self._address.hello(socket)
-        self._heard_ns = clock.mono_ns()
         if not self._begin(hello):
             return
-        self._hellos += 1
-        if self._hellos > 1:
-            self.reconnects += 1
-            log.info("websocket resumed", position=str(self.merge.top), resume=hello.resume)
-        self.connected, self._since = True, clock.mono()
-        self._changed()
-        merge, epoch = self.merge, hello.epoch
-        self._flow.hear(epoch, hello.head)
+        self._join(hello)
         via: Via = "resume" if hello.resume == "recovered" else "live"
+        loop, liveness = asyncio.get_running_loop(), self._liveness
         greeted = False
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._silence_s) as silence:
+        async with asyncio.timeout(liveness.silence_s) as limit:
             while True:
                 text = await socket.recv(decode=False)
                 arrived = Arrived(clock.now(), clock.mono_ns())
-                self._heard_ns = arrived.mono_ns
-                silence.reschedule(loop.time() + self._silence_s)
+                liveness.hear(arrived.mono_ns / 1e9)
+                limit.reschedule(loop.time() + liveness.silence_s)
                 frame = self._address.frame(text)
                 if not greeted:
                     # A fallback that lasts is told right after the hello, so that any other frame says that none does.
                     greeted = True
                     if frame.type != "sys.fallback":
-                        self._told(None)
-                if frame.seq is not None and frame.id is not None:
-                    top = merge.top
-                    if self._alone and top is not None and frame.seq > top.seq + 1:
-                        log.error("the gateway left a hole", position=str(top), seq=frame.seq)
-                        return
-                    item = frame.release(epoch, via, arrived)
-                    if merge.fits(item):
-                        self._flow.offer([item])
-                    else:  # our consumer is slow: not the gateway's silence
-                        silence.reschedule(None)
-                        await self._flow.put(item)
-                        self._heard_ns = clock.mono_ns()
-                        silence.reschedule(loop.time() + self._silence_s)
-                elif frame.type == "sys.caught_up":
-                    via = "live"
-                elif (beat := read_heartbeat(frame)) is not None and beat.epoch == epoch:
-                    self._flow.hear(epoch, beat.head)
-                elif (told := read_told(frame)) is not None:
-                    self._told(told)
+                        self._redirected(None)
+                if frame.seq is None or frame.id is None:
+                    via = "live" if frame.type == "sys.caught_up" else via
+                    self._obey(frame, hello.epoch)
+                    continue
+                if resuming.accept(frame.seq, top=self.merge.top, alone=self._alone) == "hole":
+                    log.error("the gateway left a hole", position=str(self.merge.top), seq=frame.seq)
+                    return
+                item = frame.release(hello.epoch, via, arrived)
+                if self.merge.fits(item):
+                    self._flow.offer([item])
+                else:  # our consumer is slow: not the gateway's silence
+                    limit.reschedule(None)
+                    await self._flow.put(item)
+                    liveness.hear(clock.mono())
+                    limit.reschedule(loop.time() + liveness.silence_s)
 
     def _begin(self, hello: Hello) -> bool:
-        """Act on the hello. False where a new socket, at another position, would bring more than this one."""
-        top = self.merge.top
-        wanted = top or self._wanted
-        here = Position(hello.epoch, hello.head)
-        if wanted is None or not wanted.epoch:
-            self._flow.start(here)
-            return True
-        if top is None:
-            self._flow.start(wanted)
-            top = wanted
-        if hello.resume == "recovered" or not self._alone:
-            return True
-        resumed = here if hello.reason == "ahead" else Position(hello.epoch, max(0, hello.tail - 1))
-        log.error("the gateway can't resume", position=str(top), resumed=str(resumed), reason=hello.reason)
-        if resumed.epoch == top.epoch and resumed.seq > top.seq:
-            self._flow.lose(resumed.seq, hello.reason or "trimmed")
-        else:
-            self._flow.next_epoch(resumed, reason=hello.reason or "epoch")
-        return resumed == here
+        """Act on the hello. False where another socket would bring more."""
+        flow, top = self._flow, self.merge.top
+        begin = resuming.begin(hello, top=top, wanted=self._wanted, alone=self._alone)
+        if begin.start is not None:
+            flow.start(begin.start)
+        if begin.lose_to is not None or begin.go_to is not None:
+            log.error(
+                "the gateway can't resume",
+                position=str(self.merge.top),
+                resumed=str(begin.go_to or begin.lose_to),
+                reason=hello.reason,
+            )
+        if begin.lose_to is not None:
+            flow.lose(begin.lose_to, begin.reason)
+        if begin.go_to is not None:
+            flow.next_epoch(begin.go_to, reason=begin.reason)
+        return begin.keep
+
+    def _join(self, hello: Hello) -> None:
+        self._hellos += 1
+        self._retry.succeeded()
+        if self._hellos > 1:
+            log.info("websocket resumed", position=str(self.merge.top), resume=hello.resume)
+        if self._heartbeat_s is None:
+            self._liveness.silence_s = wire.silence_s(hello.heartbeat_s)
+        self._liveness.join(clock.mono())
+        self._changed()
+        self._flow.hear(hello.epoch, hello.head)
+
+    def _obey(self, frame: Frame, epoch: str) -> None:
+        """What a control frame says."""
+        if (beat := read_heartbeat(frame)) is not None and beat.epoch == epoch:
+            self._flow.hear(epoch, beat.head)
+        elif (redirect := read_redirect(frame)) is not None:
+            self._redirected(redirect)

@@ -1,4 +1,4 @@
-"""Head: where the journal stands now, told by a `serve` that lives.
+"""Head: where the journal stands now, said by a `serve` that lives.
 
 Heads in the table outlive who wrote them: nobody can tell by them a journal that is at rest from one whose `serve` was killed
 before it could write. So an answer is a heartbeat that comes from now on, or heads that the relay moves from now on. Heads are
@@ -7,7 +7,6 @@ compared with themselves: the database's clock need not be ours.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Sequence
 
@@ -18,7 +17,7 @@ from migctl.subscriber.realtime.live import Live
 from migctl.subscriber.realtime.tables import Tables
 from migctl.target.chain import Head, newest
 
-LOOK_EVERY_S = 0.5
+PROBE_EVERY_S = 0.5
 
 
 async def head_now(live: Live, tables: Tables) -> Position:
@@ -29,17 +28,15 @@ async def head_now(live: Live, tables: Tables) -> Position:
     asked_at = clock.mono()
     before: Sequence[Head] | None = None
     while True:
-        if live.told is not None and live.told.at > asked_at:
-            return live.told.head
+        if live.last_beat is not None and live.last_beat.at > asked_at:
+            return live.last_beat.head
         with contextlib.suppress(Transient):
             heads = await tables.heads()
             head = newest(heads)
             if before is not None and head is not None and was_moved(head, before):
                 return Position(head.epoch, max(head.journal_head, head.table_head))
             before = heads if before is None else before
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await live.beat()
+        await live.beat(within_s=PROBE_EVERY_S)
 
 
 def was_moved(head: Head, before: Sequence[Head]) -> bool:

@@ -6,84 +6,88 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from migctl.subscriber.core.attachment import Attachment, Seen, Wanted
+from migctl.subscriber.core.attachment import Attachment, Observed, Wanted
+from migctl.transports import wire
 from migctl.transports.protocol import TransportName
 
 NAMES: tuple[TransportName, ...] = ("websocket", "realtime")
-GONE_S, SILENCE_S, HOLD_S = 2.0, 12.5, 10.0
+GONE_S, HOLD_S = 2.0, 10.0
+SILENCE_S = wire.silence_s(wire.GATEWAY_HEARTBEAT_S)
 name = st.sampled_from(NAMES)
 
 
 class Sides(RuleBasedStateMachine):
-    """The world: when each side was connected, lost or heard; and a subscriber that looks whenever it said it would."""
+    """The world: when each side was connected, lost or heard; and a subscriber that decides whenever it has to."""
 
     @initialize(assigned=name)
     def begin(self, assigned: TransportName) -> None:
         self.now = 1000.0
-        self.attachment = Attachment(assigned, gone_s=GONE_S, silence_s=SILENCE_S, hold_s=HOLD_S)
-        self.seen = dict.fromkeys(NAMES, Seen(up=False, since=self.now))
-        self.look()
+        self.attachment = Attachment(assigned, gone_s=GONE_S, hold_s=HOLD_S)
+        self.observed = dict.fromkeys(NAMES, Observed(up=False, since=self.now))
+        self.decide()
 
-    def look(self) -> Wanted:
+    def decide(self) -> Wanted:
         before: frozenset[TransportName] = getattr(self, "wanted", frozenset())
-        wanted = self.attachment.look(self.now, self.seen)
+        wanted = self.attachment.decide(self.now, self.observed)
         for side in wanted.transports - before:
-            if not self.seen[side].up:
-                self.seen[side] = Seen(up=False, since=self.now, heard_at=self.seen[side].heard_at)
+            if not self.observed[side].up:
+                self.observed[side] = Observed(
+                    up=False, since=self.now, heard_at=self.observed[side].heard_at
+                )
         for side in before - wanted.transports:
-            self.seen[side] = Seen(up=False, since=self.now, heard_at=self.seen[side].heard_at)
+            self.observed[side] = Observed(up=False, since=self.now, heard_at=self.observed[side].heard_at)
         self.wanted = wanted.transports
-        self.look_at = wanted.look_at
+        self.until = wanted.until
         return wanted
 
     @rule(side=name)
     def connect(self, side: TransportName) -> None:
-        if side in self.wanted and not self.seen[side].up:
-            self.seen[side] = Seen(True, self.now, self.seen[side].heard_at)
-            self.look()
+        if side in self.wanted and not self.observed[side].up:
+            self.observed[side] = Observed(True, self.now, self.observed[side].heard_at)
+            self.decide()
 
     @rule(side=name)
     def lose(self, side: TransportName) -> None:
-        if self.seen[side].up:
-            self.seen[side] = Seen(False, self.now, self.seen[side].heard_at)
-            self.look()
+        if self.observed[side].up:
+            self.observed[side] = Observed(False, self.now, self.observed[side].heard_at)
+            self.decide()
 
     @rule(side=name)
     def hear(self, side: TransportName) -> None:
-        if self.seen[side].up:
-            self.seen[side] = Seen(True, self.seen[side].since, self.now)
+        if self.observed[side].up:
+            self.observed[side] = Observed(True, self.observed[side].since, self.now)
 
     @rule(to=name, jitter_s=st.floats(0, 2))
-    def tell(self, to: TransportName, jitter_s: float) -> None:
-        self.attachment.tell(to, self.now, jitter_s=jitter_s)
-        self.look()
+    def redirect(self, to: TransportName, jitter_s: float) -> None:
+        self.attachment.redirect(to, self.now, jitter_s=jitter_s)
+        self.decide()
 
     @rule(to=name)
     def assign(self, to: TransportName) -> None:
         self.attachment.assign(to, self.now)
-        self.look()
+        self.decide()
 
     @rule(seconds=st.floats(0.01, 30))
     def wait(self, seconds: float) -> None:
-        """Time passes; the subscriber looks at the moments that it asked for."""
+        """Time passes; the subscriber decides anew at the moments that it asked for."""
         until = self.now + seconds
-        while self.look_at <= until:
-            self.now = max(self.now, self.look_at)
-            at = self.look_at
-            self.look()
-            assert self.look_at > at or self.look_at > self.now, "it asks for a moment that is over, for ever"
+        while self.until <= until:
+            self.now = max(self.now, self.until)
+            at = self.until
+            self.decide()
+            assert self.until > at or self.until > self.now, "it asks for a moment that is over, for ever"
         self.now = until
 
     @rule()
     def both_are_well_for_long(self) -> None:
         """Whatever happened before: the server sends nobody away, both sides stay up, and only the assigned one is kept."""
-        self.attachment.tell(self.attachment.assigned, self.now)
-        self.look()
+        self.attachment.redirect(self.attachment.assigned, self.now)
+        self.decide()
         for _ in range(int((HOLD_S + 5) / 0.5)):
             for side in self.wanted:
-                since = self.seen[side].since if self.seen[side].up else self.now
-                self.seen[side] = Seen(True, since, self.now)
-            self.look()
+                since = self.observed[side].since if self.observed[side].up else self.now
+                self.observed[side] = Observed(True, since, self.now)
+            self.decide()
             self.now += 0.5
         assert self.wanted == {self.attachment.assigned}
 
@@ -94,18 +98,18 @@ class Sides(RuleBasedStateMachine):
     @rule(to_realtime=st.booleans())
     def settings_change(self, to_realtime: bool) -> None:
         self.attachment.to_realtime = to_realtime
-        self.look()
+        self.decide()
 
     @invariant()
     def realtime_does_not_stand_in_where_it_must_not(self) -> None:
-        self.look()
+        self.decide()
         if self.attachment.assigned == "websocket" and not self.attachment.to_realtime:
             assert self.wanted == {"websocket"}
 
     @invariant()
     def the_other_is_there_while_the_assigned_one_has_been_away_too_long(self) -> None:
-        mine = self.seen[self.attachment.assigned]
-        self.look()
+        mine = self.observed[self.attachment.assigned]
+        self.decide()
         if not self.attachment.can_fall_back:
             return
         if not mine.up and self.now - mine.since >= GONE_S:

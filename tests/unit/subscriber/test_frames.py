@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from migctl.subscriber.core.release import Release
-from migctl.subscriber.gateway.frames import read_frame, read_hello, read_told
+from migctl.subscriber.gateway.frames import read_frame, read_hello, read_redirect
 from migctl.subscriber.realtime.hints import read_events, read_heartbeat, read_insert
 from migctl.transports.realtime import hints
 from migctl.transports.websocket import frames
@@ -39,9 +39,9 @@ def test_legacy_greeting_is_no_hello() -> None:
 )
 def test_word_of_fallback_is_read(more: dict[str, Any], spread_s: float | None) -> None:
     data = {"from": "websocket", "to": "realtime", "reason": "well again", **more}
-    told = read_told(read_frame(frames.control_text("sys.fallback", data, WHEN)))
-    assert told is not None
-    assert (told.to, told.reason, told.spread_s) == ("realtime", "well again", spread_s)
+    redirect = read_redirect(read_frame(frames.control_text("sys.fallback", data, WHEN)))
+    assert redirect is not None
+    assert (redirect.to, redirect.reason, redirect.spread_s) == ("realtime", "well again", spread_s)
 
 
 def test_hello_is_read() -> None:
@@ -49,6 +49,18 @@ def test_hello_is_read() -> None:
     hello = read_hello(frames.control_text("sys.hello", data, WHEN))
     assert hello is not None
     assert (hello.head, hello.tail, hello.resume, hello.reason) == (9, 2, "unrecoverable", "trimmed")
+
+
+@pytest.mark.parametrize(
+    ("more", "heartbeat_s"), [({}, 5.0), ({"heartbeat_s": 0.5}, 0.5), ({"heartbeat_s": 30}, 30.0)]
+)
+def test_heartbeat_is_what_the_gateway_says_and_five_seconds_of_one_that_says_nothing(
+    more: dict[str, float], heartbeat_s: float
+) -> None:
+    data = {"v": 2, "epoch": EPOCH, "head": 9, "tail": 2, "resume": "fresh", "reason": None, **more}
+    hello = read_hello(frames.control_text("sys.hello", data, WHEN))
+    assert hello is not None
+    assert hello.heartbeat_s == heartbeat_s
 
 
 def sent(*datas: bytes) -> dict[str, Any]:

@@ -1,0 +1,284 @@
+"""What a reader of the tables does next, a test for each cell of the tables in core/catchup.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from migctl.events import Position
+from migctl.subscriber.core.catchup import (
+    PROBES,
+    GoOn,
+    Hear,
+    Lose,
+    Memory,
+    ReadRows,
+    ReadTombstones,
+    Round,
+    Stand,
+    Step,
+    Take,
+    judge_hole,
+)
+from migctl.subscriber.core.merge import Skip
+from migctl.target.chain import Head
+from tests.kit.releases import release
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PATIENCE_S = 30.0
+
+
+def head(epoch: str, *, age: int = 0, **more: Any) -> Head:
+    """age: in seconds; the least began last."""
+    fields: dict[str, Any] = {
+        "prev_epoch": None,
+        "lost_from": None,
+        "lost_to": None,
+        "table_tail": 1,
+        "table_head": 10,
+        "journal_head": 10,
+    }
+    began = START - timedelta(seconds=age)
+    return Head(epoch=epoch, writer_id="w", fence=1, started_at=began, updated_at=START, **(fields | more))
+
+
+def stand(
+    seq: int, missing: tuple[int, int] | None = None, *, heard: int | None = None, epoch: str = "a"
+) -> Stand:
+    return Stand(
+        Position(epoch, seq), missing, heard if heard is not None else (missing[1] if missing else seq)
+    )
+
+
+def begun(*heads: Head, at: Stand, to_the_end: bool = False, memory: Memory | None = None) -> Round:
+    """A round whose heads were heard of."""
+    started = Round(memory or Memory(patience_s=PATIENCE_S), heads, to_the_end=to_the_end)
+    assert isinstance(started.next(at, 0.0), Hear)
+    return started
+
+
+def at_the_end(*heads: Head, at: Stand, memory: Memory | None = None) -> Round:
+    """A round that saw the end of its epoch's tables."""
+    started = begun(*heads, at=at, to_the_end=True, memory=memory)
+    assert isinstance(started.next(at, 0.0), ReadTombstones)
+    started.tombstones([])
+    assert isinstance(started.next(at, 0.0), ReadRows)
+    started.rows([])
+    return started
+
+
+# Heads
+
+
+def test_heads_are_handed_on_first_also_those_of_the_next_epoch() -> None:
+    rule = Round(
+        Memory(), [head("a", age=1, table_head=7, journal_head=9), head("b", prev_epoch="a", journal_head=3)]
+    )
+    assert rule.next(stand(5), 0.0) == Hear((("a", 9), ("b", 3)))
+
+
+# Pages
+
+
+@pytest.mark.parametrize(
+    ("at", "to_the_end", "rows"),
+    [
+        (stand(5), False, None),
+        (stand(5), True, ReadRows("a", 5, None)),
+        (stand(5, (6, 8)), False, ReadRows("a", 5, 8)),
+        (stand(5, (6, 8)), True, ReadRows("a", 5, None)),
+    ],
+    ids=["nothing missing", "nothing missing, to the end", "missing", "missing, to the end"],
+)
+def test_what_is_read(at: Stand, to_the_end: bool, rows: Step | None) -> None:
+    rule = begun(head("a"), at=at, to_the_end=to_the_end)
+    if rows is None:
+        assert rule.next(at, 0.0) is None
+        return
+    assert rule.next(at, 0.0) == ReadTombstones("a", 5), "tombstones first"
+    rule.tombstones([])
+    assert rule.next(at, 0.0) == rows
+
+
+def test_an_epoch_that_another_follows_is_read_to_its_end() -> None:
+    rule = begun(head("a", age=1), head("b", prev_epoch="a"), at=stand(10))
+    assert rule.next(stand(10), 0.0) == ReadTombstones("a", 10)
+    rule.tombstones([])
+    assert rule.next(stand(10), 0.0) == ReadRows("a", 10, None)
+
+
+def test_tombstones_that_are_still_ahead_are_not_read_again() -> None:
+    rule = begun(head("a"), at=stand(5, (6, 9)))
+    assert rule.next(stand(5, (6, 9)), 0.0) == ReadTombstones("a", 5)
+    rule.tombstones([Skip("a", 8)])
+    assert rule.next(stand(5, (6, 9)), 0.0) == ReadRows("a", 5, 9)
+    rule.rows([release(6), release(7)])
+    assert rule.next(stand(5, (6, 9)), 0.0) == Take((release(6), release(7)))
+    assert rule.next(stand(7, (8, 9)), 0.0) == ReadRows("a", 7, 9)
+    rule.rows([release(9)])
+    assert rule.next(stand(7, (8, 9)), 0.0) == Take((Skip("a", 8),)), (
+        "of the row nothing is known before its own page"
+    )
+    assert rule.next(stand(8, (9, 9)), 0.0) == ReadTombstones("a", 8)
+
+
+def test_what_came_live_meanwhile_ends_the_reading() -> None:
+    rule = begun(head("a"), at=stand(5, (6, 8)))
+    assert rule.next(stand(5, (6, 8)), 0.0) == ReadTombstones("a", 5)
+    rule.tombstones([])
+    assert rule.next(stand(8), 0.0) is None
+
+
+def test_a_page_that_does_not_bring_the_run_to_its_end_has_a_hole() -> None:
+    rule = begun(head("a", table_tail=7), at=stand(5, (6, 9)))
+    rule.next(stand(5, (6, 9)), 0.0)
+    rule.tombstones([])
+    rule.next(stand(5, (6, 9)), 0.0)
+    rule.rows([release(7), release(8)])
+    assert rule.next(stand(5, (6, 9)), 0.0) == Take((release(7), release(8)))
+    assert rule.next(stand(5, (6, 6), heard=9), 0.0) == Lose(6, "pruned")
+
+
+# Holes
+
+NOT_YET, PRUNED, BROKEN = head("a", table_head=5), head("a", table_tail=8), head("a", table_head=8)
+
+
+@pytest.mark.parametrize(
+    ("of", "missing", "probes", "verdict"),
+    [
+        (NOT_YET, None, 1, None),
+        (NOT_YET, (6, 12), 1, None),
+        (NOT_YET, (6, 12), 2, None),
+        (NOT_YET, (6, 12), PROBES, None),
+        (PRUNED, None, 1, None),
+        (PRUNED, (6, 12), 1, Lose(7, "pruned")),
+        (PRUNED, (6, 12), 2, Lose(7, "pruned")),
+        (PRUNED, (6, 12), PROBES, Lose(7, "pruned")),
+        (PRUNED, (6, 6), 1, Lose(6, "pruned")),
+        (BROKEN, None, PROBES, None),
+        (BROKEN, (6, 12), 1, None),
+        (BROKEN, (6, 12), 2, None),
+        (BROKEN, (6, 12), PROBES, Lose(8, "broken")),
+        (BROKEN, (6, 6), PROBES, Lose(6, "broken")),
+    ],
+)
+def test_what_a_seq_that_is_not_there_means(
+    of: Head, missing: tuple[int, int] | None, probes: int, verdict: Lose | None
+) -> None:
+    assert judge_hole(stand(5, missing), of, probes) == verdict
+
+
+def probe_hole(memory: Memory, of: Head, at: Stand) -> Step | None:
+    rule = begun(of, at=at, memory=memory)
+    rule.next(at, 0.0)
+    rule.tombstones([])
+    rule.next(at, 0.0)
+    rule.rows([])
+    return rule.next(at, 0.0)
+
+
+def test_what_the_table_should_have_is_probed_three_times_in_a_row_before_it_is_lost() -> None:
+    memory, at = Memory(), stand(5, (6, 8))
+    assert [probe_hole(memory, BROKEN, at) for _ in range(PROBES)] == [None, None, Lose(8, "broken")]
+
+
+@pytest.mark.parametrize(
+    ("of", "at"),
+    [(NOT_YET, stand(5, (6, 8))), (BROKEN, stand(6, (7, 8)))],
+    ids=["other heads", "another hole"],
+)
+def test_probes_of_another_hole_or_under_other_heads_end_the_row(of: Head, at: Stand) -> None:
+    memory, hole = Memory(), stand(5, (6, 8))
+    assert [probe_hole(memory, BROKEN, hole) for _ in range(2)] == [None, None]
+    assert probe_hole(memory, of, at) is None
+    assert probe_hole(memory, BROKEN, hole) is None
+
+
+# The end of an epoch
+
+
+def test_epoch_that_empty_heads_do_not_know_is_waited_for() -> None:
+    assert Round(Memory(patience_s=0.0), []).next(stand(5), 0.0) is None
+
+
+def test_epoch_that_heads_do_not_know_is_left_for_the_newest_after_a_while() -> None:
+    memory, heads = Memory(patience_s=PATIENCE_S), [head("b", table_tail=4)]
+    assert Round(memory, heads).next(stand(5), 100.0) is None
+    assert Round(memory, heads).next(stand(5), 129.9) is None
+    assert Round(memory, heads).next(stand(5), 130.0) == GoOn(Position("b", 3), reason="epoch")
+
+
+def test_epoch_without_a_follower_is_the_last() -> None:
+    at = stand(10)
+    assert at_the_end(head("a"), at=at).next(at, 0.0) is None
+
+
+def test_epoch_that_comes_after_the_newest_in_no_chain_is_left_after_a_while() -> None:
+    memory, at = Memory(patience_s=PATIENCE_S), stand(10)
+    heads = (head("a", age=1), head("b", table_tail=4))
+    assert at_the_end(*heads, at=at, memory=memory).next(at, 100.0) is None
+    assert at_the_end(*heads, at=at, memory=memory).next(at, 130.0) == GoOn(Position("b", 3), reason="epoch")
+
+
+def test_doubt_of_another_kind_begins_a_time_of_its_own() -> None:
+    memory, at = Memory(patience_s=PATIENCE_S), stand(10)
+    assert Round(memory, [head("b")]).next(at, 100.0) is None
+    unlinked = (head("a", age=1), head("b"))
+    assert at_the_end(*unlinked, at=at, memory=memory).next(at, 131.0) is None
+
+
+FOLLOWED = head("a", age=1)
+NEXT = GoOn(Position("b", 0))
+
+
+def test_follower_waits_until_the_end_of_the_table_was_seen() -> None:
+    rule = begun(FOLLOWED, head("b", prev_epoch="a"), at=stand(8, (9, 10)))
+    rule.next(stand(8, (9, 10)), 0.0)
+    rule.tombstones([])
+    rule.next(stand(8, (9, 10)), 0.0)
+    rule.rows([release(10)])
+    assert rule.next(stand(8, (9, 10)), 0.0) == Take((release(10),))
+    assert rule.next(stand(8, (9, 9), heard=10), 1e9) is None
+
+
+def test_follower_waits_while_the_relay_owes_the_rest_and_not_for_ever() -> None:
+    memory, at = Memory(patience_s=PATIENCE_S), stand(8)
+    heads = (FOLLOWED, head("b", prev_epoch="a"))
+    assert at_the_end(*heads, at=at, memory=memory).next(at, 100.0) is None
+    assert at_the_end(*heads, at=at, memory=memory).next(at, 130.0) == NEXT
+
+
+def test_what_the_follower_says_is_lost_is_not_owed() -> None:
+    at = stand(8)
+    lost = head("b", prev_epoch="a", lost_from=9, lost_to=12)
+    assert at_the_end(FOLLOWED, lost, at=at).next(at, 0.0) == GoOn(Position("b", 0), (9, 12), "lost")
+
+
+def test_row_above_a_hole_is_delivered_before_the_rest_is_lost() -> None:
+    at = stand(8, (9, 9), heard=14)
+    lost = head("b", prev_epoch="a", lost_from=9, lost_to=12)
+    rule = at_the_end(head("a", age=1, table_head=8), lost, at=at)
+    assert rule.next(at, 0.0) == Lose(9, "lost")
+    assert rule.next(stand(10, (11, 14)), 0.0) == GoOn(Position("b", 0), (11, 14), "lost")
+
+
+def test_what_was_heard_of_and_never_came_is_lost_with_the_epoch() -> None:
+    at = stand(10, (11, 13))
+    rule = at_the_end(FOLLOWED, head("b", prev_epoch="a"), at=at)
+    assert rule.next(at, 0.0) == GoOn(Position("b", 0), (11, 13), "lost")
+
+
+def test_epoch_that_is_all_there_is_followed_without_a_loss() -> None:
+    at = stand(10)
+    rule = at_the_end(FOLLOWED, head("b", prev_epoch="a"), at=at)
+    assert rule.next(at, 0.0) == NEXT
+    assert rule.next(stand(0, epoch="b"), 0.0) == Hear((("b", 10),)), "the same round reads on there"
+
+
+def test_ancestors_are_those_that_lead_here_and_no_circle_is_walked_twice() -> None:
+    heads = [head("a", age=2), head("b", prev_epoch="a", age=1), head("c", prev_epoch="b")]
+    assert Round(Memory(), heads).ancestors("c") == ["b", "a"]
+    assert Round(Memory(), [head("a", prev_epoch="b"), head("b", prev_epoch="a")]).ancestors("a") == ["b"]
