@@ -25,6 +25,7 @@ from migctl.events import Event, Position
 from migctl.faults import TcpProxy
 from migctl.journal import Conflict
 from migctl.journal.sqlite import SqliteJournal, highwater
+from migctl.subscriber.core.catchup import PATIENCE_S
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.release import Discontinuity, Release
 from migctl.subscriber.realtime.catchup import CatchUp
@@ -51,7 +52,8 @@ SETTINGS = Settings(
 class TableReader:
     """A reader of the tables, whose consumer takes what was read when it likes."""
 
-    def __init__(self, target: Target, start: Position) -> None:
+    def __init__(self, target: Target, start: Position, *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self.items: list[Release | Discontinuity] = []
         self._tables = Tables(target.supabase_url, target.need("anon_key"), "public", Token(token_of(target)))
         self._resume(start)
@@ -71,7 +73,7 @@ class TableReader:
     def _resume(self, position: Position) -> None:
         self._flow = Flow()
         self._flow.start(position)
-        self._catchup = CatchUp(self._tables, self._flow)
+        self._catchup = CatchUp(self._tables, self._flow, patience_s=self._patience_s)
 
     async def aclose(self) -> None:
         await self._tables.aclose()

@@ -31,6 +31,15 @@ class Fallback(msgspec.Struct, frozen=True):
     to_realtime: bool = True
 
 
+class Project(msgspec.Struct, frozen=True):
+    """What a reader has to know of the Supabase project. live: what brings the events."""
+
+    url: str
+    anon_key: str
+    schema: str
+    live: Literal["broadcast", "postgres_changes"]
+
+
 class Assignment(msgspec.Struct, frozen=True):
     """The answer of `GET /api/transport`. access_token: None where the server can't mint one."""
 
@@ -39,18 +48,17 @@ class Assignment(msgspec.Struct, frozen=True):
     supabase_url: str | None = None
     anon_key: str | None = None
     channel: str | None = None
+    live: Literal["broadcast", "postgres_changes"] = "broadcast"
     access_token: str | None = None
     expires_at: str | None = None
     fallback: Fallback = Fallback()
 
     @property
-    def has_project(self) -> bool:
-        return bool(self.supabase_url and self.anon_key)
-
-    @property
-    def schema(self) -> str:
-        """Of the tables, after which the channel is called."""
-        return schema_of(self.channel)
+    def project(self) -> Project | None:
+        """None where the server's mode has none, or does not know all of it."""
+        if not self.supabase_url or not self.anon_key:
+            return None
+        return Project(self.supabase_url.rstrip("/"), self.anon_key, schema_of(self.channel), self.live)
 
 
 class ServeClient:

@@ -5,20 +5,22 @@ What the gateway no longer has is a `Discontinuity`, and the stream goes on at t
 
 from __future__ import annotations
 
+from migctl import clock
 from migctl.errors import MigctlError
 from migctl.events import Position
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.reader import Reader
-from migctl.subscriber.gateway.client import HEARTBEAT_S, Address
+from migctl.subscriber.gateway.client import Address
 from migctl.subscriber.gateway.stream import Stream
 
 
-class WebsocketSubscriber(Reader):
+class WebsocketSubscriber(Reader[Position]):
     """Use as a context manager; iterate for releases (and discontinuities) in seq order, each id once an epoch.
 
     url: of the gateway's `/ws`. token: for a gateway that asks for one.
     position: go on after it; None starts at the head, as it is when the socket opens.
     wait_s: how long the gateway may be away before the first readiness; later outages are waited for without end.
+    heartbeat_s: how often the gateway is expected to speak; None is what its hello says.
     """
 
     def __init__(
@@ -29,7 +31,7 @@ class WebsocketSubscriber(Reader):
         position: Position | None = None,
         wait_s: float = 10.0,
         merge: Merge | None = None,
-        heartbeat_s: float = HEARTBEAT_S,
+        heartbeat_s: float | None = None,
     ) -> None:
         super().__init__(merge, wait_s=wait_s)
         self._address = Address(url, token)
@@ -38,14 +40,14 @@ class WebsocketSubscriber(Reader):
             self._flow,
             position=position,
             may_end=self._may_end,
-            changed=self._look,
+            changed=self._on_change,
             heartbeat_s=heartbeat_s,
         )
 
     @property
     def idle(self) -> bool:
         """Connected, and nothing known to be missing."""
-        return self._stream.connected and not self._flow.merge.behind
+        return self._stream.observed.up and not self._flow.merge.behind
 
     @property
     def reconnects(self) -> int:
@@ -62,9 +64,9 @@ class WebsocketSubscriber(Reader):
         await self._stream.run()
 
     def _may_end(self, _: MigctlError) -> bool:
-        return not self._is_ready and self._waited_enough
+        return not self._readiness.over and self._readiness.waited_enough(clock.mono())
 
-    def _look(self) -> None:
+    def _on_change(self) -> None:
         top = self._flow.merge.top
         if top is not None:
-            self._tell_ready(top)
+            self._readiness.reach(top)

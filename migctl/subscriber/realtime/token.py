@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import jwt
 
 from migctl import clock
-from migctl.errors import Transient
+from migctl.errors import MigctlError, Transient
+from migctl.telemetry import get_logger
 
 RENEW_AT = 0.8
 # Who gives them is away, and the token we have is still good.
 TRY_AGAIN_S = 5.0
 # For a token that does not say when it ends.
 ASSUMED_LIFE_S = 3600.0
+
+log = get_logger("subscriber")
 
 
 class Token:
@@ -45,6 +49,16 @@ class Token:
                     raise
                 self._renew_at = clock.mono() + TRY_AGAIN_S
                 return self._text
+
+    async def keep_fresh(self) -> NoReturn:
+        """Renew it also while nobody needs it: once somebody does, who gives it may be gone."""
+        while True:
+            await asyncio.sleep(self.renew_in_s)
+            try:
+                await self.get()
+            except MigctlError as error:
+                log.debug("token not renewed", reason=error.what)
+                await asyncio.sleep(TRY_AGAIN_S)
 
     def _keep(self, text: str) -> str:
         life_s = _life_s(text)

@@ -193,15 +193,14 @@ async def test_no_row_is_written_in_an_epoch_that_heads_do_not_know(
 
 
 async def test_a_reader_does_not_wait_for_ever_where_no_chain_of_epochs_leads_on(
-    standin: Target, tables: Tables, path: Path, monkeypatch: pytest.MonkeyPatch
+    standin: Target, tables: Tables, path: Path
 ) -> None:
-    monkeypatch.setattr("migctl.subscriber.realtime.catchup.PATIENCE_S", 1.0)
     first = await take_unconfirmed(path, rotate=False, taken=events(2))
     await relay_what_is_there(path, standin)
     second = await take_unconfirmed(path, rotate=True, taken=events(3))
     await relay_what_is_there(path, standin)
     await tables.run("update monitoring_heads set prev_epoch = 'nobody knows' where prev_epoch is not null")
-    waiting = TableReader(standin, Position(first, 0))
+    waiting = TableReader(standin, Position(first, 0), patience_s=1.0)
 
     async def all_there() -> bool:
         await waiting.poll()

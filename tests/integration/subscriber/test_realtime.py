@@ -449,9 +449,7 @@ async def test_rows_beyond_heads_are_released_on_joining_on_coming_back_and_at_t
     journal: SqliteJournal,
     tables: Tables,
     process: StandinProcess,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("migctl.subscriber.realtime.subscriber.POLL_HEALTHY_S", 1.5)
     epoch = journal.epoch
     await journal.append(events(5))
     async with relaying(journal, target):
@@ -459,7 +457,7 @@ async def test_rows_beyond_heads_are_released_on_joining_on_coming_back_and_at_t
     await rows_beyond_heads(tables, epoch, 6, 8)
     async with (
         tcp_proxy(process.port) as proxy,
-        reader(target, through=proxy.url, position=Position(epoch, 5)) as subscriber,
+        reader(target, through=proxy.url, position=Position(epoch, 5), poll_s=1.5) as subscriber,
         receiving(subscriber) as received,
     ):
         await received.count(3)

@@ -166,15 +166,14 @@ async def test_slow_application_costs_bounded_memory_no_event_and_one_line_in_th
 
 
 async def test_position_of_a_journal_that_nobody_knows_is_a_discontinuity(
-    target: Target, journal: SqliteJournal, tables: Tables, monkeypatch: pytest.MonkeyPatch
+    target: Target, journal: SqliteJournal, tables: Tables
 ) -> None:
     """With the tables beside the gateway its row could be about to be made: that is waited for, for a time."""
-    monkeypatch.setattr("migctl.subscriber.realtime.catchup.PATIENCE_S", 1.0)
     async with deployed(journal, target, assigned="websocket") as server:
         await journal.append([event() for _ in range(3)])
         await until(lambda: at(tables, journal))
         async with (
-            migctl.Subscriber(server.url, position=Position("nobody's", 7)) as subscriber,
+            migctl.Subscriber(server.url, position=Position("nobody's", 7), patience_s=1.0) as subscriber,
             receiving(subscriber) as received,
         ):
             await received.count(3)

@@ -161,13 +161,12 @@ async def test_hold_time_is_the_servers_unless_the_application_says_another(
 
 
 async def test_assignment_that_changed_is_noticed_when_the_server_is_back(
-    target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+    target: Target, journal: SqliteJournal
 ) -> None:
     """A flag is read when `serve` starts. The token would be renewed after 48 minutes."""
-    monkeypatch.setattr("migctl.subscriber.subscriber.ASK_SOON_S", 0.1)
     async with (
         deployed(journal, target, assigned="websocket") as server,
-        migctl.Subscriber(server.url, **QUICK) as subscriber,
+        migctl.Subscriber(server.url, ask_soon_s=0.1, **QUICK) as subscriber,
         receiving(subscriber) as received,
         events_going_on(journal),
     ):
@@ -182,12 +181,11 @@ async def test_assignment_that_changed_is_noticed_when_the_server_is_back(
 
 
 async def test_assignment_that_changed_is_noticed_now_and_then_without_a_word(
-    target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+    target: Target, journal: SqliteJournal
 ) -> None:
-    monkeypatch.setattr("migctl.subscriber.subscriber.ASK_AGAIN_S", 0.3)
     async with (
         deployed(journal, target, assigned="websocket") as server,
-        migctl.Subscriber(server.url, **QUICK) as subscriber,
+        migctl.Subscriber(server.url, ask_every_s=0.3, **QUICK) as subscriber,
     ):
         await subscriber.ready()
         asked = server.asked
