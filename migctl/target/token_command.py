@@ -12,19 +12,19 @@ import os
 import shlex
 import signal
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
-
-import jwt
 
 from migctl import clock
 from migctl.config import Settings
 from migctl.errors import Transient, Usage
+from migctl.target.tokens import RENEW_AT_SHARE, claims_of
 
+# The role of every subscriber. A token of another one would show more, or nothing.
 ROLE = "authenticated"
-RENEW_AT_SHARE = 0.8
 # After a failure it is not run again for so long, however many ask.
 TRY_AGAIN_S = 5.0
+# What a pipe holds: a program that prints more waits for a reader that only comes when it has ended.
 MAX_BYTES = 64 << 10
 
 
@@ -100,22 +100,16 @@ class TokenCommand:
 
     def _read(self, printed: bytes) -> Minted:
         text = printed.decode("ascii", "replace").strip()
-        try:
-            claims = jwt.decode(text, options={"verify_signature": False})
-        except jwt.InvalidTokenError:
-            raise self._failed("printed what is no JWT") from None
-        if claims.get("role") != ROLE:
+        claims = claims_of(text)
+        if claims is None:
+            raise self._failed("printed what is no JWT")
+        if claims.role != ROLE:
             raise self._failed(f"printed a token whose role is not {ROLE}")
-        ends = claims.get("exp")
-        if not isinstance(ends, (int, float)):
+        if claims.ends_at is None:
             raise self._failed("printed a token that says no end (exp)")
-        try:
-            ends_at = datetime.fromtimestamp(ends, UTC)
-        except (ValueError, OverflowError, OSError):
-            raise self._failed("printed a token that says no end (exp)") from None
-        if ends_at <= clock.now():
+        if claims.ends_at <= clock.now():
             raise self._failed("printed a token that has ended already")
-        return Minted(text, ends_at)
+        return Minted(text, claims.ends_at)
 
     def _failed(self, how: str) -> Transient:
         return Transient(

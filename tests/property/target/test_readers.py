@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from migctl.errors import MigctlError, Poison, Refused, Systemic
 from migctl.target import answers, errors
+from tests.kit.entries import EPOCH
 
 ID = "0190a000-0000-7000-8000-00000000000a"
 TIME = "2026-01-31T12:00:00+00:00"
 TEXT = json.dumps({"id": ID, "event_type": "cpu", "timestamp": TIME, "source": "s", "data": {"a": 1.5}})
 READERS: list[Callable[[bytes], object]] = [
     lambda body: answers.heads("read", body),
-    lambda body: answers.head("move", body, "e", table_head=0, journal_head=0),
+    lambda body: answers.head("move", body, EPOCH, table_head=0, journal_head=0),
     lambda body: answers.seqs("write", body, 1, 9),
     lambda body: answers.some("probe", body),
     lambda body: answers.id_of("id at", body),
@@ -31,7 +32,7 @@ READERS: list[Callable[[bytes], object]] = [
 
 # A row that has every column that anybody asks for.
 FULL: dict[str, Any] = {
-    "epoch": "e", "prev_epoch": None, "lost_from": None, "lost_to": 3, "writer_id": "we", "fence": 0, "started_at": TIME,
+    "epoch": EPOCH, "prev_epoch": None, "lost_from": None, "lost_to": 3, "writer_id": "we", "fence": 0, "started_at": TIME,
     "table_tail": 1, "table_head": 5, "journal_head": 7, "updated_at": TIME, "id": ID, "seq": 3, "event_type": "cpu",
     "timestamp": TIME, "data": {"a": [1, "é"]}, "source": "s", "committed_at": TIME, "event": TEXT, "reason": "poison",
 }  # fmt: skip
