@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -102,7 +102,7 @@ def _braked(flag_set: FlagSet, switch: Switch, brakes: Sequence[Brake]) -> FlagS
         return flag_set
     shares = shares_of(flag, switch.opened, switch.otherwise)
     if shares is not None:
-        targeting: Any = effective(shares, brakes).targeting()
+        targeting: object = effective(shares, brakes).targeting()
         default = flag.default
     else:
         # A rule in its author's own words: whoever has the opened variant by it is bucketed once more.
@@ -112,7 +112,7 @@ def _braked(flag_set: FlagSet, switch: Switch, brakes: Sequence[Brake]) -> FlagS
     return msgspec.structs.replace(flag_set, flags={**flag_set.flags, switch.flag: capped})
 
 
-def _capped(flag: Flag, switch: Switch, percent: float) -> Any:
+def _capped(flag: Flag, switch: Switch, percent: float) -> object:
     """The flag's rule, with no more than this share of `opened` in it."""
     split = Shares(switch.opened, switch.otherwise, percent=percent).targeting()
     rule = flag.targeting if flag.targeting is not None else flag.default

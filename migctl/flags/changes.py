@@ -8,7 +8,6 @@ while it grows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from migctl.flags.definitions import Flag, FlagSet, Invalid, Path
 
@@ -30,7 +29,7 @@ def _check_flag(before: Flag, after: Flag) -> None:
     _check_splits(before.targeting, after.targeting, (*path, "targeting"))
 
 
-def _check_splits(before: Any, after: Any, path: Path) -> None:
+def _check_splits(before: object, after: object, path: Path) -> None:
     """Splits are compared in the order in which they stand, where there are as many as before."""
     old, new = list(_splits(before, path)), list(_splits(after, path))
     if len(old) != len(new):
@@ -39,7 +38,7 @@ def _check_splits(before: Any, after: Any, path: Path) -> None:
         _check_order(parts, now, where)
 
 
-def _check_order(before: Sequence[Any], after: Sequence[Any], path: Path) -> None:
+def _check_order(before: Sequence[object], after: Sequence[object], path: Path) -> None:
     kept = [name for name in before if name in after]
     if [name for name in after if name in before] != kept:
         raise Invalid(
@@ -56,7 +55,7 @@ def _check_order(before: Sequence[Any], after: Sequence[Any], path: Path) -> Non
         )
 
 
-def _splits(rule: Any, path: Path) -> Iterator[tuple[Path, list[Any]]]:
+def _splits(rule: object, path: Path) -> Iterator[tuple[Path, list[object]]]:
     if isinstance(rule, list):
         for index, item in enumerate(rule):
             yield from _splits(item, (*path, index))
@@ -69,5 +68,5 @@ def _splits(rule: Any, path: Path) -> Iterator[tuple[Path, list[Any]]]:
             yield from _splits(given, (*path, str(operator)))
 
 
-def _words(names: Sequence[Any]) -> str:
+def _words(names: Sequence[object]) -> str:
     return ", ".join(map(str, names)) or "(none)"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -33,14 +33,14 @@ class Flag(msgspec.Struct, frozen=True):
 
     key: str
     state: State
-    variants: Mapping[str, Any]
+    variants: Mapping[str, object]
     default: str | None = None
-    targeting: Any = None
+    targeting: object = None
     metadata: Mapping[str, Scalar] = {}
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """As flagd writes it, without the key."""
-        made: dict[str, Any] = {
+        made: dict[str, object] = {
             "state": self.state,
             "variants": dict(self.variants),
             "defaultVariant": self.default,
@@ -56,12 +56,12 @@ class FlagSet(msgspec.Struct, frozen=True):
     """All flags. metadata: of the set; `bucketing` names how keys fall into parts."""
 
     flags: Mapping[str, Flag] = {}
-    evaluators: Mapping[str, Any] = {}
+    evaluators: Mapping[str, object] = {}
     metadata: Mapping[str, Scalar] = {}
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """As flagd reads it."""
-        made: dict[str, Any] = {"flags": {key: flag.document() for key, flag in self.flags.items()}}
+        made: dict[str, object] = {"flags": {key: flag.document() for key, flag in self.flags.items()}}
         if self.evaluators:
             made["$evaluators"] = dict(self.evaluators)
         return {**made, "metadata": {"bucketing": BUCKETING, **self.metadata}}
@@ -77,7 +77,7 @@ class Invalid(ValueError):
         self.do = do
 
 
-def read(document: Any) -> FlagSet:
+def read(document: object) -> FlagSet:
     """The flag set of a document that was JSON or YAML. Raises Invalid: the first thing wrong."""
     whole = _mapping(document, (), 'write {"flags": {...}}')
     for key in whole:
@@ -97,7 +97,7 @@ def read(document: Any) -> FlagSet:
     return FlagSet({key: _flag(key, given, evaluators) for key, given in flags.items()}, evaluators, metadata)
 
 
-def _flag(key: str, given: Any, evaluators: Mapping[str, Any]) -> Flag:
+def _flag(key: str, given: object, evaluators: Mapping[str, object]) -> Flag:
     path: Path = ("flags", key)
     if not _KEY.match(key):
         raise Invalid(
@@ -133,7 +133,7 @@ def _flag(key: str, given: Any, evaluators: Mapping[str, Any]) -> Flag:
     return Flag(key, state, variants, default, targeting, metadata)
 
 
-def _variants(given: Any, path: Path) -> Mapping[str, Any]:
+def _variants(given: object, path: Path) -> Mapping[str, object]:
     variants = _mapping(given, path, "write NAME: VALUE, at least one")
     if not variants:
         raise Invalid(path, "has no variant", "write NAME: VALUE, at least one")
@@ -151,7 +151,7 @@ def _variants(given: Any, path: Path) -> Mapping[str, Any]:
     return variants
 
 
-def _kind(value: Any) -> str | None:
+def _kind(value: object) -> str | None:
     if isinstance(value, bool):
         return "boolean"
     for kind, types in (("a string", str), ("a number", (int, float)), ("an object", (dict, list))):
@@ -161,7 +161,7 @@ def _kind(value: Any) -> str | None:
 
 
 def _targeting(
-    key: str, rule: Any, path: Path, variants: Mapping[str, Any], evaluators: Mapping[str, Any]
+    key: str, rule: object, path: Path, variants: Mapping[str, object], evaluators: Mapping[str, object]
 ) -> None:
     if not isinstance(rule, Mapping):
         raise Invalid(
@@ -187,8 +187,8 @@ def _targeting(
 
 
 def _operations(
-    rule: Any, path: Path, evaluators: Mapping[str, Any], depth: int = 0
-) -> Iterator[tuple[Path, str, list[Any]]]:
+    rule: object, path: Path, evaluators: Mapping[str, object], depth: int = 0
+) -> Iterator[tuple[Path, str, list[object]]]:
     """Each operation of a rule with its place. Raises Invalid for one that nobody knows."""
     if depth > _MAX_DEPTH:
         raise Invalid(path, f"is nested deeper than {_MAX_DEPTH}", "write it flatter, with $evaluators")
@@ -210,7 +210,7 @@ def _operations(
         yield from _operations(given, (*path, operator), evaluators, depth + 1)
 
 
-def _fractional(arguments: list[Any], path: Path, variants: Mapping[str, Any]) -> None:
+def _fractional(arguments: list[object], path: Path, variants: Mapping[str, object]) -> None:
     parts = [(index, part) for index, part in enumerate(arguments) if isinstance(part, list)]
     if not parts:
         raise Invalid(path, "has no part", 'write [["on", 25], ["off", 75]]')
@@ -237,7 +237,7 @@ def _fractional(arguments: list[Any], path: Path, variants: Mapping[str, Any]) -
         raise Invalid(path, f"weights sum to {total}", f"they sum to at least 1 and at most {MAX_WEIGHTS}")
 
 
-def _outcomes(rule: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _outcomes(rule: object, path: Path) -> Iterator[tuple[Path, object]]:
     """What a rule answers where that stands in it as a text."""
     if isinstance(rule, Mapping) and len(rule) == 1:
         operator, given = next(iter(rule.items()))
@@ -250,17 +250,18 @@ def _outcomes(rule: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         yield path, rule
 
 
-def _metadata(given: Any, path: Path) -> Mapping[str, Scalar]:
-    metadata = _mapping(given, path, "write NAME: VALUE")
-    for name, value in metadata.items():
+def _metadata(given: object, path: Path) -> Mapping[str, Scalar]:
+    metadata: dict[str, Scalar] = {}
+    for name, value in _mapping(given, path, "write NAME: VALUE").items():
         if not name or not isinstance(value, (str, int, float, bool)):
             raise Invalid(
                 (*path, name), f"expected a text, a number or a boolean, got {value!r}", "write one of these"
             )
+        metadata[name] = value
     return metadata
 
 
-def _mapping(given: Any, path: Path, do: str) -> dict[str, Any]:
+def _mapping(given: object, path: Path, do: str) -> dict[str, object]:
     if not isinstance(given, Mapping):
         raise Invalid(path, f"expected keys and values, got {given!r}", do)
     for key in given:

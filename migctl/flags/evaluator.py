@@ -7,7 +7,7 @@ variant, and handed out again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -23,7 +23,7 @@ class Evaluation(msgspec.Struct, frozen=True, gc=False):
 
     key: str
     variant: str | None
-    value: Any
+    value: object
     reason: Reason
     error_code: ErrorCode | None = None
     details: str | None = None
@@ -90,7 +90,7 @@ def _compiled(flag: Flag, of_set: Mapping[str, Scalar], compiler: Compiler) -> E
             flag.key, None, None, "ERROR", "GENERAL", f"its rule failed: {type(error).__name__}: {error}"
         )
 
-    def unknown(variant: Any) -> Evaluation:
+    def unknown(variant: object) -> Evaluation:
         name = str(variant).lower() if isinstance(variant, bool) else str(variant)
         if name in matches:
             return matches[name]
@@ -114,8 +114,8 @@ def _compiled(flag: Flag, of_set: Mapping[str, Scalar], compiler: Compiler) -> E
 
 
 def context_of(
-    targeting_key: str | None, attributes: Mapping[str, Any], *, flag_key: str, timestamp: int
-) -> dict[str, Any]:
+    targeting_key: str | None, attributes: Mapping[str, object], *, flag_key: str, timestamp: int
+) -> dict[str, object]:
     """A context with what flagd adds. timestamp: Unix seconds."""
     return {
         **attributes,

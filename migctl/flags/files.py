@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from migctl.config.yamlfile import Document
 from migctl.errors import Usage
@@ -18,7 +17,7 @@ def read_file(path: Path, *, before: FlagSet | None = None) -> FlagSet:
     return checked(document.data, document, before=before)
 
 
-def checked(data: Any, document: Document | None = None, *, before: FlagSet | None = None) -> FlagSet:
+def checked(data: object, document: Document | None = None, *, before: FlagSet | None = None) -> FlagSet:
     """The flag set of a document. Raises Usage, which names file and line where `document` knows them."""
     try:
         found = read(data)

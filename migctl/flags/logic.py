@@ -9,14 +9,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
 
 from migctl.flags.bucketing import MAX_WEIGHTS, hash_of, hasher, split
 from migctl.flags.operators import OPERATORS, number, truth, variable
 
 # The context: attributes by name; with `targetingKey`, and `$flagd` for rules that ask for it.
-Context = Mapping[str, Any]
-Rule = Callable[[Any], Any]
+Context = Mapping[str, object]
+Rule = Callable[[object], object]
 
 TARGETING_KEY = "targetingKey"
 _LAZY = frozenset(("if", "?:", "and", "or", "filter", "map", "reduce", "all", "some", "none"))
@@ -37,13 +36,13 @@ class Compiler:
     """
 
     flag_key: str
-    evaluators: Mapping[str, Any] = field(default_factory=dict)
+    evaluators: Mapping[str, object] = field(default_factory=dict)
     needs_key: bool = False
     needs_flagd: bool = False
     _within: tuple[str, ...] = ()
     _booleans: set[Rule] = field(default_factory=set)  # rules that answer True or False and nothing else
 
-    def compile(self, logic: Any) -> Rule:
+    def compile(self, logic: object) -> Rule:
         """Raises UnknownOperator, and ValueError for a `$ref` to nothing or to itself."""
         if isinstance(logic, list):
             return _list_of([self.compile(item) for item in logic])
@@ -75,8 +74,8 @@ class Compiler:
             return _constant(truth(rule.value))
         return rule if rule in self._booleans else lambda data: truth(rule(data))
 
-    def _referred(self, name: Any) -> Rule:
-        if name not in self.evaluators:
+    def _referred(self, name: object) -> Rule:
+        if not isinstance(name, str) or name not in self.evaluators:
             raise ValueError(f"$ref to {name!r}, which is not in $evaluators")
         if name in self._within:
             raise ValueError(f"$ref to {name!r} within itself")
@@ -86,7 +85,7 @@ class Compiler:
         finally:
             self._within = outer
 
-    def _lazy(self, operator: str, given: Sequence[Any]) -> Rule:
+    def _lazy(self, operator: str, given: Sequence[object]) -> Rule:
         parts = [self.compile(item) for item in given]
         if operator in ("if", "?:"):
             return _choice(
@@ -100,7 +99,7 @@ class Compiler:
             return _reduced(parts, given[2] if len(given) > 2 else None)
         return _over_items(operator, parts)
 
-    def _variable(self, given: Sequence[Any]) -> Rule:
+    def _variable(self, given: Sequence[object]) -> Rule:
         path = self.compile(given[0]) if given else _constant(None)
         default = self.compile(given[1]) if len(given) > 1 else _constant(None)
         if not isinstance(path, _Constant):
@@ -115,7 +114,7 @@ class Compiler:
             return _Attribute(where, default.value)
         return lambda data: variable(data, where, default(data))
 
-    def _fractional(self, given: Sequence[Any]) -> Rule:
+    def _fractional(self, given: Sequence[object]) -> Rule:
         if not given:
             return _constant(None)
         by_key = isinstance(given[0], list)
@@ -143,14 +142,14 @@ class _Constant:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
-    def __call__(self, _: Any) -> Any:
+    def __call__(self, _: object) -> object:
         return self.value
 
 
-def _constant(value: Any) -> _Constant:
+def _constant(value: object) -> _Constant:
     return _Constant(value)
 
 
@@ -165,11 +164,11 @@ class _Attribute:
 
     __slots__ = ("default", "name")
 
-    def __init__(self, name: str, default: Any) -> None:
+    def __init__(self, name: str, default: object) -> None:
         self.name = name
         self.default = default
 
-    def __call__(self, data: Any) -> Any:
+    def __call__(self, data: object) -> object:
         # Within `filter` and its kin data is an item, which may be anything.
         value = data.get(self.name) if type(data) is dict else variable(data, self.name)
         return self.default if value is None else value
@@ -192,8 +191,8 @@ def _applied(operator: str, arguments: Sequence[Rule]) -> Rule:
     return lambda data: apply(*[rule(data) for rule in arguments])
 
 
-def _is_text(rule: Rule, wanted: str, apply: Callable[..., Any]) -> Rule:
-    def equal(data: Any) -> Any:
+def _is_text(rule: Rule, wanted: str, apply: Callable[..., object]) -> Rule:
+    def equal(data: object) -> object:
         value = rule(data)
         return value == wanted if type(value) is str else apply(value, wanted)
 
@@ -201,7 +200,7 @@ def _is_text(rule: Rule, wanted: str, apply: Callable[..., Any]) -> Rule:
         return equal
     name = rule.name
 
-    def attribute_equal(data: Any) -> Any:
+    def attribute_equal(data: object) -> object:
         if type(data) is dict and type(value := data.get(name)) is str:
             return value == wanted
         return equal(data)
@@ -209,13 +208,13 @@ def _is_text(rule: Rule, wanted: str, apply: Callable[..., Any]) -> Rule:
     return attribute_equal
 
 
-def _in_list(rule: Rule, items: list[Any]) -> Rule:
+def _in_list(rule: Rule, items: list[object]) -> Rule:
     try:
         known = frozenset(items)
     except TypeError:
         return lambda data: rule(data) in items
 
-    def is_in(data: Any) -> bool:
+    def is_in(data: object) -> bool:
         value = rule(data)
         # What can't be hashed equals nothing that can; NaN is found by identity in both.
         return value in known if value.__hash__ is not None else False
@@ -224,7 +223,7 @@ def _in_list(rule: Rule, items: list[Any]) -> Rule:
         return is_in
     name = rule.name
 
-    def attribute_is_in(data: Any) -> bool:
+    def attribute_is_in(data: object) -> bool:
         if type(data) is dict and type(value := data.get(name)) is str:
             return value in known
         return is_in(data)
@@ -233,14 +232,14 @@ def _in_list(rule: Rule, items: list[Any]) -> Rule:
 
 
 def _missing(operator: str, arguments: Sequence[Rule]) -> Rule:
-    def absent(data: Any, keys: Sequence[Any]) -> list[Any]:
+    def absent(data: object, keys: Sequence[object]) -> list[object]:
         return [key for key in keys if variable(data, key) in (None, "")]
 
-    def missing(data: Any) -> list[Any]:
+    def missing(data: object) -> list[object]:
         values = [rule(data) for rule in arguments]
         return absent(data, values[0] if values and isinstance(values[0], list) else values)
 
-    def missing_some(data: Any) -> list[Any]:
+    def missing_some(data: object) -> list[object]:
         values = [rule(data) for rule in arguments]
         keys = values[1] if len(values) > 1 else None
         if not isinstance(keys, list):
@@ -260,7 +259,7 @@ def _choice(parts: Sequence[Rule]) -> Rule:
         condition, then = pairs[0]
         return lambda data: then(data) if condition(data) else otherwise(data)
 
-    def choose(data: Any) -> Any:
+    def choose(data: object) -> object:
         for condition, then in pairs:
             if condition(data):
                 return then(data)
@@ -270,7 +269,7 @@ def _choice(parts: Sequence[Rule]) -> Rule:
 
 
 def _until(parts: Sequence[Rule], *, is_and: bool) -> Rule:
-    def first(data: Any) -> Any:
+    def first(data: object) -> object:
         value = None
         for part in parts:
             value = part(data)
@@ -281,7 +280,7 @@ def _until(parts: Sequence[Rule], *, is_and: bool) -> Rule:
     return first
 
 
-_OF_NOTHING: Mapping[str, Any] = {"map": [], "filter": [], "all": False, "some": False, "none": True}
+_OF_NOTHING: Mapping[str, object] = {"map": [], "filter": [], "all": False, "some": False, "none": True}
 
 
 def _over_items(operator: str, parts: Sequence[Rule]) -> Rule:
@@ -290,7 +289,7 @@ def _over_items(operator: str, parts: Sequence[Rule]) -> Rule:
         return _constant(nothing)
     items_of, each = parts[0], parts[1] if len(parts) > 1 else _constant(None)
 
-    def over(data: Any) -> Any:
+    def over(data: object) -> object:
         items = items_of(data)
         if not isinstance(items, list):
             return nothing
@@ -306,12 +305,12 @@ def _over_items(operator: str, parts: Sequence[Rule]) -> Rule:
     return over
 
 
-def _reduced(parts: Sequence[Rule], begin: Any) -> Rule:
+def _reduced(parts: Sequence[Rule], begin: object) -> Rule:
     if not parts:
         return _constant(None)
     items_of, rule = parts[0], parts[1] if len(parts) > 1 else _constant(None)
 
-    def reduce(data: Any) -> Any:
+    def reduce(data: object) -> object:
         items = items_of(data)
         if not isinstance(items, list):
             return begin
@@ -326,9 +325,9 @@ def _reduced(parts: Sequence[Rule], begin: Any) -> Rule:
 # Parts of a split.
 
 
-def _fractions(parts: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[int, ...]] | None:
+def _fractions(parts: Sequence[object]) -> tuple[tuple[object, ...], tuple[int, ...]] | None:
     """Variants and weights; None where a part is none, or the weights don't sum to anything."""
-    variants: list[Any] = []
+    variants: list[object] = []
     weights: list[int] = []
     for part in parts:
         if not isinstance(part, (list, tuple)) or not 1 <= len(part) <= 2:
@@ -345,14 +344,14 @@ def _fractions(parts: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[int, ...]] 
     return tuple(variants), tuple(weights)
 
 
-def _part(hashed: int | None, variants: Sequence[Any], weights: Sequence[int]) -> Any:
+def _part(hashed: int | None, variants: Sequence[object], weights: Sequence[int]) -> object:
     if hashed is None:
         return None
     index = split(hashed, weights)
     return None if index is None else variants[index]
 
 
-def _split_by_key(flag_key: str, variants: tuple[Any, ...], weights: tuple[int, ...]) -> Rule:
+def _split_by_key(flag_key: str, variants: tuple[object, ...], weights: tuple[int, ...]) -> Rule:
     hash_key = hasher(flag_key)
     total = sum(weights)
     ends = tuple(accumulate(weights))
@@ -360,14 +359,14 @@ def _split_by_key(flag_key: str, variants: tuple[Any, ...], weights: tuple[int, 
     # (hash * total) >> 32 < ends[0], with the division done here.
     bound = -(-(ends[0] << 32) // total)
 
-    def two(data: Any) -> Any:
-        key = data.get(TARGETING_KEY)
+    def two(data: object) -> object:
+        key = data.get(TARGETING_KEY) if type(data) is dict else variable(data, TARGETING_KEY)
         if type(key) is not str or not key:
             return None
         return first if hash_key(key) < bound else last
 
-    def several(data: Any) -> Any:
-        key = data.get(TARGETING_KEY)
+    def several(data: object) -> object:
+        key = data.get(TARGETING_KEY) if type(data) is dict else variable(data, TARGETING_KEY)
         if type(key) is not str or not key:
             return None
         return variants[bisect_right(ends, (hash_key(key) * total) >> 32)]
@@ -378,7 +377,7 @@ def _split_by_key(flag_key: str, variants: tuple[Any, ...], weights: tuple[int, 
 def _any_split(flag_key: str, bucket_by: Rule | None, parts: Sequence[Rule]) -> Rule:
     hash_key = hasher(flag_key)
 
-    def decide(data: Any) -> Any:
+    def decide(data: object) -> object:
         values = [part(data) for part in parts]
         by = bucket_by(data) if bucket_by is not None else None
         if bucket_by is None or isinstance(by, (list, tuple)):

@@ -6,17 +6,16 @@ result: a rule never breaks the one who asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, isnan
-from typing import Any
 
 import semver
 
 NAN = float("nan")
-Operator = Callable[..., Any]
+Operator = Callable[..., object]
 
 
-def truth(value: Any) -> bool:
+def truth(value: object) -> bool:
     """JsonLogic's truth: an empty list is false, an object is true."""
     if value is None or value is False:
         return False
@@ -29,7 +28,7 @@ def truth(value: Any) -> bool:
     return True
 
 
-def number(value: Any) -> int | float:
+def number(value: object) -> int | float:
     if isinstance(value, (int, float)):
         return value
     if value is None:
@@ -44,12 +43,12 @@ def number(value: Any) -> int | float:
     if isinstance(value, str) and value.strip().lower() in ("inf", "-inf", "+inf"):
         return NAN
     try:
-        return float(value)
+        return float(text(value))
     except ValueError:
         return NAN
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float):
@@ -63,7 +62,7 @@ def text(value: Any) -> str:
     return "[object Object]" if isinstance(value, Mapping) else str(value)
 
 
-def loosely_equal(a: Any, b: Any) -> bool:
+def loosely_equal(a: object, b: object) -> bool:
     kind = type(a)
     if kind is type(b):
         # Two lists, two objects: equal only where they are the same one.
@@ -81,23 +80,27 @@ def loosely_equal(a: Any, b: Any) -> bool:
     return False
 
 
-def less(a: Any, b: Any) -> bool:
-    return _ordered(a, b, lambda x, y: bool(x < y))
+def less(a: object, b: object) -> bool:
+    x, y = _comparable(a, b)
+    return x < y  # type: ignore[operator] # two numbers or two texts
 
 
-def less_or_equal(a: Any, b: Any) -> bool:
-    return _ordered(a, b, lambda x, y: bool(x <= y))
+def less_or_equal(a: object, b: object) -> bool:
+    x, y = _comparable(a, b)
+    return x <= y  # type: ignore[operator]
 
 
-def _ordered(a: Any, b: Any, holds: Callable[[Any, Any], bool]) -> bool:
-    if isinstance(a, (int, float)) or isinstance(b, (int, float)):
-        return holds(number(a), number(b))
-    if isinstance(a, str) or isinstance(b, str):
-        return holds(text(a), text(b))
-    return holds(number(a), number(b))
+def _comparable(a: object, b: object) -> tuple[int | float, int | float] | tuple[str, str]:
+    if (
+        not isinstance(a, (int, float))
+        and not isinstance(b, (int, float))
+        and (isinstance(a, str) or isinstance(b, str))
+    ):
+        return text(a), text(b)
+    return number(a), number(b)
 
 
-def variable(data: Any, path: Any, default: Any = None) -> Any:
+def variable(data: object, path: object, default: object = None) -> object:
     """What stands at a path such as `a.b.0`; the default where nothing does, or null."""
     if path is None or path == "":
         return data
@@ -126,13 +129,13 @@ def variable(data: Any, path: Any, default: Any = None) -> Any:
     return default if data is None else data
 
 
-def contains(needle: Any, haystack: Any) -> bool:
+def contains(needle: object, haystack: object) -> bool:
     if isinstance(haystack, (list, tuple)):
         return needle in haystack
     return isinstance(haystack, str) and text(needle) in haystack
 
 
-def substring(whole: Any, start: Any, length: Any = None) -> str:
+def substring(whole: object, start: object, length: object = None) -> str:
     string = text(whole)
     size = len(string)
     begin = number(start)
@@ -151,53 +154,58 @@ def substring(whole: Any, start: Any, length: Any = None) -> str:
     return string[first:end]
 
 
-def _add(*values: Any) -> int | float:
+def _add(*values: object) -> int | float:
     return sum(map(number, values))
 
 
-def _multiply(*values: Any) -> int | float:
+def _multiply(*values: object) -> int | float:
     product: int | float = 1
     for value in values:
         product *= number(value)
     return product
 
 
-def _subtract(a: Any = None, b: Any = None, *_: Any) -> int | float:
+def _subtract(a: object = None, b: object = None, *_: object) -> int | float:
     return -number(a) if b is None else number(a) - number(b)
 
 
-def _between(holds: Callable[[Any, Any], bool]) -> Operator:
-    def compare(a: Any = None, b: Any = None, c: Any = None, *_: Any) -> bool:
+def _between(holds: Callable[[object, object], bool]) -> Operator:
+    def compare(a: object = None, b: object = None, c: object = None, *_: object) -> bool:
         return holds(a, b) and (c is None or holds(b, c))
 
     return compare
 
 
-def _smallest(*values: Any) -> int | float:
+def _smallest(*values: object) -> int | float:
     return min(map(number, values)) if values else NAN
 
 
-def _largest(*values: Any) -> int | float:
+def _largest(*values: object) -> int | float:
     return max(map(number, values)) if values else NAN
 
 
-def _merge(*values: Any) -> list[Any]:
-    items: list[Any] = []
+def _merge(*values: object) -> list[object]:
+    items: list[object] = []
     for value in values:
         items.extend(value if isinstance(value, list) else [value])
     return items
 
 
-def _starts_with(*values: Any) -> bool | None:
-    if len(values) != 2 or not all(isinstance(value, str) for value in values):
-        return None
-    return bool(values[0].startswith(values[1]))
+def _starts_with(*values: object) -> bool | None:
+    pair = _two_texts(values)
+    return None if pair is None else pair[0].startswith(pair[1])
 
 
-def _ends_with(*values: Any) -> bool | None:
-    if len(values) != 2 or not all(isinstance(value, str) for value in values):
+def _ends_with(*values: object) -> bool | None:
+    pair = _two_texts(values)
+    return None if pair is None else pair[0].endswith(pair[1])
+
+
+def _two_texts(values: Sequence[object]) -> tuple[str, str] | None:
+    if len(values) != 2:
         return None
-    return bool(values[0].endswith(values[1]))
+    first, second = values
+    return (first, second) if isinstance(first, str) and isinstance(second, str) else None
 
 
 _VERSION_RULES: dict[str, Callable[[semver.Version, semver.Version], bool]] = {
@@ -212,7 +220,7 @@ _VERSION_RULES: dict[str, Callable[[semver.Version, semver.Version], bool]] = {
 }
 
 
-def _sem_ver(*values: Any) -> bool | None:
+def _sem_ver(*values: object) -> bool | None:
     if len(values) != 3:
         return None
     rule = _VERSION_RULES.get(values[1]) if isinstance(values[1], str) else None
@@ -223,7 +231,7 @@ def _sem_ver(*values: Any) -> bool | None:
     return None if rule is None else rule(first, second)
 
 
-def _version(value: Any) -> semver.Version:
+def _version(value: object) -> semver.Version:
     """`1`, `1.2` and `v1.2.3-rc.1` are versions. Raises ValueError."""
     string = str(value)
     if string.startswith(("v", "V")):

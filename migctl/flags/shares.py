@@ -7,7 +7,6 @@ The opened variant stands first in every split, so that raising a share moves no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -69,9 +68,9 @@ class Shares(msgspec.Struct, frozen=True):
             segments[split] = min(segments[split], max_percent)
         return msgspec.structs.replace(self, percent=percent, assigned_percent=assigned, segments=segments)
 
-    def targeting(self) -> dict[str, Any]:
+    def targeting(self) -> dict[str, object]:
         """The rule of flagd that says this."""
-        cases: list[Any] = []
+        cases: list[object] = []
         for variant in (self.opened, self.otherwise):
             users = sorted(user for user, has in self.users.items() if has == variant)
             if users:
@@ -81,46 +80,62 @@ class Shares(msgspec.Struct, frozen=True):
         rest = self._split(self.percent)
         return {"if": [*cases, rest]} if cases else rest
 
-    def _assigned(self, variant: str) -> Any:
+    def _assigned(self, variant: str) -> object:
         if variant == self.opened and self.assigned_percent < 100:
             return self._split(self.assigned_percent)
         return variant
 
-    def _split(self, percent: float) -> dict[str, Any]:
+    def _split(self, percent: float) -> dict[str, object]:
         whole = 100 if float(percent).is_integer() else _WHOLE
         weight = round(percent * whole / 100)
         return {"fractional": [[self.opened, weight], [self.otherwise, whole - weight]]}
 
 
+class _Split(msgspec.Struct, forbid_unknown_fields=True):
+    fractional: tuple[tuple[str, int], tuple[str, int]]
+
+    @property
+    def percent(self) -> float:
+        (_, weight), (_, rest) = self.fractional
+        return 100 * weight / (weight + rest)
+
+
+class _In(msgspec.Struct, forbid_unknown_fields=True, rename={"in_": "in"}):
+    in_: tuple[str | dict[str, str], list[str] | dict[str, str]]
+
+
+class _If(msgspec.Struct, forbid_unknown_fields=True, rename={"if_": "if"}):
+    if_: list[msgspec.Raw]
+
+
 def shares_of(flag: Flag, opened: str, otherwise: str) -> Shares | None:
     """The shares that a flag's rule says; None where it says something else, which only its author can change."""
     try:
-        shares = _read(flag.targeting, opened, otherwise)
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+        shares = _read(msgspec.json.encode(flag.targeting), opened, otherwise)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError):
         return None
     # Whatever was read must say the very same: a rule that is only alike is somebody's own.
     return shares if shares is not None and shares.targeting() == flag.targeting else None
 
 
-def _read(rule: Any, opened: str, otherwise: str) -> Shares | None:
-    if rule is None:
-        return None
-    cases = rule.get("if", [rule])
+def _read(rule: bytes, opened: str, otherwise: str) -> Shares | None:
+    cases: list[bytes] = [rule]
+    if rule.startswith(b'{"if"'):
+        cases = [bytes(case) for case in msgspec.json.decode(rule, type=_If).if_]
     users: dict[str, str] = {}
     segments: dict[str, float] = {}
     assigned = 100.0
     for condition, outcome in zip(cases[:-1:2], cases[1:-1:2], strict=True):
-        first, second = condition["in"]
-        if first == {"var": TARGETING_KEY}:
-            variant = outcome if isinstance(outcome, str) else opened
-            if not isinstance(outcome, str):
-                assigned = _percent(outcome)
-            users.update(dict.fromkeys(second, variant))
-        else:
-            segments[first] = _percent(outcome)
-    return Shares(opened, otherwise, users, segments, _percent(cases[-1]), assigned)
-
-
-def _percent(split: Any) -> float:
-    (_, weight), (_, rest) = split["fractional"]
-    return float(100 * weight / (weight + rest))
+        who, where = msgspec.json.decode(condition, type=_In).in_
+        variant: str | _Split = msgspec.json.decode(outcome, type=str | _Split)
+        if isinstance(who, str):
+            if not isinstance(variant, _Split):
+                return None
+            segments[who] = variant.percent
+        elif isinstance(where, list):
+            if isinstance(variant, _Split):
+                assigned = variant.percent
+                variant = opened
+            users.update(dict.fromkeys(where, variant))
+    rest = msgspec.json.decode(cases[-1], type=_Split)
+    return Shares(opened, otherwise, users, segments, rest.percent, assigned)

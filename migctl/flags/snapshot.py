@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
@@ -45,7 +44,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     n: int
     id: str
-    document: Any
+    document: object
     lifts: tuple[str, ...] = ()
     by: str = ""
     at: str = ""

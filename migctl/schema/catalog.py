@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import LiteralString
 
 from migctl.schema.connection import Connection
-from migctl.schema.expected import FUNCTIONS, PUBLICATION, TABLES, Column, Policy, plain
+from migctl.schema.expected import ALL, FUNCTIONS, PUBLICATION, Column, Policy, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ async def read(connection: Connection, schema: str) -> Live:
     """Everything that `verify` looks at. The caller opens a `snapshot`."""
     asked = {
         "schema": schema,
-        "tables": [table.name for table in TABLES],
+        "tables": [table.name for table in ALL],
         "functions": [function.name for function in FUNCTIONS],
         "publication": PUBLICATION,
     }

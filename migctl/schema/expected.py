@@ -42,6 +42,7 @@ class Table:
     uniques: tuple[tuple[str, ...], ...]
     policies: tuple[Policy, ...]
     grants: tuple[tuple[str, frozenset[str]], ...]
+    published: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,32 @@ FUNCTIONS = (
         "sql/0002_tombstones.up.sql",
         "$retry$",
         result="text",
+    ),
+    *(
+        Function(name, arguments, "sql/0007_flags.up.sql", tag, result="jsonb")
+        for name, arguments, tag in (
+            ("monitoring_flags_read", "p_after bigint", "$flags_read$"),
+            (
+                "monitoring_flags_write",
+                "p_target text, p_expected_n bigint, p_seen_n bigint, p_document jsonb, p_kind text, p_lifts text[],"
+                " p_raises text[], p_actor text, p_reason text",
+                "$flags_write$",
+            ),
+            (
+                "monitoring_brake",
+                "p_target text, p_brake jsonb, p_document jsonb, p_based_on bigint, p_seen_n bigint",
+                "$brake$",
+            ),
+            ("monitoring_process", "p_id text, p_name text, p_url text", "$process$"),
+            ("monitoring_lease", "p_flag text, p_holder text, p_seconds double precision", "$lease$"),
+            (
+                "monitoring_rollout_write",
+                "p_flag text, p_expected bigint, p_state jsonb, p_fence bigint, p_action text, p_actor text,"
+                " p_reason text",
+                "$rollout_write$",
+            ),
+            ("monitoring_evidence_write", "p_minutes jsonb", "$evidence_write$"),
+        )
     ),
 )
 
@@ -140,6 +167,107 @@ TABLES = (
         ("epoch",),
     ),
 )
+
+
+def _record(
+    name: str, columns: tuple[Column, ...], key: tuple[str, ...], grants: str, *uniques: tuple[str, ...]
+) -> Table:
+    """A table of flags and rollouts: for service_role alone, and not in the publication."""
+    allowed = frozenset(grants.split())
+    return Table(name, columns, key, uniques, (_POLICIES[1],), (("service_role", allowed),), published=False)
+
+
+RECORDS = (
+    _record(
+        "monitoring_flags",
+        (
+            Column("n", "bigint"),
+            Column("id", "uuid", default="gen_random_uuid()"),
+            Column("target", "text"),
+            Column("document", "jsonb"),
+            Column("lifts", "text[]", default="'{}'::text[]"),
+            Column("kind", "text"),
+            Column("actor", "text"),
+            Column("reason", "text"),
+            Column("written_at", TIME, default="now()"),
+        ),
+        ("n",),
+        "SELECT INSERT",
+        ("id",),
+    ),
+    _record(
+        "monitoring_brakes",
+        (
+            Column("id", "text"),
+            Column("target", "text"),
+            Column("flag", "text"),
+            Column("max_percent", "numeric"),
+            Column("split", "text"),
+            Column("actor", "text"),
+            Column("reason", "text"),
+            Column("pulled_at", TIME),
+            Column("recorded_at", TIME, default="now()"),
+        ),
+        ("id",),
+        "SELECT INSERT",
+    ),
+    _record(
+        "monitoring_processes",
+        (
+            Column("id", "text"),
+            Column("name", "text"),
+            Column("url", "text", not_null=False),
+            Column("started_at", TIME, default="now()"),
+            Column("seen_at", TIME, default="now()"),
+        ),
+        ("id",),
+        "SELECT INSERT UPDATE DELETE",
+    ),
+    _record(
+        "monitoring_rollouts",
+        (
+            Column("flag", "text"),
+            Column("version", "bigint", default="0"),
+            Column("state", "jsonb", not_null=False),
+            Column("holder", "text", not_null=False),
+            Column("fence", "bigint", default="0"),
+            Column("expires_at", TIME, not_null=False),
+            Column("updated_at", TIME, default="now()"),
+        ),
+        ("flag",),
+        "SELECT INSERT UPDATE",
+    ),
+    _record(
+        "monitoring_audit",
+        (
+            Column("at", TIME, default="now()"),
+            Column("id", "bigint", default="generated always"),
+            Column("action", "text"),
+            Column("flag", "text", not_null=False),
+            Column("actor", "text"),
+            Column("reason", "text"),
+            Column("before", "jsonb", not_null=False),
+            Column("after", "jsonb", not_null=False),
+        ),
+        ("id",),
+        "SELECT INSERT",
+    ),
+    _record(
+        "monitoring_evidence",
+        (
+            Column("started_at", TIME),
+            Column("id", "text"),
+            Column("step", "text", not_null=False),
+            Column("verdict", "text"),
+            Column("document", "jsonb"),
+            Column("sha256", "text"),
+            Column("written_at", TIME, default="now()"),
+        ),
+        ("started_at",),
+        "SELECT INSERT UPDATE",
+    ),
+)
+ALL = (*TABLES, *RECORDS)
 
 
 def receive(schema: str) -> Policy:

@@ -36,7 +36,7 @@ def differences(live: Live, schema: str, *, sources: Mapping[str, str]) -> list[
         for role in ("anon", "authenticated", "service_role")
         if role not in live.roles
     ]
-    for table in expected.TABLES:
+    for table in expected.ALL:
         name = f"{schema}.{table.name}"
         state = live.tables.get(table.name)
         if state is None:
@@ -48,7 +48,7 @@ def differences(live: Live, schema: str, *, sources: Mapping[str, str]) -> list[
         found += _policies(name, table.policies, state.policies)
         found += _foreign_policies(name, table, state)
         found += _grants(name, table, state, live.trusted)
-        found += _published(name, state, live)
+        found += _published(name, table, state, live)
     for wanted in expected.FUNCTIONS:
         found += _function(live, schema, wanted, sources[wanted.name])
     found += _schema_and_realtime(live, schema)
@@ -176,7 +176,7 @@ def _policies(name: str, wanted: tuple[Policy, ...], live: dict[str, Policy]) ->
     for policy in wanted:
         found = live.get(policy.name)
         if found != policy:
-            file = 5 if name == "realtime.messages" else 4
+            file = _file_of_policies(name)
             yield Difference(
                 name,
                 f"policy {policy.name}",
@@ -184,6 +184,12 @@ def _policies(name: str, wanted: tuple[Policy, ...], live: dict[str, Policy]) ->
                 "missing" if found is None else _spell(found),
                 f"create it as in sql/{file:04d}_*.up.sql (drop the one that is there first)",
             )
+
+
+def _file_of_policies(name: str) -> int:
+    if name == "realtime.messages":
+        return 5
+    return 7 if name.rpartition(".")[2] in {table.name for table in expected.RECORDS} else 4
 
 
 def _foreign_policies(name: str, table: Table, live: LiveTable) -> Iterator[Difference]:
@@ -231,9 +237,19 @@ def _list(privileges: frozenset[str]) -> str:
     return ", ".join(sorted(privileges)) or "none"
 
 
-def _published(name: str, table: LiveTable, live: Live) -> Iterator[Difference]:
+def _published(name: str, wanted: Table, table: LiveTable, live: Live) -> Iterator[Difference]:
     if live.publication_inserts is None:
         return  # said once, for the publication itself
+    if not wanted.published:
+        if table.published:
+            yield Difference(
+                name,
+                f"publication {PUBLICATION}",
+                "no member",
+                "member",
+                f"alter publication {PUBLICATION} drop table {name};",
+            )
+        return
     if not table.published:
         yield Difference(
             name,

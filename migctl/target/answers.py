@@ -121,6 +121,11 @@ _tombstones = msgspec.json.Decoder(list[PageTombstone])
 _found = msgspec.json.Decoder(Found)
 
 
+def typed(action: str, body: bytes, kind: type[T]) -> T:
+    """What a function of ours answers, as this type."""
+    return _checked(action, body, lambda: msgspec.json.decode(body, type=kind))
+
+
 def heads(action: str, body: bytes) -> list[Head]:
     """Rows of heads, each epoch once; times are UTC."""
 

@@ -8,7 +8,9 @@ were written. Who reads, or moves heads, has sent no value that could be at faul
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import httpx
 
@@ -103,6 +105,7 @@ def of_answer(
     retry_401: bool = False,
     blames: bool = False,
     fenced: bool = False,
+    refusals: Mapping[str, type[MigctlError]] = MappingProxyType({}),
 ) -> MigctlError:
     """The error that an answer other than 2xx stands for.
 
@@ -110,11 +113,15 @@ def of_answer(
     retry_401: the call before this one went through, so that a 401 is worth one more try.
     blames: events or messages were sent, and one of them may be at fault: only then is there a Rejected.
     fenced: heads were moved, and they may belong to another: only then is there a Fenced.
+    refusals: codes by which a function of ours says no, and what each is.
     """
     said = told(body)
     code = said.code
     reason = f"{code}: {said.message}" if code else said.message
     what = f"{action}: HTTP {status}" + (f", {reason}" if reason else "")
+
+    if code in refusals:
+        return refusals[code](said.message or what, do=said.hint or "look at it, and try again")
 
     if code == _FENCED and fenced:
         return Fenced(what, do=said.hint or "stop this process: another one has taken over")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import httpx
 
@@ -86,13 +87,14 @@ class Rest:
         most_bytes: int = SMALL_BYTES,
         blames: bool = False,
         fenced: bool = False,
+        refusals: Mapping[str, type[MigctlError]] = MappingProxyType({}),
     ) -> bytes:
         """Insert rows, or call `rpc/function`.
 
-        blames, fenced: as in `errors.of_answer`; without them a refusal is Systemic, whatever it says.
+        blames, fenced, refusals: as in `errors.of_answer`; without them a refusal is Systemic, whatever it says.
         """
         headers = {"Content-Type": "application/json", "Prefer": prefer}
-        kind = functools.partial(errors.of_answer, action, blames=blames, fenced=fenced)
+        kind = functools.partial(errors.of_answer, action, blames=blames, fenced=fenced, refusals=refusals)
         return await self._request(action, "POST", path, body, headers, len(body), most_bytes, kind)
 
     async def _request(

@@ -12,6 +12,7 @@ import pytest
 
 from migctl.cli.main import main
 from migctl.config import Target
+from migctl.schema import files
 
 PAGE = (Path(__file__).parents[2] / "runbooks/schema.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
@@ -35,5 +36,7 @@ def test_every_command_of_the_page_ends_well_on_a_target_that_is_well(
         assert program == "migctl", line
         if "reverted" in words:  # it is said of objects that somebody dropped
             with psycopg.connect(standin.need("database_url"), autocommit=True) as connection:
-                connection.execute("drop function monitoring_move_tail, monitoring_begin_at")
+                down = next(migration.down for migration in files.load() if migration.version == 7)
+                assert down is not None
+                connection.execute(files.render(down, "public").encode())
         assert main(words) == 0, f"{line}\n{capsys.readouterr()}"

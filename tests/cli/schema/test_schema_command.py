@@ -88,14 +88,14 @@ def test_a_hosted_target_is_not_changed_without_yes_and_is_named(tmp_path: Path,
     done = run(tmp_path, database, "apply", "--yes")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("https://project.supabase.invalid, database 127.0.0.1:") == 2  # before and after
-    assert done.stdout.splitlines()[-1].startswith("applied 0006_prune.up.sql")
-    assert tables(database) == 3
+    assert done.stdout.splitlines()[-1].startswith("applied 0007_flags.up.sql")
+    assert tables(database) == 9
     password = urlsplit(database).password
     assert password
     assert password not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("answer", "code", "made"), [("y", 0, 3), ("n", 4, 0), ("", 4, 0)])
+@pytest.mark.parametrize(("answer", "code", "made"), [("y", 0, 9), ("n", 4, 0), ("", 4, 0)])
 def test_on_a_terminal_it_asks_and_names_the_target(
     tmp_path: Path, database: str, answer: str, code: int, made: int
 ) -> None:
@@ -118,7 +118,7 @@ def test_json_is_one_document_on_stdout(tmp_path: Path, migrated: str, database:
     assert planned["pending"][0]["file"] == "0001_events.up.sql"
     assert '"public".monitoring_events' in planned["pending"][0]["sql"]
     applied = json.loads(run(tmp_path, database, "apply", "--yes", "-o", "json").stdout)
-    assert len(applied["applied"]) == 6
+    assert len(applied["applied"]) == 7
     shown = json.loads(run(tmp_path, migrated, "status", "-o", "json").stdout)
     assert {step["state"] for step in shown["steps"]} == {"applied"}
     assert all(step["file_sha256"] == step["applied_sha256"] for step in shown["steps"])
@@ -201,9 +201,9 @@ def test_rows_are_dropped_only_for_the_typed_name_of_the_database(tmp_path: Path
     for words in (["--yes"], ["--drop-data", "--yes"], ["--drop-data", "--confirm", "other"]):
         refused = run(tmp_path, migrated, "rollback", "--to", "0", *words)
         assert refused.returncode == 4, refused.stderr
-        assert tables(migrated) == 3
+        assert tables(migrated) == 9
     assert run_on_a_terminal(tmp_path, migrated, "y", "rollback", "--to", "0", "--drop-data")[0] == 4
-    assert tables(migrated) == 3
+    assert tables(migrated) == 9
     code, shown = run_on_a_terminal(tmp_path, migrated, name, "rollback", "--to", "0", "--drop-data")
     assert code == 0, shown
     assert "1 of public.monitoring_events" in shown
@@ -211,10 +211,10 @@ def test_rows_are_dropped_only_for_the_typed_name_of_the_database(tmp_path: Path
 
 
 def test_repair_names_its_target_before_it_acts_and_keeps_the_reason(tmp_path: Path, migrated: str) -> None:
-    words = ["repair", "6", "--status", "reverted", "--reason", "by hand"]
+    words = ["repair", "7", "--status", "reverted", "--reason", "by hand"]
     refused = run(tmp_path, migrated, *words)
     assert refused.returncode == 4
     assert "https://project.supabase.invalid, database 127.0.0.1:" in refused.stderr
     assert run(tmp_path, migrated, *words, "--yes").returncode == 0
     steps = json.loads(run(tmp_path, migrated, "status", "-o", "json").stdout)["steps"]
-    assert (steps[5]["state"], steps[5]["reason"]) == ("pending", "by hand")
+    assert (steps[6]["state"], steps[6]["reason"]) == ("pending", "by hand")

@@ -8,6 +8,7 @@ import pytest
 
 from migctl.errors import Usage
 from migctl.schema import files
+from migctl.schema.expected import ALL
 
 
 def write(folder: Path, name: str, text: str = "select 1;") -> None:
@@ -71,7 +72,7 @@ def test_every_file_of_ours_has_a_way_back_and_says_whose_rows_it_drops() -> Non
     for migration in ours:
         dropped = tuple(
             table
-            for table in (files.EVENTS, files.TOMBSTONES, files.HEADS)
+            for table in (table.name for table in ALL)
             if f"drop table if exists {{schema}}.{table};" in (migration.down or "")
         )
         assert migration.drops_rows == dropped, migration.down_file

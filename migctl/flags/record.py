@@ -1,0 +1,257 @@
+"""The record: flags, brakes, rollouts and evidence in the target's exposed schema, by functions over rpc with the service key.
+
+An up row is written at the version that its author saw, with its audit row in the same transaction. Brakes are never refused. What
+comes back is read as it stands; what can't be read of it is the target's fault (Systemic), and changes nothing that is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from migctl.config import Target
+from migctl.errors import Wanting
+from migctl.flags.snapshot import Brake, Row, Snapshot, all_merged, of_row
+from migctl.target import answers
+from migctl.target.rest import Rest
+
+T = TypeVar("T")
+
+# A flag set may be large, and brakes are kept for ever.
+MOST_BYTES = 16 << 20
+
+
+class Changed(Wanting):
+    """Somebody else wrote meanwhile: nothing of this was written."""
+
+
+class Unshown(Wanting):
+    """A brake is live that whoever raises was not shown: nothing was written."""
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One that evaluates flags, and registered. url: where its `serve` listens; None for one that can't be reached."""
+
+    id: str
+    name: str
+    url: str | None
+    started_at: str
+    seen_at: str
+
+
+class Rollout(msgspec.Struct, frozen=True):
+    """Where a rollout stands. state: a document of `rollout`; holder, fence, left_s: of the walker's lease."""
+
+    flag: str
+    version: int
+    state: object = None
+    holder: str | None = None
+    fence: int = 0
+    left_s: float | None = None
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """One thing that was done."""
+
+    at: str
+    action: str
+    flag: str | None
+    actor: str
+    reason: str
+    before: object = None
+    after: object = None
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What the record has. n: the newest; head: its row, None where the caller has it already, or there is none."""
+
+    n: int
+    snapshot: Snapshot
+    head: Row | None
+    processes: tuple[Process, ...]
+
+
+class _Row(msgspec.Struct):
+    n: int
+    id: str
+    target: str
+    document: object
+    lifts: tuple[str, ...]
+    actor: str
+    reason: str
+    written_at: str
+
+    def row(self) -> Row:
+        return Row(
+            n=self.n, id=self.id, document=self.document, lifts=self.lifts,
+            by=self.actor, at=self.written_at, reason=self.reason,
+        )  # fmt: skip
+
+
+class _Brake(msgspec.Struct):
+    id: str
+    target: str
+    flag: str
+    max_percent: float
+    split: str
+    actor: str
+    reason: str
+    pulled_at: str
+
+    def brake(self) -> Brake:
+        return Brake(
+            id=self.id, flag=self.flag, max_percent=self.max_percent, split=self.split,
+            by=self.actor, at=self.pulled_at, reason=self.reason,
+        )  # fmt: skip
+
+
+class _Said(msgspec.Struct):
+    n: int
+    rows: list[_Row]
+    brakes: list[_Brake]
+    lifts: dict[str, int]
+    processes: list[Process]
+
+
+class _Recorded(msgspec.Struct):
+    recorded: bool
+    lifted: bool
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+class Record:
+    """Of one target, as service_role."""
+
+    def __init__(self, target: Target, schema: str, name: str) -> None:
+        """name: of the target, that every value carries."""
+        self._rest = Rest(target, schema)
+        self._name = name
+
+    async def read(self, after_n: int = 0) -> Said:
+        """All that a process holds. after_n: the newest row that the caller has. Raises Transient, Systemic."""
+        said = await self._call("flags_read", {"p_after": after_n}, _Said)
+        rows = [row.row() for row in said.rows if row.target == self._name]
+        brakes = {brake.id: brake.brake() for brake in said.brakes if brake.target == self._name}
+        begin = Snapshot(target=self._name, brakes=brakes, lifts=said.lifts)
+        snapshot = all_merged(self._name, [begin, *(of_row(self._name, row) for row in rows)])
+        return Said(said.n, snapshot, rows[-1] if rows else None, tuple(said.processes))
+
+    async def write(
+        self,
+        document: object,
+        *,
+        expected_n: int,
+        seen_n: int,
+        kind: str,
+        lifts: Sequence[str] = (),
+        raises: Sequence[str] = (),
+        actor: str,
+        reason: str,
+    ) -> Row:
+        """Write the next version. expected_n: the newest that its author saw in the record; seen_n: the highest anywhere.
+
+        kind: `up` or `edit`. lifts: brakes that the author was shown, and ends. raises: flags whose live brakes must all be named.
+        Raises Changed, Unshown, Transient, Systemic.
+        """
+        said = {
+            "p_target": self._name, "p_expected_n": expected_n, "p_seen_n": seen_n, "p_document": document, "p_kind": kind,
+            "p_lifts": list(lifts), "p_raises": list(raises), "p_actor": actor, "p_reason": reason,
+        }  # fmt: skip
+        return (await self._call("flags_write", said, _Row)).row()
+
+    async def brake(
+        self, brake: Brake, *, document: object = None, based_on: int = 0, seen_n: int = 0
+    ) -> bool:
+        """Record a brake: True where it was new. Idempotent, never refused.
+
+        document: the flag set with the lower share in it, made from the row `based_on`, and written where that is the newest yet.
+        Raises Transient, Systemic.
+        """
+        said = {
+            "p_target": self._name, "p_brake": msgspec.to_builtins(brake), "p_document": document, "p_based_on": based_on,
+            "p_seen_n": seen_n,
+        }  # fmt: skip
+        return (await self._call("brake", said, _Recorded)).recorded
+
+    async def register(self, process_id: str, name: str, url: str | None) -> tuple[Process, ...]:
+        """Say that this process evaluates flags. Returns all that are known."""
+        said = {"p_id": process_id, "p_name": name, "p_url": url}
+        return tuple(await self._call("process", said, list[Process]))
+
+    async def deregister(self, process_id: str) -> None:
+        """It ended by itself: nobody waits for its confirmation any more."""
+        await self._call("process", {"p_id": process_id, "p_name": None, "p_url": None}, list[Process])
+
+    async def lease(self, flag: str, holder: str, seconds: float) -> Rollout:
+        """Take or renew the walker's lease; whose it is now stands in the answer."""
+        return await self._call("lease", {"p_flag": flag, "p_holder": holder, "p_seconds": seconds}, Rollout)
+
+    async def rollout(self, flag: str) -> Rollout:
+        """Where it stands; version 0 before the first. Raises Transient, Systemic."""
+        action = f"read the rollout of {flag}"
+        path = f"monitoring_rollouts?select=flag,version,state,holder,fence&flag=eq.{flag}"
+        found = answers.typed(
+            action, await self._rest.get(action, path, most_bytes=MOST_BYTES), list[Rollout]
+        )
+        return found[0] if found else Rollout(flag, 0)
+
+    async def write_rollout(
+        self,
+        flag: str,
+        state: bytes,
+        *,
+        expected: int,
+        fence: int | None,
+        action: str,
+        actor: str,
+        reason: str,
+    ) -> int:
+        """Move it to its next state; the version then. fence: of the lease, None for a person. Raises Changed, Unshown."""
+        said = {
+            "p_flag": flag, "p_expected": expected, "p_state": msgspec.Raw(state), "p_fence": fence, "p_action": action,
+            "p_actor": actor, "p_reason": reason,
+        }  # fmt: skip
+        return (await self._call("rollout_write", said, _Version)).version
+
+    async def write_minutes(self, minutes: Sequence[object]) -> int:
+        """Keep minutes of evidence; of two for one minute the worse. How many were new or worse."""
+        said = {"p_minutes": [msgspec.to_builtins(minute) for minute in minutes]}
+        return await self._call("evidence_write", said, int)
+
+    async def minutes(self, kind: type[T], *, since: str, limit: int = 20_000) -> list[T]:
+        """Evidence from this moment (RFC 3339) on, in order."""
+        action = f"read the evidence since {since}"
+        path = f"monitoring_evidence?select=document&started_at=gte.{since.replace('+', '%2B')}&order=started_at.asc&limit={limit}"
+        body = await self._rest.get(action, path, most_bytes=MOST_BYTES * 4)
+        return [
+            answers.typed(action, bytes(each["document"]), kind)
+            for each in answers.typed(action, body, list[dict[str, msgspec.Raw]])
+        ]
+
+    async def history(self, *, flag: str | None = None, limit: int = 100) -> list[Audited]:
+        """What was done, the newest first."""
+        action = "read the audit of flags"
+        of = f"&flag=eq.{flag}" if flag else ""
+        path = f"monitoring_audit?select=at,action,flag,actor,reason,before,after{of}&order=id.desc&limit={limit}"
+        return answers.typed(action, await self._rest.get(action, path, most_bytes=MOST_BYTES), list[Audited])
+
+    async def aclose(self) -> None:
+        await self._rest.aclose()
+
+    async def _call(self, function: str, said: Mapping[str, object], kind: type[T]) -> T:
+        action = f"call monitoring_{function}"
+        body = msgspec.json.encode(said)
+        answer = await self._rest.post(
+            action,
+            f"rpc/monitoring_{function}",
+            body,
+            prefer="return=representation",
+            most_bytes=MOST_BYTES,
+            refusals={"PT409": Changed, "PT412": Unshown},
+        )
+        return answers.typed(action, answer, kind)
