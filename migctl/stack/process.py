@@ -1,6 +1,7 @@
 """Which process is meant: a pid alone may be another's by now, so a process is named by pid and birth.
 
-Reads /proc; a zombie counts as dead, because nobody can talk to it.
+A zombie counts as dead, because nobody can talk to it. psutil tells processes apart by a time of birth that moves when the clock is
+set, which is no name to write into a file; so that one thing is read here.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-_LISTEN = "0A"  # the kernel's TCP_LISTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +43,15 @@ class Process:
 
     def listens_on(self, port: int) -> bool:
         """Whether it, and nobody else, listens on this port of 127.0.0.1. For processes of our own user."""
-        wanted = f"0100007F:{port:04X}"
+        import psutil
+
         try:
-            lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
-            listeners = {
-                f"socket:[{fields[9]}]"
-                for fields in map(str.split, lines)
-                if fields[1] == wanted and fields[3] == _LISTEN
-            }
-            return any(str(entry.readlink()) in listeners for entry in Path(f"/proc/{self.pid}/fd").iterdir())
-        except OSError:
+            connections = psutil.Process(self.pid).net_connections("tcp4")
+        except psutil.Error:
             return False
+        return any(
+            each.status == psutil.CONN_LISTEN and each.laddr == ("127.0.0.1", port) for each in connections
+        )
 
     def wait_gone(self, timeout_s: float) -> bool:
         """Wait until it is gone; False at the deadline. It need not be our child."""
@@ -62,7 +59,7 @@ class Process:
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, *, every_s: float = 0.01) -> bool:
-    """Look every `every_s` seconds until the condition holds; False at the deadline."""
+    """Probe every `every_s` seconds until the condition holds; False at the deadline."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() >= deadline:

@@ -18,10 +18,11 @@ from migctl.stack.standin.faults import Faults
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.realtime.authorize import Authorizer
 from migctl.stack.standin.realtime.changes import Changes
+from migctl.stack.standin.realtime.client import Parts
 from migctl.stack.standin.realtime.http import BroadcastApi
 from migctl.stack.standin.realtime.hub import Hub
 from migctl.stack.standin.realtime.presence import Presence
-from migctl.stack.standin.realtime.socket import Parts, Realtime
+from migctl.stack.standin.realtime.socket import Realtime
 from migctl.stack.standin.rest.catalog import Catalog
 from migctl.stack.standin.rest.handlers import Rest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 
 from migctl.stack.process import Process, wait_until
@@ -43,3 +44,20 @@ def test_name_with_brackets_and_spaces_does_not_confuse(tmp_path) -> None:  # ty
 
 def test_waiting_ends_at_the_deadline() -> None:
     assert not wait_until(lambda: False, 0.02)
+
+
+def test_listener_is_told_from_who_only_knows_the_port() -> None:
+    ours = Process.of(os.getpid())
+    assert ours is not None
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert ours.listens_on(port)
+        with subprocess.Popen(["/bin/sleep", "60"]) as child:
+            other = Process.of(child.pid)
+            assert other is not None
+            assert not other.listens_on(port)
+            child.kill()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            assert not ours.listens_on(client.getsockname()[1]), "connected is not listening"
+    assert not ours.listens_on(port)
+    assert not Process(2**22, "gone").listens_on(port)

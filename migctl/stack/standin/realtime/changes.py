@@ -1,7 +1,7 @@
 """Changes of the database for the channels that asked for them, with the cadence and the losses of the real server.
 
 Committed rows wait until the next poll: at once after rows were delivered, 150 to 200 ms after only unrelated ones, 500 ms when
-idle. What is committed while the slot is lost, while a subscription is not there yet, or above the rate limit, nobody is told.
+idle. What is committed while the slot is lost, while a subscription is not there yet, or above the rate limit, nobody hears of.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import psycopg
 
@@ -20,56 +19,24 @@ from migctl.stack.standin.faults import Faults
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.realtime import bindings, frames
 from migctl.stack.standin.realtime.authorize import Unavailable
-from migctl.stack.standin.realtime.bindings import Wanted
 from migctl.stack.standin.realtime.config import Binding
 from migctl.stack.standin.realtime.fanout import Batch, Fanout
 from migctl.stack.standin.realtime.frames import Version
 from migctl.stack.standin.realtime.hub import Listener
 from migctl.stack.standin.realtime.rates import RateCounter
-from migctl.stack.standin.realtime.visibility import Looker
+from migctl.stack.standin.realtime.subscriptions import Feed, Subscription
+from migctl.stack.standin.realtime.visibility import Visibility
 from migctl.stack.standin.wal.stream import Stream
 from migctl.telemetry import get_logger
 
 _log = get_logger("standin.changes")
-# What one look into the slot costs the real server at the least, before it looks again at once.
-_LOOK_S = 0.003
+# What one reading of the slot costs the real server at the least, before it reads again at once.
+_PROBE_S = 0.003
 _IDLE_POLLS = 5
 _MAX_RETRIES = 6
 _START_S = 10.0
-_FAULT_LOOK_S = 0.02
+_FAULT_PROBE_S = 0.02
 _AWAY = "Unable to connect to the project database"
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Subscription:
-    """One binding that was accepted: for these tables, seen by this identity."""
-
-    id: int
-    wanted: Wanted
-    identity: Identity
-    tables: frozenset[int]
-    feed: Feed
-
-
-class Feed:
-    """The subscriptions of one channel, while they hold."""
-
-    def __init__(self, changes: Changes, topic: str, listener: Listener, lost: Callable[[], None]) -> None:
-        self._changes = changes
-        self.topic = topic
-        self.listener = listener
-        self.lost = lost
-
-    @property
-    def version(self) -> Version:
-        return self.listener.version
-
-    def deliver(self, frame: bytes) -> None:
-        self.listener.push(frame)
-
-    def close(self) -> None:
-        """End them. May be said twice."""
-        self._changes.forget(self)
 
 
 class Changes:
@@ -79,11 +46,11 @@ class Changes:
         self._pool = pool
         self._dsn = dsn
         self._limits = limits
-        self._looker = Looker(limits.publication, time.monotonic)
+        self._visibility = Visibility(limits.publication, time.monotonic)
         self._faults = faults
         faults.strikes("slot-loss", self._lose_slot)
         faults.strikes("subscriptions-cleared", lambda: self._drop_all("a fault was switched on"))
-        self._fanout = Fanout(self._looker, self._max_record_bytes)
+        self._fanout = Fanout(self._visibility, self._max_record_bytes)
         self._stream: Stream | None = None
         self._feeds: dict[Feed, list[Subscription]] = {}
         self._rate = RateCounter(limits.plan.messages_per_s, now=time.monotonic())
@@ -109,12 +76,12 @@ class Changes:
             async with asyncio.timeout(_START_S):
                 await self._streaming.wait()
             async with self._pool.connection() as conn:
-                if not await self._looker.knows_role(conn, identity.role):
+                if not await self._visibility.knows_role(conn, identity.role):
                     raise bindings.BadBinding(f'role "{identity.role}" does not exist')
-                tables = [await self._looker.check(conn, item, identity.role) for _, item in wanted]
+                tables = [await self._visibility.check(conn, item, identity.role) for _, item in wanted]
         except (TimeoutError, DatabaseDown, PoolTimeout, psycopg.Error) as error:
             raise Unavailable(f"{_AWAY}: {error}" if str(error) else _AWAY) from error
-        feed = Feed(self, topic, listener, lost)
+        feed = Feed(topic, listener, lost=lost, forget=self._forget)
         if self._faults.on("subscriptions-cleared", time.monotonic()):
             return feed
         self._feeds[feed] = [
@@ -123,7 +90,7 @@ class Changes:
         ]
         return feed
 
-    def forget(self, feed: Feed) -> None:
+    def _forget(self, feed: Feed) -> None:
         self._feeds.pop(feed, None)
 
     async def run(self) -> None:
@@ -132,7 +99,7 @@ class Changes:
         while True:
             await self._wanted.wait()
             while self._faults.on("slot-loss", time.monotonic()):
-                await asyncio.sleep(_FAULT_LOOK_S)
+                await asyncio.sleep(_FAULT_PROBE_S)
             try:
                 stream = self._stream = await Stream.open(self._dsn, self._limits.publication)
             except DatabaseDown as error:
@@ -161,7 +128,7 @@ class Changes:
         return 0 if self._faults.on("oversize", time.monotonic()) else self._limits.max_record_bytes
 
     def _drop_all(self, why: str) -> None:
-        """As the real one does it: nobody is told."""
+        """As the real one does it: in silence."""
         _log.warning("all subscriptions are dropped", why=why, feeds=len(self._feeds))
         self._feeds.clear()
 
@@ -190,7 +157,7 @@ class Changes:
                 _log.error("poll failed, its changes are lost", reason=str(error), code=error.sqlstate)
                 delivered = 0
             if delivered:
-                delay = _LOOK_S
+                delay = _PROBE_S
             elif batch.changes:
                 delay = self._limits.poll_s + random.uniform(0.05, 0.1)
             else:
@@ -200,28 +167,28 @@ class Changes:
 
     async def _check_publication(self) -> None:
         async with self._pool.connection() as conn:
-            published = await self._looker.published(conn)
+            published = await self._visibility.published(conn)
         if self._published is not None and published != self._published:
             self._drop_all("the publication changed")
         self._published = published
 
     async def _deliver(self, batch: Batch) -> int:
-        """Returns how many changes somebody was to be told of."""
+        """Returns how many changes somebody was to get."""
         subscriptions = [item for held in self._feeds.values() for item in held]
         if not batch.changes or not subscriptions:
             return 0
         async with self._pool.connection() as conn:
-            return await self._tell(conn, batch, subscriptions)
+            return await self._send(conn, batch, subscriptions)
 
-    async def _tell(self, conn: Connection, batch: Batch, subscriptions: Sequence[Subscription]) -> int:
-        told = 0
+    async def _send(self, conn: Connection, batch: Batch, subscriptions: Sequence[Subscription]) -> int:
+        sent = 0
         messages = await self._fanout.messages(conn, batch, subscriptions)
         now = time.monotonic()
         switched_on = self._faults.on("rate-skip", now)
         skip = self._rate.triggered(now) or switched_on
         cache: dict[tuple[Version, str, tuple[int, ...], bytes], bytes] = {}
         for receivers in messages:
-            told += bool(receivers)
+            sent += bool(receivers)
             if skip:
                 continue
             self._rate.add(sum(len(ids) for _, ids, _ in receivers), time.monotonic())
@@ -236,7 +203,7 @@ class Changes:
                     frame = cache[key] = frames.text_frame(text)
                 feed.deliver(frame)
         if switched_on:
-            self._faults.note_taken("rate-skip", told)
-        if skip and told:
-            _log.warning("rate limit, changes skipped", changes=told)
-        return told
+            self._faults.note_taken("rate-skip", sent)
+        if skip and sent:
+            _log.warning("rate limit, changes skipped", changes=sent)
+        return sent

@@ -11,20 +11,18 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from migctl.stack.standin.auth import BadToken, Identity
 from migctl.stack.standin.faults import CLOSED_BECAUSE, EARLY_S
 from migctl.stack.standin.realtime import frames
 from migctl.stack.standin.realtime.authorize import Extension, Policies, Unavailable
 from migctl.stack.standin.realtime.bindings import BadBinding
-from migctl.stack.standin.realtime.changes import Feed
+from migctl.stack.standin.realtime.client import Client
 from migctl.stack.standin.realtime.config import Join
 from migctl.stack.standin.realtime.frames import Message, Version
+from migctl.stack.standin.realtime.subscriptions import Feed
 from migctl.telemetry import get_logger
-
-if TYPE_CHECKING:
-    from migctl.stack.standin.realtime.socket import Socket
 
 _log = get_logger("standin.realtime")
 # The real server looks at a token at the latest every five minutes, and when it expires.
@@ -44,7 +42,7 @@ class Denied(Exception):
 class Channel:
     """A joined channel, or one that is being joined."""
 
-    def __init__(self, socket: Socket, topic: str, join_ref: str | None, asked: Join) -> None:
+    def __init__(self, socket: Client, topic: str, join_ref: str | None, asked: Join) -> None:
         self.topic = topic
         self.name = topic.removeprefix("realtime:")
         self.join_ref = join_ref
@@ -63,7 +61,7 @@ class Channel:
         self._presence_enabled = asked.presence
         self._closed = False
 
-    # What the hub sees
+    # What the hub needs
 
     @property
     def version(self) -> Version:
@@ -113,7 +111,7 @@ class Channel:
             self.shut_down(CLOSED_BECAUSE)
 
     def close(self) -> None:
-        """Leave everything. The socket tells the client."""
+        """Leave everything. The socket lets the client know."""
         self._closed = True
         if self._confirm is not None:
             self._confirm.cancel()
@@ -124,7 +122,7 @@ class Channel:
         self._parts.hub.leave(self.name, self.asked.private, self)
         diff = self._parts.presence.untrack(self.name, self.asked.private, self)
         if diff is not None:
-            self._tell_presence(diff)
+            self._send_presence(diff)
 
     async def handle(self, message: Message) -> None:
         """A message other than join and leave."""
@@ -155,14 +153,14 @@ class Channel:
             raise Denied("MalformedJWT", "The token provided is not a valid JWT") from None
 
     def _arm(self) -> None:
-        """Look at the token again when it expires. A renewed one has a new time."""
+        """Check the token again when it expires. A renewed one has a new time."""
         if self._confirm is not None:
             self._confirm.cancel()
         assert self._identity is not None and self._identity.exp is not None
         wait = max(0.0, min(_CONFIRM_S, self._identity.exp - time.time()))
-        self._confirm = asyncio.get_running_loop().call_later(wait, self._look_at_token)
+        self._confirm = asyncio.get_running_loop().call_later(wait, self._check_token)
 
-    def _look_at_token(self) -> None:
+    def _check_token(self) -> None:
         try:
             self._identity = self._checked_token()
         except Denied as denial:
@@ -261,19 +259,19 @@ class Channel:
                 return
             self._presence_enabled = True
             private = self.asked.private
-            self._tell_presence(
+            self._send_presence(
                 self._parts.presence.track(self.name, private, self, self._presence_key, meta)
             )
         elif word == "untrack":
             diff = self._parts.presence.untrack(self.name, self.asked.private, self)
             if diff is not None:
-                self._tell_presence(diff)
+                self._send_presence(diff)
         else:
             self._reply(message, "error", b"{}")
             return
         self._reply(message, "ok", b"{}")
 
-    def _tell_presence(self, diff: dict[str, Any]) -> None:
+    def _send_presence(self, diff: dict[str, Any]) -> None:
         self._parts.hub.send(
             self.name, self.asked.private, frames.dumps(diff), event="presence_diff", counted=False
         )

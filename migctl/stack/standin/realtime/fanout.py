@@ -1,9 +1,8 @@
-"""From a batch of changes to who is told what: tables, events, filters, grants and policies, in the order of commit."""
+"""From a batch of changes to who gets what: tables, events, filters, grants and policies, in the order of commit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -11,17 +10,15 @@ from migctl.stack.standin.auth import Identity
 from migctl.stack.standin.database import Connection
 from migctl.stack.standin.realtime import records
 from migctl.stack.standin.realtime.records import Described
-from migctl.stack.standin.realtime.visibility import Looker
+from migctl.stack.standin.realtime.subscriptions import Feed, Subscription
+from migctl.stack.standin.realtime.visibility import Visibility
 from migctl.stack.standin.wal.pgoutput import Change, Relation, Transaction, Unchanged
 from migctl.telemetry import get_logger
 
-if TYPE_CHECKING:
-    from migctl.stack.standin.realtime.changes import Feed, Subscription
-
 _log = get_logger("standin.changes")
 
-# For one change: each feed that is told, the ids of its bindings, and the data they get.
-Receivers = list[tuple["Feed", tuple[int, ...], bytes]]
+# For one change: each feed that gets it, the ids of its bindings, and the data they get.
+Receivers = list[tuple[Feed, tuple[int, ...], bytes]]
 
 
 class Batch:
@@ -43,21 +40,21 @@ class Batch:
 class Fanout:
     """Asks PostgreSQL once for each table and identity of a batch, whoever many subscribers share them."""
 
-    def __init__(self, looker: Looker, max_record_bytes: Callable[[], int]) -> None:
-        self._looker = looker
+    def __init__(self, visibility: Visibility, max_record_bytes: Callable[[], int]) -> None:
+        self._visibility = visibility
         self._max_record_bytes = max_record_bytes
 
     async def messages(
         self, conn: Connection, batch: Batch, subscriptions: Sequence[Subscription]
     ) -> list[Receivers]:
         """What is to be said of each change, in order."""
-        await self._looker.committed(conn, batch.xids)
-        told: list[Receivers] = [[] for _ in batch.changes]
+        await self._visibility.committed(conn, batch.xids)
+        receivers: list[Receivers] = [[] for _ in batch.changes]
         for relation, numbers in batch.by_table().items():
             concerned = [item for item in subscriptions if relation.oid in item.tables]
             if concerned:
-                await self._table(conn, batch, relation, numbers, concerned, told)
-        return told
+                await self._table(conn, batch, relation, numbers, concerned, receivers)
+        return receivers
 
     async def _table(
         self,
@@ -66,20 +63,22 @@ class Fanout:
         relation: Relation,
         numbers: Sequence[int],
         concerned: Sequence[Subscription],
-        told: list[Receivers],
+        receivers: list[Receivers],
     ) -> None:
         described: dict[str, Described] = {}
         for item in concerned:
             role = item.identity.role
             if role not in described:
-                described[role] = await self._looker.describe(conn, relation, role)
+                described[role] = await self._visibility.describe(conn, relation, role)
         any_role = next(iter(described.values()))
         rendered = await self._rendered(conn, batch, numbers, any_role)
-        seen: dict[Identity, set[int]] = {}
+        visible: dict[Identity, set[int]] = {}
         for item in concerned:
-            if item.identity not in seen:
+            if item.identity not in visible:
                 table = described[item.identity.role]
-                seen[item.identity] = await self._seen(conn, batch, relation, numbers, table, item.identity)
+                visible[item.identity] = await self._visible(
+                    conn, batch, relation, numbers, table, item.identity
+                )
         passing = {
             item: await self._passing(conn, batch, numbers, described[item.identity.role], item)
             for item in concerned
@@ -95,7 +94,7 @@ class Fanout:
                 table = described[item.identity.role]
                 error = _error(change, table)
                 if error is None and (
-                    number not in seen[item.identity] or number not in passing.get(item, (number,))
+                    number not in visible[item.identity] or number not in passing.get(item, (number,))
                 ):
                     continue
                 choice = (item.identity.role, item.wanted.columns)
@@ -106,7 +105,7 @@ class Fanout:
                         else records.refusal(change, error)
                     )
                 ids.setdefault((item.feed, texts[choice]), []).append(item.id)
-            told[number] = [(feed, tuple(found), text) for (feed, text), found in ids.items()]
+            receivers[number] = [(feed, tuple(found), text) for (feed, text), found in ids.items()]
 
     async def _rendered(
         self, conn: Connection, batch: Batch, numbers: Sequence[int], table: Described
@@ -119,13 +118,13 @@ class Fanout:
                 found = ((row or {}).get(column) for row in (new, old))
                 values += [value for value in found if isinstance(value, bytes)]
             if values:
-                cast[column] = await self._looker.as_json(conn, type_name, values)
+                cast[column] = await self._visibility.as_json(conn, type_name, values)
         return {
             number: records.render(*_with_key(batch.changes[number], table), self._max_record_bytes(), cast)
             for number in numbers
         }
 
-    async def _seen(
+    async def _visible(
         self,
         conn: Connection,
         batch: Batch,
@@ -134,25 +133,25 @@ class Fanout:
         table: Described,
         identity: Identity,
     ) -> set[int]:
-        """Deletions are seen by all who may read the table: there is no row left to check."""
+        """Deletions are for all who may read the table: there is no row left to check."""
         if not table.rls:
             return set(numbers)
-        seen = {number for number in numbers if batch.changes[number][0].action == "DELETE"}
+        visible = {number for number in numbers if batch.changes[number][0].action == "DELETE"}
         keys: dict[int, list[str]] = {}
         for number in numbers:
             change = batch.changes[number][0]
-            if number not in seen and _error(change, table) is None:
+            if number not in visible and _error(change, table) is None:
                 new, _ = records.rows_of(change, table.key)
                 keys[number] = [_text((new or {}).get(column)) or "" for column in table.key]
         if not keys:
-            return seen
+            return visible
         try:
-            return seen | await self._looker.visible(conn, identity, relation, table, keys)
+            return visible | await self._visibility.visible(conn, identity, relation, table, keys)
         except psycopg.Error as error:
             if conn.broken:
                 raise
             _log.warning("policy error", table=relation.name, role=identity.role, reason=str(error))
-            return seen
+            return visible
 
     async def _passing(
         self, conn: Connection, batch: Batch, numbers: Sequence[int], table: Described, item: Subscription
@@ -162,7 +161,7 @@ class Fanout:
             new, old = records.rows_of(batch.changes[number][0], table.key)
             row = new if new is not None else old
             rows[number] = {name: _text(value) for name, value in (row or {}).items()}
-        return await self._looker.passing(conn, item.wanted.filters, table, rows)
+        return await self._visibility.passing(conn, item.wanted.filters, table, rows)
 
 
 def _with_key(numbered: tuple[Change, int], table: Described) -> tuple[Change, tuple[str, ...], int]:
@@ -170,7 +169,7 @@ def _with_key(numbered: tuple[Change, int], table: Described) -> tuple[Change, t
 
 
 def _error(change: Change, table: Described) -> str | None:
-    """Why this change may not be told to a role, or None. Deletions are always told."""
+    """Why a role may not get this change, or None. Deletions are for everybody."""
     if change.action == "DELETE":
         return None
     if not table.key:

@@ -11,40 +11,22 @@ import contextlib
 import json
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import aiohttp
 from aiohttp import web
 
-from migctl.stack.standin.auth import BadToken, Tokens
-from migctl.stack.standin.faults import CLOSE_AFTER_S, Faults
-from migctl.stack.standin.limits import Limits
+from migctl.stack.standin.auth import BadToken
+from migctl.stack.standin.faults import CLOSE_AFTER_S
 from migctl.stack.standin.realtime import config, frames
-from migctl.stack.standin.realtime.authorize import Authorizer
-from migctl.stack.standin.realtime.changes import Changes
 from migctl.stack.standin.realtime.channel import Channel, Denied
+from migctl.stack.standin.realtime.client import Joined, Parts
 from migctl.stack.standin.realtime.frames import BadFrame, Message, Version
-from migctl.stack.standin.realtime.hub import Hub
-from migctl.stack.standin.realtime.presence import Presence
 from migctl.telemetry import get_logger
 
 _log = get_logger("standin.realtime")
 _MAX_FRAME = 5_000_000
 _GOODBYE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What sockets work with."""
-
-    tokens: Tokens
-    limits: Limits
-    hub: Hub
-    presence: Presence
-    authorizer: Authorizer
-    changes: Changes
-    faults: Faults
 
 
 class Realtime:
@@ -61,7 +43,7 @@ class Realtime:
         return [web.get("/realtime/v1/websocket", self._upgrade)]
 
     async def close(self) -> None:
-        """Tell all clients to come back later. Those that don't answer are not waited for."""
+        """Ask all clients to come back later. Those that don't answer are not waited for."""
         goodbyes = [response.close(code=1012, message=b"service restart") for response in self._open]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
@@ -202,8 +184,8 @@ class Socket:
         )
         self.write(frames.text_frame(text))
 
-    def drop(self, channel: Channel) -> None:
-        """Close a channel and tell the client so."""
+    def drop(self, channel: Joined) -> None:
+        """Close a channel and let the client know."""
         channel.close()
         if self._channels.get(channel.topic) is channel:
             del self._channels[channel.topic]

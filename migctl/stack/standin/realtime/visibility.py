@@ -47,7 +47,7 @@ _FIRST_PAUSE_S = 0.0005
 _LAST_PAUSE_S = 0.5
 
 
-class Looker:
+class Visibility:
     """Asks over one connection at a time. clock: monotonic seconds."""
 
     def __init__(self, publication: str, clock: Callable[[], float]) -> None:
