@@ -11,7 +11,7 @@ from migctl.errors import Usage
 
 Source = Literal["postgres", "valkey", "standin", "supervisor"]
 SOURCES: tuple[Source, ...] = get_args(Source)
-_LOOK_S = 0.1
+_PROBE_S = 0.1
 _BLOCK = 1 << 16
 
 Line = tuple[Source, str]
@@ -65,7 +65,7 @@ def follow(state_dir: Path, sources: list[Source], lines: int) -> Iterator[Line]
             except OSError as error:
                 raise _unreadable(where, error) from None
         if not came:
-            time.sleep(_LOOK_S)
+            time.sleep(_PROBE_S)
 
 
 def _last(file: BinaryIO, lines: int) -> list[str]:

@@ -82,7 +82,7 @@ def home_for(binary: Path, folder: Path) -> Home:
     if us != 0 and _has_name(us):
         return Home(binary.parent, in_place, OURSELVES)
     named = {entry.pw_uid for entry in pwd.getpwall()} - {0}
-    closed = _closed_above(folder, us)
+    closed = closed_above(folder, us)
     if closed is not None:
         why = f"{closed} is closed to it"
     elif not named:
@@ -111,7 +111,7 @@ def _has_name(uid: int) -> bool:
     return True
 
 
-def _closed_above(folder: Path, us: int) -> Path | None:
+def closed_above(folder: Path, us: int) -> Path | None:
     """A folder above that root reaches by its privileges only, which it has no more in a namespace."""
     for above in folder.parents:
         entry = above.stat()

@@ -7,7 +7,7 @@ every channel that receives is shut down, as on the real server.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from migctl.stack.standin.limits import Limits
@@ -48,10 +48,11 @@ class Listener(Protocol):
 
 
 class Hub:
-    """Topics are told apart by name and by being private."""
+    """Topics are told apart by name and by being private. clock: monotonic seconds, for the rates."""
 
-    def __init__(self, limits: Limits) -> None:
-        now = time.monotonic()
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        now = clock()
+        self._clock = clock
         self._topics: dict[tuple[str, bool], dict[Listener, None]] = {}
         self.rate = RateCounter(limits.plan.messages_per_s, now=now)
         self.joins = RateCounter(limits.plan.joins_per_s, now=now, tick_s=1.0, buckets=60)
@@ -96,7 +97,7 @@ class Hub:
             if frame:
                 listener.push(frame)
         if counted:
-            now = time.monotonic()
+            now = self._clock()
             self.rate.add(len(receivers) + 1, now)
             if self.rate.triggered(now):
                 for listener in receivers:

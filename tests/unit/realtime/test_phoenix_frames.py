@@ -1,0 +1,42 @@
+"""Frames of the Phoenix protocol: ours as any parser reads them, theirs whatever they hold."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from migctl.transports.realtime import frames
+
+
+def test_payload_stands_in_the_frame_with_its_own_text() -> None:
+    text = frames.encode("realtime:a", "broadcast", b'{"n":1.10}', ref=7, join_ref=2)
+    assert b'"payload":{"n":1.10}' in text
+    assert json.loads(text) == {
+        "topic": "realtime:a", "event": "broadcast", "payload": {"n": 1.1}, "ref": "7", "join_ref": "2",
+    }  # fmt: skip
+
+
+def test_frame_of_the_socket_itself_has_no_join() -> None:
+    assert json.loads(frames.encode("phoenix", "heartbeat", b"{}", ref=1, join_ref=None))["join_ref"] is None
+
+
+def test_topic_with_quotes_is_one_string() -> None:
+    assert json.loads(frames.encode('a"b\\', "e", b"{}", ref=1, join_ref=1))["topic"] == 'a"b\\'
+
+
+def test_join_asks_for_acknowledgements_and_not_for_its_own_messages() -> None:
+    config = json.loads(frames.join_payload("token"))["config"]
+    assert config["private"] is True
+    assert config["broadcast"] == {"ack": True, "self": False}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "1", "null", '{"event":1}', '{"topic":"t"}', "{"])
+def test_what_is_no_frame_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        frames.decode(text)
+
+
+def test_missing_parts_of_a_frame_are_nothing_and_not_an_error() -> None:
+    assert frames.decode('{"event":"phx_close"}') == frames.Frame("None", "phx_close", {}, None)
+    assert frames.decode('{"topic":"t","event":"e","payload":[],"ref":3}') == frames.Frame("t", "e", {}, "3")
