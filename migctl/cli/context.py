@@ -15,7 +15,7 @@ import typer
 
 from migctl import telemetry
 from migctl.cli import output
-from migctl.errors import MigctlError
+from migctl.errors import MigctlError, first_error
 from migctl.redaction import redact
 
 T = TypeVar("T")
@@ -54,26 +54,10 @@ def _run(runner: Callable[[Coroutine[Any, Any, T]], T], work: Coroutine[Any, Any
     try:
         return runner(work)
     except BaseExceptionGroup as group:
-        raise first_of(group) from group
+        raise first_error(group) from group
     except KeyboardInterrupt:  # typer would make it an exit code of 1
         output.error("interrupted", None)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to tell: an error of ours before a foreign one, the first of its kind."""
-    leaves: list[BaseException] = []
-
-    def collect(error: BaseException) -> None:
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                collect(inner)
-        else:
-            leaves.append(error)
-
-    collect(group)
-    ours = [leaf for leaf in leaves if isinstance(leaf, MigctlError)]
-    return (ours or leaves)[0]
 
 
 def show_warnings() -> None:
@@ -96,10 +80,9 @@ def show_warnings() -> None:
     warnings.showwarning = show
 
 
-def tell(error: BaseException) -> int:
+def report(error: BaseException) -> int:
     """Print an error to stderr the way operators get it, and return the exit code."""
-    if isinstance(error, BaseExceptionGroup):
-        error = first_of(error)
+    error = first_error(error)
     if isinstance(error, MigctlError):
         output.error(error.what, error.do)
         return error.exit_code
@@ -112,12 +95,18 @@ def tell(error: BaseException) -> int:
     return EXIT_OURS
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _keep_trace(trace: str) -> str:
+    from migctl.config.files import make_private_folder
+
     folder = Path(os.environ.get("MIGCTL_STATE_DIR") or ".migctl")
     path = folder / "error.log"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
+        make_private_folder(folder)
+        with open(path, "a", encoding="utf-8", opener=_private) as file:
             file.write(redact(f"$ {' '.join(sys.argv)}\n{trace}\n"))
     except OSError:
         telemetry.remark(trace)

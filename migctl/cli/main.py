@@ -97,5 +97,5 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as leave:  # typer has told usage errors by then: 2
         return leave.code if isinstance(leave.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - the edge of the program: everything ends as a message and an exit code
-        return context.tell(error)
+        return context.report(error)
     return 0

@@ -99,7 +99,7 @@ def validate(
     document: Document | None = None,
     origins: Mapping[Path_, str] | None = None,
 ) -> M:
-    """Check `data` against a pydantic model; the first thing wrong is told with file, line and key.
+    """Check `data` against a pydantic model; the first thing wrong is raised with file, line and key.
 
     origins: path of a value that is not from the document to what set it (a flag or a variable), which is named instead.
     Raises Usage.

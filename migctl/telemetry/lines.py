@@ -37,7 +37,7 @@ class Lines:
         self._notice = notice
         self._max_waiting_bytes = max_waiting_bytes
         self.lost = 0
-        self._said_lost = 0
+        self._noticed = 0
         self._torn = False  # the last line that was written is not whole
         self._begin()
 
@@ -93,18 +93,18 @@ class Lines:
                     self._changed.wait()
                 batch = list(self._waiting)
                 self._waiting.clear()
-            if self.lost > self._said_lost:
-                self._say_lost()
+            if self.lost > self._noticed:
+                self._write_notice()
             lost = self._put_out(batch)
             with self._changed:
                 self.lost += lost
                 self._waiting_bytes -= sum(map(len, batch))
                 self._changed.notify_all()
 
-    def _say_lost(self) -> None:
+    def _write_notice(self) -> None:
         count = self.lost
-        if self._put_out([self._notice(count - self._said_lost).encode() + NEWLINE]) == 0:
-            self._said_lost = count
+        if self._put_out([self._notice(count - self._noticed).encode() + NEWLINE]) == 0:
+            self._noticed = count
 
     def _put_out(self, batch: list[bytes]) -> int:
         """How many lines of the batch could not be written."""
