@@ -15,7 +15,7 @@ from migctl.redaction import redact
 
 
 class MigctlError(Exception):
-    """Base of all errors that are told to an operator.
+    """Base of all errors that an operator reads.
 
     what: one sentence, with the file, line, key, id or seq it speaks of.
     do: the way out, in the imperative.

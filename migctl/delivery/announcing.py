@@ -1,5 +1,5 @@
-"""Announcing: heads say to readers how far table and journal are. At once after an idle time, coalesced while busy, now and then
-while only the journal moves.
+"""Announcing: heads are how readers learn how far table and journal are. They move at once after an idle time, coalesced while
+busy, now and then while only the journal moves.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Announcer:
         await self._attempts.until_done(lambda: self._move(epoch, Reached()))
 
     async def begin_at(self, epoch: EpochInfo, tail: int) -> None:
-        """What is below `tail` was trimmed before anybody relayed it: readers must hear that it is gone, not find a hole."""
+        """What is below `tail` was trimmed before anybody relayed it: readers must find that it is gone, not a hole."""
         await self._attempts.until_done(
             lambda: self._heads.begin_at(epoch, writer_id=self._writer_id, tail=tail)
         )

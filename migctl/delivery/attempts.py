@@ -178,7 +178,7 @@ class Attempts:
         return self._connection.do
 
     async def until_done(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of `call`, made anew for each attempt. Its Transient and Systemic errors are not seen by the caller."""
+        """The result of `call`, made anew for each attempt. Its Transient and Systemic errors don't reach the caller."""
         retry = self.new_retry()
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Bisect: find the poison events of a refused batch by halving it. Pure: a plan that is told how each part fared.
+"""Bisect: find the poison events of a refused batch by halving it. Pure: a plan, given how each part fared.
 
 The parts come in seq order, so the cursor can follow; a part that went through is never sent again.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class Bisect:
-    """Ask `next()` for a part, send it, and say `done()` or `refused()`; until `next()` returns None.
+    """Ask `next()` for a part, send it, and call `done()` or `refused()`; until `next()` returns None.
 
     | the part     | `done()`            | `refused()`                                    |
     |--------------|---------------------|------------------------------------------------|

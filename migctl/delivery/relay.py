@@ -2,7 +2,7 @@
 
 The cursor passes a seq only when it is a row or a tombstone, so a crash repeats at most one batch; the table drops repeats by
 event id. A target that is down only makes the backlog grow. What is left of an old epoch goes first: readers finish an epoch before
-they go on to the next, so the table is told of the next only then.
+they go on to the next, so heads announce the next only then.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ class FileSource:
 
 
 def _refuse_unreadable(spec: str) -> None:
-    """So that a wrong name is told before anything is started. Raises Usage."""
+    """So that a wrong name is refused before anything is started. Raises Usage."""
     try:
         mode = Path(spec).stat().st_mode
         if stat.S_ISDIR(mode):

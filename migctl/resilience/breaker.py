@@ -3,7 +3,7 @@
 closed: requests go; too many failures in a row, or too large a share of them in the window, open it.
 open: nothing goes for a while. half_open: one trial request is out; it closes the breaker, or opens it for twice as long.
 
-A request asks leave and tells its result with that leave. What was begun before the last change tells nothing of now, so such a
+A request asks leave and reports its result with that leave. What was begun before the last change proves nothing of now, so such a
 result is passed over: a late answer to an old request can't end the trial of another one.
 """
 
@@ -74,8 +74,8 @@ class Breaker:
     """The state of one dependency. Times are monotonic seconds and never fall.
 
     changed: called with each change, after it.
-    A result is told with the leave of its request. One without a leave is a sign that nobody asked for, such as a canary that is
-    seen or missed: it counts in every state.
+    A result is reported with the leave of its request. One without a leave is a sign that nobody asked for, such as a canary that
+    came or is missed: it counts in every state.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Breaker:
         return max(0.0, self._until - now)
 
     def begin(self, now: float) -> Leave | None:
-        """Leave for one request, whose end must then be told, come what may. None while open, and while another is the trial."""
+        """Leave for one request, whose end must be reported, come what may. None while open, and while another is the trial."""
         if self.wait_s(now) > 0:
             return None
         if self.state == "open":
@@ -138,7 +138,7 @@ class Breaker:
                 self._open(now)
 
     def trip(self, now: float, reason: str) -> None:
-        """Open it at once: something better than a failed request said so, such as a canary that is not seen any more."""
+        """Open it at once: something better than a failed request said so, such as a canary that is missed."""
         self.reason = reason
         if self.state != "open":
             self._open(now)

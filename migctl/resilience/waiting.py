@@ -10,7 +10,7 @@ from math import isinf
 class News:
     """Something changes now and then, and some wait for the next change.
 
-    `wake` ends every wait that is under way and none that begins later: who must not miss a change looks at what may have changed,
+    `wake` ends every wait that is under way and none that begins later: who must not miss a change checks what may have changed,
     and then waits, with nothing awaited in between.
     """
 
