@@ -42,9 +42,11 @@ MOST_EPOCH_CHARS = 200
 
 Seq = Annotated[int, Meta(ge=0, le=MOST_SEQ)]
 Epoch = Annotated[str, Meta(min_length=1, max_length=MOST_EPOCH_CHARS)]
-Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\Z")]
+ID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 # RFC 3339, which is all that readers are promised. PostgreSQL knows more: infinity, BC, years of five digits, seconds in an offset.
-TimeText = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z")]
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+Id = Annotated[str, Meta(pattern=rf"\A{ID}\Z")]
+TimeText = Annotated[str, Meta(pattern=rf"\A{TIME}\Z")]
 
 # How the database names (epoch, seq) where it is taken: in the details of the error, or by the constraint in its message.
 TAKEN_POSITION = ("(epoch, seq)", "epoch_seq")

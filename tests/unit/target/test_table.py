@@ -10,6 +10,8 @@ from migctl.config import Target
 from migctl.errors import Systemic, Transient
 from migctl.target import TableWriter
 from migctl.target.errors import Rejected
+from migctl.target.rest import LARGE_BYTES
+from migctl.target.table import encode_row
 from tests.kit.entries import entry
 
 TARGET = Target("http://127.0.0.1:9", service_role_key="key")
@@ -76,3 +78,42 @@ async def test_request_asks_for_the_seqs_back_and_ignores_duplicates() -> None:
 async def test_answer_without_seqs_moves_nothing(body: str) -> None:
     (result,) = await _write(httpx.Response(201, text=body))
     assert isinstance(result, Systemic)
+
+
+async def test_what_is_read_back_comes_in_halves_where_it_is_too_much() -> None:
+    ours = [entry(seq) for seq in range(1, 5)]
+
+    def read_back(request: httpx.Request) -> httpx.Response:
+        ids = request.url.params["id"]
+        wanted = [each for each in ours if each.event.id in ids]
+        if len(wanted) > 1:
+            return httpx.Response(200, content=b" " * (LARGE_BYTES + 1))
+        (row,) = wanted
+        return httpx.Response(200, content=b"[%b]" % encode_row(row))
+
+    writer = TableWriter(TARGET, "public")
+    with respx.mock() as mock:
+        mock.post().respond(201, text="[]")
+        asked = mock.get().mock(side_effect=read_back)
+        written = await writer.write(ours)
+    await writer.aclose()
+    assert (written.inserted, written.repeated, written.tombstones) == (0, 4, ())
+    assert asked.call_count == 1 + 2 + 4
+
+
+async def test_a_stranger_may_call_an_epoch_as_he_likes() -> None:
+    writer = TableWriter(TARGET, "public")
+    with respx.mock() as mock:
+        route = mock.get().respond(200, text="[]")
+        assert await writer.reach("a&seq=gt.0#é", 5) == 5
+        assert route.calls.last.request.url.params["epoch"] == "eq.a&seq=gt.0#é"
+    await writer.aclose()
+
+
+async def test_a_table_that_goes_on_for_ever_with_what_was_there_is_not_followed() -> None:
+    writer = TableWriter(TARGET, "public")
+    with respx.mock() as mock:
+        mock.get().respond(200, text='[{"seq":1},{"seq":2}]')
+        with pytest.raises(Systemic, match="asked for 3 to"):
+            await writer.reach("e", 0)
+    await writer.aclose()
