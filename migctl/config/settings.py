@@ -19,6 +19,8 @@ from migctl.errors import Usage
 
 Mode = Literal["websocket", "realtime", "dual"]
 MODES: tuple[Mode, ...] = ("websocket", "realtime", "dual")
+# What brings live events to the subscribers of Realtime.
+LiveWay = Literal["broadcast", "postgres_changes"]
 
 
 class _Section(BaseModel):
@@ -141,9 +143,7 @@ class BatchingSection(_Section):
 
 
 class RealtimeSection(_Section):
-    live: Annotated[
-        Literal["broadcast", "postgres_changes"], Field(description="broadcast or postgres_changes")
-    ] = "broadcast"
+    live: Annotated[LiveWay, Field(description="broadcast or postgres_changes")] = "broadcast"
     messages_per_second: Annotated[
         float | None, Field(gt=0, description="the plan's limit, each delivery counted: 100, 500 or 2500")
     ] = None

@@ -148,6 +148,7 @@ class Service:
                 target=self.target,
                 schema=self.settings.supabase.schema_,
                 epoch=lambda: journal.epoch,
+                live=self.settings.realtime.live,
                 fallback=self.settings.fallback,
                 token_command=token_command_of(self.settings),
             ),

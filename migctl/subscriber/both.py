@@ -55,6 +55,7 @@ class BothWays:
         self._readiness = readiness
         self._wishes = wishes
         self._epoch = assignment.epoch
+        self._most_spread_s = assignment.fallback.max_spread_s
         self._project = project
         self._own_token = own_token
         self._trouble: MigctlError | None = None
@@ -163,6 +164,7 @@ class BothWays:
 
     def _assign(self, assignment: Assignment) -> bool:
         """False where these ways are not what it wants. A server that knows of no project now is no reason to leave one."""
+        self._most_spread_s = assignment.fallback.max_spread_s
         self._carriers.assign(
             assignment.transport,
             hold_s=self._wishes.holds_s(assignment),
@@ -171,7 +173,7 @@ class BothWays:
         return assignment.project in (None, self._project)
 
     def _redirect(self, word: Redirect | None) -> None:
-        self._carriers.redirect(word, own_spread_s=self._wishes.spread_s)
+        self._carriers.redirect(word, own_spread_s=self._wishes.spread_s, most_spread_s=self._most_spread_s)
         # A word of the gateway's comes after a reconnect, or where something has changed.
         self._asking.ask_soon()
 

@@ -17,18 +17,15 @@ from migctl.transports.protocol import TransportName
 
 log = get_logger("subscriber")
 
-# Where the server does not say within which time to come back; and what it can say at most.
+# Within which time to come back where the server does not say it.
 SPREAD_S = 2.0
-MOST_SPREAD_S = 10.0
 
 
-def spread_s(redirect: Redirect | None, own: float | None) -> float:
-    """Within which time to go back, at random. own: the application's word, which wins; the server's has a bound."""
-    if own is not None:
-        return own
-    return (
-        SPREAD_S if redirect is None or redirect.spread_s is None else min(redirect.spread_s, MOST_SPREAD_S)
-    )
+def spread_s(redirect: Redirect | None, *, own_s: float | None, most_s: float) -> float:
+    """Within which time to go back, at random. own_s: the application's word, which wins; most_s bounds the server's."""
+    if own_s is not None:
+        return own_s
+    return SPREAD_S if redirect is None or redirect.spread_s is None else min(redirect.spread_s, most_s)
 
 
 class Carrier(Protocol):
@@ -95,6 +92,7 @@ class Carriers:
         word: Redirect | None,
         *,
         own_spread_s: float | None,
+        most_spread_s: float,
         random: Callable[[], float] = random.random,
     ) -> None:
         """The gateway's word of fallback; None says that there is none. random: uniform in [0, 1)."""
@@ -102,7 +100,8 @@ class Carriers:
         if word is not None:
             log.info("redirected", to=word.to, reason=word.reason, position=str(self._merge.position))
         to = attachment.assigned if word is None else word.to
-        attachment.redirect(to, clock.mono(), jitter_s=random() * spread_s(word, own_spread_s))
+        within_s = spread_s(word, own_s=own_spread_s, most_s=most_spread_s)
+        attachment.redirect(to, clock.mono(), jitter_s=random() * within_s)
         self._changed.wake()
 
     def assign(self, transport: TransportName, *, hold_s: float, to_realtime: bool) -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from migctl.clock import now
 from migctl.config import Mode, Target
-from migctl.config.settings import FallbackSection
+from migctl.config.settings import FallbackSection, LiveWay
 from migctl.errors import Transient, Usage
 from migctl.events import format_time
 from migctl.server.answers import answer, refusal
@@ -52,8 +52,8 @@ def assigned(mode: Mode, flag: str | None) -> TransportName:
 class Assignment:
     """The handler.
 
-    target: None in mode websocket; then the fields of Realtime are null. fallback: None for the defaults.
-    token_command: gives tokens where the target has no secret.
+    target: None in mode websocket; then the fields of Realtime are null. live: what brings the events of Realtime.
+    fallback: None for the defaults. token_command: gives tokens where the target has no secret.
     """
 
     def __init__(
@@ -63,12 +63,14 @@ class Assignment:
         target: Target | None,
         schema: str,
         epoch: Callable[[], str],
+        live: LiveWay = "broadcast",
         fallback: FallbackSection | None = None,
         token_command: TokenCommand | None = None,
     ) -> None:
         self._transport = transport
         self._target = target
         self._channel = channel(schema)
+        self._live = live
         self._epoch = epoch
         self._fallback = fallback or FallbackSection()
         self._token_command = token_command
@@ -112,10 +114,12 @@ class Assignment:
             "supabase_url": target.supabase_url if target is not None else None,
             "anon_key": target.anon_key if target is not None else None,
             "channel": self._channel if target is not None else None,
+            "live": self._live if target is not None else None,
             "access_token": token,
             "expires_at": format_time(ends) if ends is not None else None,
             "fallback": {
                 "hold_seconds": self._fallback.hold_s,
                 "to_realtime": self._fallback.to_realtime,
+                "max_spread_s": self._fallback.max_spread_s,
             },
         }

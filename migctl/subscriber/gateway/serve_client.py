@@ -10,6 +10,7 @@ import msgspec
 
 from migctl import clock
 from migctl.config.address import base_url, is_local
+from migctl.config.settings import LiveWay
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.events.arrived import Arrived
@@ -25,10 +26,11 @@ PAGE_EVENTS = 1000
 
 
 class Fallback(msgspec.Struct, frozen=True):
-    """What the server's settings say of falling back; an older server says nothing, and these are its defaults."""
+    """What the server's settings say of falling back; what an older server does not say are its defaults."""
 
     hold_seconds: float = HOLD_S
     to_realtime: bool = True
+    max_spread_s: float = 10.0
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -37,7 +39,7 @@ class Project(msgspec.Struct, frozen=True):
     url: str
     anon_key: str
     schema: str
-    live: Literal["broadcast", "postgres_changes"]
+    live: LiveWay
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ class Assignment(msgspec.Struct, frozen=True):
     supabase_url: str | None = None
     anon_key: str | None = None
     channel: str | None = None
-    live: Literal["broadcast", "postgres_changes"] = "broadcast"
+    live: LiveWay | None = None
     access_token: str | None = None
     expires_at: str | None = None
     fallback: Fallback = Fallback()
@@ -58,7 +60,8 @@ class Assignment(msgspec.Struct, frozen=True):
         """None where the server's mode has none, or does not know all of it."""
         if not self.supabase_url or not self.anon_key:
             return None
-        return Project(self.supabase_url.rstrip("/"), self.anon_key, schema_of(self.channel), self.live)
+        url, schema = self.supabase_url.rstrip("/"), schema_of(self.channel)
+        return Project(url, self.anon_key, schema, self.live or "broadcast")
 
 
 class ServeClient:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from migctl import clock
+from migctl.config.settings import LiveWay
 from migctl.errors import MigctlError, Systemic
 from migctl.events import Position
 from migctl.events.arrived import Arrived
@@ -27,8 +28,6 @@ from migctl.telemetry import get_logger
 from migctl.transports import wire
 
 REJOIN = Backoff(0.1, 2.0)
-
-LiveWay = Literal["broadcast", "postgres_changes"]
 
 log = get_logger("subscriber")
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from migctl import clock
+from migctl.config.settings import LiveWay
 from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.resilience import Backoff, Retry
@@ -19,7 +20,7 @@ from migctl.subscriber.core.reader import Reader
 from migctl.subscriber.core.repair import POLL_HEALTHY_S, poll_every_s
 from migctl.subscriber.realtime.catchup import CatchUp
 from migctl.subscriber.realtime.head import head_now
-from migctl.subscriber.realtime.live import Live, LiveWay
+from migctl.subscriber.realtime.live import Live
 from migctl.subscriber.realtime.tables import Tables
 from migctl.subscriber.realtime.token import Token
 from migctl.telemetry import get_logger

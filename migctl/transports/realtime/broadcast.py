@@ -37,7 +37,7 @@ _log = get_logger("broadcast")
 
 
 class Broadcast:
-    """A Transport.
+    """A Transport. With `realtime.live: postgres_changes` it sends heartbeats and canaries only.
 
     table_head: how far the relay is; told with every message, so that a reader can tell *not there yet* from *never*.
     messages_per_second: the plan's limit, deliveries included; default 500 on the embedded stack, else 100, which every plan
@@ -62,6 +62,7 @@ class Broadcast:
         self._journal = journal
         self._table_head = table_head
         self._max_bytes = settings.realtime.max_hint_bytes
+        self._sends_hints = settings.realtime.live == "broadcast"
         self._expected = subscribers
         self._audience = audience or (lambda: 0)
         self._reached = reached
@@ -226,6 +227,12 @@ class Broadcast:
         return self._journal.epoch == self._epoch
 
     async def _send_hints(self) -> None:
+        if (
+            not self._sends_hints
+        ):  # the publication carries the rows; heartbeats say how far it has to bring them
+            self._after = self._journal.head
+            self._tell_moved()
+            return
         await self._rest_of_pace()  # before reading: what comes meanwhile goes with the same message
         entries = await self._journal.read(self._after, limit=_READ_EVENTS)
         oldest = clock.now() - LIVE_EDGE

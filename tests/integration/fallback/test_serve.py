@@ -14,8 +14,10 @@ import pytest
 import migctl
 from migctl import clock
 from migctl.config import Target
+from migctl.config.settings import LiveWay
 from migctl.events.ids import uuid7
 from migctl.faults import tcp_proxy
+from migctl.subscriber.core.release import Release
 from tests.kit.broadcasting import port_of
 from tests.kit.conditions import until
 from tests.kit.receiving import Received, receiving
@@ -44,6 +46,11 @@ async def posting(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
         await asyncio.wait({task})
 
 
+def came_live(releases: list[Release]) -> bool:
+    """Some of them over Realtime itself, not from the tables."""
+    return any((each.transport, each.via) == ("realtime", "live") for each in releases)
+
+
 async def after(start: float, condition: Callable[[], Any], *, within_s: float = 30.0) -> float:
     """Seconds from `start` until it holds."""
     await until(condition, within_s=within_s)
@@ -52,13 +59,19 @@ async def after(start: float, condition: Callable[[], Any], *, within_s: float =
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("part", "taken"), [("broadcast", b"GET /realtime/v1/websocket"), ("table", b" /rest/v1/")]
+    ("part", "taken", "live"),
+    [
+        ("broadcast", b"GET /realtime/v1/websocket", "broadcast"),
+        ("table", b" /rest/v1/", "broadcast"),
+        ("broadcast", b"GET /realtime/v1/websocket", "postgres_changes"),
+    ],
 )
 async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_nothing(
     standin: Target,
     tmp_path: Path,
     part: str,
     taken: bytes,
+    live: LiveWay,
     record_property: Callable[[str, object], None],
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
@@ -71,6 +84,8 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
             "DATABASE_URL": standin.need("database_url"),
             "MIGCTL_FLAG_TRANSPORT": "realtime",
         }
+        (tmp_path / "serve").mkdir()
+        (tmp_path / "serve" / "migctl.yaml").write_text(f"realtime: {{ live: {live} }}\n")
         serve = await asyncio.to_thread(
             stack.enter_context, serving_process(tmp_path / "serve", "--mode", "dual", more=environment)
         )
@@ -95,6 +110,7 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
                 lambda: _is(told, lambda status: status["transports"]["realtime"]["canary"]["seen"] > 2)
             )
             assert (await told())["fallback"]["active"] is False
+            assert all(came_live(each.releases) for each in both)
 
             began = clock.mono()
             proxy.refuse_requests(taken)
@@ -117,7 +133,7 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
                 healed, lambda: _is(told, lambda status: not status["fallback"]["active"])
             )
             returned = await after(healed, lambda: attached("realtime"))
-            await asyncio.gather(*(each.count(len(each.releases) + 20) for each in both))
+            await until(lambda: all(came_live(each.releases[-20:]) for each in both))
         await asyncio.gather(*(each.count(len(ids)) for each in both))
         status = await told()
     for name, seconds in (
@@ -132,6 +148,8 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
         assert received.ids[: len(ids)] == ids
         assert (len(set(received.ids)), received.gaps) == (len(received.ids), [])
     assert status["fallback"]["times"] == 1
+    # The setting is the publisher's and the subscriber's: what the one does not send, the other does not wait for.
+    assert (status["transports"]["realtime"]["hints"] == 0) == (live == "postgres_changes")
     assert fallen < 5.0
 
 

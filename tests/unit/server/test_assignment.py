@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 
 from migctl.config import Target
-from migctl.config.settings import FallbackSection
+from migctl.config.settings import FallbackSection, LiveWay
 from migctl.errors import Usage
 from migctl.server.routes.assignment import TTL_S, Assignment, assigned
+from migctl.subscriber.gateway.serve_client import Assignment as Subscribers
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 999999, tzinfo=UTC)
 SECRET = "s" * 32
@@ -74,11 +76,21 @@ def test_without_supabase_its_fields_are_null() -> None:
         "supabase_url",
         "anon_key",
         "channel",
+        "live",
         "access_token",
         "expires_at",
     }
 
 
 def test_settings_of_fallback_are_told() -> None:
-    told = document(None, fallback=FallbackSection(hold_s=3.5, to_realtime=False))
-    assert told["fallback"] == {"hold_seconds": 3.5, "to_realtime": False}
+    told = document(None, fallback=FallbackSection(hold_s=3.5, to_realtime=False, max_spread_s=40))
+    assert told["fallback"] == {"hold_seconds": 3.5, "to_realtime": False, "max_spread_s": 40.0}
+
+
+@pytest.mark.parametrize("live", ["broadcast", "postgres_changes"])
+def test_what_brings_live_events_is_told_and_read(live: LiveWay) -> None:
+    told = document(Target("https://p.example", anon_key="anon", jwt_secret=SECRET), live=live)
+    assert told["live"] == live
+    read = msgspec.convert(told, Subscribers)
+    assert read.project is not None
+    assert (read.project.live, read.project.schema) == (live, "monitoring")

@@ -42,14 +42,14 @@ async def test_return_is_spread_over_what_the_server_says(
     attachment = Attachment("realtime")
     changed = News()
     carriers = Carriers(attachment, Merge(), changed, stream=Silent(), live=Silent(), standby=Silent())
-    carriers.redirect(Redirect("websocket", "the breaker is open"), own_spread_s=own)
+    carriers.redirect(Redirect("websocket", "the breaker is open"), own_spread_s=own, most_spread_s=10.0)
     now = clock.mono()
     observed: dict[TransportName, Observed] = {
         "websocket": Observed(True, now, now),
         "realtime": Observed(False, now),
     }
     assert attachment.decide(now, observed).transports == {"websocket"}
-    carriers.redirect(word, own_spread_s=own, random=lambda: 0.5)
+    carriers.redirect(word, own_spread_s=own, most_spread_s=10.0, random=lambda: 0.5)
     back = attachment.decide(clock.mono(), observed)
     assert back.transports == {"websocket"}
     assert back.until - now == pytest.approx(spread_s / 2, abs=0.1)
