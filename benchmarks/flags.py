@@ -25,6 +25,7 @@ AIM_NS = 600.0
 ROUNDS = 15
 ATTRIBUTES = {"tier": "gold", "region": "eu-1", "build": 17, "beta": False, "email": "user@example.org"}
 USER = "user-12345"
+EVALUATORS = {"segment.internal": {"ends_with": [{"var": "targetingKey"}, "@example.org"]}}
 DOCUMENT = {
     "flags": {
         "transport": {
@@ -53,10 +54,12 @@ def assignment() -> Callable[[], Any]:
     """Of a user, with a segment and a brake: what `/api/transport` asks."""
     shares = Shares("realtime", "websocket", segments={"internal": 100}, percent=25)
     flag = {**DOCUMENT["flags"]["transport"], "targeting": shares.targeting()}
-    snapshot = Snapshot(target="t").with_row(Row(n=1, id="a", document={"flags": {"transport": flag}}))
+    snapshot = Snapshot(target="t").with_row(
+        Row(n=1, id="a", document={"flags": {"transport": flag}, "$evaluators": EVALUATORS})
+    )
     snapshot = snapshot.with_brake(Brake(id="b", flag="transport", max_percent=10))
     assignments = Assignments(Switch("transport", "realtime", "websocket"), snapshot)
-    return lambda: assignments.assign(USER, ("beta",))
+    return lambda: assignments.assign(USER)
 
 
 def flagd_core() -> Callable[[], Any]:

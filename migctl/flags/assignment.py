@@ -5,8 +5,9 @@ Raising is never this room's: it can only answer what an up row says, or less.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from migctl.flags.definitions import Flag, FlagSet
 from migctl.flags.evaluator import Compiled
 from migctl.flags.logic import TARGETING_KEY
-from migctl.flags.shares import SEGMENTS, Shares, shares_of
+from migctl.flags.shares import Shares, shares_of
 from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets
 
 Why = Literal["OVERRIDE", "STALE", "BRAKED", "STATIC", "DEFAULT", "TARGETING_MATCH", "DISABLED", "ERROR"]
@@ -65,14 +66,14 @@ class Assignments:
             (Compiled(each), Compiled(_braked(each, switch, self._brakes))) for each in flag_sets(snapshot)
         ]
 
-    def assign(self, user: str, segments: Collection[str] = ()) -> Assigned:
-        """user: the targeting key. segments: those that the user is in."""
+    def assign(self, user: str, attributes: Mapping[str, object] = MappingProxyType({})) -> Assigned:
+        """user: the targeting key. attributes: what else is known of them, for segments that ask."""
         switch, n = self.switch, self.snapshot.n
         if self._override is not None:
             return Assigned(self._override, "OVERRIDE", 0)
         if self._blind:
             return Assigned(self._when_blind, "STALE", 0)
-        context = {TARGETING_KEY: user, SEGMENTS: list(segments)}
+        context = {**attributes, TARGETING_KEY: user}
         found: Assigned | None = None
         for plain, braked in self._sets:
             now = braked.evaluate(switch.flag, context)

@@ -2,7 +2,7 @@
 
     {"flags": {KEY: {"state", "variants", "defaultVariant", "targeting", "metadata"}}, "$evaluators": {NAME: RULE}, "metadata": {}}
 
-flagd's clients fail on any other key, so there is none; experiments and segments stand in documents beside it. What flagd would
+flagd's clients fail on any other key, so there is none; experiments stand in documents beside it. What flagd would
 only find at an evaluation (an unknown operator, a variant that is not there, weights that sum to nothing) is refused here.
 """
 

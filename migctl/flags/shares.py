@@ -13,7 +13,8 @@ import msgspec
 from migctl.flags.definitions import Flag
 from migctl.flags.logic import TARGETING_KEY
 
-SEGMENTS = "segments"  # the attribute of a context that lists the segments a user is in
+# A segment is a rule of the flag set itself, so that any evaluator of flagd knows who is in it.
+SEGMENT = "segment."
 
 # Splits of a brake that are no segment's name.
 ALL = "all"
@@ -76,7 +77,7 @@ class Shares(msgspec.Struct, frozen=True):
             if users:
                 cases += [{"in": [{"var": TARGETING_KEY}, users]}, self._assigned(variant)]
         for name, percent in self.segments.items():
-            cases += [{"in": [name, {"var": SEGMENTS}]}, self._split(percent)]
+            cases += [{"$ref": f"{SEGMENT}{name}"}, self._split(percent)]
         rest = self._split(self.percent)
         return {"if": [*cases, rest]} if cases else rest
 
@@ -100,8 +101,12 @@ class _Split(msgspec.Struct, forbid_unknown_fields=True):
         return 100 * weight / (weight + rest)
 
 
-class _In(msgspec.Struct, forbid_unknown_fields=True, rename={"in_": "in"}):
-    in_: tuple[str | dict[str, str], list[str] | dict[str, str]]
+class _User(msgspec.Struct, forbid_unknown_fields=True, rename={"in_": "in"}):
+    in_: tuple[dict[str, str], list[str]]
+
+
+class _Segment(msgspec.Struct, forbid_unknown_fields=True, rename={"ref": "$ref"}):
+    ref: str
 
 
 class _If(msgspec.Struct, forbid_unknown_fields=True, rename={"if_": "if"}):
@@ -126,16 +131,17 @@ def _read(rule: bytes, opened: str, otherwise: str) -> Shares | None:
     segments: dict[str, float] = {}
     assigned = 100.0
     for condition, outcome in zip(cases[:-1:2], cases[1:-1:2], strict=True):
-        who, where = msgspec.json.decode(condition, type=_In).in_
         variant: str | _Split = msgspec.json.decode(outcome, type=str | _Split)
-        if isinstance(who, str):
+        if condition.startswith(b'{"$ref"'):
             if not isinstance(variant, _Split):
                 return None
-            segments[who] = variant.percent
-        elif isinstance(where, list):
-            if isinstance(variant, _Split):
-                assigned = variant.percent
-                variant = opened
-            users.update(dict.fromkeys(where, variant))
+            segments[msgspec.json.decode(condition, type=_Segment).ref.removeprefix(SEGMENT)] = (
+                variant.percent
+            )
+            continue
+        if isinstance(variant, _Split):
+            assigned = variant.percent
+            variant = opened
+        users.update(dict.fromkeys(msgspec.json.decode(condition, type=_User).in_[1], variant))
     rest = msgspec.json.decode(cases[-1], type=_Split)
     return Shares(opened, otherwise, users, segments, rest.percent, assigned)

@@ -22,7 +22,9 @@ def document(shares: Shares | None = None, **changed: Any) -> dict[str, Any]:
         "defaultVariant": "websocket",
         "targeting": shares.targeting() if shares is not None else None,
     }
-    return {"flags": {"transport": {**flag, **changed}}}
+    names = shares.segments if shares is not None else ()
+    evaluators = {f"segment.{name}": {"in": [name, {"var": "segments"}]} for name in names}
+    return {"flags": {"transport": {**flag, **changed}}, "$evaluators": evaluators}
 
 
 def shares(percent: float, **more: Any) -> Shares:
@@ -41,7 +43,9 @@ def held(*rows: Row, brakes: tuple[Brake, ...] = ()) -> Snapshot:
 def on_realtime(snapshot: Snapshot, users: int = 400, segments: tuple[str, ...] = ()) -> set[str]:
     assignments = Assignments(SWITCH, snapshot)
     names = [f"user-{number}" for number in range(users)]
-    return {name for name in names if assignments.assign(name, segments).variant == "realtime"}
+    return {
+        name for name in names if assignments.assign(name, {"segments": list(segments)}).variant == "realtime"
+    }
 
 
 @given(
@@ -90,7 +94,7 @@ def test_a_user_comes_before_a_segment_and_a_segment_before_the_percentage() -> 
     one = shares(0, segments={"internal": 100, "eu": 0}, users={"user-1": "websocket", "user-2": "realtime"})
     assignments = Assignments(SWITCH, held(Row(n=1, id="a", document=document(one))))
     found = {
-        (user, segments): assignments.assign(user, segments).variant
+        (user, segments): assignments.assign(user, {"segments": list(segments)}).variant
         for user, segments in [
             ("user-1", ("internal",)),
             ("user-2", ()),
@@ -122,7 +126,7 @@ def test_everything_caps_users_and_segments_too_and_all_does_not() -> None:
             SWITCH, held(row, brakes=(Brake(id="b", flag="transport", max_percent=0, split=split),))
         )
         assert assignments.assign("user-1").variant == expected
-        assert assignments.assign("somebody", ("internal",)).variant == expected
+        assert assignments.assign("somebody", {"segments": ["internal"]}).variant == expected
         assert assignments.assign("somebody-else").variant == "websocket"
 
 
