@@ -136,6 +136,28 @@ async def test_what_only_an_operator_can_mend_pauses_and_does_not_open() -> None
     assert (user.state, user.do) == ("running", None)
 
 
+@pytest.mark.parametrize(
+    ("error", "section"),
+    [
+        (Transient("connection refused", do="wait"), "retry"),
+        (Systemic("no such table", do="mend it"), "systemic_retry"),
+    ],
+)
+async def test_between_two_attempts_there_is_the_wait_of_their_kind(error: Exception, section: str) -> None:
+    shared, table = breaker(failures=1000), Dependency()
+    at_once, late = {"first_delay_s": 1e-6, "max_delay_s": 1e-6}, {"first_delay_s": 3600, "max_delay_s": 3600}
+    kinds = {"retry": at_once, "systemic_retry": at_once, section: late}
+    user = Attempts("table", shared, ResilienceSection.model_validate(kinds), lambda: 0.999)
+    table.error = lambda: error
+    task = asyncio.ensure_future(user.until_done(table.ask))
+    await until(lambda: user.state in ("retrying", "paused"))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert (table.reached, user.retries) == (1, 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_one_who_waits_between_attempts_goes_at_once_when_another_ones_trial_succeeds() -> None:
     shared, table, other = breaker(failures=3, open_s=0.01), Dependency(), Dependency()
     slow = ResilienceSection.model_validate({"retry": {"first_delay_s": 3600, "max_delay_s": 3600}})
