@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from migctl.events import Entry, Event, format_time
 from migctl.events.jsontext import dumps, quote
@@ -105,7 +105,7 @@ def legacy_text(event: Event, frame: LegacyFrame) -> bytes:
     )
 
 
-def control_text(type_: str, data: dict[str, Any], now: datetime) -> bytes:
+def control_text(type_: str, data: dict[str, object], now: datetime) -> bytes:
     """A frame of ours that has no seq and is not in the journal."""
     return b'{"type":%b,"data":%b,"timestamp":"%b"}' % (quote(type_), dumps(data), format_time(now).encode())
 
@@ -141,7 +141,7 @@ def fallback(*, from_: str, to: str, reason: str, now: datetime, spread_s: float
 
     No secret is in the reason: it is a library's word at times, and goes to every dashboard.
     """
-    data: dict[str, Any] = {"from": from_, "to": to, "reason": redact(reason)}
+    data: dict[str, object] = {"from": from_, "to": to, "reason": redact(reason)}
     if spread_s is not None:
         data["spread_s"] = spread_s
     return framed(control_text("sys.fallback", data, now))

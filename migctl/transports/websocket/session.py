@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from migctl.transports import wire
 from migctl.transports.websocket import frames
 
 # piped: a socket of the old protocol that the old service serves, through us.
@@ -59,6 +60,10 @@ class Session:
     @property
     def queued_bytes(self) -> int:
         return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
+
+    def is_silent(self, now: float, *, ping_every_s: float) -> bool:
+        """True where so many pings went unanswered that the connection counts as lost. now: monotonic seconds, as `heard_at`."""
+        return now - self.heard_at > wire.silence_s(ping_every_s)
 
     def write(self, chunk: bytes) -> bool:
         """Queue whole frames. False where nothing was written: the session is closed, or was closed now for being slow."""

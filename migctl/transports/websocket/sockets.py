@@ -6,15 +6,15 @@ serves it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any
 
 from aiohttp import ClientConnectionResetError, web
+from aiohttp.abc import AbstractStreamWriter
 
 from migctl.clock import mono
+from migctl.resilience import News
 from migctl.status import GatewayStatus, TransportState, UpstreamStatus
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames
@@ -34,26 +34,26 @@ class Sockets:
         self._grace_s = grace_s
         self._open: set[Session] = set()
         self._closed_by_code: Counter[int] = Counter()
-        self._changed = asyncio.Event()
+        self._news = News()
         self.draining = False
 
     def __len__(self) -> int:
         return len(self._open)
 
     def __iter__(self) -> Iterator[Session]:
-        """A copy: who is told something may leave by it."""
+        """A copy: who is sent something may leave by it."""
         return iter(tuple(self._open))
 
     def of(self, form: Form) -> list[Session]:
         return [session for session in self._open if session.form == form]
 
-    def tell_change(self) -> None:
-        self._changed.set()
+    def wake(self) -> None:
+        """Something else has changed that `change` is awaited for."""
+        self._news.wake()
 
     async def change(self) -> None:
-        """Return once a socket has ended, or somebody told a change."""
-        self._changed.clear()
-        await self._changed.wait()
+        """Return once a socket has ended, or somebody woke us."""
+        await self._news.wait()
 
     @contextlib.asynccontextmanager
     async def admitted(
@@ -64,7 +64,7 @@ class Sockets:
         *,
         standby: bool = False,
         max_client_bytes: int = MAX_CLIENT_BYTES,
-    ) -> AsyncIterator[tuple[web.WebSocketResponse, Session, Any]]:
+    ) -> AsyncIterator[tuple[web.WebSocketResponse, Session, AbstractStreamWriter]]:
         """An open socket, its session and its writer. While draining it is closed with 1012 as it comes."""
         socket = web.WebSocketResponse(
             protocols=tuple(protocols),
@@ -96,7 +96,7 @@ class Sockets:
             self._open.discard(session)
             code = session.close_code or frames.ABNORMAL
             self._closed_by_code[code] += 1
-            self._changed.set()
+            self._news.wake()
             session.finish(grace_s=self._grace_s)
             log.info("subscriber left", peer=session.peer, form=form, code=code)
 

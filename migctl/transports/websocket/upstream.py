@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp.abc import AbstractStreamWriter
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
@@ -126,7 +126,9 @@ def _headers(request: web.Request) -> list[tuple[str, str]]:
     return [*kept, ("X-Forwarded-For", ", ".join(way))]
 
 
-async def pipe(socket: web.WebSocketResponse, session: Session, writer: Any, old: ClientConnection) -> None:
+async def pipe(
+    socket: web.WebSocketResponse, session: Session, writer: AbstractStreamWriter, old: ClientConnection
+) -> None:
     """Pass messages both ways until one side ends, then end the other with the same code."""
     code, reason = frames.GOING_AWAY, ""
     down = asyncio.create_task(_down(old, session, writer), name="from the old service")
@@ -160,7 +162,7 @@ async def _up(socket: web.WebSocketResponse, session: Session, old: ClientConnec
             return frames.GOING_AWAY, ""
 
 
-async def _down(old: ClientConnection, session: Session, writer: Any) -> None:
+async def _down(old: ClientConnection, session: Session, writer: AbstractStreamWriter) -> None:
     """From the old service, until it ends; the client is then closed with the same code."""
     try:
         while True:
