@@ -76,8 +76,7 @@ def make_parts(
         settings,
         journal=journal,
         target=target,
-        table_head=(lambda: relay.table_head) if relay is not None else (lambda: 0),
-        reached=relay.hurry if relay is not None else (lambda: None),
+        table=relay,
     )
     gateway = next((one for one in made if isinstance(one, Gateway)), None)
     if relay is None or retries is None or target is None:

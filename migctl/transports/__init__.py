@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from migctl.transports.protocol import Transport, TransportName, TransportStatus
+from migctl.transports.protocol import Audience, Table, Transport, TransportName, TransportStatus
 
 if TYPE_CHECKING:
     from migctl.config import Mode, Settings, Target
     from migctl.journal import Log
 
-__all__ = ["Transport", "TransportName", "TransportStatus", "create"]
+__all__ = ["Audience", "Table", "Transport", "TransportName", "TransportStatus", "create"]
 
 
 def create(
@@ -20,14 +19,11 @@ def create(
     *,
     journal: Log,
     target: Target | None = None,
-    table_head: Callable[[], int] = lambda: 0,
-    reached: Callable[[], None] = lambda: None,
+    table: Table | None = None,
 ) -> list[Transport]:
     """The transports of a mode, over one journal: `dual` is both.
 
-    target: needed where the mode has Realtime. table_head: what the relay has written, for the hints to tell.
-    reached: called whenever Realtime was reached anew.
-    Raises ValueError for a mode with Realtime and no target.
+    target, table: needed where the mode has Realtime. Raises ValueError for such a mode without them.
     """
     made: list[Transport] = []
     gateway = None
@@ -47,18 +43,17 @@ def create(
     if mode in ("realtime", "dual"):
         from migctl.transports.realtime import Broadcast
 
-        if target is None:
-            raise ValueError(f"mode {mode} needs a target")
+        if target is None or table is None:
+            raise ValueError(f"mode {mode} needs a target and its table")
         made.append(
             Broadcast(
                 journal,
                 target,
                 settings,
-                table_head,
+                table,
                 messages_per_second=settings.realtime.messages_per_second,
                 subscribers=settings.realtime.expected_subscribers,
-                audience=gateway.count_standby if gateway is not None else None,
-                reached=reached,
+                audience=gateway,
             )
         )
     return made

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from migctl.status import TransportName, TransportState, TransportStatus
 
-__all__ = ["Transport", "TransportName", "TransportState", "TransportStatus"]
+__all__ = ["Audience", "Table", "Transport", "TransportName", "TransportState", "TransportStatus"]
 
 
 @runtime_checkable
@@ -24,7 +24,26 @@ class Transport(Protocol):
         ...
 
     async def drain(self, timeout_s: float) -> int:
-        """Tell subscribers that this end goes away; return how many were still attached after the timeout."""
+        """Let subscribers know that this end goes away; return how many were still attached after the timeout."""
         ...
 
     def status(self) -> TransportStatus: ...
+
+
+class Table(Protocol):
+    """The table as who writes it knows it: the relay."""
+
+    @property
+    def table_head(self) -> int:
+        """Every seq up to it is a row or a tombstone. Each hint says it: so readers can tell *not there yet* from *never*."""
+        ...
+
+    def hurry(self) -> None:
+        """Realtime was reached again, so the table may be back too: where it is waited for, ask it at once."""
+        ...
+
+
+class Audience(Protocol):
+    """Who is known to receive each hint."""
+
+    def count_standby(self) -> int: ...

@@ -14,6 +14,21 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.transports.realtime import Broadcast
 
 
+class Written:
+    """A table that something else than a relay writes. head: how far it is."""
+
+    def __init__(self, head: Callable[[], int]) -> None:
+        self._head = head
+        self.hurried = 0
+
+    @property
+    def table_head(self) -> int:
+        return self._head()
+
+    def hurry(self) -> None:
+        self.hurried += 1
+
+
 @asynccontextmanager
 async def broadcasting(
     journal: SqliteJournal,
@@ -24,7 +39,7 @@ async def broadcasting(
 ) -> AsyncIterator[Broadcast]:
     """For the length of the block; a failure of it is the block's."""
     transport = Broadcast(
-        journal, target, Settings(), table_head or (lambda: journal.head), rng=Random(1), **options
+        journal, target, Settings(), Written(table_head or (lambda: journal.head)), rng=Random(1), **options
     )
     task = asyncio.ensure_future(transport.run())
     try:

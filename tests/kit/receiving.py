@@ -102,7 +102,7 @@ async def publishing(
             journal,
             target,
             settings or Settings(),
-            lambda: relay.table_head,
+            relay,
             # The stand-in's own limit stays; a pace of 25 ms would only slow the tests.
             messages_per_second=1000.0,
         )

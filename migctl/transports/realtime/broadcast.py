@@ -1,36 +1,35 @@
 """Broadcast: the transport "realtime". Sends each event of the journal as a hint, at once.
 
-A hint has no cursor: what can't be sent is dropped and counted, and readers repair the gap from the table. So nothing is caught up
-here: after an outage it goes on at the live edge. While the breaker is open (`canary`), a joined channel still gets hints: that
-costs nothing, and who hears them is better off.
+A hint has no cursor: what can't be sent in time is superseded by the table, where readers fetch it, and counted; nothing is lost by
+it, and nothing is caught up here: after an outage it goes on at the live edge. While the breaker is open (`health`), a joined
+channel still gets hints: that costs nothing, and who hears them is better off.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import timedelta
 from random import Random
 
 from migctl import clock
 from migctl.config import Settings, Target
-from migctl.journal import Log
-from migctl.resilience import BreakerState, BreakerStatus
+from migctl.journal import Journal
+from migctl.resilience import BreakerState, BreakerStatus, News, within
 from migctl.status import BroadcastStatus, TransportName, TransportState
 from migctl.target.schema import canary_channel, channel
 from migctl.telemetry import get_logger
-from migctl.transports.realtime import canary, hints
+from migctl.telemetry.minutely import Minutely
+from migctl.transports.protocol import Audience, Table
+from migctl.transports.realtime import hints
 from migctl.transports.realtime.cadence import Pace, next_heartbeat
 from migctl.transports.realtime.canary import Canary
 from migctl.transports.realtime.channel import ChannelLost
+from migctl.transports.realtime.reach import Reach
 from migctl.transports.realtime.sender import Sender, Way
 
-# An event older than this is fetched by readers anyway: they have heard of it by a heartbeat, and repair a gap after 150 ms.
-LIVE_EDGE = timedelta(seconds=2)
 # How often the audience is counted anew, for the pace.
 COUNT_EVERY_S = 1.0
 # How soon an idle sender finds out that its messages go another way now.
-LOOK_S = 0.5
+PROBE_S = 0.5
 _READ_EVENTS = 1000
 
 _log = get_logger("broadcast")
@@ -39,65 +38,45 @@ _log = get_logger("broadcast")
 class Broadcast:
     """A Transport. With `realtime.live: postgres_changes` it sends heartbeats and canaries only.
 
-    table_head: how far the relay is; told with every message, so that a reader can tell *not there yet* from *never*.
-    messages_per_second: the plan's limit, deliveries included; default 500 on the embedded stack, else 100, which every plan
-    allows. subscribers: how many are expected to receive each message; audience: how many are known to be there now. The larger of
-    the two and the limit make the pace. reached: called whenever Realtime was reached anew: what else is there may be back too.
+    table: said with every message. messages_per_second: the plan's limit, deliveries included; default 500 on the embedded stack,
+    else 100, which every plan allows. subscribers: how many are expected to receive each message; audience: how many are known to
+    be there now. The larger of the two and the limit make the pace.
     """
 
     def __init__(
         self,
-        journal: Log,
+        journal: Journal,
         target: Target,
         settings: Settings,
-        table_head: Callable[[], int],
+        table: Table,
         *,
         messages_per_second: float | None = None,
         subscribers: int = 1,
-        audience: Callable[[], int] | None = None,
-        reached: Callable[[], None] = lambda: None,
+        audience: Audience | None = None,
         rng: Random | None = None,
     ) -> None:
         self.topic = channel(settings.supabase.schema_)
         self._journal = journal
-        self._table_head = table_head
+        self._table = table
         self._max_bytes = settings.realtime.max_hint_bytes
         self._sends_hints = settings.realtime.live == "broadcast"
         self._expected = subscribers
-        self._audience = audience or (lambda: 0)
-        self._reached = reached
+        self._audience = audience
         self._counted_at = float("-inf")
         limit = messages_per_second or (500.0 if target.embedded else 100.0)
         self._pace = Pace(limit, subscribers)
         random = (rng or Random()).random
         canary_topic = canary_channel(settings.supabase.schema_)
-        self._canary = Canary(
-            target,
-            settings,
-            canary_topic,
-            send=lambda payload: self._sender.send(canary_topic, canary.EVENT, payload),
-            pace=self._pace,
-            position=lambda: self._after,
-            changed=self._breaker_changed,
-            reached=self._was_reached,
-            random=random,
-        )
+        self._reach = Reach(settings, table, seq=journal.head)
         self._sender = Sender(
-            target,
-            settings,
-            (self.topic, canary_topic),
-            pace=self._pace,
-            opened=self._was_reached,
-            failed=self._canary.failed,
-            allowed=lambda: self.breaker == "closed",
-            position=lambda: self._after,
-            random=random,
+            target, settings, (self.topic, canary_topic), self._reach, self._pace, random=random
         )
+        self._canary = Canary(target, settings, canary_topic, self._sender, random=random)
         self._running: bool | None = None
         self._epoch = journal.epoch
-        self._after = journal.head
-        self._moved = asyncio.Event()
-        self._hints = self._events = self._dropped = self._heartbeats = 0
+        self._moved = News()
+        self._minutely = Minutely()
+        self._hints = self._events = self._superseded = self._heartbeats = 0
 
     @property
     def name(self) -> TransportName:
@@ -106,18 +85,11 @@ class Broadcast:
     @property
     def breaker(self) -> BreakerState:
         """Of broadcast: closed while subscribers get what is sent, as far as the canary can tell."""
-        return self._canary.breaker.state
+        return self._reach.health.state
 
     def breaker_status(self) -> BreakerStatus:
         """For `/api/status`, and for fallback."""
         return self._canary.breaker_status()
-
-    def _was_reached(self) -> None:
-        self._canary.hurry()
-        self._reached()
-
-    def _breaker_changed(self) -> None:
-        self._sender.wake()
 
     def status(self) -> BroadcastStatus:
         breaker = self._canary.breaker_status()
@@ -135,19 +107,19 @@ class Broadcast:
             canary=self._canary.status(),
             hints=self._hints,
             events=self._events,
-            events_dropped=self._dropped,
+            events_dropped=self._superseded,
             heartbeats=self._heartbeats,
             channels_opened=self._sender.channels,
             sent_by_http=self._sender.by_http,
             http_failures=self._sender.http_failures,
             rate_refusals=self._pace.limited,
             paced_for_subscribers=self._pace.subscribers,
-            sent_to_seq=self._after,
+            sent_to_seq=self._reach.seq,
         )
 
     async def run(self) -> None:
         """Send until cancelled, over one channel after another."""
-        self._after = self._journal.head
+        self._reach.seq = self._journal.head
         self._running = True
         try:
             async with asyncio.TaskGroup() as group:
@@ -156,13 +128,16 @@ class Broadcast:
                 await self._send()
         finally:
             self._running = False
-            self._tell_moved()
+            self._summarise(self._minutely.rest())
+            self._moved.wake()
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until what the journal has is sent and acknowledged, and end with a heartbeat. Nobody is attached to us: 0."""
         try:
             async with asyncio.timeout(timeout_s):
-                while self._running and self._sender.way(clock.mono()) and self._after < self._journal.head:
+                while (
+                    self._running and self._sender.way(clock.mono()) and self._reach.seq < self._journal.head
+                ):
                     await self._moved.wait()
                 if self._running:
                     await self._beat()
@@ -180,20 +155,18 @@ class Broadcast:
         while True:
             now_by = self._sender.way(clock.mono())
             if now_by is None:
-                self._tell_moved()
+                self._moved.wake()
                 now_by = await self._sender.ready()
                 self._skip_to_live_edge()
-            if now_by != way:
-                way, last_heartbeat = (
-                    now_by,
-                    float("-inf"),
-                )  # what was in flight on the old one is told of at once
+            if now_by != way:  # what was in flight on the old one shows in a heartbeat at once
+                way, last_heartbeat = now_by, float("-inf")
             due = next_heartbeat(
                 last_heartbeat=last_heartbeat,
                 last_event=last_event,
-                behind=self._table_head() < self._journal.head,
+                behind=self._table.table_head < self._journal.head,
             )
-            if await self._wait(min(due, clock.mono() + LOOK_S)):
+            self._summarise(self._minutely.due(clock.mono()))
+            if await self._wait(min(due, clock.mono() + PROBE_S)):
                 await self._send_hints()
                 last_event = clock.mono()
             if clock.mono() >= due:
@@ -202,29 +175,25 @@ class Broadcast:
                 last_heartbeat = clock.mono()
 
     def _skip_to_live_edge(self) -> None:
-        self._look_at_epoch()
-        missed = self._journal.head - self._after
-        self._dropped += missed
-        self._after = self._journal.head
+        self._follow_epoch()
+        missed = self._journal.head - self._reach.seq
+        self._superseded += missed
+        self._reach.seq = self._journal.head
         if missed:
-            _log.info("hints not sent", epoch=self._epoch, seq=self._after, events=missed)
+            _log.info("hints superseded", epoch=self._epoch, seq=self._reach.seq, events=missed)
 
-    def _look_at_epoch(self) -> None:
+    def _follow_epoch(self) -> None:
         if self._epoch != self._journal.epoch:
-            self._epoch, self._after = self._journal.epoch, 0
+            self._epoch, self._reach.seq = self._journal.epoch, 0
 
     async def _wait(self, until: float) -> bool:
         """True once the journal has more than was sent; False at the time `until`."""
-        self._look_at_epoch()
-        left = until - clock.mono()
-        if self._journal.head > self._after or left <= 0:
-            return self._journal.head > self._after
-        try:
-            async with asyncio.timeout(left):
-                await self._journal.wait(self._after)
-        except TimeoutError:
-            return False
-        return self._journal.epoch == self._epoch
+        self._follow_epoch()
+        left_s = until - clock.mono()
+        if self._journal.head > self._reach.seq or left_s <= 0:
+            return self._journal.head > self._reach.seq
+        came = await within(left_s, self._journal.wait(self._reach.seq))
+        return came and self._journal.epoch == self._epoch
 
     async def _send_hints(self) -> None:
         if (
@@ -234,43 +203,48 @@ class Broadcast:
             self._tell_moved()
             return
         await self._rest_of_pace()  # before reading: what comes meanwhile goes with the same message
-        entries = await self._journal.read(self._after, limit=_READ_EVENTS)
-        oldest = clock.now() - LIVE_EDGE
-        live = [entry for entry in entries if entry.committed_at >= oldest]
-        # committed_at never falls within a journal, but a clock that is set back could break the run: hints are contiguous.
-        live = entries[len(entries) - len(live) :]
-        self._dropped += len(entries) - len(live)
-        for hint in hints.hints(live, table_head=self._table_head(), max_bytes=self._max_bytes):
+        entries = await self._journal.read(self._reach.seq, limit=_READ_EVENTS)
+        live = hints.live_edge(entries, now=clock.now())
+        self._superseded += len(entries) - len(live)
+        for hint in hints.hints(live, table_head=self._table.table_head, max_bytes=self._max_bytes):
             await self._rest_of_pace()
-            self._pace.book(clock.mono())
-            sent = await self._sender.send(self.topic, "events", hint.payload)
-            self._after = hint.last
-            count = hint.last - hint.first + 1
-            if not sent:
-                self._dropped += count
-                continue
-            self._hints += 1
-            self._events += count
-            _log.info(
-                "hint sent",
-                epoch=self._journal.epoch,
-                first=hint.first,
-                last=hint.last,
-                first_id=live[hint.first - live[0].seq].event.id,
-                bytes=len(hint.payload),
-            )
+            await self._send_hint(hint, first_id=live[hint.first - live[0].seq].event.id)
         if entries:
-            self._after = entries[-1].seq
-        self._tell_moved()
+            self._reach.seq = entries[-1].seq
+        self._moved.wake()
 
-    def _tell_moved(self) -> None:
-        """Wake who waits now, and only them."""
-        self._moved.set()
-        self._moved = asyncio.Event()
+    async def _send_hint(self, hint: hints.Hint, *, first_id: str) -> None:
+        began = clock.mono()
+        self._pace.book(began)
+        sent = await self._sender.send(self.topic, "events", hint.payload)
+        self._reach.seq = hint.last
+        count = hint.last - hint.first + 1
+        if not sent:
+            self._superseded += count
+            return
+        self._hints += 1
+        self._events += count
+        now = clock.mono()
+        self._summarise(self._minutely.carried(now, took_s=now - began, events=count))
+        _log.debug(
+            "hint sent",
+            epoch=self._journal.epoch,
+            first=hint.first,
+            last=hint.last,
+            first_id=first_id,
+            bytes=len(hint.payload),
+        )
+
+    def _summarise(self, line: dict[str, float] | None) -> None:
+        if line is not None:
+            _log.info("hints sent", epoch=self._epoch, seq=self._reach.seq, **line)
+
+    def _count_audience(self) -> int:
+        return self._audience.count_standby() if self._audience is not None else 0
 
     async def _beat(self) -> None:
         payload = hints.heartbeat(
-            epoch=self._journal.epoch, journal_head=self._journal.head, table_head=self._table_head()
+            epoch=self._journal.epoch, journal_head=self._journal.head, table_head=self._table.table_head
         )
         self._pace.book(clock.mono())
         self._heartbeats += await self._sender.send(self.topic, "heartbeat", payload)
@@ -280,6 +254,6 @@ class Broadcast:
         now = clock.mono()
         if now - self._counted_at >= COUNT_EVERY_S:
             self._counted_at = now
-            self._pace.subscribers = max(self._expected, self._audience())
+            self._pace.subscribers = max(self._expected, self._count_audience())
         while (wait := self._pace.wait_s(clock.mono())) > 0:  # a canary that went meanwhile has put it off
             await asyncio.sleep(wait)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,7 +17,8 @@ from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
 from migctl import clock
 from migctl.config.address import is_local
-from migctl.errors import MigctlError, Systemic, Transient
+from migctl.errors import Systemic, Transient, first_error
+from migctl.resilience import within
 from migctl.target.tokens import RENEW_AT_SHARE, SENDER_TTL_S
 from migctl.transports.realtime import frames
 
@@ -41,7 +41,7 @@ _RATE_REASONS = (
     "Too many messages per second", "ClientJoinRateLimitReached", "ChannelRateLimitReached", "ConnectionRateLimitReached",
 )  # fmt: skip
 
-Heard = Callable[[str, dict[str, Any]], None]
+Heard = Callable[[str, dict[str, object]], None]
 
 
 class ChannelLost(Transient):
@@ -72,7 +72,7 @@ class Channel:
         self._last_error = ""
 
     async def push(self, topic: str, event: str, payload: bytes) -> None:
-        """Send a broadcast, and return once it is on its way. That no acknowledgement comes is told by losing the channel.
+        """Send a broadcast, and return once it is on its way. Where no acknowledgement comes, the channel is lost.
 
         topic: one that was joined. payload: JSON. Raises ChannelLost.
         """
@@ -103,11 +103,8 @@ class Channel:
         ref = self._join_refs[topic] = self._ref + 1
         reply = self._join_replies[str(ref)] = asyncio.get_running_loop().create_future()
         await self._send(topic, "phx_join", frames.join_payload(access_token))
-        try:
-            async with asyncio.timeout(JOIN_TIMEOUT_S):
-                await reply
-        except TimeoutError:
-            raise self._lost(f"no reply to the join for {JOIN_TIMEOUT_S:.0f} s") from None
+        if not await within(JOIN_TIMEOUT_S, reply):
+            raise self._lost(f"no reply to the join for {JOIN_TIMEOUT_S:.0f} s")
 
     async def _read(self) -> None:
         try:
@@ -239,26 +236,13 @@ async def joined(
             for task in tasks:
                 task.cancel()
     except BaseExceptionGroup as errors:
-        # A task group that has an error to tell forgets that somebody also wanted us to stop.
+        # A task group that has an error forgets that somebody also wanted us to stop.
         owner = asyncio.current_task()
         if owner is not None and owner.cancelling():
             raise asyncio.CancelledError from errors
-        raise _first(errors) from errors
+        raise first_error(errors) from errors
     finally:
         await socket.close()
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """A bug before an error of ours: it must not be taken for a lost channel."""
-    leaves = list(_leaves(errors))
-    return next((leaf for leaf in leaves if not isinstance(leaf, MigctlError)), leaves[0])
-
-
-def _leaves(errors: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in errors.exceptions:
-        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return found
 
 
 def _reason(frame: frames.Frame) -> str:

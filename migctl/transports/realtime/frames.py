@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from migctl.events.jsontext import dumps, loads, quote
 
@@ -14,7 +13,7 @@ class Frame:
 
     topic: str
     event: str
-    payload: dict[str, Any]
+    payload: dict[str, object]
     ref: str | None
 
 

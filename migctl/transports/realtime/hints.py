@@ -10,15 +10,19 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from migctl.events import Entry, format_time
 from migctl.events.jsontext import quote
 
+# An event older than this is fetched by readers anyway: they have heard of it by a heartbeat, and repair a gap after 150 ms.
+LIVE_EDGE = timedelta(seconds=2)
+
 # The client's parser (jiter) gives up at 200 levels and drops the whole frame; the frame itself takes five.
 _MAX_DEPTH = 150
 
-# Quick tests; what they let through is looked at closely. Up to 15 significant digits always survive a double, an escape outside
+# Quick tests; what they let through is parsed. Up to 15 significant digits always survive a double, an escape outside
 # \uD800-\uDFFF is never half a pair, and fewer opening brackets than levels can't be too deep.
 _LONG_NUMBER = re.compile(rb"[0-9][0-9.]{15}|[0-9][eE]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -33,6 +37,15 @@ class Hint:
     first: int
     last: int
     payload: bytes
+
+
+def live_edge(entries: Sequence[Entry], *, now: datetime) -> Sequence[Entry]:
+    """The end of a contiguous run that is worth a hint; what is before it, the table supersedes.
+
+    committed_at never falls within a journal, but a clock that is set back could break the run: hints are contiguous.
+    """
+    old = sum(entry.committed_at < now - LIVE_EDGE for entry in entries)
+    return entries[old:]
 
 
 def hints(entries: Sequence[Entry], *, table_head: int, max_bytes: int) -> Iterator[Hint]:

@@ -11,13 +11,14 @@ from typing import Literal
 
 from migctl import clock
 from migctl.config import Settings, Target
-from migctl.errors import MigctlError, Poison, Systemic, Transient
-from migctl.resilience import Backoff
+from migctl.errors import Poison, Systemic, Transient
+from migctl.resilience import Backoff, Retry
 from migctl.target.tokens import sender_token
 from migctl.telemetry import get_logger
 from migctl.transports.realtime.cadence import Pace
 from migctl.transports.realtime.channel import Channel, ChannelLost, RateLimited, joined
 from migctl.transports.realtime.endpoint import Endpoint
+from migctl.transports.realtime.reach import Reach
 
 Way = Literal["channel", "http"]
 
@@ -27,9 +28,9 @@ _log = get_logger("broadcast")
 class Sender:
     """`run` keeps a channel until cancelled; `send` goes over it, or by HTTP.
 
-    topics: those that are sent to; the first names the channel in logs. pace: is told when the server refuses for the rate.
-    opened: is told of each new channel. failed: is told why nothing could be handed over; not told while one of the two ways still
-    takes messages. allowed: whether HTTP may be used for more than a trial. position: the seq that log lines speak of.
+    topics: those that are sent to; the first names the channel in logs. pace: hears where the server refuses for the rate.
+    reach: hears of each new channel, and of what could not be handed over, but not while one of the two ways still takes messages;
+    its breaker says whether HTTP may be used for more than a trial.
     """
 
     def __init__(
@@ -37,30 +38,23 @@ class Sender:
         target: Target,
         settings: Settings,
         topics: Sequence[str],
-        *,
+        reach: Reach,
         pace: Pace,
-        opened: Callable[[], None],
-        failed: Callable[[str], None],
-        allowed: Callable[[], bool],
-        position: Callable[[], int],
+        *,
         random: Callable[[], float],
     ) -> None:
         retry, systemic = settings.resilience.retry, settings.resilience.systemic_retry
-        self._backoff = Backoff(retry.first_delay_s, retry.max_delay_s)
-        self._slow_backoff = Backoff(systemic.first_delay_s, systemic.max_delay_s)
+        backoff = Backoff(retry.first_delay_s, retry.max_delay_s)
+        slow = Backoff(systemic.first_delay_s, systemic.max_delay_s)
+        self._retry = Retry(backoff, slow=slow, random=random)
+        self._http_retry = Retry(backoff, slow=slow, random=random)
+        self._http_not_before = 0.0
         self._target = target
         self._apikey = target.need("service_role_key")
         self._topics = topics
-        self._pace = pace
-        self._told_opened = opened
-        self._failed = failed
-        self._allowed = allowed
-        self._position = position
-        self._random = random
         self._endpoint: Endpoint | None = None
-        self._http_not_before = 0.0
-        self._http_failures = 0
-        self._changed = asyncio.Event()
+        self.reach = reach
+        self.pace = pace
         self.channel: Channel | None = None
         self.state: Literal["connecting", "connected", "degraded"] = "connecting"
         self.reason: str | None = None
@@ -68,7 +62,6 @@ class Sender:
 
     async def run(self) -> None:
         """One channel after another."""
-        failures = 0
         self._endpoint = Endpoint(self._target)
         try:
             while True:
@@ -84,11 +77,11 @@ class Sender:
                         await asyncio.Event().wait()  # until it is lost
                 except (Transient, Systemic) as error:
                     # Only an acknowledgement proves a channel: one that joins and then refuses is not reopened at once, for ever.
-                    failures = 1 if channel is not None and channel.acknowledged else failures + 1
+                    if channel is not None and channel.acknowledged:
+                        self._retry.succeeded()
+                    self._retry.failed(error)
                     self._lost(error)
-                    backoff = self._slow_backoff if isinstance(error, Systemic) else self._backoff
-                    pause = self._pace.pause_s(clock.mono())
-                    await asyncio.sleep(max(pause, backoff.delay_s(failures, self._random)))
+                await self._retry.wait(least_s=self.pace.pause_s(clock.mono()))
         finally:
             self.channel = None
             await self._endpoint.aclose()
@@ -97,17 +90,13 @@ class Sender:
         """How the next message would go; None: not at all."""
         if self.channel is not None:
             return "channel"
-        return "http" if self._http_is_there(now) and self._allowed() else None
+        return "http" if self._http_is_there(now) and self.reach.health.state == "closed" else None
 
     async def ready(self) -> Way:
         """Wait until there is a way."""
         while (way := self.way(clock.mono())) is None:
-            left = self._http_not_before - clock.mono()
-            try:
-                async with asyncio.timeout(left if left > 0 else None):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+            left_s = self._http_not_before - clock.mono()
+            await self.reach.news.wait(left_s if left_s > 0 else None)
         return way
 
     async def send(self, topic: str, event: str, payload: bytes) -> bool:
@@ -121,11 +110,6 @@ class Sender:
             return True
         return self._http_is_there(clock.mono()) and await self._post(topic, event, payload)
 
-    def wake(self) -> None:
-        """What is allowed has changed."""
-        self._changed.set()
-        self._changed = asyncio.Event()
-
     def _http_is_there(self, now: float) -> bool:
         # Before the first answer of the target nothing is known to be wrong, and a channel is a matter of milliseconds.
         return self.reason is not None and now >= self._http_not_before
@@ -135,37 +119,37 @@ class Sender:
         try:
             left = await self._endpoint.post(topic, event, payload)
         except RateLimited:
-            self._pace.refused(clock.mono())
+            self.pace.refused(clock.mono())
             return False
         except Poison as error:
-            _log.warning("message refused", topic=topic, seq=self._position(), reason=error.what, do=error.do)
+            _log.warning("message refused", topic=topic, seq=self.reach.seq, reason=error.what, do=error.do)
             return False
         except (Transient, Systemic) as error:
             self._put_http_off(error)
             return False
         self.by_http += 1
-        self._http_failures = 0
-        if left is not None and left < 1 + self._pace.subscribers:
-            self._pace.spend(clock.mono())
+        self._http_retry.succeeded()
+        if left is not None and left < 1 + self.pace.subscribers:
+            self.pace.spend(clock.mono())
         return True
 
-    def _put_http_off(self, error: MigctlError) -> None:
+    def _put_http_off(self, error: Transient | Systemic) -> None:
         self.http_failures += 1
-        self._http_failures += 1
-        backoff = self._slow_backoff if isinstance(error, Systemic) else self._backoff
-        self._http_not_before = clock.mono() + backoff.delay_s(self._http_failures, self._random)
-        if self._http_failures == 1:
-            _log.warning("no broadcast by HTTP", seq=self._position(), reason=error.what, do=error.do)
-        self._failed(error.what)
+        failure = self._http_retry.failed(error)
+        self._http_not_before = clock.mono() + failure.delay_s
+        if failure.number == 1:
+            _log.warning("no broadcast by HTTP", seq=self.reach.seq, reason=error.what, do=error.do)
+        self.reach.failed(error.what)
 
     def _opened(self, channel: Channel) -> None:
         self.channel = channel
         self.channels += 1
         self.state, self.reason = "connected", None
-        self._http_failures, self._http_not_before = 0, 0.0
-        _log.info("channel joined", topic=self._topics[0], seq=self._position())
-        self.wake()
-        self._told_opened()
+        self._http_retry.succeeded()
+        self._http_not_before = 0.0
+        _log.info("channel joined", topic=self._topics[0], seq=self.reach.seq)
+        self.reach.news.wake()
+        self.reach.reached()
 
     def _lost(self, error: Transient | Systemic) -> None:
         state: Literal["connecting", "degraded"] = "degraded" if isinstance(error, Systemic) else "connecting"
@@ -173,7 +157,7 @@ class Sender:
             _log.warning(
                 "no channel",
                 topic=self._topics[0],
-                seq=self._position(),
+                seq=self.reach.seq,
                 reason=error.what,
                 do=error.do,
                 state=state,
@@ -181,7 +165,7 @@ class Sender:
         self.state, self.reason = state, error.what
         self.channel = None
         if isinstance(error, RateLimited):
-            self._pace.refused(clock.mono())
-        if self._http_failures:
-            self._failed(error.what)
-        self.wake()
+            self.pace.refused(clock.mono())
+        if self._http_retry.failures:
+            self.reach.failed(error.what)
+        self.reach.news.wake()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from realtime.message import BroadcastMessage, ServerMessageAdapter
 
 from migctl.transports.realtime import hints
@@ -86,3 +88,20 @@ def test_official_client_reads_the_deepest_data_that_goes_whole() -> None:
 
 def test_no_entries_make_no_hint() -> None:
     assert _messages() == []
+
+
+def test_what_is_older_than_the_live_edge_is_superseded_by_the_table() -> None:
+    entries = [entry(seq) for seq in range(1, 5)]
+    now = entries[0].committed_at
+    entries[:2] = [replace(each, committed_at=now - timedelta(seconds=2.1)) for each in entries[:2]]
+    assert [each.seq for each in hints.live_edge(entries, now=now)] == [3, 4]
+    assert list(hints.live_edge(entries, now=now + timedelta(seconds=2.1))) == []
+    assert [each.seq for each in hints.live_edge(entries[2:], now=now + timedelta(seconds=2))] == [3, 4]
+
+
+def test_clock_that_was_set_back_leaves_a_contiguous_run() -> None:
+    entries = [entry(seq) for seq in range(1, 6)]
+    now = entries[0].committed_at
+    entries[2] = replace(entries[2], committed_at=now - timedelta(seconds=60))
+    live = [each.seq for each in hints.live_edge(entries, now=now)]
+    assert live == list(range(live[0], 6))

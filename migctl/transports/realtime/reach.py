@@ -1,0 +1,48 @@
+"""Reach: what sender and canary learn of Realtime, in one place that both are given: its health, and who has to know at once."""
+
+from __future__ import annotations
+
+from migctl import clock
+from migctl.config import Settings
+from migctl.resilience import BreakerChange, BreakerRules, News
+from migctl.telemetry import get_logger
+from migctl.transports.protocol import Table
+from migctl.transports.realtime.health import Health
+
+_log = get_logger("broadcast")
+
+
+class Reach:
+    """seq: of the last event that was sent or superseded; log lines speak of it. news: the breaker has changed, or a way.
+
+    table: asked anew at once when Realtime is reached again; what else is there may be back too.
+    """
+
+    def __init__(self, settings: Settings, table: Table, *, seq: int) -> None:
+        of = settings.resilience
+        self.health = Health(
+            BreakerRules(**of.breaker.model_dump()),
+            every_s=of.canary.every_s,
+            silent_s=of.canary.silent_s,
+            changed=self._changed,
+        )
+        self.news = News()
+        self.seq = seq
+        self._table = table
+
+    def reached(self) -> None:
+        """The sender has joined a channel."""
+        self.health.reached(clock.mono())
+        self._table.hurry()
+
+    def failed(self, reason: str) -> None:
+        """Nothing could be handed over, or the canary's subscriber was lost."""
+        self.health.failed(clock.mono(), reason)
+
+    def _changed(self, change: BreakerChange) -> None:
+        what = f"broadcast breaker {change.after.replace('_', '-')}"
+        if change.after == "open" and change.before == "closed":
+            _log.warning(what, seq=self.seq, reason=change.reason)
+        else:
+            _log.info(what, seq=self.seq, reason=change.reason)
+        self.news.wake()
