@@ -12,7 +12,7 @@ from random import Random
 
 from migctl import clock
 from migctl.config import Settings, Target
-from migctl.journal import Journal
+from migctl.journal import Log
 from migctl.resilience import BreakerState, BreakerStatus, News, within
 from migctl.status import BroadcastStatus, TransportName, TransportState
 from migctl.target.schema import canary_channel, channel
@@ -45,7 +45,7 @@ class Broadcast:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Log,
         target: Target,
         settings: Settings,
         table: Table,

@@ -6,7 +6,7 @@ from aiohttp import ClientConnectionResetError
 from aiohttp.abc import AbstractStreamWriter
 
 from migctl.clock import now
-from migctl.journal import Journal
+from migctl.journal import Log
 from migctl.resilience import within
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.live import Live
@@ -19,9 +19,7 @@ RUN_BYTES = 256 << 10
 class CatchingUp:
     """stall_s: how long a subscriber may take for the next run before it is closed as slow."""
 
-    def __init__(
-        self, journal: Journal, live: Live, *, legacy_frame: frames.LegacyFrame, stall_s: float
-    ) -> None:
+    def __init__(self, journal: Log, live: Live, *, legacy_frame: frames.LegacyFrame, stall_s: float) -> None:
         self._journal = journal
         self._live = live
         self._legacy_frame: frames.LegacyFrame = legacy_frame
