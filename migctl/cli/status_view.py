@@ -162,7 +162,7 @@ def _gateway(of: GatewayStatus) -> str:
 
 
 def _broadcast(of: BroadcastStatus) -> str:
-    return f"{of.state}; {of.hints:,} hints, {of.events:,} events, {of.events_dropped:,} left to the table"
+    return f"{of.state}; {of.hints:,} hints, {of.events:,} events, {of.events_dropped:,} superseded"
 
 
 def _fallback(of: FallbackStatus, since: datetime, now: datetime) -> str:

@@ -148,7 +148,7 @@ class CanaryStatus(Struct, frozen=True, kw_only=True):
 
 
 class BroadcastStatus(TransportStatus, frozen=True, kw_only=True):
-    """way: how messages go now, None while there is no way. events_dropped: sent by none, readers fetch them from the table."""
+    """way: how messages go now, None while there is no way. events_dropped: superseded by the table, where readers fetch them."""
 
     way: Literal["channel", "http"] | None
     breaker: BreakerStatus

@@ -190,7 +190,7 @@ def _broadcast(broadcast: BroadcastStatus) -> Iterator[Metric]:
     yield counter("migctl_broadcast_events_total", "Events in them.", broadcast.events)
     yield counter(
         "migctl_broadcast_dropped_events_total",
-        "Events sent over no channel: readers fetch them from the table.",
+        "Events whose hints the table superseded: readers fetch them there, none is lost.",
         broadcast.events_dropped,
     )
     yield counter("migctl_broadcast_heartbeats_total", "Heartbeats sent.", broadcast.heartbeats)

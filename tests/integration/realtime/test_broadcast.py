@@ -102,7 +102,7 @@ async def test_new_channel_is_opened_when_no_acknowledgement_comes(
             await until(lambda: 2 in received.seqs)
 
 
-async def test_what_comes_while_there_is_no_channel_is_dropped_and_counted(
+async def test_what_comes_while_there_is_no_channel_is_superseded_and_counted(
     journal: SqliteJournal, standin: Target, receive: Receive
 ) -> None:
     async with tcp_proxy(port_of(standin)) as proxy:
