@@ -176,7 +176,7 @@ class Broadcast:
 
     def _skip_to_live_edge(self) -> None:
         self._follow_epoch()
-        missed = self._journal.head - self._reach.seq
+        missed = self._journal.head - self._reach.seq if self._sends_hints else 0
         self._superseded += missed
         self._reach.seq = self._journal.head
         if missed:
@@ -196,11 +196,10 @@ class Broadcast:
         return came and self._journal.epoch == self._epoch
 
     async def _send_hints(self) -> None:
-        if (
-            not self._sends_hints
-        ):  # the publication carries the rows; heartbeats say how far it has to bring them
-            self._after = self._journal.head
-            self._tell_moved()
+        if not self._sends_hints:
+            # The publication carries the rows; heartbeats say how far it has to bring them.
+            self._reach.seq = self._journal.head
+            self._moved.wake()
             return
         await self._rest_of_pace()  # before reading: what comes meanwhile goes with the same message
         entries = await self._journal.read(self._reach.seq, limit=_READ_EVENTS)
