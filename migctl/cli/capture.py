@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from migctl.cli import context, output
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from migctl.config import Settings, Target
+    from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
+    from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
+    from migctl.subscriber.subscriber import Subscriber
 
 
 def capture(
@@ -91,7 +96,7 @@ def capture(
     file.check(force=force)
     until = Until(idle_s=until_idle, count=count, after_s=seconds, drain_s=drain)
 
-    async def work() -> dict[str, Any]:
+    async def work() -> dict[str, object]:
         stop, stop_now = _signals()
         async with await _subscriber(transport, settings, url, wait) as subscriber:
             role = "subscriber" if transport == "websocket" else "authenticated"
@@ -109,7 +114,7 @@ def capture(
 
 async def _subscriber(
     transport: Literal["websocket", "realtime", "dual"], settings: Settings, url: str | None, wait_s: float
-) -> Any:
+) -> WebsocketSubscriber | RealtimeSubscriber | Subscriber:
     from migctl.config import secret
 
     if transport == "websocket":
@@ -142,7 +147,7 @@ async def _subscriber(
     )
 
 
-def _access_token(target: Target) -> Any:
+def _access_token(target: Target) -> Callable[[], Awaitable[str]]:
     from migctl.target.tokens import mint
 
     async def access_token() -> str:
@@ -163,7 +168,7 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     return stop, stop_now
 
 
-def _tell(summary: dict[str, Any], path: Path) -> None:
+def _tell(summary: dict[str, object], path: Path) -> None:
     output.table(
         (
             "transport",

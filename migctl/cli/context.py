@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO, TypeVar
+from typing import Annotated, Literal, TextIO, TypeVar
 
 import typer
 
@@ -38,19 +38,19 @@ EXIT_INTERRUPTED = 130
 EXIT_OURS = 70
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[object, None, T]) -> T:
     """Run a command's coroutine. An error that a task group wrapped comes out as itself."""
     return _run(asyncio.run, work)
 
 
-def run_fast(work: Coroutine[Any, Any, T]) -> T:
+def run_fast(work: Coroutine[object, None, T]) -> T:
     """The same on uvloop, for processes that carry events."""
     import uvloop
 
     return _run(uvloop.run, work)
 
 
-def _run(runner: Callable[[Coroutine[Any, Any, T]], T], work: Coroutine[Any, Any, T]) -> T:
+def _run(runner: Callable[[Coroutine[object, None, T]], T], work: Coroutine[object, None, T]) -> T:
     try:
         return runner(work)
     except BaseExceptionGroup as group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -108,7 +108,7 @@ def show(
             }
         )
         return
-    rows: list[list[Any]] = [
+    rows: list[list[object]] = [
         ["seq", letter.position.seq],
         ["epoch", letter.position.epoch],
         ["id", letter.event_id],
@@ -231,7 +231,7 @@ def accept(
     settings = _settings(config)
     who = f"{getpass.getuser()}@{socket.gethostname()}"
 
-    async def work() -> dict[str, Any]:
+    async def work() -> dict[str, object]:
         said = (await status_of(settings.state)).status
         where = said.target or "no target: serve runs in mode websocket"
         output.note(f"accept dead letters for {minutes} minutes\n  on {where}")
@@ -254,7 +254,7 @@ def accept(
         output.note("dry run: nothing was changed")
     else:
         held = " the relay was held, and goes on" if done["was_held_since"] else " the relay was not held"
-        output.show(f"accepted until {done['accepted_until'][:19].replace('T', ' ')} UTC;{held}")
+        output.show(f"accepted until {str(done['accepted_until'])[:19].replace('T', ' ')} UTC;{held}")
 
 
 def _settings(config: Path | None) -> Settings:
@@ -334,7 +334,7 @@ def _words(tried: Tried | None) -> str:
             return "the target has neither row nor tombstone of it (pruned?); nothing was changed"
 
 
-def _document(letter: DeadLetter, event_type: str | None) -> dict[str, Any]:
+def _document(letter: DeadLetter, event_type: str | None) -> dict[str, object]:
     from migctl.events import format_time
 
     return {
@@ -351,7 +351,7 @@ def _document(letter: DeadLetter, event_type: str | None) -> dict[str, Any]:
     }
 
 
-def _outcome(letter: DeadLetter, tried: Tried | None) -> dict[str, Any]:
+def _outcome(letter: DeadLetter, tried: Tried | None) -> dict[str, object]:
     return {
         "epoch": letter.position.epoch,
         "seq": letter.position.seq,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -134,7 +134,7 @@ def _tell(result: DemoResult, mode: str) -> None:
     output.show(Text("\n".join(lines)))
 
 
-def _ms(latency: dict[str, Any] | None, quantile: str) -> str:
+def _ms(latency: dict[str, object] | None, quantile: str) -> str:
     value = latency.get(quantile) if latency else None
     return "no samples" if value is None else f"{value:.1f} ms"
 

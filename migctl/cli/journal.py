@@ -161,12 +161,12 @@ def adopt(
         raise Usage("--reason is empty", do="say why, for those who read the journal later")
     settings = _settings(journal, config)
 
-    async def work() -> dict[str, Any]:
+    async def work() -> dict[str, object]:
         target = None
         if settings.mode != "websocket":
             target = await resolve(settings, need=("service_role_key",), say=output.note)
         seen = await adopting.look(settings, target)
-        said: dict[str, Any] = {
+        said: dict[str, object] = {
             "schema": "migctl.journal.adopt/1",
             "path": str(settings.journal_path),
             "target": target.name if target is not None else None,

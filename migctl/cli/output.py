@@ -9,7 +9,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from migctl.redaction import redact
 from migctl.telemetry import remark
@@ -67,13 +67,13 @@ def _to_stderr(text: Text) -> None:
     remark(drawn.getvalue())
 
 
-def document(value: Any) -> None:
+def document(value: object) -> None:
     """One JSON document on stdout."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
     sys.stdout.flush()
 
 
-def line(value: Any) -> None:
+def line(value: object) -> None:
     """One NDJSON line on stdout, for commands that stream."""
     sys.stdout.write(json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str) + "\n")
     sys.stdout.flush()
@@ -91,7 +91,7 @@ def show(*what: RenderableType) -> None:
 
 
 def table(
-    columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[Any]], *, title: str | None = None
+    columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str | None = None
 ) -> None:
     """A table on stdout. A column is a name, or (name, "left" | "right"); no header where all names are empty."""
     from rich import box

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -95,7 +95,7 @@ def _show(prune: Prune) -> None:
         output.plain(f"adopted rows: {prune.adopted}")
 
 
-def _document(prune: Prune, *, dry_run: bool) -> dict[str, Any]:
+def _document(prune: Prune, *, dry_run: bool) -> dict[str, object]:
     return {
         "dry_run": dry_run,
         "before": prune.before.isoformat(),

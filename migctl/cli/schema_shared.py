@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from migctl.cli import output
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from migctl.config import Settings, Target
     from migctl.config.target import Need
     from migctl.schema import Step
@@ -31,13 +33,13 @@ async def resolve(settings: Settings, *, need: tuple[Need, ...] = ()) -> tuple[T
     return target, target.need("database_url")
 
 
-def settings_of(config: Any, schema: str | None) -> Settings:
+def settings_of(config: Path | None, schema: str | None) -> Settings:
     from migctl.config import load
 
     return load(file=config, flags={("supabase", "schema"): schema})
 
 
-def head(kind: str, target: Target, schema: str) -> dict[str, Any]:
+def head(kind: str, target: Target, schema: str) -> dict[str, object]:
     return {
         "schema": f"migctl.schema.{kind}/1",
         "target": target.name,
@@ -54,7 +56,7 @@ def files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 
-def step_document(step: Step) -> dict[str, Any]:
+def step_document(step: Step) -> dict[str, object]:
     row = step.row
     return {
         "version": step.version,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -108,11 +108,11 @@ def _show(sent: Delivery) -> None:
     output.note(f"the canary row {sent.row_id} is gone again")
 
 
-def _document(sent: Delivery) -> dict[str, Any]:
+def _document(sent: Delivery) -> dict[str, object]:
     return {"row_id": sent.row_id, "ways": [_way(way) for way in sent.ways]}
 
 
-def _way(way: Way) -> dict[str, Any]:
+def _way(way: Way) -> dict[str, object]:
     return {
         "name": way.name,
         "arrived": way.after_ms is not None,

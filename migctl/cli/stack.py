@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,7 +10,10 @@ from migctl.cli import context, output
 from migctl.errors import Refused, Transient, Usage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from migctl.config import Settings
+    from migctl.stack.detached import Status
 
 app = typer.Typer(
     help="The embedded stack for development, drills and CI: PostgreSQL, Valkey and a stand-in for Supabase.",
@@ -222,13 +225,13 @@ def fault(
         )
 
 
-def _settings(config: Any) -> Settings:
+def _settings(config: Path | None) -> Settings:
     from migctl.config import load
 
     return load(file=config)
 
 
-def _document(settings: Settings) -> dict[str, Any]:
+def _document(settings: Settings) -> dict[str, object]:
     from migctl import stack
 
     found = stack.status(settings.state)
@@ -262,7 +265,7 @@ def _open_part(url: str) -> str:
     return parts._replace(netloc=f"{parts.hostname}:{parts.port}").geturl()
 
 
-def _word(found: Any) -> str:
+def _word(found: Status) -> str:
     if found.target is None:
         return "down"
     return "up" if found.up else "degraded"

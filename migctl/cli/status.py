@@ -116,7 +116,7 @@ def _json(found: Answered) -> Any:
     return msgspec.json.decode(found.text)
 
 
-def _not_running(error: MigctlError) -> dict[str, Any]:
+def _not_running(error: MigctlError) -> dict[str, object]:
     problem = {"part": "serve", "state": "not running", "reason": error.what, "do": error.do, "since": None}
     return {"schema": "migctl.status/1", "health": {"status": "not running", "problems": [problem]}}
 

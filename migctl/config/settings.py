@@ -28,7 +28,7 @@ class _Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _nothing_below_a_key_is_no_mistake(cls, value: Any) -> Any:
+    def _nothing_below_a_key_is_no_mistake(cls, value: object) -> object:
         return {} if value is None else value
 
 
@@ -278,7 +278,7 @@ _ENVIRONMENT: dict[str, tuple[str, ...]] = {
 def load(
     *,
     file: Path | None = None,
-    flags: Mapping[tuple[str, ...], Any] | None = None,
+    flags: Mapping[tuple[str, ...], object] | None = None,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Settings:
@@ -312,7 +312,7 @@ def _find(file: Path | None, folder: Path) -> Document | None:
     return document
 
 
-def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, name: str) -> None:
+def _put(data: dict[str, Any], path: tuple[str, ...], value: object, name: str) -> None:
     for part in path[:-1]:
         inner = data.get(part) or {}
         if not isinstance(inner, dict):

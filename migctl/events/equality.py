@@ -120,7 +120,7 @@ def _leaf(a: Any, b: Any) -> str | None:
     return None if a == b else "value"
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     kind = type(value)
     return kind is int or (isinstance(value, Number) and kind is not bool)
 

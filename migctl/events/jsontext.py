@@ -48,7 +48,7 @@ def quote(text: str) -> bytes:
     return _string.encode(text)
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: object) -> bytes:
     """Compact JSON, UTF-8."""
     try:
         return _string.encode(value)

@@ -22,7 +22,7 @@ from decimal import (
     Subnormal,
     Underflow,
 )
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -80,7 +80,7 @@ def read_integer(text: str) -> int | Decimal:
     return int(text) if len(text) <= _INT_DIGITS else EXACT.create_decimal(text)
 
 
-def no_constant(name: str) -> Any:
+def no_constant(name: str) -> NoReturn:
     """Refuse NaN and Infinity, which Python's parser takes and JSON has not."""
     raise ValueError(f"{name} is no JSON value")
 

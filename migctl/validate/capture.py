@@ -83,7 +83,7 @@ class Capture:
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _head_known: bool = False
 
-    async def run(self, stop: asyncio.Event, stop_now: asyncio.Event | None = None) -> dict[str, Any]:
+    async def run(self, stop: asyncio.Event, stop_now: asyncio.Event | None = None) -> dict[str, object]:
         """Capture until `stop`, or until a bound is met; the summary, which then also stands beside the lines.
 
         stop_now: end without draining. Raises what the subscriber raises, and Systemic where the disk is full; the lines written so
@@ -273,7 +273,7 @@ class Capture:
         finally:
             later.cancel()
 
-    def _summary(self, *, complete: bool, reason: str) -> dict[str, Any]:
+    def _summary(self, *, complete: bool, reason: str) -> dict[str, object]:
         merge = self.subscriber.merge
         return {
             "schema": SCHEMA,
@@ -304,7 +304,7 @@ class Capture:
         }
 
 
-def _position(position: Position | None) -> dict[str, Any] | None:
+def _position(position: Position | None) -> dict[str, object] | None:
     return None if position is None else {"epoch": position.epoch, "seq": position.seq}
 
 

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from migctl.errors import MigctlError, Refused, Systemic, Usage
 from migctl.subscriber.core.release import Release, encode_release
@@ -66,7 +65,7 @@ class CaptureFile:
         self._whole_bytes += len(text)
         self.lines += len(releases)
 
-    def finish(self, summary: dict[str, Any]) -> None:
+    def finish(self, summary: dict[str, object]) -> None:
         """Make the lines durable and put the summary beside them, whole or not at all. Raises Systemic."""
         if self._descriptor is None:
             return

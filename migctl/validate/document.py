@@ -31,7 +31,7 @@ def build(
     late_after_s: float,
     examples: int,
     digests: Mapping[Path, str],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The report.
 
     first: (epoch, seq, committed_at) of the journal's first entry. digests: file to sha256.
@@ -86,7 +86,7 @@ def build(
     }
 
 
-def _files(found: Inputs, tally: Tally, digests: Mapping[Path, str]) -> list[dict[str, Any]]:
+def _files(found: Inputs, tally: Tally, digests: Mapping[Path, str]) -> list[dict[str, object]]:
     listed = [(each.side.label, each.path, each.size, tally.sides[each.side].lines) for each in found.files]
     if found.tombstones_path is not None:
         stones = len(found.tombstones or ())
@@ -163,7 +163,7 @@ def _minute(minutes: int) -> str:
     return format_time(_DAY_ONE + timedelta(minutes=minutes - 1440))[:16] + "Z"
 
 
-def _examples(found: dict[str, list[Example]], limit: int) -> dict[str, list[dict[str, Any]]]:
+def _examples(found: dict[str, list[Example]], limit: int) -> dict[str, list[dict[str, object]]]:
     order = ("lost", *KINDS)
     return {
         kind: [example.details for example in sorted(found[kind], key=lambda each: each.at)[:limit]]
@@ -172,7 +172,7 @@ def _examples(found: dict[str, list[Example]], limit: int) -> dict[str, list[dic
     }
 
 
-def _window(window: Window, tally: Tally) -> dict[str, Any]:
+def _window(window: Window, tally: Tally) -> dict[str, object]:
     return {
         "kind": window.kind,
         "starts": {
@@ -190,7 +190,7 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else format_time(moment)
 
 
-def _transport(found: Inputs, tally: Tally, side: Side) -> dict[str, Any]:
+def _transport(found: Inputs, tally: Tally, side: Side) -> dict[str, object]:
     summary = found.summaries.get(side)
     return {
         "lines": tally.sides[side].lines,

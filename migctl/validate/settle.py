@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from migctl.events.equality import Equality, surely_same
 from migctl.events.numbers import loads_exact
@@ -292,10 +291,10 @@ class Settler:
                     self._tally.count_field(field)
         self._example(kind, truth, transports=transports, against=Side(truth.side).label, fields=fields)
 
-    def _example(self, kind: str, line: Line, **more: Any) -> None:
+    def _example(self, kind: str, line: Line, **more: object) -> None:
         if not self._examples.wants(kind, line.number):
             return
-        details: dict[str, Any] = {"id": line.id, "epoch": line.epoch, "seq": line.seq}
+        details: dict[str, object] = {"id": line.id, "epoch": line.epoch, "seq": line.seq}
         details["file"], details["line"] = str(self._paths[Side(line.side)]), line.number
         details["event_type"] = line.event_type
         if line.committed_at is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappush, heapreplace
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -26,12 +26,14 @@ COLUMNS = (
 )
 MAX_FIELDS = 1000
 
+K = TypeVar("K")
+
 
 class Example(msgspec.Struct):
     """One discrepancy. at: where it stands in its file, which orders them; details: what the report shows of it."""
 
     at: int
-    details: dict[str, Any]
+    details: dict[str, object]
 
 
 class SideTally(msgspec.Struct):
@@ -126,7 +128,7 @@ class Tally(msgspec.Struct):
         self.fields[field] = self.fields.get(field, 0) + count
 
 
-def _merge_cells(mine: dict[Any, list[int]], theirs: dict[Any, list[int]]) -> None:
+def _merge_cells(mine: dict[K, list[int]], theirs: dict[K, list[int]]) -> None:
     for key, cell in theirs.items():
         have = mine.get(key)
         mine[key] = cell if have is None else [a + b for a, b in zip(have, cell, strict=True)]
@@ -135,10 +137,10 @@ def _merge_cells(mine: dict[Any, list[int]], theirs: dict[Any, list[int]]) -> No
 class Examples:
     """The first few discrepancies of each kind, by their place in the file; all of them go to `write`, if that is given."""
 
-    def __init__(self, limit: int, write: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def __init__(self, limit: int, write: Callable[[dict[str, object]], None] | None = None) -> None:
         self._limit = limit
         self._write = write
-        self._kept: dict[str, list[tuple[int, int, dict[str, Any]]]] = {}
+        self._kept: dict[str, list[tuple[int, int, dict[str, object]]]] = {}
         self._count = 0
 
     def wants(self, kind: str, at: int) -> bool:
@@ -146,7 +148,7 @@ class Examples:
         kept = self._kept.get(kind) or []
         return self._write is not None or len(kept) < self._limit or (self._limit > 0 and -at > kept[0][0])
 
-    def add(self, kind: str, at: int, details: dict[str, Any]) -> None:
+    def add(self, kind: str, at: int, details: dict[str, object]) -> None:
         if self._write is not None:
             self._write({"kind": kind} | details)
         kept = self._kept.setdefault(kind, [])
