@@ -135,7 +135,7 @@ class Deployment:
     def ready(self) -> None:
         """Wait until each subscriber is. Raises NotReady."""
         for each in self.subscribers.values():
-            self.wait(lambda each=each: "ready:" in each.child.said(lines=50), each.name, each.child)  # type: ignore[misc]
+            self.wait(lambda each=each: "ready:" in each.child.log_tail(lines=50), each.name, each.child)  # type: ignore[misc]
 
     def produce(self, *, rate: float, seconds: float | None, workers: int, batch: int) -> Child:
         """Start the producer; it ends after `seconds`, or at SIGTERM, once all it sent is acknowledged."""
@@ -167,9 +167,11 @@ class Deployment:
         deadline = time.monotonic() + within_s
         while not condition():
             if child is not None and not child.alive:
-                raise NotReady(f"{what} ended with exit code {child.exit_code}:\n{child.said()}")
+                raise NotReady(f"{what} ended with exit code {child.exit_code}:\n{child.log_tail()}")
             if time.monotonic() > deadline:
-                raise NotReady(f"{what}: not within {within_s:g} s" + (f":\n{child.said()}" if child else ""))
+                raise NotReady(
+                    f"{what}: not within {within_s:g} s" + (f":\n{child.log_tail()}" if child else "")
+                )
             time.sleep(0.02)
 
     def _launch(self, name: str, program: Sequence[str]) -> Child:

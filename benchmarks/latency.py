@@ -60,7 +60,7 @@ def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
     while producer.alive and time.monotonic() < deadline:
         pings += on.proxy.ping(20, apart_s=PING_EVERY_S)
     if producer.exit_code != 0:
-        raise RuntimeError(f"the producer ended with {producer.exit_code}:\n{producer.said()}")
+        raise RuntimeError(f"the producer ended with {producer.exit_code}:\n{producer.log_tail()}")
     published = count(on)
     settle(on, published)
     on.end_subscribers()

@@ -121,10 +121,10 @@ class Soak:
         """
         producer = self.on.producer
         if producer is not None and not producer.alive and producer.exit_code != 0:
-            raise RuntimeError(f"the producer ended with {producer.exit_code}:\n{producer.said()}")
+            raise RuntimeError(f"the producer ended with {producer.exit_code}:\n{producer.log_tail()}")
         for each in self.on.subscribers.values():
             if not each.child.alive:
-                raise RuntimeError(f"{each.name} ended with {each.child.exit_code}:\n{each.child.said()}")
+                raise RuntimeError(f"{each.name} ended with {each.child.exit_code}:\n{each.child.log_tail()}")
         killed = self._armed is not None and self._armed[0] == SERVE_KILLED
         if self.on.serve is not None and not self.on.serve.alive and not killed:
             self.died.append(f"exit code {self.on.serve.exit_code}: {self.on.serve.said(lines=3)}")

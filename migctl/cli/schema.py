@@ -107,7 +107,9 @@ def apply(
         if dry_run or not before.plan.pending:
             return target, before
         confirm(f"apply {', '.join(m.file for m in before.plan.pending)}", yes=yes, target=target)
-        done = await room.apply(url, name, who=room.operator(), lock_timeout_s=lock_timeout, say=output.note)
+        done = await room.apply(
+            url, name, who=room.operator(), lock_timeout_s=lock_timeout, notice=output.note
+        )
         return target, done
 
     target, result = context.run(work())

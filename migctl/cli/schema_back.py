@@ -84,7 +84,7 @@ def rollback(
             drop_data=drop_data,
             reason=reason,
             lock_timeout_s=lock_timeout,
-            say=output.note,
+            notice=output.note,
         )
         return target, done
 
@@ -127,7 +127,7 @@ def repair(
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
 ) -> None:
-    """Mend the ledger by hand: say that files are applied, or are not. No file is run."""
+    """Mend the ledger by hand: note that files are applied, or are not. No file is run."""
     from migctl import schema as room
     from migctl.cli.prompt import confirm
 
@@ -150,7 +150,7 @@ def repair(
             who=room.operator(),
             reason=reason,
             lock_timeout_s=lock_timeout,
-            say=output.note,
+            notice=output.note,
         )
 
     target, changed = context.run(work())
@@ -162,7 +162,7 @@ def repair(
     for migration in changed:
         typer.echo(f"{migration.version:04d}_{migration.name}: {to}")
     output.note(
-        f"ledger of {where(target, name)} mended; migctl schema verify looks at the database itself"
+        f"ledger of {where(target, name)} mended; migctl schema verify reads the database itself"
         if changed
         else "nothing to do"
     )

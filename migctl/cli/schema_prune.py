@@ -1,4 +1,4 @@
-"""`migctl schema prune`: old rows out of the tables, slowly, and never under a reader that was not told."""
+"""`migctl schema prune`: old rows out of the tables, slowly, and never under a reader that does not know."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def prune(
         chosen = await room.prune_plan(url, name, age, adopted=adopted)
         if dry_run or not (chosen.epochs or chosen.total):
             return target, chosen
-        confirm(f"delete {_told(chosen)} of {name}, older than {older_than}", yes=yes, target=target)
+        confirm(f"delete {_counted(chosen)} of {name}, older than {older_than}", yes=yes, target=target)
         with _progress(chosen.total) as progress:
             done = await room.prune(url, name, chosen, room.Pace(batch_size, pause), progress=progress)
         return target, done
@@ -72,12 +72,12 @@ def prune(
     if not (result.epochs or result.total):
         output.note(f"nothing is older than {older_than}")
     elif dry_run:
-        output.note(f"dry run: {_told(result)} would go; nothing was changed")
+        output.note(f"dry run: {_counted(result)} would go; nothing was changed")
     else:
-        output.note(f"{_told(result)} deleted on {where(target, name)}")
+        output.note(f"{_counted(result)} deleted on {where(target, name)}")
 
 
-def _told(prune: Prune) -> str:
+def _counted(prune: Prune) -> str:
     rows, tombstones = sum(e.rows for e in prune.epochs), sum(e.tombstones for e in prune.epochs)
     parts = [f"{rows} rows", f"{tombstones} tombstones"]
     if prune.adopted is not None:

@@ -1,4 +1,4 @@
-"""Delivery: proves that a target delivers, by a canary that goes the way of an event and is seen to arrive.
+"""Delivery: proves that a target delivers, by a canary that goes the way of an event and is observed to arrive.
 
 A row goes in over REST as service_role and comes back by postgres_changes; a message goes out over our own channel and comes back
 by broadcast. Both are received by the official client as `authenticated`, the role that subscribers have. The row is always taken
@@ -78,7 +78,7 @@ async def check(
     """Send a canary both ways and wait for it. differences: what `schema.verify` found, to name causes from.
 
     timeout_s: for each way, joining included. Raises Usage for a part of the target that is not known, Transient where Realtime is
-    away; nothing was inserted then. What goes wrong on one way is told in its Way.
+    away; nothing was inserted then. What goes wrong on one way is in its Way.
     """
     for part in ("anon_key", "service_role_key", "jwt_secret", "database_url"):
         target.need(part)
@@ -127,8 +127,8 @@ async def _way(
             f"waited {timeout_s:g} s for {stages.waiting_for}",
             do="look at the project's Realtime logs, and try a longer --timeout: a project that slept needs a while",
         )
-    except MigctlError as told:
-        error = told
+    except MigctlError as raised:
+        error = raised
     return Way(name, None, error, likely(name, differences, schema_name))
 
 

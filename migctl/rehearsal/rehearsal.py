@@ -50,7 +50,7 @@ def transports_of(mode: Mode) -> tuple[TransportName, ...]:
 
 
 def _says_ready(capture: Child) -> bool:
-    return "ready:" in capture.said(lines=50)
+    return "ready:" in capture.log_tail(lines=50)
 
 
 @dataclass(slots=True)
@@ -179,11 +179,12 @@ class Rehearsal:
         while not condition():
             if not child.alive:
                 raise Transient(
-                    f"{what} ended with exit code {child.exit_code}:\n{child.said()}", do=f"see {child.log}"
+                    f"{what} ended with exit code {child.exit_code}:\n{child.log_tail()}",
+                    do=f"see {child.log}",
                 )
             if mono() > deadline:
                 raise Transient(
-                    f"{what} is not ready after {READY_S:.0f} s:\n{child.said()}", do=f"see {child.log}"
+                    f"{what} is not ready after {READY_S:.0f} s:\n{child.log_tail()}", do=f"see {child.log}"
                 )
             await asyncio.sleep(LOOK_S)
 
@@ -250,7 +251,8 @@ class Rehearsal:
         for name, child in children.items():
             if child is not None and not child.alive:
                 raise Transient(
-                    f"{name} ended with exit code {child.exit_code}:\n{child.said()}", do=f"see {child.log}"
+                    f"{name} ended with exit code {child.exit_code}:\n{child.log_tail()}",
+                    do=f"see {child.log}",
                 )
 
     def _lines(self, name: TransportName) -> int:
@@ -303,11 +305,11 @@ class Rehearsal:
         deadline = mono() + SETTLE_S
         while child.alive:
             if mono() > deadline:
-                raise Transient(f"{what} does not end:\n{child.said()}", do=f"see {child.log}")
+                raise Transient(f"{what} does not end:\n{child.log_tail()}", do=f"see {child.log}")
             await asyncio.sleep(LOOK_S / 2)
         if child.exit_code != 0:
             raise MigctlError(
-                f"{what} ended with exit code {child.exit_code}:\n{child.said()}", do=f"see {child.log}"
+                f"{what} ended with exit code {child.exit_code}:\n{child.log_tail()}", do=f"see {child.log}"
             )
 
 

@@ -77,12 +77,12 @@ async def apply(
     who: str,
     dry_run: bool = False,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
-    say: Callable[[str], None] = lambda _: None,
+    notice: Callable[[str], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Applied:
     """Apply the pending files, each whole or not at all. Twice is once.
 
-    who: for the ledger (see `operator`); say: is told what is waited for; folder: other files than those of this migctl.
+    who: for the ledger (see `operator`); notice: prints what is waited for; folder: other files than those of this migctl.
     """
     files = load(folder)
     async with connect(database_url) as connection:
@@ -91,7 +91,7 @@ async def apply(
             raise blocked
         if dry_run or not before.pending:
             return Applied(before, ())
-        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
+        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, notice=notice)
         done = await run.apply(before.pending)
         return Applied(before, done)
 
@@ -106,7 +106,7 @@ async def rollback(
     dry_run: bool = False,
     reason: str | None = None,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
-    say: Callable[[str], None] = lambda _: None,
+    notice: Callable[[str], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Rollback:
     """Take back the applied files above `to` (default: the last one). Returns what was, or for a dry run would be, taken back.
@@ -118,7 +118,7 @@ async def rollback(
         chosen = await taking_back.prepare(connection, schema, files, to)
         if dry_run:
             return chosen
-        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
+        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, notice=notice)
         done = await taking_back.carry_out(run, chosen, drop_data=drop_data, reason=reason)
         return Rollback(done, chosen.rows)
 
@@ -132,13 +132,13 @@ async def repair(
     who: str,
     reason: str,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
-    say: Callable[[str], None] = lambda _: None,
+    notice: Callable[[str], None] = lambda _: None,
     folder: Path | None = None,
 ) -> tuple[Migration, ...]:
     """Say in the ledger that files are applied or reverted, without running them. Returns those whose row was changed."""
     files = load(folder)
     async with connect(database_url) as connection:
-        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, say=say)
+        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, notice=notice)
         return await mending.carry_out(run, versions, to, reason=reason)
 
 

@@ -38,13 +38,13 @@ class Run:
     files: Sequence[Migration]
     who: str
     lock_timeout_s: float
-    say: Callable[[str], None]
+    notice: Callable[[str], None]
 
     async def apply(self, pending: Sequence[Migration]) -> tuple[Done, ...]:
         """Apply `pending` in order. Raises on the first that fails; those before it stay applied, of it nothing stays."""
         done = [one for migration in pending if (one := await self._apply_one(migration)) is not None]
         if done:
-            await self.tell_postgrest()
+            await self.notify_postgrest()
         return tuple(done)
 
     async def _apply_one(self, migration: Migration) -> Done | None:
@@ -98,10 +98,10 @@ class Run:
 
     async def lock(self) -> None:
         """Be the only writer of this transaction, with a ledger to write to."""
-        await ledger.lock(self.connection, who=self.who, timeout_s=self.lock_timeout_s, say=self.say)
+        await ledger.lock(self.connection, who=self.who, timeout_s=self.lock_timeout_s, notice=self.notice)
         await ledger.create(self.connection)
 
-    async def tell_postgrest(self) -> None:
+    async def notify_postgrest(self) -> None:
         """PostgREST keeps a picture of the schema; without an event trigger it learns of a change only from this."""
         await self.connection.execute("notify pgrst, 'reload schema'")
 
@@ -121,7 +121,7 @@ class Run:
         if self.connection.closed or not state:
             return Transient(
                 f"{where}: the connection was lost: {message(error)}",
-                do="migctl schema status tells what was applied",
+                do="migctl schema status lists what was applied",
             )
         if state == "55P03":
             held = await table_holders(self.connection, self.schema)
@@ -138,7 +138,7 @@ class Run:
         )
 
     async def _record(self, migration: Migration, at: Statement, error: psycopg.Error) -> None:
-        """Note the failure in the ledger. What the operator is told does not hang on it, so a second failure is let go."""
+        """Note the failure in the ledger. What the operator reads does not hang on it, so a second failure is let go."""
         try:
             async with self.connection.transaction():
                 await self.lock()

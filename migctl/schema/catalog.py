@@ -161,7 +161,7 @@ select array(select rolname::text from pg_roles where rolsuper or rolname in ('p
 
 
 async def read(connection: Connection, schema: str) -> Live:
-    """Everything that `verify` looks at. The caller opens a `snapshot`."""
+    """Everything that `verify` reads. The caller opens a `snapshot`."""
     asked = {
         "schema": schema,
         "tables": [table.name for table in ALL],

@@ -132,11 +132,11 @@ async def write(
 
 
 async def lock(
-    connection: Connection, *, who: str, timeout_s: float, say: Callable[[str], None] = lambda _: None
+    connection: Connection, *, who: str, timeout_s: float, notice: Callable[[str], None] = lambda _: None
 ) -> None:
     """Be the only writer until the transaction ends; also bounds every later wait for a lock in it.
 
-    say: is told who is waited for. Raises Transient that names the holder after timeout_s.
+    notice: prints who is waited for. Raises Transient that names the holder after timeout_s.
     """
     await connection.execute(
         "select set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true),"
@@ -147,7 +147,7 @@ async def lock(
     if got is not None and got[0]:
         return
     held = await holder(connection)
-    say(f"waiting at most {timeout_s:g} s for another migctl schema command: {held}")
+    notice(f"waiting at most {timeout_s:g} s for another migctl schema command: {held}")
     try:
         await connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
     except psycopg.errors.LockNotAvailable:

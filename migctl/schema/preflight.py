@@ -1,6 +1,6 @@
 """What a database lacks before the files can be applied to it, found without changing anything.
 
-A lack blocks `apply` and comes with its way out; a remark is only told. Adoption of a table that was there before is decided here:
+A lack blocks `apply` and comes with its way out; a remark is only printed. Adoption of a table that was there is decided here:
 which of its columns would make every later insert fail, and what would not survive the widening of types.
 """
 

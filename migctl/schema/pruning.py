@@ -1,6 +1,6 @@
 """Prunes the tables: deletes rows and tombstones that are old enough, in paced batches, after the tail of their epoch was moved.
 
-The tail moves first, in a transaction of its own, so a reader that comes too late is told `pruned` and never meets a hole. What
+The tail moves first, in a transaction of its own, so a reader that comes too late gets `pruned` and never meets a hole. What
 lies below the tail may be deleted at any time; so a run that was killed is finished by the next, whatever bound that one is given.
 What a prune takes is a prefix of each epoch below table_head: it ends before the first seq that is not old enough.
 """
@@ -108,7 +108,7 @@ async def carry_out(
 ) -> Prune:
     """Move each tail, then delete what is below it. Returns what was deleted and where the tails are then.
 
-    progress: is told after each batch how many are gone so far.
+    progress: called after each batch with how many are gone so far.
     """
     gone = 0
     done: list[EpochPrune] = []
@@ -169,7 +169,7 @@ def _sql(text: LiteralString, schema: str) -> sql.Composed:
     )
 
 
-# Both look along (epoch, seq) and stop at the first that is not old enough, so what they read is what is pruned.
+# Both read along (epoch, seq) and stop at the first that is not old enough, so what they read is what is pruned.
 _EPOCHS: LiteralString = """
 with bound as (
   select h.epoch, h.table_tail, h.table_head, greatest(h.table_tail, least(

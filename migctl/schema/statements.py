@@ -1,4 +1,4 @@
-"""Cuts SQL text into its statements, so that a failure can be told by number and line.
+"""Cuts SQL text into its statements, so that a failure can be named by number and line.
 
 Knows what a semicolon can hide in: strings, quoted names, dollar quotes, both kinds of comment. Pure.
 """
@@ -43,7 +43,7 @@ def split(sql: str) -> list[Statement]:
     start = position = 0
     first: int | None = None  # where the first word of the current statement is
 
-    def seen(upto: int, at: int) -> int | None:
+    def first_word(upto: int, at: int) -> int | None:
         gap = sql[upto:at]
         bare = gap.lstrip()
         return upto + len(gap) - len(bare) if bare else None
@@ -54,7 +54,7 @@ def split(sql: str) -> list[Statement]:
 
     while (token := _TOKEN.search(sql, position)) is not None:
         if first is None:
-            first = seen(max(start, position), token.start())
+            first = first_word(max(start, position), token.start())
         kind = token.lastgroup
         position = token.end()
         if kind == "end":
@@ -69,7 +69,7 @@ def split(sql: str) -> list[Statement]:
         if kind not in ("line", "block") and first is None:
             first = token.start()
     if first is None:
-        first = seen(max(start, position), len(sql))
+        first = first_word(max(start, position), len(sql))
     close(len(sql))
     return found
 

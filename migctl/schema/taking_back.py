@@ -1,6 +1,6 @@
 """The way back: down files from the highest applied one on, each in a transaction with its ledger row.
 
-Rows are dropped only when the caller says so; whether there are any is looked at before the first file, and again under the lock of
+Rows are dropped only when the caller says so; whether there are any is read before the first file, and again under the lock of
 the table, so that a row which arrives meanwhile stops it.
 """
 
@@ -69,8 +69,8 @@ async def prepare(
 def refuse_rows(schema: str, rows: Sequence[tuple[str, int]]) -> None:
     """Raise Refused where rows would go."""
     if rows:
-        told = ", ".join(f"{schema}.{table} has {count} row{'s' * (count != 1)}" for table, count in rows)
-        raise Refused(f"{told}: they would be dropped", do="add --drop-data if they may go (a backup first)")
+        found = ", ".join(f"{schema}.{table} has {count} row{'s' * (count != 1)}" for table, count in rows)
+        raise Refused(f"{found}: they would be dropped", do="add --drop-data if they may go (a backup first)")
 
 
 async def carry_out(
@@ -97,7 +97,7 @@ async def carry_out(
         if taken_back is not None:
             done.append(migration)
     if done:
-        await run.tell_postgrest()
+        await run.notify_postgrest()
     return tuple(done)
 
 

@@ -1,6 +1,6 @@
 """Holds the live catalog against what the files make, and says each difference with the statement that mends it.
 
-A table that can't be looked at is a difference, never a pass. Differences that do no harm (columns, indexes and grants to the owner
+A table that can't be read is a difference, never a pass. Differences that do no harm (columns, indexes and grants to the owner
 that somebody added) are none.
 """
 

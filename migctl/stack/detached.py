@@ -1,4 +1,4 @@
-"""The stack of a state folder, as commands use it: bring it up, down, and look at it, from any process.
+"""The stack of a state folder, as commands use it: bring it up, down, and ask what runs, from any process.
 
 Two commands that want it up at the same time take turns; the second finds it up.
 """
@@ -48,13 +48,13 @@ class Up:
         """What was done, in a line; None where all was up as it was wanted."""
         if self.started:
             return f"started {self.target.name}; `migctl stack down` stops it"
-        said = []
+        words = []
         if self.restarted:
-            said.append(f"started again: {', '.join(self.restarted)}")
+            words.append(f"started again: {', '.join(self.restarted)}")
         if self.changed is not None:
             schemas = ", ".join(self.changed.schemas)
-            said.append(f"restarted the stand-in, with schemas {schemas} and rates {self.changed.rates}")
-        return "; ".join(said) or None
+            words.append(f"restarted the stand-in, with schemas {schemas} and rates {self.changed.rates}")
+        return "; ".join(words) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +195,12 @@ def _spawn(state_dir: Path) -> None:
         raise not_writable(log.parent, error) from None
     # The first process detaches the real one and ends; the pipe ends when the start has succeeded or failed.
     try:
-        said, _ = popen.communicate(timeout=_UP_S)
+        answer, _ = popen.communicate(timeout=_UP_S)
     except subprocess.TimeoutExpired:
         popen.kill()
         raise Transient(f"the embedded stack did not come up in {_UP_S:.0f} s", do=f"see {log}") from None
     try:
-        report = json.loads(said)
+        report = json.loads(answer)
     except ValueError:
         raise _gone(state_dir) from None
     if "error" in report:

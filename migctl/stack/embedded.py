@@ -107,7 +107,7 @@ class EmbeddedStack:
 
     @property
     def note(self) -> str | None:
-        """What the operator must be told about where it keeps its data and who runs it, if anything."""
+        """What the operator must know about where it keeps its data and who runs it, if anything."""
         postgres = self._parts.get("postgres")
         return postgres.note if isinstance(postgres, Postgres) else None
 
@@ -204,7 +204,7 @@ class EmbeddedStack:
         try:
             running.wait_ready()
         except Transient as error:
-            # Who was quicker may be gone again by now; the part's own words still tell.
+            # Who was quicker may be gone again by now; the part's own words still show it.
             if port_is_free(running.port) and _IN_USE not in error.what.lower():
                 raise
             raise _PortTaken(part, running.port) from error

@@ -27,7 +27,7 @@ from migctl.stack.process import Process
 _SHIM = Path(__file__).with_name("shim.py")
 _KEEP_LOG_BYTES = 8 << 20
 _OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
-# How far below that range any port is looked for, and how often at random.
+# How far below that range any port is tried, and how often at random.
 _WIDTH = 16384
 _TRIES = 100
 
@@ -92,7 +92,7 @@ class Child:
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"pid {self.pid} is still there after {timeout_s} s") from None
 
-    def said(self, *, lines: int = 8) -> str:
+    def log_tail(self, *, lines: int = 8) -> str:
         """The last lines it has written to its log since it was launched."""
         with self.log.open("rb") as file:
             file.seek(min(self._log_start, file.seek(0, os.SEEK_END)))

@@ -72,7 +72,7 @@ class Postgres(Running):
 
     @property
     def note(self) -> str | None:
-        """What the operator must be told about where and as whom it runs, if anything."""
+        """What the operator must know about where and as whom it runs, if anything."""
         return self._home.note if self._home is not None else None
 
     def url(self, database: str = "postgres") -> str:
@@ -147,7 +147,7 @@ class Postgres(Running):
             code = -1
         password.unlink(missing_ok=True)
         if code != 0:
-            raise _not_up("initdb", f"exit code {code}: {child.said()}", child.log)
+            raise _not_up("initdb", f"exit code {code}: {child.log_tail()}", child.log)
         part.rename(home.data)
 
     def _wait_up(self, data: Path) -> None:
@@ -169,10 +169,10 @@ class Postgres(Running):
             child = self._child
             assert child is not None
             child.stop(signal.SIGQUIT, 5)
-            said = child.said()
+            words = child.log_tail()
             # After SIGKILL the sessions of the old server need a moment to notice, and a new one refuses to join them.
-            if _STILL_THERE not in said or left <= 0:
-                raise _not_up("PostgreSQL", said or f"exit code {child.exit_code}", child.log)
+            if _STILL_THERE not in words or left <= 0:
+                raise _not_up("PostgreSQL", words or f"exit code {child.exit_code}", child.log)
             self.begin()
 
     # Passwords.
@@ -185,24 +185,24 @@ class Postgres(Running):
 
         PostgreSQL does it alone, without a listener, so nothing needs to be known of the passwords that it has.
         """
-        said = ""
+        failure = ""
         roles = {ADMIN: self._admin_password, **dict.fromkeys(_OWNERS, self._password)}
         statements = "".join(_alter(role, password) + "\n" for role, password in roles.items())
 
         def done() -> bool:
-            nonlocal said
-            said = self._alone(home, statements)
-            return _STILL_THERE not in said
+            nonlocal failure
+            failure = self._alone(home, statements)
+            return _STILL_THERE not in failure
 
         # After SIGKILL the sessions of the old server need a moment to notice.
         wait_until(done, _START_S)
-        if said:
+        if failure:
             raise _not_up(
-                "PostgreSQL", f"its passwords could not be set: {said}", self._folder / "postgres.log"
+                "PostgreSQL", f"its passwords could not be set: {failure}", self._folder / "postgres.log"
             )
 
     def _alone(self, home: Home, statements: str) -> str:
-        """Run statements, one a line, in a PostgreSQL without a listener. Returns what it said where it failed."""
+        """Run statements, one a line, in a PostgreSQL without a listener. Returns its last lines where it failed."""
         reader, writer = os.pipe()
         with os.fdopen(reader, "rb") as source, os.fdopen(writer, "wb") as sink:
             sink.write(statements.encode())
@@ -223,7 +223,7 @@ class Postgres(Running):
         except TimeoutError:
             child.stop(signal.SIGKILL, 5)
             return f"no end after {_START_S:.0f} s"
-        return "" if code == 0 else child.said() or f"exit code {code}"
+        return "" if code == 0 else child.log_tail() or f"exit code {code}"
 
     def _bootstrap_once(self, home: Home) -> None:
         wanted = self._stamp(home)
@@ -289,5 +289,5 @@ def _environ() -> dict[str, str]:
     return {**clean, "LC_ALL": "C"}
 
 
-def _not_up(what: str, said: str, log: Path) -> MigctlError:
-    return Transient(f"{what} of the embedded stack did not start: {said}", do=f"see {log}")
+def _not_up(what: str, words: str, log: Path) -> MigctlError:
+    return Transient(f"{what} of the embedded stack did not start: {words}", do=f"see {log}")

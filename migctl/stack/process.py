@@ -1,6 +1,6 @@
 """Which process is meant: a pid alone may be another's by now, so a process is named by pid and birth.
 
-A zombie counts as dead, because nobody can talk to it. psutil tells processes apart by a time of birth that moves when the clock is
+A zombie counts as dead, because nobody can talk to it. psutil identifies processes by a time of birth that moves when the clock is
 set, which is no name to write into a file; so that one thing is read here.
 """
 

@@ -68,6 +68,6 @@ class Running(ABC):
         if not up or not child.alive:
             child.stop(signal.SIGKILL, 5)
             raise Transient(
-                f"{what} did not start: {child.said() or f'exit code {child.exit_code}'}",
+                f"{what} did not start: {child.log_tail() or f'exit code {child.exit_code}'}",
                 do=f"see {child.log}",
             )

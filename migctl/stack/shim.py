@@ -1,4 +1,4 @@
-"""Becomes the program it is told to: ties it to its parent's life, steps down from root, then execs.
+"""Becomes the program it is given: ties it to its parent's life, steps down from root, then execs.
 
 Run by path in an isolated interpreter, `python -I -S shim.py PARENT SIGNAL IDENTITY PROGRAM ARG...`, so it imports only a little
 of the standard library. A process of its own rather than a `preexec_fn`: nothing of ours runs between fork and exec of a process

@@ -25,7 +25,7 @@ SCHEMA = "migctl.stack/1"
 class Record:
     """What the file says. revision: grows with each writing; errors: why a part could not be started, last time.
 
-    note: what the operator must be told of where the data are, if anything. standin: what the stand-in was started with.
+    note: what the operator must know of where the data are, if anything. standin: what the stand-in was started with.
     """
 
     target: Target

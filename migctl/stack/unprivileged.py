@@ -31,7 +31,7 @@ _LEFT_BEHIND_S = 10.0
 class Home:
     """binaries: folder with `postgres` and `initdb`. data: the cluster's folder, which may not be there yet.
 
-    note: what the operator must be told, where it isn't all in the folder they named.
+    note: what the operator must know, where it isn't all in the folder they named.
     """
 
     binaries: Path
@@ -94,7 +94,7 @@ def home_for(binary: Path, folder: Path) -> Home:
         probe = launch([str(binary), "--version"], log=log, death=signal.SIGKILL, identity=identity)
         if probe.wait(20) == 0:
             return Home(binary.parent, in_place, identity)
-        why = probe.said(lines=1)
+        why = probe.log_tail(lines=1)
     if us != 0:
         raise Systemic(
             f"PostgreSQL refuses to run as a user without a name (uid {us}), and a user namespace was refused ({why})",
@@ -138,10 +138,10 @@ def _system_home(binary: Path, folder: Path, why: str) -> Home:
             _copy(wheel, place)
     except OSError as error:
         raise not_writable(_OURS, error) from None
-    told = folder / "data.elsewhere"
-    if not told.exists():  # the folder was deleted and made anew, so the data of its name are nobody's
+    mark = folder / "data.elsewhere"
+    if not mark.exists():  # the folder was deleted and made anew, so the data of its name are nobody's
         shutil.rmtree(data, ignore_errors=True)
-        write_private(told, f"{data}\n")
+        write_private(mark, f"{data}\n")
     note = f"PostgreSQL can't run in a user namespace here ({why}): it runs as user {_USER}, from {place}, its data in {data}"
     return Home(place / wheel.name / "pginstall" / "bin", data, Identity(f"{uid}:{gid}"), note)
 

@@ -28,7 +28,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until told to stop. Returns the exit code."""
+    """Run until a signal. Returns the exit code."""
     options = _parser().parse_args(argv)
     configure(level=options.log_level)
     try:
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "--connect-error-seconds", type=float, default=2.0, help="wait before an upgrade is refused"
     )
     parser.add_argument(
-        "--publication-check-seconds", type=float, default=60.0, help="how often the publication is looked at"
+        "--publication-check-seconds", type=float, default=60.0, help="how often the publication is read"
     )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     return parser

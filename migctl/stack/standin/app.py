@@ -56,7 +56,7 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
             return web.json_response({"status": "database away", "reason": str(error)}, status=503)
         return web.json_response({"status": "ok"})
 
-    async def say_goodbye(app: web.Application) -> None:
+    async def close_sockets(app: web.Application) -> None:
         await realtime.close()
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
@@ -74,6 +74,6 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
     app.add_routes(realtime.routes())
     app.add_routes(Admin(tokens, faults).routes())
     app.add_routes(BroadcastApi(tokens, hub, authorizer, limits).routes())
-    app.on_shutdown.append(say_goodbye)
+    app.on_shutdown.append(close_sockets)
     app.cleanup_ctx.append(lifetime)
     return app

@@ -38,14 +38,14 @@ class Identity:
 
 
 class Tokens:
-    """Checks tokens signed with one secret. Signatures that held are remembered, times are looked at each time."""
+    """Checks tokens signed with one secret. Signatures that held are remembered, times are checked each time."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self._known: dict[str, dict[str, Any]] = {}
 
     def is_api_key(self, key: str) -> bool:
-        """True for a key that the gateway hands out: a token of ours for `anon` or `service_role`. Its time is not looked at."""
+        """True for a key that the gateway hands out: a token of ours for `anon` or `service_role`. Its time is not checked."""
         try:
             return self._claims(key).get("role") in ("anon", "service_role")
         except BadToken:

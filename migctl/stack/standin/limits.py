@@ -34,7 +34,7 @@ class Limits:
 
     max_rows: the most rows that one read or rpc answers (PostgREST's db-max-rows).
     join_error_s, connect_error_s: the real server waits this long before it refuses a join or an upgrade.
-    poll_s: postgres_changes are looked for this often while only unrelated changes come; idle, five times as long.
+    poll_s: postgres_changes are polled this often while only unrelated changes come; idle, five times as long.
     """
 
     plan: PlanLimits = PLANS["no-cap"]

@@ -84,7 +84,7 @@ class Broadcast:
 
     @property
     def breaker(self) -> BreakerState:
-        """Of broadcast: closed while subscribers get what is sent, as far as the canary can tell."""
+        """Of broadcast: closed while subscribers get what is sent, as far as the canary shows."""
         return self._reach.health.state
 
     def breaker_status(self) -> BreakerStatus:

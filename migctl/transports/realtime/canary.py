@@ -53,7 +53,7 @@ class Canary:
         self._listening = False
         self._trouble: str | None = None
         self._do: str | None = None
-        self._sent = self._seen = 0
+        self._sent = self._arrived = 0
         self._last_ms: float | None = None
 
     async def run(self) -> None:
@@ -69,7 +69,7 @@ class Canary:
             reason=self._trouble,
             role=self._role,
             sent=self._sent,
-            seen=self._seen,
+            seen=self._arrived,
             last_ms=self._last_ms,
         )
 
@@ -100,7 +100,7 @@ class Canary:
 
     async def _listen(self) -> None:
         while True:
-            seen = self._seen
+            arrived = self._arrived
             least_s = 0.0
             self._renew.clear()
             try:
@@ -114,7 +114,7 @@ class Canary:
                     self._listening, self._trouble, self._do = True, None, None
                     await self._renew.wait()
             except (Transient, Systemic) as error:
-                if self._seen > seen:  # only a canary proves a subscriber's socket
+                if self._arrived > arrived:  # only a canary proves a subscriber's socket
                     self._retry.succeeded()
                 self._retry.failed(error)
                 self._lost(error)
@@ -129,7 +129,7 @@ class Canary:
             return
         took_s = self._health.arrived(number, clock.mono())
         if took_s is not None:
-            self._seen += 1
+            self._arrived += 1
             self._last_ms = round(took_s * 1000, 1)
 
     def _token(self) -> str:

@@ -2,7 +2,7 @@
 
 A channel is one socket, joined to one topic or to several. Once lost (closed, an error, or no acknowledgement for a second) it is
 never used again; the owner opens a new one. The official client is for receiving: it would re-encode `data`, buffer what is pushed
-while it is away, and tell nobody whether a broadcast was acknowledged.
+while it is away, and let nobody know whether a broadcast was acknowledged.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ async def joined(
             f"{address}?{urlencode({'apikey': apikey, 'vsn': '1.0.0'})}",
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=0.2,
-            ping_interval=None,  # the acknowledgements tell sooner
+            ping_interval=None,  # the acknowledgements show it sooner
             compression=None,
             proxy=None if is_local(supabase_url) else True,
         )

@@ -84,10 +84,10 @@ def survives_clients(data: bytes) -> bool:
     if data.count(b"{") + data.count(b"[") > _MAX_DEPTH and _depth(data) > _MAX_DEPTH:
         return False
     surrogate, number = _SURROGATE.search(data), _LONG_NUMBER.search(data)
-    return (surrogate is None and number is None) or _survives_closer_look(data)
+    return (surrogate is None and number is None) or _survives_parsing(data)
 
 
-def _survives_closer_look(data: bytes) -> bool:
+def _survives_parsing(data: bytes) -> bool:
     bent = False
 
     def number(text: str) -> None:

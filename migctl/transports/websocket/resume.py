@@ -1,4 +1,4 @@
-"""Where a v2 subscriber begins: from its own position, or from the head and told why. Pure."""
+"""Where a v2 subscriber begins: from its own position, or from the head and why. Pure."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ async def pipe(
 
 
 async def _up(socket: web.WebSocketResponse, session: Session, old: ClientConnection) -> tuple[int, str]:
-    """From the client, until it ends; return what to tell the old service."""
+    """From the client, until it ends; return what to send the old service."""
     while True:
         message = await socket.receive()
         session.heard_at = mono()

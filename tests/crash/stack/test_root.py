@@ -67,7 +67,7 @@ def test_user_without_a_name_as_in_a_container_gets_a_stack(closed: Path) -> Non
         death=signal.SIGKILL,
         identity=Identity("namespace:54321"),
     )
-    assert child.wait(60) == 0, child.said()
+    assert child.wait(60) == 0, child.log_tail()
 
 
 @makes_user

@@ -1,4 +1,4 @@
-"""What of a live catalog differs from what the files make. What can't be looked at is a difference, never a pass."""
+"""What of a live catalog differs from what the files make. What can't be read is a difference, never a pass."""
 
 from __future__ import annotations
 

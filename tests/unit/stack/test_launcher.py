@@ -43,10 +43,10 @@ def test_output_of_a_child_is_kept_for_the_error(tmp_path: Path) -> None:
         ["/bin/sh", "-c", "echo out; echo why >&2; exit 3"], log=tmp_path / "log", death=signal.SIGKILL
     )
     assert child.wait(10) == 3
-    assert child.said() == "out\nwhy"
+    assert child.log_tail() == "out\nwhy"
     second = launch(["/bin/sh", "-c", "echo again"], log=tmp_path / "log", death=signal.SIGKILL)
     second.wait(10)
-    assert second.said() == "again"
+    assert second.log_tail() == "again"
 
 
 def test_child_that_does_not_listen_to_its_signal_is_killed_at_the_deadline(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_child_that_does_not_listen_to_its_signal_is_killed_at_the_deadline(tmp_
         log=tmp_path / "log",
         death=signal.SIGKILL,
     )
-    assert wait_until(lambda: child.said() == "deaf", 10)
+    assert wait_until(lambda: child.log_tail() == "deaf", 10)
     assert not child.stop(signal.SIGTERM, 0.1)
     assert not child.alive
 
@@ -65,4 +65,4 @@ def test_identity_that_can_not_be_taken_is_an_exit_code_of_its_own(tmp_path: Pat
         ["/no/such/program"], log=tmp_path / "log", death=signal.SIGKILL, identity=Identity("same")
     )
     assert child.wait(10) == 97
-    assert "No such file" in child.said()
+    assert "No such file" in child.log_tail()

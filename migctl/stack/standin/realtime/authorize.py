@@ -1,6 +1,6 @@
 """May this identity read or write this private topic? PostgreSQL answers, by the policies on realtime.messages.
 
-Asked as the real server asks: rows are inserted and looked for under the client's role, claims and topic, in a transaction that
+Asked as the real server asks: rows are inserted and read under the client's role, claims and topic, in a transaction that
 is always rolled back.
 """
 
@@ -77,8 +77,8 @@ class Authorizer:
         except psycopg.Error as error:
             _log.warning("policy error", topic=topic, role=identity.role, reason=str(error))
             return dict.fromkeys(extensions, False)
-        seen = {row[0] for row in rows}
-        return {extension: probe in seen for extension, probe in zip(extensions, ids, strict=True)}
+        visible = {row[0] for row in rows}
+        return {extension: probe in visible for extension, probe in zip(extensions, ids, strict=True)}
 
     async def write(self, identity: Identity, topic: str, extension: Extension, headers: str) -> bool:
         """May it be written? Raises Unavailable."""

@@ -25,7 +25,7 @@ from migctl.stack.standin.realtime.subscriptions import Feed
 from migctl.telemetry import get_logger
 
 _log = get_logger("standin.realtime")
-# The real server looks at a token at the latest every five minutes, and when it expires.
+# The real server checks a token at the latest every five minutes, and when it expires.
 _CONFIRM_S = 300
 _NO_DATABASE = CLOSED_BECAUSE
 _NO_CLAIMS = "Fields `role` and `exp` are required in JWT"

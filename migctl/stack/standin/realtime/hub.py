@@ -48,7 +48,7 @@ class Listener(Protocol):
 
 
 class Hub:
-    """Topics are told apart by name and by being private. clock: monotonic seconds, for the rates."""
+    """A topic is its name and whether it is private. clock: monotonic seconds, for the rates."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         now = clock()

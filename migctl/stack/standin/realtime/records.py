@@ -161,14 +161,14 @@ def data(rendered: Rendered, table: Described, selected: Sequence[str] | None) -
     if rendered.action != "DELETE":
         members.append(b'"record":' + _object(rendered.new, shown, short=rendered.oversize))
     if rendered.action != "INSERT":
-        # Nobody can check a deleted row against a policy, so with policies only its key is told.
-        told = shown & set(table.key) if rendered.action == "DELETE" and table.rls else shown
-        members.append(b'"old_record":' + _object(rendered.old, told, short=rendered.oversize))
+        # Nobody can check a deleted row against a policy, so with policies only its key is sent.
+        sent = shown & set(table.key) if rendered.action == "DELETE" and table.rls else shown
+        members.append(b'"old_record":' + _object(rendered.old, sent, short=rendered.oversize))
     return b"{" + b",".join(members) + b"}"
 
 
 def refusal(change: Change, error: str) -> bytes:
-    """The `data` of a change that may not be told."""
+    """The `data` of a change that may not be sent."""
     return _quote(
         {
             "schema": change.relation.schema,

@@ -1,7 +1,7 @@
 """What PostgreSQL says of changes: how a table looks to a role, which rows an identity may see, which rows pass a filter.
 
 Row level security is asked of the table as it is now, under the role and claims of the subscriber, as on the real server: a row
-that is gone again is not seen.
+that is gone again is not visible.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Visibility:
     async def committed(self, conn: Connection, xids: Sequence[int]) -> None:
         """Wait until these transactions are visible to others: the log tells of a commit a moment before that.
 
-        Without it, a row would be looked for before it can be seen, and lost.
+        Without it, a row would be read before it is visible, and lost.
         """
         pause = _FIRST_PAUSE_S
         while not (await fetch(conn, _COMMITTED, [list(xids)]))[0][0] and pause < _LAST_PAUSE_S:

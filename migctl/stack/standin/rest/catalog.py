@@ -1,4 +1,4 @@
-"""The schema cache: what tables and functions there are. What is not found is always looked up anew; what was found, soon again."""
+"""The schema cache: what tables and functions there are. What is not found is always read anew; what was found, soon again."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Decoder:
                 relation = _relation(message)
                 self._relations[relation.oid] = relation
             case b"T" | b"Y" | b"O" | b"M":
-                pass  # truncation, types, origins, messages: nobody is told of these
+                pass  # truncation, types, origins, messages: nobody gets these
             case _:
                 raise BadMessage(f"pgoutput message {kind!r} is not known")
         return None
