@@ -1,0 +1,227 @@
+"""The house as a whole: every module with a rule in it has a fast test near it, files stay readable, types stay known."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FAST = ("tests/unit", "tests/property")
+
+# Why a module with a rule may have no fast test near it.
+WIRE = "it speaks with a real other side: tests/integration, tests/contract or tests/conformance"
+PROCESS = "it starts, joins or ends processes: tests/crash, tests/cli, tests/e2e"
+DATABASE = "only PostgreSQL can say whether it is right: tests/integration"
+FILE = "it is what becomes of real files: tests/contract, tests/integration/journal"
+THROUGH = "a fast test comes to it by two imports"
+
+# An entry that is no longer needed fails the suite: take it out.
+WITHOUT_A_FAST_TEST = {
+    "migctl.delivery.adoption": WIRE,
+    "migctl.delivery.announcing": WIRE,
+    "migctl.delivery.blame": WIRE,
+    "migctl.delivery.burying": WIRE,
+    "migctl.delivery.claim": WIRE,
+    "migctl.demo": PROCESS,
+    "migctl.faults.lane": WIRE,
+    "migctl.faults.proxy_process": PROCESS,
+    "migctl.faults.switches": WIRE,
+    "migctl.flags.operators": THROUGH,
+    "migctl.flags.record": DATABASE,
+    "migctl.flags.redis_store": WIRE,
+    "migctl.journal.sqlite.copies": FILE,
+    "migctl.journal.sqlite.dead_letters": FILE,
+    "migctl.journal.sqlite.inspection": FILE,
+    "migctl.journal.sqlite.reader": FILE,
+    "migctl.publisher.inprocess": PROCESS,
+    "migctl.publisher.post": WIRE,
+    "migctl.publisher.publisher": WIRE,
+    "migctl.publisher.sending": WIRE,
+    "migctl.rehearsal.rehearsal": PROCESS,
+    "migctl.replay.run": PROCESS,
+    "migctl.runtime.adopting": FILE,
+    "migctl.runtime.composing": PROCESS,
+    "migctl.runtime.connections": WIRE,
+    "migctl.runtime.deadletters": WIRE,
+    "migctl.runtime.parts": PROCESS,
+    "migctl.runtime.service": PROCESS,
+    "migctl.runtime.status": WIRE,
+    "migctl.runtime.target": PROCESS,
+    "migctl.server.access.cors": WIRE,
+    "migctl.server.app": WIRE,
+    "migctl.server.control": WIRE,
+    "migctl.server.listener": WIRE,
+    "migctl.server.routes.deadletters": WIRE,
+    "migctl.server.routes.events": WIRE,
+    "migctl.stack.shim": PROCESS,
+    "migctl.stack.standin.admin": WIRE,
+    "migctl.stack.standin.app": WIRE,
+    "migctl.stack.standin.gateway": WIRE,
+    "migctl.stack.standin.realtime.authorize": DATABASE,
+    "migctl.stack.standin.realtime.changes": DATABASE,
+    "migctl.stack.standin.realtime.channel": WIRE,
+    "migctl.stack.standin.realtime.fanout": WIRE,
+    "migctl.stack.standin.realtime.http": WIRE,
+    "migctl.stack.standin.realtime.socket": WIRE,
+    "migctl.stack.standin.realtime.visibility": DATABASE,
+    "migctl.stack.standin.rest.handlers": DATABASE,
+    "migctl.stack.standin.wal.stream": DATABASE,
+    "migctl.stack.supervisor": PROCESS,
+    "migctl.subscriber.both": WIRE,
+    "migctl.subscriber.core.probing": WIRE,
+    "migctl.subscriber.core.reader": WIRE,
+    "migctl.subscriber.gateway.client": WIRE,
+    "migctl.subscriber.gateway.standby": WIRE,
+    "migctl.subscriber.gateway.stream": WIRE,
+    "migctl.subscriber.gateway.subscriber": WIRE,
+    "migctl.subscriber.realtime.head": WIRE,
+    "migctl.subscriber.realtime.live": WIRE,
+    "migctl.subscriber.realtime.subscriber": WIRE,
+    "migctl.subscriber.subscriber": WIRE,
+    "migctl.subscriber.ways": WIRE,
+    "migctl.transports.realtime.broadcast": WIRE,
+    "migctl.transports.realtime.canary": WIRE,
+    "migctl.transports.realtime.endpoint": WIRE,
+    "migctl.transports.realtime.reach": WIRE,
+    "migctl.transports.realtime.sender": WIRE,
+    "migctl.transports.websocket.catching_up": WIRE,
+    "migctl.transports.websocket.sockets": WIRE,
+    "migctl.validate.capture": WIRE,
+}
+
+MAX_LINES = 400
+MAX_ANY_PER_THOUSAND_LINES = 5.0
+
+# What a branch looks like: without one, a function has no rule that a value could be put into.
+_BRANCHES = (
+    ast.If,
+    ast.IfExp,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.Try,
+    ast.TryStar,
+    ast.Match,
+    ast.BoolOp,
+    ast.comprehension,
+)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def file_of(module: str) -> Path | None:
+    base = ROOT.joinpath(*module.split("."))
+    return next((one for one in (base.with_suffix(".py"), base / "__init__.py") if one.is_file()), None)
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "migctl").rglob("*.py"))
+
+
+def has_a_rule(path: Path) -> bool:
+    """True where a function or method branches or loops. `cli` is a face, which tests/cli runs as the program that it is."""
+    if path.name in ("__init__.py", "__main__.py") or path.is_relative_to(ROOT / "migctl" / "cli"):
+        return False
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return any(
+        isinstance(inner, _BRANCHES)
+        for node in ast.walk(tree(path))
+        if isinstance(node, functions)
+        for inner in ast.walk(node)
+    )
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Modules of ours that a file imports, at its top or in a function. A name that a package re-exports is that of its module."""
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree(path)):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names if one.name.split(".")[0] in ("migctl", "tests"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("migctl", "tests"):
+            yield from (defined_in(str(node.module), one.name) for one in node.names)
+
+
+@cache
+def defined_in(module: str, name: str) -> str:
+    if file_of(f"{module}.{name}") is not None:
+        return f"{module}.{name}"
+    file = file_of(module)
+    if file is not None and file.name == "__init__.py":
+        for node in tree(file).body:
+            if isinstance(node, ast.ImportFrom) and any(
+                (one.asname or one.name) == name for one in node.names
+            ):
+                return defined_in(str(node.module), name)
+    return module
+
+
+@cache
+def near_fast_tests() -> frozenset[str]:
+    """What a fast test imports, and what that imports: directly, or through one import."""
+    tests = [path for folder in FAST for path in (ROOT / folder).rglob("test_*.py")]
+    direct = {found for path in tests for found in imports(path)}
+    return frozenset(direct) | {
+        found for one in direct if (file := file_of(one)) is not None for found in imports(file)
+    }
+
+
+def without() -> set[str]:
+    near = near_fast_tests()
+    return {name_of(path) for path in modules() if has_a_rule(path)} - near
+
+
+def test_every_module_with_a_rule_is_imported_by_a_fast_test() -> None:
+    missing = sorted(without() - WITHOUT_A_FAST_TEST.keys())
+    assert not missing, (
+        f"{len(missing)} without a fast test: write one, or list them with a reason\n" + "\n".join(missing)
+    )
+
+
+def test_the_list_of_those_without_has_none_that_is_not_one_of_them() -> None:
+    stale = sorted(WITHOUT_A_FAST_TEST.keys() - without())
+    assert not stale, "no longer needed, take them out of the list\n" + "\n".join(stale)
+
+
+def test_no_file_is_longer_than_one_sitting() -> None:
+    sizes = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules()}
+    assert {name: lines for name, lines in sizes.items() if lines > MAX_LINES} == {}
+
+
+def test_what_a_value_is_is_known_nearly_everywhere() -> None:
+    uses = Counter(
+        {
+            str(path.relative_to(ROOT)): sum(
+                isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree(path))
+            )
+            for path in modules()
+        }
+    )
+    lines = sum(len(path.read_text().splitlines()) for path in modules())
+    per_thousand = 1000 * uses.total() / lines
+    assert per_thousand < MAX_ANY_PER_THOUSAND_LINES, (
+        f"{uses.total()} uses of Any in {lines} lines, most in {uses.most_common(5)}"
+    )
