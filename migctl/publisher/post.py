@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import httpx
 import msgspec
 
-from migctl.config.address import base_url, is_local
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Event
 from migctl.events.codec import encode_event
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Appended, Conflict
 from migctl.publisher.outlet import NotNow, TooLarge, Unfit
-
-# A Retry-After above this is taken for a mistake.
-LONGEST_WAIT_S = 60.0
+from migctl.serve_client import Answer, ServeHttp
 
 
 class _Item(msgspec.Struct):
@@ -24,7 +20,7 @@ class _Item(msgspec.Struct):
     epoch: str | None = None
 
 
-class _Answer(msgspec.Struct):
+class _Stored(msgspec.Struct):
     accepted: int
     duplicates: int
     epoch: str
@@ -33,20 +29,7 @@ class _Answer(msgspec.Struct):
     items: list[_Item]
 
 
-class _Wrong(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    field: str | None = None
-    code: str = ""
-    reason: str = ""
-
-
-class _Refusal(msgspec.Struct):
-    errors: list[_Wrong]
-
-
-_answer = msgspec.json.Decoder(_Answer)
-_refusal = msgspec.json.Decoder(_Refusal)
+_stored = msgspec.json.Decoder(_Stored)
 
 
 class Post:
@@ -56,13 +39,10 @@ class Post:
     """
 
     def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 10.0) -> None:
-        self.url = base_url(url)
-        self._http = httpx.AsyncClient(
-            headers={"Content-Type": "application/json", "User-Agent": "migctl"}
-            | ({"Authorization": f"Bearer {token}"} if token else {}),
-            timeout=timeout_s,
-            trust_env=not is_local(self.url),
+        self._http = ServeHttp(
+            url, token=token, timeout_s=timeout_s, headers={"Content-Type": "application/json"}
         )
+        self.url = self._http.url
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -72,17 +52,11 @@ class Post:
         body = b"[%b]" % b",".join([encode_event(event) for event in events])
         if len(body) > MAX_BODY_BYTES:
             raise TooLarge(f"a request of {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
-        try:
-            answer = await self._http.post(f"{self.url}/events?detail=1", content=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Transient(
-                f"{self.url}/events: no answer: {error or type(error).__name__}",
-                do="start `migctl serve` there, or give its address",
-            ) from error
-        if answer.status_code != 201:
+        answer = await self._http.post("/events?detail=1", body)
+        if answer.status != 201:
             raise self._refused(answer)
         try:
-            said = _answer.decode(answer.content)
+            said = _stored.decode(answer.content)
             if len(said.items) != len(events):
                 raise ValueError(f"{len(said.items)} items for {len(events)} events")
         except ValueError as error:
@@ -93,11 +67,10 @@ class Post:
             said.accepted, said.duplicates, said.epoch, said.first_seq, said.last_seq, seqs, elsewhere
         )
 
-    def _refused(self, answer: httpx.Response) -> MigctlError:
+    def _refused(self, answer: Answer) -> MigctlError:
         """What an answer other than 201 means."""
-        status = answer.status_code
-        wrong = _wrong(answer)
-        what = f"{self.url}/events: HTTP {status} {_said(answer, wrong)}"
+        status, wrong = answer.status, answer.wrong()
+        what = f"{self.url}/events: {answer.words()}"
         if status in (409, 413, 422):
             reasons = {one.index: one for one in wrong if one.index is not None}
             if status == 409 and reasons and len(reasons) == len(wrong):
@@ -113,33 +86,15 @@ class Post:
                 },
             )
         if status in (429, 503):
-            return NotNow(what, do="nothing: it is sent again", after_s=_retry_after_s(answer))
+            return NotNow(what, do="nothing: it is sent again", after_s=answer.retry_after_s)
         if status in (408, 425) or status >= 500:
             return Transient(what, do="see what `migctl status` says there")
         if status in (401, 403):
             return Systemic(what, do="give a token of purpose ingest: Publisher(url, token=...)")
-        return self._stranger(f"HTTP {status} {_said(answer, wrong)}")
+        return self._stranger(answer.words())
 
     def _stranger(self, what: str) -> MigctlError:
         return Usage(
             f"{self.url}/events: {what}",
             do="give the address of `migctl serve`, such as http://127.0.0.1:8080",
         )
-
-
-def _wrong(answer: httpx.Response) -> list[_Wrong]:
-    try:
-        return _refusal.decode(answer.content).errors
-    except ValueError:
-        return []
-
-
-def _said(answer: httpx.Response, wrong: list[_Wrong]) -> str:
-    return wrong[0].reason if wrong else " ".join(answer.text.split())[:200]
-
-
-def _retry_after_s(answer: httpx.Response) -> float:
-    try:
-        return min(max(0.0, float(answer.headers.get("Retry-After", "0"))), LONGEST_WAIT_S)
-    except ValueError:  # a date: from a proxy; our own backoff then
-        return 0.0

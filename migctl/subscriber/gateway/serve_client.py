@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Literal
 from uuid import uuid4
 
-import httpx
 import msgspec
 
 from migctl import clock
-from migctl.config.address import base_url, is_local
 from migctl.config.settings import LiveWay
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.events.arrived import Arrived
 from migctl.events.jsontext import split_array, split_object
+from migctl.serve_client import ServeHttp
 from migctl.subscriber.core.attachment import HOLD_S
 from migctl.subscriber.core.release import Release
 from migctl.subscriber.gateway.frames import read_frame
-from migctl.target.errors import FAILED_REQUEST, words
 from migctl.target.schema import schema_of
 
 TIMEOUT_S = 3.0
@@ -71,14 +69,9 @@ class ServeClient:
     """
 
     def __init__(self, url: str, *, user: str | None = None, token: str | None = None) -> None:
-        self.url = base_url(url)
+        self._http = ServeHttp(url, token=token, timeout_s=TIMEOUT_S)
+        self.url = self._http.url
         self._user = user or f"anonymous-{uuid4()}"
-        self._http = httpx.AsyncClient(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {token}"} if token else None,
-            timeout=TIMEOUT_S,
-            trust_env=not is_local(self.url),
-        )
 
     @property
     def ws_url(self) -> str:
@@ -89,15 +82,15 @@ class ServeClient:
 
     async def assignment(self) -> Assignment:
         """Raises Transient, Systemic, or Usage where something else answers there."""
-        answer = await self._get("/api/transport", {"user": self._user})
-        if answer.status_code in (401, 403):
-            raise Systemic(f"{self.url}: {_said(answer)}", do="give a token that is good for subscribing")
-        if answer.status_code >= 500:
-            raise Transient(f"{self.url}: {_said(answer)}", do="see what `migctl serve` says")
+        answer = await self._http.get("/api/transport", {"user": self._user})
+        if answer.status in (401, 403):
+            raise Systemic(f"{self.url}: {answer.words()}", do="give a token that is good for subscribing")
+        if answer.status >= 500:
+            raise Transient(f"{self.url}: {answer.words()}", do="see what `migctl serve` says")
         try:
-            if answer.status_code != 200:
-                raise ValueError(_said(answer))
-            return msgspec.json.decode(answer.content, type=Assignment)
+            if answer.status != 200:
+                raise ValueError(answer.words())
+            return answer.decode(Assignment)
         except ValueError as error:
             raise Usage(
                 f"{self.url}: what answers there assigns no transport: {error}",
@@ -106,9 +99,9 @@ class ServeClient:
 
     async def check_ready(self) -> None:
         """Raises Transient where the server does not serve."""
-        answer = await self._get("/readyz", {})
-        if answer.status_code != 200:
-            raise Transient(f"{self.url}: {_said(answer)}", do="nothing: it is tried again")
+        answer = await self._http.get("/readyz")
+        if answer.status != 200:
+            raise Transient(f"{self.url}: {answer.words()}", do="nothing: it is tried again")
 
     async def events(self, after: Position) -> list[Release] | None:
         """The next events after a position; an empty list is the end. None where the journal has them no longer.
@@ -116,27 +109,14 @@ class ServeClient:
         Raises Transient.
         """
         query = {"epoch": after.epoch, "after": str(after.seq), "limit": str(PAGE_EVENTS)}
-        answer = await self._get("/events", query)
+        answer = await self._http.get("/events", query)
         arrived = Arrived(clock.now(), clock.mono_ns())
-        if answer.status_code == 410:
+        if answer.status == 410:
             return None
         try:
-            if answer.status_code != 200:
-                raise ValueError(_said(answer))
+            if answer.status != 200:
+                raise ValueError(answer.words())
             texts = split_array(split_object(answer.content)["events"])
             return [read_frame(text).release(after.epoch, "resume", arrived) for text in texts]
         except (ValueError, KeyError) as error:
             raise Transient(f"{self.url}/events: {error}", do="nothing: the tables are asked") from None
-
-    async def _get(self, path: str, query: dict[str, str]) -> httpx.Response:
-        try:
-            return await self._http.get(path, params=query)
-        except FAILED_REQUEST as error:
-            raise Transient(
-                f"{self.url}{path}: can't be reached: {words(error)}",
-                do="start it with `migctl serve`, or give its address",
-            ) from error
-
-
-def _said(answer: httpx.Response) -> str:
-    return f"HTTP {answer.status_code} {' '.join(answer.text.split())[:200]}".strip()

@@ -1,0 +1,88 @@
+"""Answers of a `serve`: read whole, and its refusals understood. A stranger's answer may be anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from migctl.errors import MigctlError, Refused, Transient, Usage, Wanting
+
+# A Retry-After above this is taken for a mistake.
+LONGEST_WAIT_S = 60.0
+_MOST_CHARS = 200
+
+T = TypeVar("T")
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """What is wrong with a request, or with one item of it: index, id and field are None where it is all of it."""
+
+    index: int | None = None
+    id: str | None = None
+    field: str | None = None
+    code: str = ""
+    reason: str = ""
+
+
+class _Refusal(msgspec.Struct):
+    errors: list[Wrong]
+
+
+class _Failure(msgspec.Struct):
+    what: str
+    do: str
+    exit_code: int
+
+
+_refusal = msgspec.json.Decoder(_Refusal)
+_failure = msgspec.json.Decoder(_Failure)
+_KINDS: dict[int, type[MigctlError]] = {1: Wanting, 2: Usage, 3: Transient, 4: Refused}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """where: what was asked, for messages. headers: by names in lower case. whole: False where it was too large to be read."""
+
+    where: str
+    status: int
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = True
+
+    def decode(self, shape: type[T]) -> T:
+        """The body as this shape. Raises ValueError that says what is wrong with it."""
+        if not self.whole:
+            raise ValueError(f"it is above {len(self.content)} bytes")
+        return msgspec.json.decode(self.content, type=shape)
+
+    def wrong(self) -> list[Wrong]:
+        """What a refusal names; empty where it is none of ours."""
+        try:
+            return _refusal.decode(self.content).errors
+        except ValueError:
+            return []
+
+    def words(self) -> str:
+        """`HTTP 503 the journal is full`: what a refusal says, or the beginning of whatever came."""
+        wrong = self.wrong()
+        text = wrong[0].reason if wrong else " ".join(self.content.decode("utf-8", "replace").split())
+        return f"HTTP {self.status} {text[:_MOST_CHARS]}".strip()
+
+    def failure(self) -> MigctlError | None:
+        """The error with its way out that a command's request came to; None where this is no such answer."""
+        try:
+            said = _failure.decode(self.content)
+        except ValueError:
+            return None
+        return _KINDS.get(said.exit_code, MigctlError)(said.what, do=said.do)
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds that it asks us to wait; 0 where it says nothing, or a date: that is a proxy's."""
+        try:
+            return min(max(0.0, float(self.headers.get("retry-after", "0"))), LONGEST_WAIT_S)
+        except ValueError:
+            return 0.0

@@ -1,0 +1,9 @@
+"""What can go wrong between us and a `serve`."""
+
+from __future__ import annotations
+
+from migctl.errors import Transient
+
+
+class NotRunning(Transient):
+    """No `serve` answers: exit 3."""
