@@ -127,7 +127,7 @@ class Soak:
                 raise RuntimeError(f"{each.name} ended with {each.child.exit_code}:\n{each.child.log_tail()}")
         killed = self._armed is not None and self._armed[0] == SERVE_KILLED
         if self.on.serve is not None and not self.on.serve.alive and not killed:
-            self.died.append(f"exit code {self.on.serve.exit_code}: {self.on.serve.said(lines=3)}")
+            self.died.append(f"exit code {self.on.serve.exit_code}: {self.on.serve.log_tail(lines=3)}")
             self.say(f"serve died by itself: {self.died[-1]}")
             self.on.begin_serve()
         elapsed = time.time() - self.began
