@@ -17,12 +17,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from migctl import clock
 from migctl.config.settings import ResilienceSection
 from migctl.errors import MigctlError, Systemic, Transient
-from migctl.events import format_time
 from migctl.resilience import (
     Backoff,
     Breaker,
@@ -35,6 +34,7 @@ from migctl.resilience import (
     News,
     Retry,
 )
+from migctl.status import RequestsStatus
 from migctl.telemetry import get_logger
 
 T = TypeVar("T")
@@ -206,17 +206,17 @@ class Attempts:
             level = logging.ERROR if state == "paused" else logging.WARNING
             _log.log(level, f"{self._what} {state}", reason=reason, do=do, **self._position())
 
-    def status(self) -> dict[str, Any]:
-        """For `/api/status`."""
-        since = clock.now() - timedelta(seconds=clock.mono() - self._connection.since)
-        return {
-            "state": self.state,
-            "since": format_time(since),
-            "reason": self.reason,
-            "do": self.do,
-            "attempts": self.attempts,
-            "retries": self.retries,
-        }
+    def status(self, *, timeout_s: float) -> RequestsStatus:
+        """For `/api/status`. timeout_s: of the last request."""
+        return RequestsStatus(
+            state=self.state,
+            since=clock.now() - timedelta(seconds=clock.mono() - self._connection.since),
+            reason=self.reason,
+            do=self.do,
+            attempts=self.attempts,
+            retries=self.retries,
+            request_timeout_s=round(timeout_s, 3),
+        )
 
     def _failed(self, retry: Retry, error: MigctlError, state: Literal["retrying", "paused"]) -> None:
         retry.failed(error)

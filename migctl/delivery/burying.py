@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -26,6 +25,7 @@ from migctl.events import Position, format_time
 from migctl.events.jsontext import dumps, loads
 from migctl.journal import DeadLetter, Journal
 from migctl.resilience import News
+from migctl.status import DeadLettersStatus
 from migctl.target import TableWriter, Tombstone, Written
 from migctl.telemetry import get_logger
 
@@ -110,14 +110,15 @@ class Burying:
         await self._save()
         return until
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> DeadLettersStatus:
         held, accepted = self._storm.held, self._storm.accepted(clock.mono())
-        return {
-            **self.dead_letters.as_json(),
-            "held_since": format_time(held.since) if held else None,
-            "accepted_until": format_time(accepted.until) if accepted else None,
-            "accepted_by": accepted.who if accepted else None,
-        }
+        return DeadLettersStatus(
+            waiting=self.dead_letters.waiting,
+            by_code=dict(self.dead_letters.by_code),
+            held_since=held.since if held else None,
+            accepted_until=accepted.until if accepted else None,
+            accepted_by=accepted.who if accepted else None,
+        )
 
     async def _is_held(self, blamed: Blamed) -> bool:
         """Whether the relay has to stay here. What that changes is in the journal by then, and shown."""

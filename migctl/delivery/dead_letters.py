@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -112,7 +112,3 @@ class DeadLetters:
     async def _entry(self, letter: DeadLetter, table: RetryTable) -> Entry | None:
         """From the journal; from its tombstone where retention has let it go."""
         return await self._journal.get(letter.event_id) or await table.buried(letter.position)
-
-    def as_json(self) -> dict[str, Any]:
-        """The part of the status."""
-        return {"waiting": self.waiting, "by_code": dict(self.by_code)}

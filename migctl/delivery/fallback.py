@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from migctl import clock
 from migctl.config import Settings
-from migctl.events import format_time
 from migctl.journal import Log
-from migctl.resilience import BreakerState
+from migctl.status import BreakersStatus, FallbackStatus
 from migctl.transports.protocol import TransportName
 
 EVERY_S = 0.1
@@ -26,9 +25,9 @@ _MOST_SAMPLES = 100
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Realtime as the rule sees it. breakers: by part, state and reason. backlog: rule 4 of batches. lag_s: of heads."""
+    """Realtime as the rule sees it. backlog: rule 4 of batches. lag_s: of heads."""
 
-    breakers: Mapping[str, tuple[BreakerState, str | None]]
+    breakers: BreakersStatus
     backlog: bool
     lag_s: float
 
@@ -75,9 +74,9 @@ class FallbackRule:
     def step(self, now: float, health: Health) -> Move | None:
         """The move that is due now, to be announced once."""
         if not self.active:
-            broken = [(part, why) for part, (state, why) in health.breakers.items() if state == "open"]
+            broken = [(part, of.reason) for part, of in health.breakers.parts() if of.state == "open"]
             return self._fall(now, *broken[0]) if broken else None
-        closed = all(state == "closed" for state, _ in health.breakers.values())
+        closed = all(of.state == "closed" for _, of in health.breakers.parts())
         if not closed or health.backlog or health.lag_s >= self._max_lag_s:
             self._well_since = None
             return None
@@ -145,14 +144,14 @@ class Carried(Protocol):
 class Fallback:
     """`run` until cancelled; only where there are both, Realtime and a gateway.
 
-    breakers: their states, as `/api/status` shows them. announce: of the gateway. listeners: how many hear it.
+    breakers: as they are now. announce: of the gateway. listeners: how many hear it.
     """
 
     def __init__(
         self,
         journal: Log,
         relay: Carried,
-        breakers: Callable[[], Mapping[str, Mapping[str, Any]]],
+        breakers: Callable[[], BreakersStatus],
         announce: Announce,
         listeners: Callable[[], int],
         settings: Settings,
@@ -175,20 +174,18 @@ class Fallback:
             self._step(clock.mono())
             await asyncio.sleep(EVERY_S)
 
-    def status(self) -> dict[str, Any]:
-        """For `/api/status`. since: of the last move; times: how often subscribers were sent away from Realtime."""
-        return {
-            "active": self._rule.active,
-            "reason": self._reason,
-            "since": None if self._since is None else format_time(self._since),
-            "times": self._times,
-            "heads_behind_s": round(self._lag_s, 3),
-        }
+    def status(self) -> FallbackStatus:
+        return FallbackStatus(
+            active=self._rule.active,
+            reason=self._reason,
+            since=self._since,
+            times=self._times,
+            heads_behind_s=round(self._lag_s, 3),
+        )
 
     def _step(self, now: float) -> None:
         self._lag_s = self._lag.sample(now, self._journal.head, self._relay.announced_head)
-        states = {part: (each["state"], each["reason"]) for part, each in self._breakers().items()}
-        move = self._rule.step(now, Health(states, self._relay.in_backlog(), self._lag_s))
+        move = self._rule.step(now, Health(self._breakers(), self._relay.in_backlog(), self._lag_s))
         if move is None:
             return
         away = move.to == "websocket"

@@ -17,8 +17,6 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-import msgspec
-
 from migctl import clock
 from migctl.config import Settings
 from migctl.config.settings import BatchingSection
@@ -36,6 +34,7 @@ from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
 from migctl.resilience import CONNECTION_STATES, BreakerRules, News, within
+from migctl.status import BreakerStatus, ConnectionsStatus, RelayStatus
 from migctl.target import Heads, TableWriter, TimedOut, Written
 from migctl.telemetry import get_logger
 from migctl.telemetry.summary import Summary
@@ -125,16 +124,16 @@ class Relay:
         waiting = self._reader.waiting
         return bool(waiting) and is_backlog(waiting, clock.now().timestamp(), self._rules)
 
-    def connections(self) -> dict[str, dict[str, Any]]:
-        """State of table and heads, for `/api/status`."""
-        return {
-            "table": {**self._table.status(), "request_timeout_s": round(self._writer.timeout_s, 3)},
-            "heads": {**self._heads_attempts.status(), "request_timeout_s": round(self._heads.timeout_s, 3)},
-        }
+    def connections(self) -> ConnectionsStatus:
+        """Of table and heads."""
+        return ConnectionsStatus(
+            table=self._table.status(timeout_s=self._writer.timeout_s),
+            heads=self._heads_attempts.status(timeout_s=self._heads.timeout_s),
+        )
 
-    def breaker(self) -> dict[str, Any]:
-        """State of the breaker that table writer and heads share, for `/api/status`."""
-        return dict(msgspec.to_builtins(self._breaker.status()))
+    def breaker(self) -> BreakerStatus:
+        """Of the one that table writer and heads share."""
+        return self._breaker.status()
 
     def hurry(self) -> None:
         """Realtime of the same project was just reached: where the table's breaker is open, find out now whether it is back too."""
@@ -143,28 +142,28 @@ class Relay:
     def _position(self) -> dict[str, str | int]:
         return {"epoch": self._epoch, "table_head": self._done_to, "journal_head": self._journal.head}
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RelayStatus:
         oldest = self._sending_since or self._reader.oldest
         # The worse of the two.
         attempts = max(
             self._table, self._heads_attempts, key=lambda each: CONNECTION_STATES.index(each.state)
         )
-        return {
-            "state": attempts.state,
-            "reason": attempts.reason,
-            "do": attempts.do,
-            "epoch": self._epoch,
-            "table_head": self._done_to,
-            "journal_head": self._journal.head,
-            "backlog": self.backlog,
-            "oldest_waits_s": round((clock.now() - oldest).total_seconds(), 3) if oldest else None,
-            "batches": self._counts["batches"],
-            "rows": self._counts["rows"],
-            "repeats": self._counts["repeats"],
-            "retries": self._table.retries + self._heads_attempts.retries,
-            "cuts": self.figures.by_cut(),
-            "tombstones": dict(self._tombstones),
-        }
+        return RelayStatus(
+            state=attempts.state,
+            reason=attempts.reason,
+            do=attempts.do,
+            epoch=self._epoch,
+            table_head=self._done_to,
+            journal_head=self._journal.head,
+            backlog=self.backlog,
+            oldest_waits_s=round((clock.now() - oldest).total_seconds(), 3) if oldest else None,
+            batches=self._counts["batches"],
+            rows=self._counts["rows"],
+            repeats=self._counts["repeats"],
+            retries=self._table.retries + self._heads_attempts.retries,
+            cuts=self.figures.by_cut(),
+            tombstones=dict(self._tombstones),
+        )
 
     async def claim(self, *, within_s: float) -> bool:
         """Settle who writes to the table, before `run` and before an event is taken; False where it can't be asked now.

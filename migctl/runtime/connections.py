@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from migctl import clock
-from migctl.status import BreakersStatus, BreakerStatus, ConnectionsStatus, ConnectionStatus, TransportStatus
+from migctl.status import BreakersStatus, ConnectionsStatus, ConnectionStatus, TransportStatus
 from migctl.status.health import WELL
 from migctl.telemetry import get_logger
 
@@ -47,17 +47,13 @@ class Connections:
     def breakers(self) -> BreakersStatus:
         """Of the table, and of broadcast."""
         return BreakersStatus(
-            table=msgspec.convert(self._relay.breaker(), BreakerStatus) if self._relay is not None else None,
+            table=self._relay.breaker() if self._relay is not None else None,
             broadcast=self._broadcast.breaker_status() if self._broadcast is not None else None,
         )
 
     def status(self) -> ConnectionsStatus:
         """Of each part. A change is logged."""
-        reached = (
-            msgspec.convert(self._relay.connections(), ConnectionsStatus)
-            if self._relay is not None
-            else ConnectionsStatus()
-        )
+        asked = self._relay.connections() if self._relay is not None else ConnectionsStatus()
         broadcast = gateway = None
         if self._broadcast is not None:
             said = self._broadcast.status()
@@ -69,7 +65,7 @@ class Connections:
             shown = self._gateway.status()
             since = self._observed("gateway", shown, delivered_seq=shown.delivered_seq)
             gateway = ConnectionStatus(state=shown.state, since=since, reason=shown.reason, do=None)
-        return msgspec.structs.replace(reached, broadcast=broadcast, gateway=gateway)
+        return msgspec.structs.replace(asked, broadcast=broadcast, gateway=gateway)
 
     def _observed(self, part: str, of: TransportStatus, **position: int) -> datetime:
         """When it came into the state that it is in."""

@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msgspec import to_builtins
-
 from migctl.config import Mode, Settings, Target
 from migctl.errors import Usage
 from migctl.journal import Journal
@@ -92,7 +90,7 @@ def make_parts(
         fallback = Fallback(
             journal,
             relay,
-            lambda: to_builtins(connections.breakers()),
+            connections.breakers,
             gateway.announce,
             gateway.count_v2,
             settings,

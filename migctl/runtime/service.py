@@ -172,7 +172,7 @@ class Service:
     async def _drain(self, parts: Parts) -> None:
         if parts.relay is not None:
             # A target that is away now will hardly come back in time: the next start sends what is left.
-            running = parts.relay.status()["state"] == "running"
+            running = parts.relay.status().state == "running"
             self.left.backlog = await parts.relay.drain(self.settings.relay.drain_s if running else AWAY_S)
         for transport in parts.transports:
             still = await transport.drain(self.settings.relay.drain_s)
@@ -193,7 +193,15 @@ def _admin(parts: Parts) -> Sequence[web.RouteDef]:
 async def _done(feed: Feed, relay: Relay | None) -> None:
     await feed.end()
     while relay is not None and await relay.drain(WAITING_LOGGED_EVERY_S) > 0:
-        get_logger("serve").info("waiting for the table", **relay.status())
+        of = relay.status()
+        get_logger("serve").info(
+            "waiting for the table",
+            state=of.state,
+            reason=of.reason,
+            table_head=of.table_head,
+            journal_head=of.journal_head,
+            backlog=of.backlog,
+        )
 
 
 async def _watch(journal: Room) -> None:

@@ -13,11 +13,8 @@ from migctl.journal import Journal
 from migctl.runtime.feed import Feed
 from migctl.runtime.parts import Parts
 from migctl.status import (
-    DeadLettersStatus,
-    FallbackStatus,
     HttpStatus,
     JournalStatus,
-    RelayStatus,
     ServeParts,
     ServeStatus,
     TransportsStatus,
@@ -52,15 +49,11 @@ def serve_status(
             websocket=parts.gateway.status() if parts.gateway is not None else None,
             realtime=to_target.broadcast.status() if to_target is not None else None,
         ),
-        relay=msgspec.convert(relay.status(), RelayStatus) if relay is not None else None,
+        relay=relay.status() if relay is not None else None,
         connections=parts.connections.status(),
         breakers=parts.connections.breakers(),
-        dead_letters=msgspec.convert(relay.burying.status(), DeadLettersStatus)
-        if relay is not None
-        else None,
-        fallback=msgspec.convert(parts.fallback.status(), FallbackStatus)
-        if parts.fallback is not None
-        else None,
+        dead_letters=relay.burying.status() if relay is not None else None,
+        fallback=parts.fallback.status() if parts.fallback is not None else None,
         source=feed.source.status() if feed.source is not None else None,
         source_done=feed.source is not None and feed.ended,
         http=http,

@@ -8,11 +8,10 @@ from typing import Literal
 from msgspec import Struct
 
 from migctl.events.times import Moment
-from migctl.resilience import BreakerStatus
+from migctl.resilience import BreakerStatus, ConnectionState
 
 TransportName = Literal["websocket", "realtime"]
 TransportState = Literal["connecting", "connected", "degraded", "closed"]
-RelayState = Literal["running", "connecting", "retrying", "paused"]
 
 # What is reached over a network, or by subscribers. Heads are asked under the table's breaker.
 Part = Literal["table", "heads", "broadcast", "gateway"]
@@ -37,7 +36,7 @@ class BreakersStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ConnectionStatus(Struct, frozen=True, kw_only=True):
     """How a part is reached. since: when it came into this state. do: what to do about the reason."""
 
-    state: RelayState | TransportState
+    state: ConnectionState | TransportState
     since: Moment
     reason: str | None
     do: str | None
@@ -77,7 +76,7 @@ class RelayStatus(Struct, frozen=True, kw_only=True):
     tombstones: by reason.
     """
 
-    state: RelayState
+    state: ConnectionState
     reason: str | None
     do: str | None
     epoch: str

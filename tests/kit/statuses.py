@@ -10,8 +10,10 @@ import msgspec
 
 from migctl.clock import now
 from migctl.journal import Journal
+from migctl.resilience import BreakerState
 from migctl.status import (
     BreakersStatus,
+    BreakerStatus,
     ConnectionsStatus,
     HttpStatus,
     JournalStatus,
@@ -31,6 +33,10 @@ def document(name: str) -> dict[str, Any]:
     """As it was answered."""
     found: dict[str, Any] = msgspec.json.decode((FOLDER / f"{name}.json").read_bytes())
     return found
+
+
+def breaker(state: BreakerState, reason: str | None = None) -> BreakerStatus:
+    return BreakerStatus(state=state, since=None, reason=reason, do=None, opened=0, next_trial_in_s=None)
 
 
 def status(name: str = "everything") -> ServeStatus:

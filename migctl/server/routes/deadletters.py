@@ -53,9 +53,12 @@ def dead_letter_routes(burying: Burying, table: RetryTable) -> list[web.RouteDef
         asked = _decode(body, _Accept)
         if not 0 < asked.minutes <= MOST_MINUTES:
             raise Usage(f"minutes: {asked.minutes:g}", do=f"write 1 to {MOST_MINUTES}")
-        held = burying.status()["held_since"]
+        held = burying.status().held_since
         until = await burying.accept(asked.minutes, asked.who)
-        return {"accepted_until": format_time(until), "was_held_since": held}
+        return {
+            "accepted_until": format_time(until),
+            "was_held_since": None if held is None else format_time(held),
+        }
 
     return [web.post(RETRY, _answering(retry)), web.post(ACCEPT, _answering(accept))]
 

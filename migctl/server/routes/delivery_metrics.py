@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from prometheus_client.core import Metric
 
-from migctl.resilience import BREAKER_STATES
+from migctl.resilience import BREAKER_STATES, CONNECTION_STATES
 from migctl.server.routes.families import counter, counters, counts, gauge, gauges, histogram, states
 from migctl.status import (
     BreakersStatus,
@@ -16,7 +16,6 @@ from migctl.status import (
     DeadLettersStatus,
     FallbackStatus,
     GatewayStatus,
-    RelayState,
     RelayStatus,
     RequestsStatus,
     TransportsStatus,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from migctl.delivery.figures import BatchFigures
 
 TRANSPORT_STATES: tuple[str, ...] = get_args(TransportState)
-RELAY_STATES: tuple[str, ...] = get_args(RelayState)
 
 
 def of_relay(relay: RelayStatus) -> Iterator[Metric]:
@@ -52,7 +50,7 @@ def of_relay(relay: RelayStatus) -> Iterator[Metric]:
         "migctl_relay_state",
         "1 for the state that the relay is in.",
         "part",
-        [("relay", relay.state, RELAY_STATES)],
+        [("relay", relay.state, CONNECTION_STATES)],
     )
 
 
@@ -82,7 +80,7 @@ def of_connections(connections: ConnectionsStatus) -> Iterator[Metric]:
         "1 for the state that a part is in.",
         "part",
         [
-            (part, of.state, RELAY_STATES if isinstance(of, RequestsStatus) else TRANSPORT_STATES)
+            (part, of.state, CONNECTION_STATES if isinstance(of, RequestsStatus) else TRANSPORT_STATES)
             for part, of in parts
         ],
     )

@@ -184,7 +184,7 @@ async def test_no_row_is_written_in_an_epoch_that_heads_do_not_know(
     moving = "execute on all functions in schema public"
     await tables.run(f"revoke {moving} from service_role")
     async with relaying(journal, standin, settings=SETTINGS) as relay:
-        await until(lambda: relay.connections()["heads"]["state"] == "paused")
+        await until(lambda: relay.connections().heads.state == "paused")
         assert await tables.seqs() == []
         await tables.run(f"grant {moving} to service_role")
         await relayed(journal, relay)

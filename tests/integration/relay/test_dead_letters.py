@@ -49,7 +49,7 @@ async def seen_by_a_fresh_reader(journal: SqliteJournal, target: Target, count: 
 
 
 def paused(relay: Relay) -> bool:
-    return bool(relay.status()["state"] == "paused")
+    return bool(relay.status().state == "paused")
 
 
 async def test_a_storm_of_50_is_held_after_20_until_it_is_accepted(
@@ -58,17 +58,17 @@ async def test_a_storm_of_50_is_held_after_20_until_it_is_accepted(
     async with relaying(journal, target) as relay:
         await publish(journal, [event(NUL) for _ in range(50)] + [event()])
         await until(lambda: paused(relay), within_s=30)
-        assert "20 dead letters in a minute; next is seq 21" in relay.status()["reason"]
-        assert "migctl deadletter accept --minutes 10" in relay.status()["do"]
-        assert relay.burying.status()["waiting"] == relay.table_head == 20
-        assert relay.burying.status()["held_since"] is not None
+        assert "20 dead letters in a minute; next is seq 21" in relay.status().reason
+        assert "migctl deadletter accept --minutes 10" in relay.status().do
+        assert relay.burying.status().waiting == relay.table_head == 20
+        assert relay.burying.status().held_since is not None
         before = clock.mono()
         await relay.burying.accept(10, "ann@host")
         await relayed(journal, relay)
         assert clock.mono() - before < 20
         told = relay.burying.status()
-        assert (told["waiting"], told["held_since"], told["accepted_by"]) == (50, None, "ann@host")
-        assert told["by_code"] == {"22P05": 50}
+        assert (told.waiting, told.held_since, told.accepted_by) == (50, None, "ann@host")
+        assert told.by_code == {"22P05": 50}
     assert await tables.seqs() == [51]
     assert list(await tables.tombstones()) == list(range(1, 51))
 
@@ -80,15 +80,15 @@ async def test_a_hold_outlives_the_process_and_ends_by_itself_once_the_table_tak
     await publish(journal, [event() for _ in range(30)])
     async with relaying(journal, target) as relay:
         await until(lambda: paused(relay), within_s=30)
-        since = relay.burying.status()["held_since"]
+        since = relay.burying.status().held_since
     async with relaying(journal, target) as relay:
         await until(lambda: paused(relay), within_s=30)
-        assert relay.burying.status()["held_since"] == since
+        assert relay.burying.status().held_since == since
         assert relay.table_head == 20
         await tables.run("alter table monitoring_events drop constraint never")
         await relayed(journal, relay)
-        assert relay.burying.status()["held_since"] is None
-        assert relay.status()["state"] == "running"
+        assert relay.burying.status().held_since is None
+        assert relay.status().state == "running"
     assert await tables.seqs() == list(range(21, 31))
     assert len(await journal.dead_letters()) == 20
 
@@ -109,7 +109,7 @@ async def test_an_acceptance_that_has_ended_lets_the_next_storm_be_held(
 ) -> None:
     async with relaying(journal, target) as relay:
         await relay.burying.accept(0.0001, "ann@host")
-        await until(lambda: relay.burying.status()["accepted_until"] is None)
+        await until(lambda: relay.burying.status().accepted_until is None)
         await publish(journal, [event(NUL) for _ in range(21)])
         await until(lambda: paused(relay), within_s=30)
         assert relay.table_head == 20
@@ -285,8 +285,8 @@ async def test_where_a_proxy_takes_not_even_the_tombstone_the_relay_pauses_and_l
     ):
         await publish(journal, events)
         await until(lambda: paused(relay), within_s=30)
-        assert "write tombstones for seq 8" in relay.status()["reason"]
-        assert "HTTP 413" in relay.status()["reason"]
+        assert "write tombstones for seq 8" in relay.status().reason
+        assert "HTTP 413" in relay.status().reason
         assert relay.table_head == 7
     async with relaying(journal, target) as relay:
         await relayed(journal, relay)

@@ -42,7 +42,7 @@ async def _carried(
 
 
 def _well(journal: SqliteJournal, relay: Relay) -> Callable[[], bool]:
-    return lambda: relay.told_head == journal.head and relay.status()["state"] == "running"
+    return lambda: relay.announced_head == journal.head and relay.status().state == "running"
 
 
 async def _forget_cursor(journal: SqliteJournal) -> None:
@@ -139,8 +139,8 @@ async def test_a_tombstone_is_there_only_once_the_table_says_so(
     await publish(journal, [event(rb'{"a":"\u0000"}')])
     front.always("tombstones", Answer(201, b"[]"))
     async with relaying(journal, target, through=front.url, settings=SETTINGS) as relay:
-        await until(lambda: relay.status()["state"] == "paused")
-        assert "does not have it" in relay.status()["reason"]
+        await until(lambda: relay.status().state == "paused")
+        assert "does not have it" in relay.status().reason
         assert relay.table_head == 0
         front.always("tombstones", None)
         await until(_well(journal, relay))
@@ -178,7 +178,7 @@ async def test_an_old_event_is_known_again_where_the_database_tells_seconds_in_i
         front.next("write", [NOT_ASKED])
         async with relaying(journal, target, through=front.url, settings=SETTINGS) as relay:
             await until(_well(journal, relay))
-            assert relay.status()["repeats"] == 1
+            assert relay.status().repeats == 1
     finally:
         await tables.run("alter role service_role reset timezone")
     assert await tables.tombstones() == {}

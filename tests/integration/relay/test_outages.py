@@ -29,15 +29,15 @@ async def test_cursor_stays_when_response_is_lost_after_commit_and_moves_when_th
         await relayed(journal, relay)
         proxy.lose_next_answer_to(WRITE, then_refuse=True)
         await publish(journal, [event() for _ in range(10)])
-        await until(lambda: relay.status()["state"] == "retrying")
+        await until(lambda: relay.status().state == "retrying")
         assert await tables.seqs() == list(range(1, 21))
         assert await journal.cursor(CURSOR) == Position(journal.epoch, 10)
         assert relay.table_head == 10
         proxy.let_in()
         await relayed(journal, relay)
         status = relay.status()
-    assert (status["rows"], status["repeats"]) == (10, 10)
-    assert status["retries"] >= 1
+    assert (status.rows, status.repeats) == (10, 10)
+    assert status.retries >= 1
     assert await tables.seqs() == list(range(1, 21))
     assert await tables.tombstones() == {}
 
@@ -74,15 +74,15 @@ async def test_events_published_while_the_target_is_dead_arrive_once_it_is_back(
         await until(lambda: relay.table_head >= 100)
         process.send(signal.SIGKILL)
         process.wait(10)
-        await until(lambda: relay.status()["state"] == "retrying")
-        assert relay.status()["reason"]
+        await until(lambda: relay.status().state == "retrying")
+        assert relay.status().reason
         await feeding
         assert relay.table_head < 600
         process.begin()  # from the main thread: a child dies with the thread that started it
         await asyncio.to_thread(process.wait_ready)
         await relayed(journal, relay)
         assert await relay.drain(15) == 0
-        assert relay.status()["state"] == "running"
+        assert relay.status().state == "running"
     assert await tables.seqs() == list(range(1, 601))
     assert await tables.heads() == [(journal.epoch, 600, 600)]
 
@@ -94,7 +94,7 @@ async def test_target_that_was_dead_from_the_start_is_awaited(
     process.wait(10)
     await publish(journal, [event() for _ in range(5)])
     async with relaying(journal, target) as relay:
-        await until(lambda: relay.status()["state"] == "retrying")
+        await until(lambda: relay.status().state == "retrying")
         process.begin()  # from the main thread: a child dies with the thread that started it
         await asyncio.to_thread(process.wait_ready)
         await relayed(journal, relay)
@@ -109,7 +109,7 @@ async def test_events_survive_a_restart_of_postgres(
         await until(lambda: relay.table_head >= 100)
         await asyncio.to_thread(postgres.stop)
         try:
-            await until(lambda: relay.status()["state"] in ("retrying", "paused"))
+            await until(lambda: relay.status().state in ("retrying", "paused"))
         finally:
             postgres.begin()
             await asyncio.to_thread(postgres.wait_ready)

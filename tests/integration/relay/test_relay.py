@@ -37,7 +37,7 @@ async def test_thousand_events_become_rows_and_heads_and_cursor_stand_at_the_las
     assert await tables.ids() == [each.id for each in events]
     assert await tables.heads() == [(journal.epoch, 1000, 1000)]
     assert await journal.cursor(CURSOR) == Position(journal.epoch, 1000)
-    assert relay.status()["rows"] == 1000
+    assert relay.status().rows == 1000
 
 
 async def test_number_text_reaches_the_table_unrounded(
@@ -101,7 +101,7 @@ async def test_id_that_another_epoch_delivered_becomes_a_tombstone_without_text(
         await publish(journal, [event(), known, event()])
         await relayed(journal, relay)
     assert await tables.tombstones() == {2: ("duplicate_of", None)}
-    assert relay.status()["tombstones"] == {"duplicate_of": 1}
+    assert relay.status().tombstones == {"duplicate_of": 1}
     assert await journal.dead_letters() == []
 
 
@@ -130,7 +130,7 @@ async def test_relay_goes_on_where_its_cursor_stands(
     async with relaying(journal, target) as relay:
         await publish(journal, [event() for _ in range(5)])
         await relayed(journal, relay)
-        assert relay.status()["rows"] == 5
+        assert relay.status().rows == 5
     assert await tables.seqs() == list(range(1, 26))
 
 
@@ -145,8 +145,8 @@ async def test_rows_that_an_unfinished_run_wrote_are_known_as_repeats(
     await _forget_cursor(journal)
     async with relaying(journal, target) as relay:
         await relayed(journal, relay)
-        assert relay.status()["repeats"] == 120
-        assert relay.status()["rows"] == 0
+        assert relay.status().repeats == 120
+        assert relay.status().rows == 0
     assert await tables.seqs() == list(range(1, 121))
     assert list(await tables.tombstones()) == [121]
 
@@ -186,8 +186,8 @@ async def test_position_taken_by_another_event_pauses_and_blames_nobody(
     )
     async with relaying(journal, target) as relay:
         await publish(journal, [event(), event(), event()])
-        await until(lambda: relay.status()["state"] == "paused")
-        assert "(epoch, seq)" in relay.status()["reason"] or "epoch_seq" in relay.status()["reason"]
+        await until(lambda: relay.status().state == "paused")
+        assert "(epoch, seq)" in relay.status().reason or "epoch_seq" in relay.status().reason
         assert relay.table_head == 0
     assert await journal.dead_letters() == []
     assert await tables.tombstones() == {}
@@ -199,7 +199,7 @@ async def test_missing_table_pauses_and_goes_on_once_it_is_there(
     await tables.run("alter table monitoring_events rename to away")
     async with relaying(journal, target) as relay:
         await publish(journal, [event(), event()])
-        await until(lambda: relay.status()["state"] == "paused")
+        await until(lambda: relay.status().state == "paused")
         await tables.run("alter table away rename to monitoring_events")
         await relayed(journal, relay)
     assert await tables.seqs() == [1, 2]
@@ -215,8 +215,8 @@ async def test_rows_that_a_trigger_swallows_are_no_rows(
     )
     async with relaying(journal, target) as relay:
         await publish(journal, [event()])
-        await until(lambda: relay.status()["state"] == "paused")
-        assert "does not have it" in relay.status()["reason"]
+        await until(lambda: relay.status().state == "paused")
+        assert "does not have it" in relay.status().reason
         await tables.run("drop trigger swallow on monitoring_events")
         await relayed(journal, relay)
     assert await tables.seqs() == [1]
@@ -228,7 +228,7 @@ async def test_event_of_a_mebibyte_becomes_a_row(
     async with relaying(journal, target) as relay:
         await publish(journal, [event(b'{"a":"%b"}' % (b"x" * 1_000_000)) for _ in range(6)])
         await relayed(journal, relay)
-        assert relay.status()["cuts"].get("bytes", 0) >= 1
+        assert relay.status().cuts.get("bytes", 0) >= 1
     assert await tables.seqs() == [1, 2, 3, 4, 5, 6]
 
 
@@ -238,7 +238,7 @@ async def test_drain_tells_the_backlog_that_is_left(
     await tables.run("alter table monitoring_events rename to away")
     async with relaying(journal, target) as relay:
         await publish(journal, [event(), event(), event()])
-        await until(lambda: relay.status()["state"] == "paused")
+        await until(lambda: relay.status().state == "paused")
         assert await relay.drain(0.1) == 3
 
 

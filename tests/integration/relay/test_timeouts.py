@@ -30,9 +30,9 @@ async def test_rows_whose_answer_came_too_late_are_known_as_our_own_and_the_time
         await publish(journal, [event(b'{"a":"%b"}' % (b"x" * 2000)) for _ in range(300)])
         await relayed(journal, relay)
         status = relay.status()
-        assert relay.connections()["table"]["request_timeout_s"] > 0.4
-    assert status["retries"] >= 2
-    assert status["repeats"] > 0
+        assert relay.connections().table.request_timeout_s > 0.4
+    assert status.retries >= 2
+    assert status.repeats > 0
     assert await tables.seqs() == list(range(1, 302))
     assert await tables.tombstones() == {}
     assert await journal.dead_letters() == []
@@ -54,8 +54,8 @@ async def test_a_kept_connection_that_leads_nowhere_costs_one_timeout_and_not_th
         proxy.heal()
         await relayed(journal, relay, within_s=10)
         assert await relay.drain(10) == 0
-        assert relay.breaker()["opened"] == 0
-        assert relay.connections()["table"]["retries"] == 1
+        assert relay.breaker().opened == 0
+        assert relay.connections().table.retries == 1
     assert await tables.seqs() == [1, 2]
 
 
@@ -78,11 +78,11 @@ async def test_a_black_hole_opens_the_breaker_and_says_for_how_long_nothing_came
         await relayed(journal, relay)
         proxy.swallow()
         await publish(journal, [event()])
-        await until(lambda: relay.breaker()["state"] == "open")
-        assert "no answer within" in relay.breaker()["reason"]
-        assert relay.status()["state"] == "retrying"
-        assert relay.status()["oldest_waits_s"] > 0, "what is under way waits too"
+        await until(lambda: relay.breaker().state == "open")
+        assert "no answer within" in relay.breaker().reason
+        assert relay.status().state == "retrying"
+        assert relay.status().oldest_waits_s > 0, "what is under way waits too"
         proxy.heal()
         await relayed(journal, relay)
-        assert relay.breaker()["state"] == "closed"
+        assert relay.breaker().state == "closed"
     assert await tables.seqs() == [1, 2]

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from migctl.delivery.fallback import FallbackRule, Health
 from migctl.resilience import BREAKER_STATES
+from migctl.status import BreakersStatus
+from tests.kit.statuses import breaker
 
 _healths = st.builds(
     lambda table, broadcast, backlog, lag_s: Health(
-        {"table": (table, None), "broadcast": (broadcast, None)}, backlog, lag_s
+        BreakersStatus(table=breaker(table), broadcast=breaker(broadcast)), backlog, lag_s
     ),
     st.sampled_from(BREAKER_STATES),
     st.sampled_from(BREAKER_STATES),
@@ -27,7 +29,7 @@ def test_moves_alternate_return_only_to_what_is_well_and_never_within_a_second(
     now, fell_at = 100.0, None
     for wait_s, health in steps:
         now += wait_s
-        states = {state for state, _ in health.breakers.values()}
+        states = {of.state for _, of in health.breakers.parts()}
         move = rule.step(now, health)
         if move is None:
             assert fell_at is not None or "open" not in states
@@ -51,8 +53,8 @@ def test_a_breaker_that_goes_on_flapping_soon_leaves_people_where_they_are(
     moves = []
     now = 0.0
     while now < 600.0:
-        state = "open" if now % (open_s + closed_s) < open_s else "closed"
-        move = rule.step(now, Health({"broadcast": (state, None)}, backlog=False, lag_s=0.0))  # type: ignore[dict-item]
+        broadcast = breaker("open" if now % (open_s + closed_s) < open_s else "closed")
+        move = rule.step(now, Health(BreakersStatus(broadcast=broadcast), backlog=False, lag_s=0.0))
         if move is not None:
             moves.append(now)
         now += 0.1

@@ -43,7 +43,7 @@ async def test_event_is_not_blamed_while_the_table_itself_cannot_be_read(journal
         async with relaying(journal, TARGET) as relay:
             await publish(journal, [event()])
             await until(lambda: relay.table_head == 1)
-            assert relay.status()["rows"] == 1
+            assert relay.status().rows == 1
     assert await journal.dead_letters() == []
 
 
@@ -96,7 +96,7 @@ async def test_each_burial_comes_right_after_a_read_of_the_table(journal: Sqlite
         await publish(journal, [event(), event(), event()])
         async with relaying(journal, TARGET, settings=storms(20, retry_s=0.001)) as relay:
             await until(lambda: relay.table_head == 3)
-            assert relay.burying.status()["waiting"] == 3
+            assert relay.burying.status().waiting == 3
         assert tables.asked.count("bury") == 3
         for place, asked in enumerate(tables.asked):
             if asked == "bury":
@@ -107,14 +107,14 @@ async def test_a_storm_is_held_and_what_is_held_goes_on_once_it_is_accepted(jour
     with answering() as tables:
         await publish(journal, [event() for _ in range(5)])
         async with relaying(journal, TARGET, settings=storms(2, retry_s=3600.0)) as relay:
-            await until(lambda: relay.status()["state"] == "paused")
+            await until(lambda: relay.status().state == "paused")
             assert relay.table_head == 2
-            assert "2 dead letters in a minute; next is seq 3" in relay.status()["reason"]
-            assert relay.burying.status()["held_since"] is not None
+            assert "2 dead letters in a minute; next is seq 3" in relay.status().reason
+            assert relay.burying.status().held_since is not None
             await relay.burying.accept(10, "ann@host")
             await until(lambda: relay.table_head == 5)
-            assert relay.burying.status()["held_since"] is None
-            assert relay.status()["state"] == "running"
+            assert relay.burying.status().held_since is None
+            assert relay.status().state == "running"
         assert tables.asked.count("bury") == 5
 
 
@@ -122,11 +122,11 @@ async def test_a_hold_ends_by_itself_once_the_table_takes_the_event(journal: Sql
     with answering() as tables:
         await publish(journal, [event() for _ in range(5)])
         async with relaying(journal, TARGET, settings=storms(2, retry_s=0.001)) as relay:
-            await until(lambda: relay.status()["state"] == "paused" and tables.asked.count("write") > 20)
+            await until(lambda: relay.status().state == "paused" and tables.asked.count("write") > 20)
             assert tables.asked.count("bury") == relay.table_head == 2, "tried again and again, never buried"
             tables.refuses = False
             await until(lambda: relay.table_head == 5)
-            assert (relay.status()["rows"], relay.burying.status()["held_since"]) == (3, None)
+            assert (relay.status().rows, relay.burying.status().held_since) == (3, None)
 
 
 @pytest.mark.parametrize(("minutes", "buried"), [(10.0, 5), (1e-9, 2)])
@@ -136,16 +136,16 @@ async def test_hold_and_acceptance_outlive_the_process(
     with answering():
         await publish(journal, [event() for _ in range(5)])
         async with relaying(journal, TARGET, settings=storms(2, retry_s=3600.0)) as relay:
-            await until(lambda: relay.status()["state"] == "paused")
-            since = relay.burying.status()["held_since"]
+            await until(lambda: relay.status().state == "paused")
+            since = relay.burying.status().held_since
         async with relaying(journal, TARGET, settings=storms(2, retry_s=3600.0)) as relay:
-            await until(lambda: relay.status()["state"] == "paused")
-            assert relay.burying.status()["held_since"] == since
+            await until(lambda: relay.status().state == "paused")
+            assert relay.burying.status().held_since == since
         async with relaying(journal, TARGET, settings=storms(2, retry_s=3600.0)) as relay:
             await relay.burying.load()
             await relay.burying.accept(minutes, "ann@host")
         async with relaying(journal, TARGET, settings=storms(2, retry_s=3600.0)) as relay:
-            await until(lambda: relay.status()["state"] == "paused" or relay.table_head == 5)
+            await until(lambda: relay.status().state == "paused" or relay.table_head == 5)
             assert len(await journal.dead_letters()) == buried
 
 
@@ -162,12 +162,12 @@ async def test_rate_limit_delays_and_loses_nothing(journal: SqliteJournal) -> No
         async with relaying(journal, TARGET) as relay:
             await publish(journal, [event(), event()])
             await until(lambda: relay.table_head == 2)
-            assert relay.status()["retries"] == 2
+            assert relay.status().retries == 2
 
 
 async def test_key_that_is_refused_twice_pauses_the_relay(journal: SqliteJournal) -> None:
     with respx.mock(base_url="http://127.0.0.1:9/rest/v1") as mock:
         mock.get("/monitoring_heads").respond(401, json={"message": "Invalid API key"})
         async with relaying(journal, TARGET) as relay:
-            await until(lambda: relay.status()["state"] == "paused")
-            assert "Invalid API key" in relay.status()["reason"]
+            await until(lambda: relay.status().state == "paused")
+            assert "Invalid API key" in relay.status().reason

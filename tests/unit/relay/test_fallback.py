@@ -6,6 +6,8 @@ import pytest
 
 from migctl.delivery.fallback import FallbackRule, Health, Lag, Move, spread_s
 from migctl.resilience import BreakerState
+from migctl.status import BreakersStatus
+from tests.kit.statuses import breaker
 
 
 def rule() -> FallbackRule:
@@ -19,7 +21,9 @@ def health(
     backlog: bool = False,
     lag_s: float = 0.0,
 ) -> Health:
-    return Health({"table": (table, "T"), "broadcast": (broadcast, "B")}, backlog, lag_s)
+    return Health(
+        BreakersStatus(table=breaker(table, "T"), broadcast=breaker(broadcast, "B")), backlog, lag_s
+    )
 
 
 WELL = health()
