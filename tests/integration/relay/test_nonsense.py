@@ -47,7 +47,7 @@ def _well(journal: SqliteJournal, relay: Relay) -> Callable[[], bool]:
 
 async def _forget_cursor(journal: SqliteJournal) -> None:
     def forget() -> None:
-        database = sqlite3.connect(journal.path)
+        database = sqlite3.connect(journal.location)
         with database:
             database.execute("DELETE FROM cursors")
         database.close()
