@@ -16,7 +16,7 @@ from aiohttp import web
 
 from migctl import server
 from migctl.config import Settings, Target
-from migctl.config.settings import FallbackSection
+from migctl.config.settings import FallbackSection, LiveWay
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.transports import TransportName
@@ -28,12 +28,13 @@ from tests.kit.statuses import status_of
 
 @dataclass
 class Deployed:
-    """url: of the server. assigned, fallback: what it answers everybody. asked: how often it was."""
+    """url: of the server. assigned, live, fallback: what it answers everybody. asked: how often it was."""
 
     journal: SqliteJournal
     target: Target
     assigned: TransportName
     port: int = field(default_factory=any_free_port)
+    live: LiveWay = "broadcast"
     fallback: FallbackSection = field(default_factory=FallbackSection)
     asked: int = 0
     _gateway: Gateway | None = None
@@ -60,6 +61,7 @@ class Deployed:
                 target=self.target,
                 schema="public",
                 epoch=lambda: self.journal.epoch,
+                live=self.live,
                 fallback=self.fallback,
             ),
         )
@@ -80,11 +82,16 @@ class Deployed:
 
 @asynccontextmanager
 async def deployed(
-    journal: SqliteJournal, target: Target, *, assigned: TransportName, **more: Any
+    journal: SqliteJournal,
+    target: Target,
+    *,
+    assigned: TransportName,
+    settings: Settings | None = None,
+    **more: Any,
 ) -> AsyncIterator[Deployed]:
-    """Everything up."""
+    """Everything up. settings: of what publishes."""
     made = Deployed(journal, target, assigned, **more)
-    async with publishing(journal, target):
+    async with publishing(journal, target, settings=settings):
         await made.start_gateway()
         try:
             yield made

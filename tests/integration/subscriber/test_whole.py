@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 
 import migctl
 from migctl import clock
-from migctl.config import Target
-from migctl.config.settings import FallbackSection
+from migctl.config import Settings, Target
+from migctl.config.settings import FallbackSection, RealtimeSection
 from migctl.events import Position
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.standin_process import StandinProcess
@@ -190,6 +191,51 @@ async def test_assignment_that_changed_is_noticed_now_and_then_without_a_word(
         await subscriber.ready()
         asked = server.asked
         await until(lambda: server.asked >= asked + 3)
+
+
+async def test_what_brings_live_events_may_change_under_a_subscriber(
+    target: Target, journal: SqliteJournal
+) -> None:
+    """The publisher sends no hints: what the subscriber does not join for comes from the table."""
+    settings = Settings(realtime=RealtimeSection(live="postgres_changes"))
+    async with (
+        deployed(journal, target, assigned="realtime", settings=settings) as server,
+        migctl.Subscriber(server.url, ask_soon_s=0.1, **QUICK) as subscriber,
+        receiving(subscriber) as received,
+        events_going_on(journal),
+    ):
+        await received.count(20)
+        assert all(release.via != "live" for release in received.releases)
+        await server.stop_gateway()
+        server.live = "postgres_changes"
+        await server.start_gateway()
+        await until(
+            lambda: (received.releases[-1].transport, received.releases[-1].via) == ("realtime", "live")
+        )
+        assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
+        assert received.gaps == []
+
+
+async def test_subscriber_that_got_no_token_at_first_has_a_fallback_once_it_gets_one(
+    target: Target, journal: SqliteJournal
+) -> None:
+    """As where `realtime.token_command` fails at the moment of its first question."""
+    async with (
+        deployed(journal, replace(target, jwt_secret=None), assigned="websocket") as server,
+        migctl.Subscriber(server.url, ask_soon_s=0.1, **QUICK) as subscriber,
+        receiving(subscriber) as received,
+        events_going_on(journal),
+    ):
+        await received.count(20)
+        await server.stop_gateway()
+        server.target, asked = target, server.asked
+        await server.start_gateway()
+        await until(lambda: server.asked > asked and subscriber.attached == {"websocket"})
+        await received.count(len(received.releases) + 20)
+        await server.stop_gateway()
+        await until(lambda: subscriber.attached == {"realtime"})
+        await received.count(len(received.releases) + 20)
+        assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
 
 
 async def test_token_is_renewed_through_the_server_before_it_ends(
