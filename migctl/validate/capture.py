@@ -24,8 +24,8 @@ SCHEMA = "migctl.capture/1"
 # The longest that a commit is taken to last.
 IN_FLIGHT_S = 1.0
 ASK_EVERY_S = 0.25
-# Longer than this over the question how far the journal is, and an operator is told what is waited for.
-TELL_AFTER_S = 1.0
+# Longer than this over the question how far the journal is, and an operator reads what is waited for.
+PRINT_AFTER_S = 1.0
 
 
 class Subscriber(Protocol):
@@ -52,7 +52,7 @@ class Subscriber(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """When a capture ends by itself, and how long it may drain. None: only when it is told to."""
+    """When a capture ends by itself, and how long it may drain. None: only when it is asked to."""
 
     idle_s: float | None = None
     count: int | None = None
@@ -65,7 +65,7 @@ class Capture:
     """One capture, `run` once.
 
     transport: dual is the whole subscriber, whose lines each say which transport delivered them first.
-    say: is told one line when the subscriber is ready, and one for each discontinuity.
+    print_line: gets one line when the subscriber is ready, and one for each discontinuity.
     """
 
     subscriber: Subscriber
@@ -73,7 +73,7 @@ class Capture:
     role: str
     file: CaptureFile
     until: Until = field(default_factory=Until)
-    say: Callable[[str], None] = lambda _: None
+    print_line: Callable[[str], None] = lambda _: None
     _from: Position | None = None
     _to: Position | None = None
     _last_committed_at: str | None = None
@@ -97,7 +97,7 @@ class Capture:
         self.file.open()
         self._times["ready_at"] = format_time(clock.now())
         self._last_at = clock.mono()
-        self.say(f"ready: {self.transport} from {self._from}")
+        self.print_line(f"ready: {self.transport} from {self._from}")
         receiving = asyncio.create_task(self._receive())
         complete, reason = False, "failed"
         try:
@@ -158,7 +158,7 @@ class Capture:
         self._discontinuities.append(gap)
         self._to = gap.resumed
         lost = f", seq {gap.lost_from} to {gap.lost_to}" if gap.lost_from is not None else ""
-        self.say(f"discontinuity ({gap.reason}): after {gap.after}{lost}; goes on after {gap.resumed}")
+        self.print_line(f"discontinuity ({gap.reason}): after {gap.after}{lost}; goes on after {gap.resumed}")
 
     async def _until_asked(self, receiving: asyncio.Task[None], stop: asyncio.Event) -> str:
         """Wait for whatever ends the capture; its name. Raises what ended `receiving`."""
@@ -205,7 +205,7 @@ class Capture:
             return True, why
         asked_at = clock.now()
         self._times["stop_requested_at"] = format_time(asked_at)
-        self.say(f"stopping ({why}): at most {self.until.drain_s:g} s for what was committed before")
+        self.print_line(f"stopping ({why}): at most {self.until.drain_s:g} s for what was committed before")
         reached = asyncio.ensure_future(self._reach_head(asked_at))
         hurry = asyncio.ensure_future(stop_now.wait())
         try:
@@ -224,7 +224,7 @@ class Capture:
                 else "heard nothing of serve after that: it is not known what was committed up to then"
             )
             reason = f"{why}, but {how} and {unseen}"
-            self.say(f"not complete: {reason}")
+            self.print_line(f"not complete: {reason}")
             return False, reason
         finally:
             for task in (reached, hurry):
@@ -241,16 +241,12 @@ class Capture:
         asking = asyncio.create_task(self._ask_head_once_commits_are_done())
         try:
             while True:
-                # Commits are in seq order: an event that was committed later closes the question.
-                committed_at = _time(self._last_committed_at)
-                if committed_at is not None and committed_at > asked_at:
+                last_at = _time(self._last_committed_at)
+                if is_past(last_at, asked_at):
                     return
                 if asking.done():
                     self._head_known = True
-                    head, here = asking.result(), self.subscriber.position
-                    if head is None or (
-                        here is not None and here.epoch == head.epoch and here.seq >= head.seq
-                    ):
+                    if has_reached(self.subscriber.position, asking.result()):
                         return
                 self._came.clear()
                 came = asyncio.ensure_future(self._came.wait())
@@ -263,7 +259,7 @@ class Capture:
     async def _ask_head(self) -> Position | None:
         """The head, from whoever can tell; asked again while nobody answers. The drain's time ends it."""
         later = asyncio.get_running_loop().call_later(
-            TELL_AFTER_S, self.say, "waiting for serve to say how far the journal is"
+            PRINT_AFTER_S, self.print_line, "waiting for serve to say how far the journal is"
         )
         try:
             while True:
@@ -302,6 +298,16 @@ class Capture:
             "complete": complete,
             "reason": reason,
         }
+
+
+def is_past(last_committed_at: datetime | None, asked_at: datetime) -> bool:
+    """Commits are in seq order: an event that was committed later closes the question what was committed before."""
+    return last_committed_at is not None and last_committed_at > asked_at
+
+
+def has_reached(here: Position | None, head: Position | None) -> bool:
+    """Everything up to `head` is here; None is a journal in which nothing was ever written. Of another epoch nothing is known."""
+    return head is None or (here is not None and here.epoch == head.epoch and here.seq >= head.seq)
 
 
 def _position(position: Position | None) -> dict[str, object] | None:

@@ -59,10 +59,10 @@ class _Order:
         head = HEAD.match(text)
         if head is None:
             return None
-        self.turn(head[1].decode(errors="replace"))
+        self.enter(head[1].decode(errors="replace"))
         return int(head[2])
 
-    def turn(self, epoch: str | None) -> None:
+    def enter(self, epoch: str | None) -> None:
         """Go on in another epoch, or in one that was there before."""
         if epoch != self.epoch:
             self._tops[self.epoch] = self.top
@@ -179,7 +179,7 @@ class Join:
                 raise UnreadableLine(self._paths[side], at, str(bad)) from None
             low = False
             if line.seq is not None:
-                order.turn(line.epoch)
+                order.enter(line.epoch)
                 low = line.seq < order.top
                 order.top = max(order.top, line.seq)
             if mask and ord(line.id[-1]) & mask != shard:

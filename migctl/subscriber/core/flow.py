@@ -15,7 +15,7 @@ from migctl.subscriber.core.release import Discontinuity, Release
 from migctl.telemetry import get_logger
 
 MOST_AT_ONCE = 1000
-TELL_SLOW_EVERY_S = 60.0
+LOG_SLOW_EVERY_S = 60.0
 
 log = get_logger("subscriber")
 
@@ -33,48 +33,48 @@ class Flow:
         self._taker: object | None = None
         self._displaced: WeakSet[object] = WeakSet()
         self._waiting = False
-        self._told_slow_at = float("-inf")
+        self._slow_logged_at = float("-inf")
         self._failure: BaseException | None = None
         self._ended = False
 
     def start(self, position: Position) -> None:
         self.merge.start(position, clock.mono())
-        self._tell()
+        self._wake()
 
     def offer(self, items: Sequence[Item]) -> None:
         """What came live: it can't wait. What does not fit is paged for later."""
         put_off = self.merge.put_off
         self.merge.offer_all(items, clock.mono())
         if self.merge.put_off > put_off:
-            self._tell_slow()
-        self._tell()
+            self._log_slow()
+        self._wake()
 
     def hear(self, epoch: str, head: int) -> None:
         self.merge.hear(epoch, head, clock.mono())
-        self._tell()
+        self._wake()
 
     def name(self, epoch: str, seq: int) -> None:
         self.merge.name(epoch, seq, clock.mono())
-        self._tell()
+        self._wake()
 
     async def put(self, item: Item) -> None:
         """What came from a page or a socket that can be kept waiting: waits until the consumer has made room."""
         while not self.merge.fits(item):
-            self._tell_slow()
+            self._log_slow()
             self._taken.clear()
             await self._taken.wait()
         self.merge.offer(item, clock.mono())
-        self._tell()
+        self._wake()
 
     def lose(self, to: int, reason: str) -> None:
         self.merge.lose(to, reason, clock.mono())
-        self._tell()
+        self._wake()
 
     def next_epoch(
         self, position: Position, *, lost: tuple[int, int] | None = None, reason: str | None = None
     ) -> None:
         self.merge.next_epoch(position, clock.mono(), lost=lost, reason=reason)
-        self._tell()
+        self._wake()
 
     def fail(self, error: BaseException) -> None:
         """Let the consumer take what is ready, then raise this."""
@@ -90,7 +90,7 @@ class Flow:
         """What can be released, as soon as it can; never empty.
 
         One taker at a time: a new one takes over from one that does not wait.
-        Raises StopAsyncIteration at the end, what `fail` was told, and Usage where there are two takers.
+        Raises StopAsyncIteration at the end, what `fail` was given, and Usage where there are two takers.
         """
         if self._waiting or (self._taker is not taker and taker in self._displaced):
             raise Usage(
@@ -116,16 +116,16 @@ class Flow:
         self._taken.set()
         return batch
 
-    def _tell_slow(self) -> None:
-        if (now := clock.mono()) >= self._told_slow_at + TELL_SLOW_EVERY_S:
-            self._told_slow_at = now
+    def _log_slow(self) -> None:
+        if (now := clock.mono()) >= self._slow_logged_at + LOG_SLOW_EVERY_S:
+            self._slow_logged_at = now
             log.warning(
                 "the application is slower than the stream: what does not fit waits, or is fetched later",
                 position=str(self.merge.position),
                 waiting_bytes=self.merge.bytes,
             )
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         self._wanted.set()
         if self.merge.repair_at() is not None:
             self.changed.set()

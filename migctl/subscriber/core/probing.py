@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Awaitable, Callable
 
@@ -63,8 +64,8 @@ class Probing:
         try:
             await self._probe(probe.to_the_end)
         except MigctlError as error:
-            say = log.warning if self._reachable else log.debug
-            say("tables not read", position=str(merge.position), reason=error.what)
+            level = logging.WARNING if self._reachable else logging.DEBUG
+            log.log(level, "tables not read", position=str(merge.position), reason=error.what)
             self._reachable = False
             self._repair.failed(clock.mono(), behind=merge.behind)
             return

@@ -214,9 +214,9 @@ class Link:
             self._lost.set_result(error)
 
     def _refusal(self, state: RealtimeSubscribeStates, error: Exception | None) -> MigctlError:
-        said = str(error) if error is not None and str(error) else state.value
-        what = f"{self._address}: Realtime closed the channel {self._channel.topic}: {said}"
-        if any(word in said for word in _DENIED):
+        reason = str(error) if error is not None and str(error) else state.value
+        what = f"{self._address}: Realtime closed the channel {self._channel.topic}: {reason}"
+        if any(word in reason for word in _DENIED):
             return Systemic(
                 what, do="check SUPABASE_ANON_KEY and SUPABASE_JWT_SECRET, then run `migctl schema verify`"
             )
