@@ -72,16 +72,10 @@ WITHOUT_A_FAST_TEST = {
     "migctl.stack.supervisor": PROCESS,
     "migctl.subscriber.both": WIRE,
     "migctl.subscriber.core.probing": WIRE,
-    "migctl.subscriber.core.reader": WIRE,
-    "migctl.subscriber.gateway.client": WIRE,
     "migctl.subscriber.gateway.standby": WIRE,
-    "migctl.subscriber.gateway.stream": WIRE,
     "migctl.subscriber.gateway.subscriber": WIRE,
-    "migctl.subscriber.realtime.head": WIRE,
-    "migctl.subscriber.realtime.live": WIRE,
     "migctl.subscriber.realtime.subscriber": WIRE,
     "migctl.subscriber.subscriber": WIRE,
-    "migctl.subscriber.ways": WIRE,
     "migctl.transports.realtime.broadcast": WIRE,
     "migctl.transports.realtime.canary": WIRE,
     "migctl.transports.realtime.endpoint": WIRE,
@@ -89,7 +83,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.transports.realtime.sender": WIRE,
     "migctl.transports.websocket.catching_up": WIRE,
     "migctl.transports.websocket.sockets": WIRE,
-    "migctl.validate.capture": WIRE,
 }
 
 MAX_LINES = 400
