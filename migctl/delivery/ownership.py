@@ -7,7 +7,7 @@ one always finds the next, whatever copies of the journal were put back in betwe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from migctl.errors import Refused
@@ -30,10 +30,10 @@ class Regressed:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What an epoch that the table does not know yet follows, and what was lost before it."""
+    """What an epoch follows, and what was lost before it."""
 
     epoch: str
-    prev_epoch: str
+    prev_epoch: str | None
     lost: Lost | None
 
 
@@ -115,14 +115,24 @@ def regressed(
 
 
 def links(heads: Sequence[Head], carried: Sequence[EpochInfo]) -> list[Link]:
-    """How the epochs that the table does not know yet come after the end of those that it knows."""
+    """How the journal's epochs hang together.
+
+    Those that the table knows as it was told when they were opened, which was settled then: a copy that was put back knows only by
+    its mark what it lacks, and not that the table has it. The others come after the end of these, one after the other.
+    """
     before = newest(heads)
     if before is None:
         return []
-    known = {head.epoch for head in heads}
-    new = [info for info in carried if info.epoch not in known]
+    by_epoch = {head.epoch: head for head in heads}
+    known = [by_epoch[info.epoch] for info in carried if info.epoch in by_epoch]
+    return [Link(head.epoch, head.prev_epoch, head.lost) for head in known] + _new(before, carried, by_epoch)
+
+
+def _new(before: Head, carried: Sequence[EpochInfo], known: Container[str]) -> list[Link]:
     found: list[Link] = []
-    for info in new:
+    for info in carried:
+        if info.epoch in known:
+            continue
         if not found:
             found.append(Link(info.epoch, before.epoch, settled(before, carried)))
         else:

@@ -31,6 +31,10 @@ class Head(msgspec.Struct, frozen=True):
     journal_head: Seq
     updated_at: datetime
 
+    @property
+    def lost(self) -> tuple[int, int] | None:
+        return None if self.lost_from is None or self.lost_to is None else (self.lost_from, self.lost_to)
+
 
 Fate = Literal["pruned", "broken", "not_yet"]
 

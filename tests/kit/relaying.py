@@ -46,6 +46,11 @@ class Tables:
             "select epoch, table_head, journal_head from monitoring_heads order by started_at"
         )
 
+    async def lost(self) -> dict[str, tuple[int, int] | None]:
+        """What heads say is lost before each epoch."""
+        rows = await self._all("select epoch, lost_from, lost_to from monitoring_heads order by started_at")
+        return {epoch: None if first is None else (first, last) for epoch, first, last in rows}
+
     async def run(self, statement: str) -> None:
         async with await psycopg.AsyncConnection.connect(self.url) as connection:
             await connection.execute(statement)

@@ -154,6 +154,34 @@ async def test_what_a_copy_has_beyond_the_end_of_an_epoch_that_readers_left_reac
     assert losses(received) == [(epoch, 5, 6)]  # as it seemed at the time
 
 
+async def test_an_older_copy_says_nothing_of_an_epoch_to_be_lost_whose_end_the_table_has(
+    standin: Target, tables: Tables, path: Path, tmp_path: Path
+) -> None:
+    """By its mark alone it can't know: the epoch that follows was told to the table with nothing lost before it."""
+    before, beyond, after, last = events(1), events(2), events(3), events(1)
+    first = await take_unconfirmed(path, rotate=False, taken=before)
+    backup = Backup.of(path, tmp_path / "copy.db")
+    await take_unconfirmed(path, rotate=False, taken=beyond)
+    second = await take_unconfirmed(path, rotate=True, taken=after)
+    await relay_what_is_there(path, standin)
+    backup.put_back(path)
+    third = await take_unconfirmed(path, rotate=False, taken=last)
+    journal = await SqliteJournal.open(path)
+    assert [info.lost for info in await journal.epochs()] == [None, (2, 3), (1, 3)]
+    async with relaying(journal, standin) as relay:
+        await relayed(journal, relay)
+    assert [(info.epoch, info.prev_epoch, info.lost) for info in await journal.epochs()] == [
+        (first, None, None),
+        (second, first, None),
+        (third, second, None),
+    ]
+    await journal.aclose()
+    assert await tables.lost() == {first: None, second: None, third: None}
+    received = await read_from(standin, Position(first, 0), 7)
+    assert received.ids == ids(before, beyond, after, last)
+    assert received.gaps == []
+
+
 @pytest.mark.parametrize("mark", ["kept", "put back too"])
 async def test_an_epoch_of_another_branch_follows_what_the_table_has(
     standin: Target, path: Path, tmp_path: Path, mark: str

@@ -13,9 +13,14 @@ from tests.kit.entries import START
 
 
 def _head(
-    epoch: str = "E1", writer: str = "we", table: int = 10, journal: int = 10, prev: str | None = None
+    epoch: str = "E1",
+    writer: str = "we",
+    table: int = 10,
+    journal: int = 10,
+    prev: str | None = None,
+    lost: Lost | None = None,
 ) -> Head:
-    return Head(epoch, prev, None, None, writer, 0, START, 1, table, journal, START)
+    return Head(epoch, prev, *(lost or (None, None)), writer, 0, START, 1, table, journal, START)
 
 
 def _epoch(epoch: str, prev: str | None = None, head: int = 10, lost: Lost | None = None) -> EpochInfo:
@@ -119,6 +124,7 @@ def test_epochs_that_the_table_does_not_know_follow_the_end_of_its_chain_one_aft
         _epoch("E4", "E9"),
     ]
     assert links(heads, epochs) == [
+        Link("E1", None, None),
         Link("E2", "E9", (5, 6)),
         Link("E3", "E2", (4, 8)),
         Link("E4", "E3", None),
@@ -139,7 +145,20 @@ def test_what_the_mark_thought_lost_is_settled_by_what_the_table_has(
 ) -> None:
     epochs = [_epoch("E1", head=9), _epoch("E2", "E1", head=0, lost=had)]
     assert settled(_head(table=table, journal=journal), epochs) == lost
-    assert links([_head(table=table, journal=journal)], epochs) == [Link("E2", "E1", lost)]
+    assert links([_head(table=table, journal=journal)], epochs)[1:] == [Link("E2", "E1", lost)]
+
+
+@pytest.mark.parametrize("lost", [None, (12, 13)])
+def test_what_was_lost_before_an_epoch_that_the_table_knows_stays_as_the_table_was_told(
+    lost: Lost | None,
+) -> None:
+    heads = [_head("E1", table=20), _head("E2", table=3, journal=3, prev="E1", lost=lost)]
+    epochs = [_epoch("E1", head=9), _epoch("E2", "E1", head=0, lost=(10, 20)), _epoch("E3", "E2", head=0)]
+    assert links(heads, epochs) == [
+        Link("E1", None, None),
+        Link("E2", "E1", lost),
+        Link("E3", "E2", None),
+    ]
 
 
 def test_a_table_that_knows_nothing_changes_no_link() -> None:
