@@ -6,16 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-import jwt
-
 from migctl import clock
 from migctl.errors import MigctlError, Transient
+from migctl.target.tokens import RENEW_AT_SHARE, claims_of
 from migctl.telemetry import get_logger
 
-RENEW_AT = 0.8
 # Who gives them is away, and the token we have is still good.
 TRY_AGAIN_S = 5.0
-# For a token that does not say when it ends.
+# For a token that names no moment at which it ends.
 ASSUMED_LIFE_S = 3600.0
 
 log = get_logger("subscriber")
@@ -62,7 +60,7 @@ class Token:
 
     def _keep(self, text: str) -> str:
         life_s = _life_s(text)
-        self._renew_at, self._ends_at = clock.mono() + RENEW_AT * life_s, clock.mono() + life_s
+        self._renew_at, self._ends_at = clock.mono() + RENEW_AT_SHARE * life_s, clock.mono() + life_s
         self._text = text
         return text
 
@@ -78,10 +76,7 @@ class Token:
 
 def _life_s(text: str) -> float:
     """How long the token is still good, by its own claim: it was made for us, so its signature is not ours to check."""
-    try:
-        ends = jwt.decode(text, options={"verify_signature": False}).get("exp")
-    except jwt.InvalidTokenError:
+    claims = claims_of(text)
+    if claims is None or claims.ends_at is None:
         return ASSUMED_LIFE_S
-    if not isinstance(ends, (int, float)):
-        return ASSUMED_LIFE_S
-    return max(0.0, float(ends) - clock.now().timestamp())
+    return max(0.0, (claims.ends_at - clock.now()).total_seconds())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import timedelta
 
 import jwt
@@ -12,6 +11,7 @@ from migctl.config import Target
 from migctl.target import mint
 from migctl.target.tokens import Claims, claims_of, sender_token
 from tests.kit.entries import START
+from tests.kit.jwts import with_payload
 
 SECRET = "a secret of thirty-two characters or more"
 
@@ -33,11 +33,6 @@ def test_sender_uses_the_service_key_where_the_secret_is_not_known() -> None:
     assert jwt.decode(minted, SECRET, ["HS256"])["role"] == "service_role"
 
 
-def _token(payload: bytes) -> str:
-    head, body = (base64.urlsafe_b64encode(part).rstrip(b"=") for part in (b'{"alg":"HS256"}', payload))
-    return b".".join((head, body, b"c2ln")).decode()
-
-
 def test_a_token_says_its_role_and_its_end() -> None:
     minted = mint(SECRET, "authenticated", 60, now=START)
     assert claims_of(minted) == Claims("authenticated", START + timedelta(seconds=60))
@@ -51,11 +46,20 @@ def test_a_token_says_its_role_and_its_end() -> None:
     ],
 )  # fmt: skip
 def test_a_role_that_is_no_word_and_an_end_that_is_no_moment_are_not_said(payload: bytes) -> None:
-    assert claims_of(_token(payload)) == Claims(None, None)
+    assert claims_of(with_payload(payload)) == Claims(None, None)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a.b.c", "no token", _token(b"[]"), _token(b"{"), _token(b"\xff"), _token(b"[" * 40_000)]
+    "text",
+    [
+        "",
+        "a.b.c",
+        "no token",
+        with_payload(b"[]"),
+        with_payload(b"{"),
+        with_payload(b"\xff"),
+        with_payload(b"[" * 40_000),
+    ],
 )
 def test_what_is_no_token_says_nothing(text: str) -> None:
     assert claims_of(text) is None
