@@ -65,12 +65,29 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def _write(value: Any) -> bytes:
-    """The same form, for what the quick decoder doesn't take: lone surrogates, very long numbers."""
-    if isinstance(value, dict):
-        members = (_string(key) + b":" + _write(value[key]) for key in sorted(value))
-        return b"{" + b",".join(members) + b"}"
-    if isinstance(value, list):
-        return b"[" + b",".join(map(_write, value)) + b"]"
+    """The same form, for what the quick decoder doesn't take: lone surrogates, very long numbers. Not by recursion: it is deep."""
+    written: list[bytes] = []
+    left: list[Any] = [value]  # the next last; bytes are text already, which no JSON value is
+    while left:
+        item = left.pop()
+        if isinstance(item, bytes):
+            written.append(item)
+        elif isinstance(item, dict):
+            left.append(b"}")
+            for key in sorted(item, reverse=True):
+                left += (item[key], _string(key) + b":", b",")
+            left[-1] = b"{" if item else b"{}"
+        elif isinstance(item, list):
+            left.append(b"]")
+            for each in reversed(item):
+                left += (each, b",")
+            left[-1] = b"[" if item else b"[]"
+        else:
+            written.append(_leaf(item))
+    return b"".join(written)
+
+
+def _leaf(value: Any) -> bytes:
     if isinstance(value, str):
         return _string(value)
     if value is None or isinstance(value, bool):

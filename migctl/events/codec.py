@@ -13,12 +13,15 @@ from datetime import datetime
 import msgspec
 
 from migctl.events.ids import canonical_id, uuid7
-from migctl.events.jsontext import loads, one_line, quote, split_object, type_word
+from migctl.events.jsontext import TooDeep, depth_of, loads, one_line, quote, split_object, type_word
 from migctl.events.model import Entry, Event
 from migctl.events.times import format_time, parse_time
 
 MAX_DATA_BYTES = 1 << 20
 MAX_FIELD_CHARS = 512
+# Every reader behind us bounds the depth that it takes, our own by the interpreter's stack: what is accepted must be far from that
+# wherever it is read, or it would be delivered by nobody.
+MAX_DATA_DEPTH = 512
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WHITE = b" \t\r\n"
@@ -45,6 +48,11 @@ class _Fields(msgspec.Struct):
 
 
 _fields = msgspec.json.Decoder(_Fields)
+
+
+def too_deep(field: str = "data") -> BadEvent:
+    """What is said of an event that is nested more deeply than anybody would read."""
+    return BadEvent(field, "depth", f"is nested too deeply; data may have {MAX_DATA_DEPTH} levels")
 
 
 def decode_event(
@@ -74,6 +82,8 @@ def decode_event(
             members = split_object(text)
         except UnicodeDecodeError as error:
             raise BadEvent("", "json", f"not UTF-8 at byte {error.start}") from None
+        except TooDeep:
+            raise too_deep("") from None
         except ValueError as error:
             raise BadEvent("", "json", str(error)) from None
     return make_event(
@@ -181,6 +191,9 @@ def check_data(data: bytes | None) -> bytes:
     text = data.strip(_WHITE)
     if len(text) > MAX_DATA_BYTES:
         raise BadEvent("data", "large", f"has {len(text)} bytes; at most {MAX_DATA_BYTES} are taken")
+    # At most so many brackets are at most so many levels, for nearly every event there is.
+    if text.count(b"{") + text.count(b"[") > MAX_DATA_DEPTH and depth_of(text) > MAX_DATA_DEPTH:
+        raise too_deep()
     try:
         # Parsed whole on purpose: a Raw is only skipped over, and what is stored must be JSON.
         value = loads(text)

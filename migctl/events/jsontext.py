@@ -7,7 +7,9 @@ what the JSON grammar allows and finds where a value begins and ends.
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -18,6 +20,15 @@ _raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _raw_items = msgspec.json.Decoder(list[msgspec.Raw])
 _any = msgspec.json.Decoder()
 _string = msgspec.json.Encoder()
+
+# To the brackets of a text, as steps into it and out of it.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+
+
+class TooDeep(ValueError):
+    """More levels than the interpreter's stack takes, which is not the same number everywhere."""
 
 
 def loads(text: bytes | str) -> Any:
@@ -38,7 +49,7 @@ def _slow_loads(text: bytes | str) -> Any:
         decoded = text.decode() if isinstance(text, bytes) else text
         return json.loads(decoded, parse_int=read_integer, parse_constant=no_constant)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise TooDeep("nested too deeply") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
 
@@ -54,6 +65,12 @@ def dumps(value: object) -> bytes:
         return _string.encode(value)
     except UnicodeEncodeError:  # a lone surrogate: only an escape can say it
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+def depth_of(text: bytes) -> int:
+    """How deeply a JSON text is nested: 1 for an object of plain values. It only counts, so nothing is too deep for it."""
+    brackets = _STRING.sub(b"", text).translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(brackets).cast("b")), default=0)
 
 
 def split_object(text: bytes) -> dict[str, bytes]:
@@ -126,7 +143,7 @@ def _scan(text: str, at: int) -> tuple[Any, int]:
     try:
         return _scanner.raw_decode(text, at)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise TooDeep("nested too deeply") from None
 
 
 def _skip(text: str, at: int) -> int:

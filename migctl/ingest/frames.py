@@ -6,7 +6,8 @@ from collections import deque
 from datetime import datetime, timedelta
 
 from migctl.events import BadEvent
-from migctl.events.jsontext import split_array
+from migctl.events.codec import too_deep
+from migctl.events.jsontext import TooDeep, split_array
 
 _WHITE = b" \t\r\n"
 
@@ -73,6 +74,8 @@ def events_of(frame: bytes) -> list[bytes]:
         return [frame]
     try:
         return split_array(frame)
+    except TooDeep:
+        raise too_deep("") from None
     except ValueError as error:
         raise BadEvent("", "json", f"is no JSON array: {error}") from None
 

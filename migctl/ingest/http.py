@@ -14,8 +14,9 @@ from uuid import uuid5
 from msgspec.structs import replace
 
 from migctl.events import BadEvent, Event, decode_event
+from migctl.events.codec import too_deep
 from migctl.events.ids import NAMESPACE
-from migctl.events.jsontext import loads, split_array, split_object, type_word
+from migctl.events.jsontext import TooDeep, loads, split_array, split_object, type_word
 
 MAX_BODY_BYTES = 16 << 20
 MAX_EVENTS = 10_000
@@ -176,6 +177,8 @@ def _what_it_is(text: bytes) -> str:
 
 
 def _not_json(error: ValueError) -> BadBody:
+    if isinstance(error, TooDeep):
+        return _bad_request("depth", f"the body {too_deep().reason}")
     return _bad_request("json", f"the body is not JSON: {error}")
 
 

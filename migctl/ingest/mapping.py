@@ -18,7 +18,8 @@ from datetime import datetime
 from migctl.config.settings import SourceSection
 from migctl.errors import Usage
 from migctl.events import BadEvent, Event, make_event
-from migctl.events.jsontext import loads, split_object, type_word
+from migctl.events.codec import too_deep
+from migctl.events.jsontext import TooDeep, loads, split_object, type_word
 from migctl.ingest.paths import WHOLE, BadPath, Path, parse_paths
 from migctl.ingest.times import Times, read_times
 
@@ -72,6 +73,8 @@ class Mapper:
             members = split_object(text)
         except UnicodeDecodeError as error:
             raise BadEvent("", "json", f"not UTF-8 at byte {error.start}") from None
+        except TooDeep:
+            raise too_deep("") from None
         except ValueError as error:
             reason = str(error)
             raise BadEvent(

@@ -12,6 +12,7 @@ import msgspec
 from migctl.clock import now
 from migctl.errors import Poison
 from migctl.events import BadEvent, Event, make_event
+from migctl.events.codec import too_deep
 from migctl.events.jsontext import dumps
 
 # What `data` may be: a mapping, or the JSON text of an object, which is then kept byte for byte.
@@ -84,5 +85,7 @@ def _text(data: Data) -> bytes:
         if isinstance(data, str):
             return data.encode()
         return dumps(data if type(data) is dict else dict(data))
-    except (TypeError, ValueError, RecursionError) as error:  # a lone surrogate is a ValueError too
+    except RecursionError:
+        raise too_deep() from None
+    except (TypeError, ValueError) as error:  # a lone surrogate is a ValueError too
         raise BadEvent("data", "type", f"is nothing that JSON can say: {error}") from None

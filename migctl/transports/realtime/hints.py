@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from migctl.events import Entry, format_time
-from migctl.events.jsontext import quote
+from migctl.events.jsontext import depth_of, quote
 
 # An event older than this is fetched by readers anyway: they have heard of it by a heartbeat, and repair a gap after 150 ms.
 LIVE_EDGE = timedelta(seconds=2)
@@ -27,7 +27,6 @@ _MAX_DEPTH = 150
 _LONG_NUMBER = re.compile(rb"[0-9][0-9.]{15}|[0-9][eE]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def survives_clients(data: bytes) -> bool:
 
     data: valid JSON. A number is held where its double's shortest text is the same decimal: 0.1 is, 0.1000000000000000055 is not.
     """
-    if data.count(b"{") + data.count(b"[") > _MAX_DEPTH and _depth(data) > _MAX_DEPTH:
+    if data.count(b"{") + data.count(b"[") > _MAX_DEPTH and depth_of(data) > _MAX_DEPTH:
         return False
     surrogate, number = _SURROGATE.search(data), _LONG_NUMBER.search(data)
     return (surrogate is None and number is None) or _survives_parsing(data)
@@ -111,18 +110,6 @@ def _has_half_pair(value: object) -> bool:
     if isinstance(value, dict):
         return any(_has_half_pair(key) or _has_half_pair(inner) for key, inner in value.items())
     return isinstance(value, list) and any(map(_has_half_pair, value))
-
-
-def _depth(data: bytes) -> int:
-    depth = deepest = 0
-    for match in _STRING_OR_BRACKET.finditer(data):
-        token = match.group()
-        if token in (b"{", b"["):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token in (b"}", b"]"):
-            depth -= 1
-    return deepest
 
 
 def _item(entry: Entry, room: int) -> bytes:

@@ -13,6 +13,7 @@ import pytest
 from migctl.config import Settings, Target
 from migctl.errors import Systemic, Transient
 from migctl.events import Event, Position
+from migctl.events.codec import MAX_DATA_DEPTH
 from migctl.events.jsontext import dumps
 from migctl.faults import tcp_proxy
 from migctl.journal.sqlite import SqliteJournal
@@ -20,11 +21,11 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from migctl.subscriber.core.release import Discontinuity
 from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
-from migctl.target import mint
+from migctl.target import TableWriter, Written, mint
 from migctl.transports.realtime import hints
 from migctl.transports.realtime.channel import Channel, joined
 from tests.kit.conditions import until
-from tests.kit.entries import event
+from tests.kit.entries import event, nested
 from tests.kit.receiving import Received, publishing, reader, receiving, token_of
 from tests.kit.relaying import Tables, relaying
 
@@ -203,6 +204,36 @@ async def test_what_the_official_client_would_bend_or_drop_arrives_as_it_was_sen
         ("fetch", odd[4]),
         ("live", b'{"plain":1}'),
     ]
+
+
+async def test_the_deepest_event_that_is_taken_goes_all_the_way(
+    target: Target, journal: SqliteJournal, tables: Tables
+) -> None:
+    """As a row, and as the text in a tombstone."""
+    inner = [b"1", b'"\\ud800"', b"1e400000"]
+    sent = [event(nested(levels, each)) for levels in (MAX_DATA_DEPTH - 1, MAX_DATA_DEPTH) for each in inner]
+    rows = {sent[0].id, sent[3].id}
+    async with (
+        publishing(journal, target),
+        reader(target) as subscriber,
+        receiving(subscriber) as received,
+    ):
+        await until(lambda: came_live(received, journal))
+        start = received.releases[-1].position
+        await journal.append(sent)
+        assert (await journal.append(sent)).duplicates == len(sent)
+        await until(lambda: received.ids[-1:] == [sent[-1].id])
+        assert set(rows) <= set(await tables.ids())
+        assert len(await tables.tombstones()) == 4
+    assert [each.data for each in received.releases[-len(sent) :]] == [one.data for one in sent]
+    async with reader(target, position=start) as again, receiving(again) as late:
+        await late.count(len(sent))
+    assert [each.data for each in late.releases] == [one.data for one in sent]
+    writer = TableWriter(target, "public")  # a relay that was killed before it knew writes the rows again
+    for entry in await journal.read(start.seq):
+        if entry.event.id in rows:
+            assert await writer.write([entry]) == Written(0, 1)
+    await writer.aclose()
 
 
 async def test_frame_that_the_official_client_drops_is_repaired(
