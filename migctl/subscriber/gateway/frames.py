@@ -31,9 +31,9 @@ class Frame(msgspec.Struct):
     source_id: str | None = None
 
     def release(self, epoch: str, via: Via, arrived: Arrived) -> Release:
-        """The event. Only for a frame that has id and seq."""
-        assert self.id is not None
-        assert self.seq is not None
+        """The event. Raises ValueError for a frame that is none: it has no id or no seq."""
+        if self.id is None or self.seq is None:
+            raise ValueError(f"{self.type}: expected an event, with id and seq")
         return Release(
             id=self.id,
             epoch=epoch,

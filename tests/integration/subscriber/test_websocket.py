@@ -182,22 +182,23 @@ async def test_gateway_that_never_comes_is_named(journal: SqliteJournal) -> None
 
 
 async def test_socket_that_goes_silent_is_left_and_resumed(journal: SqliteJournal) -> None:
-    """A gateway whose process is stopped keeps its sockets open and says nothing."""
+    """A gateway whose process is stopped keeps its sockets open and says nothing. How long that may last, its hello said."""
     port = any_free_port()
     silent = asyncio.Event()
 
     async def mute(socket: ServerConnection) -> None:
-        data = {"v": 2, "epoch": journal.epoch, "head": 0, "tail": 1, "resume": "fresh", "reason": None}
+        where = {"epoch": journal.epoch, "head": 0, "tail": 1, "resume": "fresh", "reason": None}
+        data = {"v": 2, **where, "heartbeat_s": 0.1}
         await socket.send(json.dumps({"type": "sys.hello", "data": data, "timestamp": "t"}))
         await silent.wait()
 
-    subscriber = WebsocketSubscriber(f"ws://127.0.0.1:{port}/ws", heartbeat_s=0.1)
+    subscriber = WebsocketSubscriber(f"ws://127.0.0.1:{port}/ws")
     async with subscriber, serve(mute, "127.0.0.1", port) as mute_server:
         await subscriber.ready()
         mute_server.close(close_connections=False)
         async with gateway_on(journal, port), receiving(subscriber) as received:
             await journal.append(events(2))
-            await received.count(2)
+            await received.count(2, within_s=5.0)  # 12.5 s for who does not listen to the hello
         silent.set()
     assert received.seqs == [1, 2]
 

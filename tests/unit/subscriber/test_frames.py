@@ -29,6 +29,12 @@ def test_event_type_with_a_lone_surrogate_is_still_an_event() -> None:
     assert read_frame(text).seq == 1
 
 
+def test_what_has_no_id_or_no_seq_is_no_event() -> None:
+    frame = read_frame(b'{"type":"cpu","data":{},"timestamp":"t","id":"x"}')
+    with pytest.raises(ValueError, match="cpu: expected an event"):
+        frame.release("a", "resume", ARRIVED)
+
+
 def test_legacy_greeting_is_no_hello() -> None:
     assert read_hello(b'{"type":"initial_stats","stats":{},"timestamp":"x"}') is None
     assert read_hello(b"not json") is None
