@@ -6,6 +6,7 @@ Secrets are never read from YAML: see `secrets`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -222,6 +223,19 @@ class FallbackSection(_Section):
     to_realtime: Annotated[bool, Field(description="true or false")] = True
 
 
+class FlagsSection(_Section):
+    """Where flags are kept."""
+
+    target: Annotated[
+        str | None,
+        Field(min_length=1, description="what the record calls this project; default its address and schema"),
+    ] = None
+    file: Annotated[
+        str | None,
+        Field(min_length=1, description="a file of flags, which is the record where there is no target"),
+    ] = None
+
+
 class Settings(_Section):
     """Everything that migctl.yaml can say, after flags and environment have had their word."""
 
@@ -238,6 +252,7 @@ class Settings(_Section):
     realtime: RealtimeSection = RealtimeSection()
     resilience: ResilienceSection = ResilienceSection()
     fallback: FallbackSection = FallbackSection()
+    flags: FlagsSection = FlagsSection()
 
     @property
     def state(self) -> Path:
@@ -270,6 +285,8 @@ _ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "MIGCTL_STATE_DIR": ("state_dir",),
     "MIGCTL_JOURNAL": ("journal", "path"),
     "MIGCTL_SCHEMA": ("supabase", "schema"),
+    "MIGCTL_FLAGS_TARGET": ("flags", "target"),
+    "MIGCTL_FLAGS_FILE": ("flags", "file"),
     "MIGCTL_MESSAGES_PER_SECOND": ("realtime", "messages_per_second"),
     "SUPABASE_URL": ("supabase", "url"),
 }
@@ -326,6 +343,9 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: object, name: str) 
 
 
 def flag(key: str, environ: Mapping[str, str] | None = None) -> str | None:
-    """`MIGCTL_FLAG_KEY`, the kill switch that wins over every store of flags. None where it is not set."""
+    """`MIGCTL_FLAG_KEY`, the kill switch that wins over every store of flags. None where it is not set.
+
+    What can't stand in a variable's name is `_` there: `new-menu.v2` is MIGCTL_FLAG_NEW_MENU_V2.
+    """
     env = os.environ if environ is None else environ
-    return env.get(f"MIGCTL_FLAG_{key.upper()}") or None
+    return env.get(f"MIGCTL_FLAG_{re.sub('[^A-Za-z0-9]', '_', key).upper()}") or None

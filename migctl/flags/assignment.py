@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 import msgspec
 
 from migctl.flags.definitions import Flag, FlagSet
-from migctl.flags.evaluator import Compiled
-from migctl.flags.logic import TARGETING_KEY
+from migctl.flags.evaluator import Compiled, Evaluation, Reason
+from migctl.flags.logic import TARGETING_KEY, Context
 from migctl.flags.shares import Shares, shares_of
 from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets
 
-Why = Literal["OVERRIDE", "STALE", "BRAKED", "STATIC", "DEFAULT", "TARGETING_MATCH", "DISABLED", "ERROR"]
+Why = Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Assignments:
     """Of one snapshot. Immutable: a change makes another one.
 
     override: the environment's kill switch, which beats all. blind: the record was not reached since the start, so nobody knows
-    what it says today: everybody has `when_blind`.
+    what it says today: everybody has `when_blind`. overrides: of other flags, the variant by key, which beats all there too.
     """
 
     def __init__(
@@ -54,11 +53,13 @@ class Assignments:
         override: str | None = None,
         blind: bool = False,
         when_blind: str | None = None,
+        overrides: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.switch = switch
         self.snapshot = snapshot
         self._override = override
         self._blind = blind
+        self._overrides = overrides
         self._when_blind = when_blind or switch.otherwise
         self._brakes = snapshot.live_brakes(switch.flag)
         # Each flag set twice: as it is, and as it is under the brakes.
@@ -83,6 +84,39 @@ class Assignments:
                 found = Assigned(variant, "BRAKED" if is_braked else now.reason, n)
         return found or Assigned(switch.otherwise, "DEFAULT", 0)
 
+    @property
+    def flag_set(self) -> FlagSet | None:
+        """As it was written, without what brakes cap; None before the first."""
+        return self._sets[0][0].flag_set if self._sets else None
+
+    def needs_key(self, key: str) -> bool:
+        """Whether this flag can't be decided without a targeting key."""
+        return key not in self._overrides and bool(self._sets) and self._sets[0][0].needs_key(key)
+
+    def evaluate(self, key: str, context: Context) -> Evaluation:
+        """Any flag, as an OpenFeature provider answers it. Never raises.
+
+        | the flag      | environment says   | blind                            | else                             |
+        |---------------|--------------------|----------------------------------|----------------------------------|
+        | the switch    | it, OVERRIDE       | `when_blind`, STALE              | as `assign`, BRAKED where it is  |
+        | another one   | it, OVERRIDE       | what was held at the start, STALE | what its rule says              |
+        """
+        flag_set = self.flag_set
+        flag = flag_set.flags.get(key) if flag_set is not None else None
+        if key == self.switch.flag:
+            user = context.get(TARGETING_KEY)
+            is_decided = self._override is not None or (self._blind and flag is not None)
+            if is_decided or (flag is not None and isinstance(user, str)):
+                found = self.assign(user if isinstance(user, str) else "", context)
+                return _evaluation(key, flag, found.variant, found.reason)
+        elif key in self._overrides:
+            return _evaluation(key, flag, self._overrides[key], "OVERRIDE")
+        if not self._sets:
+            return Evaluation(key, None, None, "ERROR", "FLAG_NOT_FOUND", f"there is no flag {key!r}")
+        answer = self._sets[0][1].evaluate(key, context)
+        stale = self._blind and answer.reason != "ERROR"
+        return msgspec.structs.replace(answer, reason="STALE") if stale else answer
+
     def shares(self) -> Shares | None:
         """What everybody together has, under the brakes; None where the flag set says it in words of its own, or there is none."""
         found: Shares | None = None
@@ -95,6 +129,16 @@ class Assignments:
             if found is None or shares.percent < found.percent:
                 found = shares
         return found
+
+
+def _evaluation(key: str, flag: Flag | None, variant: str, reason: Reason) -> Evaluation:
+    """A variant that something else than the flag's rule gave. One that the flag does not have is its own value."""
+    if flag is None:
+        return Evaluation(key, variant, variant, reason)
+    if variant not in flag.variants:
+        said = f"{variant!r} is no variant of {key!r}, which has {', '.join(flag.variants)}"
+        return Evaluation(key, None, None, "ERROR", "GENERAL", said)
+    return Evaluation(key, variant, flag.variants[variant], reason, metadata=flag.metadata)
 
 
 def _braked(flag_set: FlagSet, switch: Switch, brakes: Sequence[Brake]) -> FlagSet:

@@ -1,7 +1,11 @@
-"""Disk: the snapshot of one process in its state folder, durable, so that a brake outlives a kill of whoever confirmed it."""
+"""Disk: what one process keeps of flags in its state folder: its snapshot, durable, so that a brake outlives a kill of whoever
+confirmed it; and whom it knows to evaluate flags, so that they are told with the record away too.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,39 +14,90 @@ from migctl.config.files import make_private_folder, write_whole
 from migctl.errors import Usage
 from migctl.flags.snapshot import Snapshot
 
-NAME = "flags.json"
+PROCESSES = "flag-processes.json"
+
+
+def snapshot_path(folder: Path, target: str) -> Path:
+    """Of one target: who serves another one from the same folder for a while takes no brakes away."""
+    return folder / f"flags-{hashlib.sha256(target.encode()).hexdigest()[:8]}.json"
 
 
 class SnapshotFile:
     """Of one state folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+        self._folder = folder
 
     def read(self, target: str) -> Snapshot:
-        """What was kept; empty where nothing was, or where it is another target's. Raises Usage where it can't be read.
+        """What was kept; empty where nothing was. Raises Usage where it can't be read.
 
         A file that is no snapshot is not passed over: brakes may be in it.
         """
+        path = snapshot_path(self._folder, target)
         try:
-            found = msgspec.json.decode(self.path.read_bytes(), type=Snapshot)
+            found = msgspec.json.decode(path.read_bytes(), type=Snapshot)
         except FileNotFoundError:
             return Snapshot(target=target)
         except OSError as error:
             raise Usage(
-                f"{self.path}: {error.strerror}", do="make it readable: flags and brakes are in it"
+                f"{path}: {error.strerror}", do="make it readable: flags and brakes are in it"
             ) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Usage(
-                f"{self.path}: this is no snapshot of flags: {error}",
+                f"{path}: this is no snapshot of flags: {error}",
                 do="put a copy back; or remove it, and look at `migctl rollout status` first: brakes may have been in it",
             ) from None
         return found if found.target == target else Snapshot(target=target)
 
     def write(self, snapshot: Snapshot) -> None:
         """Durable when this returns. Raises Usage where it can't be written."""
+        _write(snapshot_path(self._folder, snapshot.target), msgspec.json.encode(snapshot))
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One that evaluates flags, and registered. url: where its `serve` listens; None for one that can't be reached."""
+
+    id: str
+    name: str
+    url: str | None
+    started_at: str
+    seen_at: str
+
+
+class Processes(msgspec.Struct, frozen=True):
+    """known: as the record listed them last. mine: ids of this folder's own starts that the record may still list."""
+
+    target: str
+    known: tuple[Process, ...] = ()
+    mine: tuple[str, ...] = ()
+
+
+class ProcessesFile:
+    """Of one state folder. It is a cache: one that can't be read is empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / PROCESSES
+
+    def read(self, target: str) -> Processes:
         try:
-            make_private_folder(self.path.parent)
-            write_whole(self.path, msgspec.json.encode(snapshot))
-        except OSError as error:
-            raise Usage(f"{self.path}: {error.strerror}", do="make room, or make it writable") from None
+            found = msgspec.json.decode(self._path.read_bytes(), type=Processes)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return Processes(target)
+        return found if found.target == target else Processes(target)
+
+    def write(self, processes: Processes) -> None:
+        """Raises Usage where it can't be written."""
+        _write(self._path, msgspec.json.encode(processes))
+
+
+def same_processes(a: Sequence[Process], b: Sequence[Process]) -> bool:
+    """Whether they are the same ones at the same places, whenever they were seen."""
+    return [(one.id, one.name, one.url) for one in a] == [(one.id, one.name, one.url) for one in b]
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        make_private_folder(path.parent)
+        write_whole(path, content)
+    except OSError as error:
+        raise Usage(f"{path}: {error.strerror}", do="make room, or make it writable") from None

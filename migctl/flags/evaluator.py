@@ -14,7 +14,7 @@ import msgspec
 from migctl.flags.definitions import Flag, FlagSet, Scalar
 from migctl.flags.logic import TARGETING_KEY, Compiler, Context
 
-Reason = Literal["STATIC", "DEFAULT", "TARGETING_MATCH", "DISABLED", "STALE", "BRAKED", "ERROR"]
+Reason = Literal["STATIC", "DEFAULT", "TARGETING_MATCH", "DISABLED", "STALE", "BRAKED", "OVERRIDE", "ERROR"]
 ErrorCode = Literal["FLAG_NOT_FOUND", "PARSE_ERROR", "TARGETING_KEY_MISSING", "TYPE_MISMATCH", "GENERAL"]
 
 

@@ -7,11 +7,12 @@ confirmed to whoever brought it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from migctl.errors import MigctlError
 from migctl.flags.assignment import Assignments, Switch
 from migctl.flags.disk import SnapshotFile
-from migctl.flags.snapshot import OtherTarget, Snapshot, merged
+from migctl.flags.snapshot import OtherTarget, Snapshot, flag_sets, merged
 from migctl.resilience import News
 from migctl.telemetry import get_logger
 
@@ -21,7 +22,8 @@ log = get_logger("flags")
 class Holder:
     """file: None holds in memory only; such a process confirms nothing. override: the environment's kill switch.
 
-    when_blind: what everybody has until the record was reached once; None is the switch's `otherwise`.
+    when_blind: what everybody has until the record was reached once; None is the switch's `otherwise`. overrides: the variant that
+    the environment gives another flag, by its key.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Holder:
         override: str | None = None,
         when_blind: str | None = None,
         blind: bool = True,
+        overrides: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         """Raises Usage where the file can't be read."""
         self.switch = switch
@@ -40,9 +43,12 @@ class Holder:
         self._file = file
         self._override = override
         self._when_blind = when_blind
+        self._overrides = overrides
         self._blind = blind
         self._writing = asyncio.Lock()
         self._snapshot = file.read(target) if file is not None else Snapshot(target=target)
+        self._kept = self._snapshot
+        self.unkept: MigctlError | None = None  # why what is held is not on disk; None where it is
         self._assignments = self._made()
 
     @property
@@ -60,12 +66,22 @@ class Holder:
         return self._blind
 
     @property
+    def override(self) -> str | None:
+        """The environment's kill switch."""
+        return self._override
+
+    @property
+    def is_durable(self) -> bool:
+        """There is a folder to keep it in."""
+        return self._file is not None
+
+    @property
     def confirms(self) -> bool:
         """Whether what it has heard outlives it, and is what its users get."""
         return self._file is not None and self._override is None
 
     async def hear(self, heard: Snapshot) -> bool:
-        """Merge what was heard; durable when this returns. True where that was news.
+        """Merge what was heard; all that is held is durable when this returns. True where there was news.
 
         Raises Usage where it can't be kept; it is in force all the same, but must not be confirmed.
         """
@@ -75,13 +91,33 @@ class Holder:
             except OtherTarget as error:
                 log.error("flags of another target are passed over", reason=str(error))
                 return False
-            if after == self._snapshot:
-                return False
-            before, self._snapshot = self._snapshot, after
-            self._apply(before)
-            if self._file is not None:
-                await asyncio.to_thread(self._file.write, after)
+            is_news = after != self._snapshot
+            if is_news:
+                before, self._snapshot = self._snapshot, after
+                self._apply(before)
+            # What could not be kept before is no news, and not on disk either.
+            if self._file is not None and after != self._kept:
+                await self._keep(self._file, after)
+            return is_news
+
+    async def follow(self, heard: Snapshot) -> bool:
+        """As `hear`, for who confirms nothing: a disk that refuses is said once, and tried again with the next."""
+        try:
+            return await self.hear(heard)
+        except MigctlError:
             return True
+
+    async def _keep(self, file: SnapshotFile, snapshot: Snapshot) -> None:
+        try:
+            await asyncio.to_thread(file.write, snapshot)
+        except MigctlError as error:
+            if self.unkept is None:
+                log.error(
+                    "flags can't be kept; they hold, and are not confirmed", reason=error.what, do=error.do
+                )
+            self.unkept = error
+            raise
+        self._kept, self.unkept = snapshot, None
 
     def reached_the_record(self) -> None:
         """The record was asked, and what it said was heard."""
@@ -115,10 +151,13 @@ class Holder:
         self.changed.wake()
 
     def _made(self) -> Assignments:
+        keys = {key for flag_set in flag_sets(self._snapshot) for key in flag_set.flags}
+        given = {key: self._overrides(key) for key in keys - {self.switch.flag}}
         return Assignments(
             self.switch,
             self._snapshot,
             override=self._override,
             blind=self._blind,
             when_blind=self._when_blind,
+            overrides={key: variant for key, variant in given.items() if variant is not None},
         )

@@ -11,16 +11,30 @@ from typing import TypeVar
 
 import msgspec
 
-from migctl.config import Target
-from migctl.errors import Wanting
+from migctl.config import Settings, Target
+from migctl.config.address import is_local
+from migctl.config.settings import TimeoutSection
+from migctl.errors import Systemic, Wanting
+from migctl.flags.disk import Process
 from migctl.flags.snapshot import Brake, Row, Snapshot, all_merged, of_row
 from migctl.target import answers
-from migctl.target.rest import Rest
+from migctl.target.rest import PATIENT, Rest
 
 T = TypeVar("T")
 
 # A flag set may be large, and brakes are kept for ever.
 MOST_BYTES = 16 << 20
+
+
+def target_name(settings: Settings, target: Target) -> str:
+    """What every value in a store of flags carries: the same for all who work on one project.
+
+    On this machine it is `local` whatever the port, which changes, and which a proxy in between has another of.
+    """
+    if settings.flags.target is not None:
+        return settings.flags.target
+    place = "local" if is_local(target.supabase_url) else target.supabase_url.split("://", 1)[1].lower()
+    return f"{place}/{settings.supabase.schema_}"
 
 
 class Changed(Wanting):
@@ -29,16 +43,6 @@ class Changed(Wanting):
 
 class Unshown(Wanting):
     """A brake is live that whoever raises was not shown: nothing was written."""
-
-
-class Process(msgspec.Struct, frozen=True):
-    """One that evaluates flags, and registered. url: where its `serve` listens; None for one that can't be reached."""
-
-    id: str
-    name: str
-    url: str | None
-    started_at: str
-    seen_at: str
 
 
 class Rollout(msgspec.Struct, frozen=True):
@@ -127,18 +131,28 @@ class _Version(msgspec.Struct):
 class Record:
     """Of one target, as service_role."""
 
-    def __init__(self, target: Target, schema: str, name: str) -> None:
-        """name: of the target, that every value carries."""
-        self._rest = Rest(target, schema)
-        self._name = name
+    def __init__(self, target: Target, schema: str, name: str, timeouts: TimeoutSection = PATIENT) -> None:
+        """name: of the target, that every value carries; see `target_name`."""
+        self._rest = Rest(target, schema, timeouts)
+        self.name = name
 
     async def read(self, after_n: int = 0) -> Said:
-        """All that a process holds. after_n: the newest row that the caller has. Raises Transient, Systemic."""
+        """All that a process holds. after_n: the newest row that the caller has.
+
+        Raises Transient, and Systemic, also where the newest row is of another target.
+        """
         said = await self._call("flags_read", {"p_after": after_n}, _Said)
-        rows = [row.row() for row in said.rows if row.target == self._name]
-        brakes = {brake.id: brake.brake() for brake in said.brakes if brake.target == self._name}
-        begin = Snapshot(target=self._name, brakes=brakes, lifts=said.lifts)
-        snapshot = all_merged(self._name, [begin, *(of_row(self._name, row) for row in rows)])
+        foreign = [row.target for row in said.rows if row.target != self.name]
+        if foreign:
+            raise Systemic(
+                f"the record has flags of {foreign[0]!r}, and these are those of {self.name!r}",
+                do="where it is the same project under another address, set flags.target to the name that the record has; "
+                "where its data were copied from another project, empty monitoring_flags here",
+            )
+        rows = [row.row() for row in said.rows]
+        brakes = {brake.id: brake.brake() for brake in said.brakes if brake.target == self.name}
+        begin = Snapshot(target=self.name, brakes=brakes, lifts=said.lifts)
+        snapshot = all_merged(self.name, [begin, *(of_row(self.name, row) for row in rows)])
         return Said(said.n, snapshot, rows[-1] if rows else None, tuple(said.processes))
 
     async def write(
@@ -159,7 +173,7 @@ class Record:
         Raises Changed, Unshown, Transient, Systemic.
         """
         said = {
-            "p_target": self._name, "p_expected_n": expected_n, "p_seen_n": seen_n, "p_document": document, "p_kind": kind,
+            "p_target": self.name, "p_expected_n": expected_n, "p_seen_n": seen_n, "p_document": document, "p_kind": kind,
             "p_lifts": list(lifts), "p_raises": list(raises), "p_actor": actor, "p_reason": reason,
         }  # fmt: skip
         return (await self._call("flags_write", said, _Row)).row()
@@ -173,7 +187,7 @@ class Record:
         Raises Transient, Systemic.
         """
         said = {
-            "p_target": self._name, "p_brake": msgspec.to_builtins(brake), "p_document": document, "p_based_on": based_on,
+            "p_target": self.name, "p_brake": msgspec.to_builtins(brake), "p_document": document, "p_based_on": based_on,
             "p_seen_n": seen_n,
         }  # fmt: skip
         return (await self._call("brake", said, _Recorded)).recorded

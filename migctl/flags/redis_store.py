@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from migctl import clock
 from migctl.errors import MigctlError, Systemic, Transient
 from migctl.flags.snapshot import Brake, Row, Snapshot
-from migctl.resilience import Backoff, Retry
+from migctl.resilience import Backoff, Connection, Retry
 from migctl.telemetry import get_logger
 
 ANSWERS_WITHIN_S = 1.0
@@ -60,12 +61,20 @@ class RedisStore:
     """Of one target.
 
     heard: given what the store has, at the beginning, after each push and after each reconnect, and now and then.
+    noticed: told when it is lost, or reached again.
     """
 
-    def __init__(self, url: str, target: str, heard: Callable[[Snapshot], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        url: str,
+        target: str,
+        heard: Callable[[Snapshot], Awaitable[None]],
+        noticed: Callable[[], None] = lambda: None,
+    ) -> None:
         digest = hashlib.sha256(target.encode()).hexdigest()[:16]
         self._target = target
         self._heard = heard
+        self._noticed = noticed
         # One hash tag for both, as a cluster demands.
         self._key, self._channel = f"migctl:{{{digest}}}:flags", f"migctl:{{{digest}}}:flags:changed"
         self._redis = Redis.from_url(
@@ -75,8 +84,12 @@ class RedisStore:
             decode_responses=False,
         )
         self._merge = self._redis.register_script(_MERGE)
-        self.connected = False
-        self.reason: str | None = None
+        self.connection = Connection(clock.mono())
+        self.heard_at: float | None = None  # monotonic seconds
+
+    @property
+    def connected(self) -> bool:
+        return self.connection.state == "running"
 
     async def run(self) -> None:
         """Follow the store until cancelled; its outages are survived."""
@@ -85,10 +98,12 @@ class RedisStore:
             try:
                 await self._follow(retry)
             except MigctlError as error:
-                failure = retry.failed(error)
-                if failure.number == 1:
+                retry.failed(error)
+                state: Literal["retrying", "paused"] = "retrying" if error.retry else "paused"
+                change = self.connection.failed(clock.mono(), state, error.what, error.do)
+                if change is not None:
                     log.warning("redis lost", reason=error.what, do=error.do)
-                self.connected, self.reason = False, error.what
+                    self._noticed()
             await retry.wait()
 
     async def _follow(self, retry: Retry) -> None:
@@ -97,11 +112,14 @@ class RedisStore:
                 # Subscribed first: what is changed while we read is pushed.
                 await pubsub.subscribe(self._channel)
                 while True:
-                    await self._heard(await self.read())
+                    has = await self.read()
+                    self.heard_at = clock.mono()
                     if not self.connected:
-                        self.connected, self.reason = True, None
                         retry.succeeded()
+                        self.connection.succeeded(self.heard_at)
                         log.info("redis reached")
+                        self._noticed()
+                    await self._heard(has)
                     await self._change(pubsub)
         except (RedisError, OSError, TimeoutError) as error:
             raise _of(error) from error

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
+from typing import TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
 
 from migctl.flags.definitions import FlagSet, Invalid, read
 from migctl.flags.shares import ALL, EVERYTHING, Shares, shares_of
+
+T = TypeVar("T")
 
 # Ids of brakes that are derived, so that whoever derives one derives the same.
 _DERIVED = UUID("6f1d7a52-3a53-4b0c-9a53-7d7bd7c5a9f1")
@@ -111,7 +114,13 @@ def merged(a: Snapshot, b: Snapshot) -> Snapshot:
     if a.target != b.target:
         raise OtherTarget(f"flags of {b.target}, and these are those of {a.target}")
     n = max(a.n, b.n)
-    rows = {row.id: row for row in (*a.rows, *b.rows) if row.n == n}
+    rows: dict[str, Row] = {}
+    for row in (*a.rows, *b.rows):
+        if row.n == n:
+            rows[row.id] = _one(row, rows.get(row.id, row))
+    brakes = dict(a.brakes)
+    for brake in b.brakes.values():
+        brakes[brake.id] = _one(brake, brakes.get(brake.id, brake))
     lifts = dict(a.lifts)
     for brake_id, lifted_at in b.lifts.items():
         lifts[brake_id] = min(lifted_at, lifts.get(brake_id, lifted_at))
@@ -119,9 +128,28 @@ def merged(a: Snapshot, b: Snapshot) -> Snapshot:
     return Snapshot(
         target=a.target,
         rows=tuple(rows[row_id] for row_id in sorted(rows)),
-        brakes={**a.brakes, **b.brakes},
+        brakes=brakes,
         lifts=lifts,
         unreadable_n=unreadable if unreadable > n else 0,
+    )
+
+
+def _one(a: T, b: T) -> T:
+    """Of two with one id, the same whatever the order: stores spell times in ways of their own. Of two brakes the lower."""
+    if a == b:
+        return a
+    return min(
+        a, b, key=lambda each: (getattr(each, "max_percent", 0), msgspec.json.encode(each, order="sorted"))
+    )
+
+
+def lacks(has: Snapshot, held: Snapshot) -> bool:
+    """Whether a store that has `has` is to be told of `held`: a newer row, a brake, or an earlier lift. By ids, not by spelling."""
+    ids = {row.id for row in has.rows}
+    return (
+        (held.n >= has.n and any(row.id not in ids for row in held.rows))
+        or not has.brakes.keys() >= held.brakes.keys()
+        or any(brake_id not in has.lifts or has.lifts[brake_id] > n for brake_id, n in held.lifts.items())
     )
 
 

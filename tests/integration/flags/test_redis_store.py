@@ -80,7 +80,7 @@ async def test_an_outage_is_survived_and_what_was_missed_is_read(valkey: Valkey,
         await until(lambda: one.connected)
         valkey.stop()
         await until(lambda: not one.connected)
-        assert one.reason is not None
+        assert one.connection.reason is not None
         with pytest.raises(Transient):
             await other.merge(Snapshot(target="t").with_brake(BRAKE))
         valkey.begin()
