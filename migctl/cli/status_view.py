@@ -14,6 +14,7 @@ from migctl.status import (
     ConnectionsStatus,
     DeadLettersStatus,
     FallbackStatus,
+    FlagsStatus,
     GatewayStatus,
     Health,
     JournalStatus,
@@ -117,6 +118,8 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
         yield "fallback", _fallback(of.fallback, of.fallback.since, now)
     if of.source is not None:
         yield from _source(of.source, done=of.source_done)
+    if of.flags is not None:
+        yield from _flags(of.flags)
     http = of.http
     yield (
         "http",
@@ -182,6 +185,32 @@ def _source(of: AnySource, *, done: bool) -> Iterator[tuple[str, str]]:
             else ""
         )
         yield "outages", f"{of.outages.count:,}, {of.outages.total_s:.1f} s without the stream{since}"
+
+
+def _flags(of: FlagsStatus) -> Iterator[tuple[str, str]]:
+    share = (
+        f"{of.effective.percent:g} % on Realtime"
+        if of.effective is not None
+        else "no share of the flag transport"
+    )
+    if of.written is not None and of.effective is not None and of.written != of.effective:
+        share += f" ({of.written.percent:g} % is written)"
+    if of.effective is not None:
+        share += "".join(f", {name} {percent:g} %" for name, percent in of.effective.segments.items())
+    if of.override is not None:
+        share = f"everybody on {of.override}: MIGCTL_FLAG_TRANSPORT is set"
+    elif of.blind:
+        share = "blind: the record was not reached yet"
+    ages = ", ".join(
+        f"{name} {'not heard yet' if tier.age_s is None else f'{tier.age_s:.0f} s old'}"
+        for name, tier in of.tiers.items()
+    )
+    yield "flags", f"{share}; n {of.n}" + (f"; {ages}" if ages else "")
+    for brake in of.brakes:
+        yield (
+            "brake",
+            f"{brake.split} at most {brake.max_percent:g} %, by {brake.by or 'nobody named'}: {brake.reason or 'no reason'}",
+        )
 
 
 def _ago(moment: datetime, now: datetime) -> str:

@@ -169,6 +169,11 @@ class Fallback:
         self._since: datetime | None = None
         self._times = 0
 
+    @property
+    def active(self) -> bool:
+        """Realtime's subscribers are on the WebSocket."""
+        return self._rule.active
+
     async def run(self) -> None:
         while True:
             self._step(clock.mono())

@@ -20,22 +20,30 @@ log = get_logger("flags")
 
 
 class Registration:
-    """Of one process. id: of this start. name: for people, `host:pid`. file: without one an entry is left behind by a kill."""
+    """Of one process. record: None where there is none; then nobody is told. id: of this start. name: for people, `host:pid`.
 
-    def __init__(self, record: Record, process_id: str, name: str, file: ProcessesFile | None) -> None:
+    file: without one an entry is left behind by a kill.
+    """
+
+    def __init__(self, record: Record | None, process_id: str, name: str, file: ProcessesFile | None) -> None:
         self.id = process_id
         self.name = name
         self.url: str | None = None  # where its `serve` listens
         self._record = record
         self._file = file
-        kept = file.read(record.name) if file is not None else Processes(record.name)
+        kept = file.read(record.name) if file is not None and record is not None else Processes("")
         self.known: tuple[Process, ...] = kept.known
         self._earlier = kept.mine
         self._renewed_at: float | None = None
         self._registered_url: str | None = None
 
     async def renew(self, now: float) -> None:
-        """Register where it is due, and take earlier starts out. now: monotonic seconds. Raises Transient, Systemic."""
+        """Register where it is due and can be reached, and take earlier starts out. now: monotonic seconds.
+
+        Raises Transient, Systemic.
+        """
+        if self._record is None or self.url is None:
+            return
         at = self._renewed_at
         if at is not None and now - at < RENEW_EVERY_S and self._registered_url == self.url:
             return
@@ -66,14 +74,14 @@ class Registration:
 
     async def end(self) -> None:
         """A clean stop. Raises Transient, Systemic; the next start takes it out then."""
-        if self._renewed_at is None:
+        if self._record is None or self._renewed_at is None:
             return
         await self._record.deregister(self.id)
         self._renewed_at = None
         self._keep([one for one in self.known if one.id != self.id], self._earlier)
 
     def _keep(self, known: Sequence[Process], mine: Sequence[str]) -> None:
-        if self._file is None:
+        if self._file is None or self._record is None:
             return
         try:
             self._file.write(Processes(self._record.name, tuple(known), tuple(mine)))

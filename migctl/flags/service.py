@@ -111,11 +111,11 @@ class FlagService:
                     _handing(self._to_record, self._record_lacks, self._give_record), name="flags-to-record"
                 )
 
-    async def first_answer(self) -> None:
-        """Return once the record has said something, or was found away, or a moment has passed."""
+    async def begin(self) -> None:
+        """Before `run`: ask the record once, for no longer than a moment."""
         of = self._of_record or self._file
         if of is not None:
-            await within(FIRST_ANSWER_S, of.tried.wait())
+            await within(FIRST_ANSWER_S, of.once())
 
     async def hear(self, snapshot: Snapshot) -> Heard:
         """What a person hands to this very process, with whatever else down: in force and on disk when this returns.

@@ -48,7 +48,7 @@ class Tier(Protocol):
 class RecordTier:
     """Follows the record. pushed: whether Redis tells of changes now. read: told after each good read.
 
-    has: what it had then, its brakes and lifts whole. tried: wakes whoever waits for the first answer, good or bad.
+    has: what it had then, its brakes and lifts whole.
     """
 
     def __init__(
@@ -63,7 +63,6 @@ class RecordTier:
         self.connection = Connection(clock.mono())
         self.heard_at: float | None = None
         self.has: Snapshot | None = None
-        self.tried = asyncio.Event()
         self._record = record
         self._holder = holder
         self._registration = registration
@@ -83,21 +82,27 @@ class RecordTier:
         retry = Retry(Backoff(0.1, 1.0), slow=Backoff(1.0, 5.0))
         while True:
             self._hurried = False
-            try:
-                await self._read()
-                await self._registration.renew(clock.mono())
-            except MigctlError as error:
+            error = await self.once()
+            if error is not None:
                 retry.failed(error)
-                _failed(self.connection, "record", error)
                 least_s = 0.0
             else:
                 retry.succeeded()
-                _succeeded(self.connection, "record")
                 least_s = PUSHED_EVERY_S if self._pushed() else EVERY_S
-                self._told()
-            self.tried.set()
             if not self._hurried:
                 await retry.wait(self._news, least_s=least_s)
+
+    async def once(self) -> MigctlError | None:
+        """Ask it. What went wrong, which is said where it is new."""
+        try:
+            await self._read()
+            await self._registration.renew(clock.mono())
+        except MigctlError as error:
+            _failed(self.connection, "record", error)
+            return error
+        _succeeded(self.connection, "record")
+        self._told()
+        return None
 
     async def _read(self) -> None:
         # What is held before the read begins was in the record then, wherever it was heard: a lower head means that it went back.
@@ -133,7 +138,6 @@ class FileTier:
     def __init__(self, path: Path, holder: Holder) -> None:
         self.connection = Connection(clock.mono())
         self.heard_at: float | None = None
-        self.tried = asyncio.Event()
         self.path = path
         self._holder = holder
         self._seen: tuple[int, int, int] | None = None
@@ -143,14 +147,18 @@ class FileTier:
 
     async def run(self) -> None:
         while True:
-            try:
-                await self._read()
-            except MigctlError as error:
-                _failed(self.connection, "file of flags", error)
-            else:
-                _succeeded(self.connection, "file of flags")
-            self.tried.set()
+            await self.once()
             await asyncio.sleep(EVERY_S)
+
+    async def once(self) -> MigctlError | None:
+        """Look at it. What is wrong with it, which is said where it is new."""
+        try:
+            await self._read()
+        except MigctlError as error:
+            _failed(self.connection, "file of flags", error)
+            return error
+        _succeeded(self.connection, "file of flags")
+        return None
 
     async def _read(self) -> None:
         try:

@@ -8,7 +8,7 @@ from migctl.config import Settings, flag, secret
 from migctl.runtime.feed import Source
 from migctl.runtime.service import Service
 from migctl.runtime.target import resolve
-from migctl.server import assigned
+from migctl.server import kill_switch
 from migctl.server.access.tokens import parse_tokens
 
 
@@ -28,6 +28,6 @@ async def compose(
         target=target,
         source=source,
         say=say,
-        assigned=assigned(settings.mode, flag("transport")),
+        override=kill_switch(settings.mode, flag("transport")),
         tokens=parse_tokens(secret("MIGCTL_TOKENS")),
     )

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from migctl.config import Mode, Settings, Target
 from migctl.errors import Usage
+from migctl.flags.service import FlagService
 from migctl.journal import Journal
 from migctl.runtime.connections import Connections
-from migctl.transports import Transport, create
+from migctl.runtime.flags import make_flags
+from migctl.transports import Transport, TransportName, create
 from migctl.transports.websocket import Gateway
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Parts:
     to_target: ToTarget | None
     fallback: Fallback | None
     connections: Connections
+    flags: FlagService
 
     @property
     def relay(self) -> Relay | None:
@@ -58,17 +61,24 @@ class Parts:
 
 
 def make_parts(
-    settings: Settings, mode: Mode, target: Target | None, *, journal: Journal, stack: AsyncExitStack
+    settings: Settings,
+    mode: Mode,
+    target: Target | None,
+    *,
+    journal: Journal,
+    override: TransportName | None = None,
+    stack: AsyncExitStack,
 ) -> Parts:
-    """The parts of this mode over one journal. stack: closes their connections at its end.
+    """The parts of this mode over one journal. override: of the flag `transport`. stack: closes their connections at its end.
 
-    Raises Usage for a mode with Realtime and no target.
+    Raises Usage for a mode with Realtime and no target, and where what was kept of flags can't be read.
     """
     relay = retries = None
     if mode != "websocket":
         if target is None:
             raise Usage(f"mode {mode} needs a target", do="set SUPABASE_URL, or serve in mode websocket")
         relay, retries = _relay(settings, target, journal, stack)
+    flags = make_flags(settings, mode, target, override=override, stack=stack)
     made = create(
         mode,
         settings,
@@ -78,7 +88,7 @@ def make_parts(
     )
     gateway = next((one for one in made if isinstance(one, Gateway)), None)
     if relay is None or retries is None or target is None:
-        return Parts(journal, gateway, None, None, Connections(None, None, gateway))
+        return Parts(journal, gateway, None, None, Connections(None, None, gateway), flags)
     from migctl.transports.realtime import Broadcast
 
     (broadcast,) = (one for one in made if isinstance(one, Broadcast))
@@ -95,7 +105,7 @@ def make_parts(
             gateway.count_v2,
             settings,
         )
-    return Parts(journal, gateway, ToTarget(target, relay, broadcast, retries), fallback, connections)
+    return Parts(journal, gateway, ToTarget(target, relay, broadcast, retries), fallback, connections, flags)
 
 
 def _relay(

@@ -16,6 +16,7 @@ from migctl.config import Mode, Settings, Target
 from migctl.journal import Room
 from migctl.runtime.announcement import Announcement
 from migctl.runtime.feed import Feed, Source
+from migctl.runtime.flags import reached_at
 from migctl.runtime.journals import open_journal
 from migctl.runtime.parts import Parts, make_parts
 from migctl.runtime.status import serve_status
@@ -47,7 +48,7 @@ class Left:
 class Service:
     """One `serve` process.
 
-    tokens: who may do what over HTTP; without any, only loopback is served. assigned: what `/api/transport` tells.
+    tokens: who may do what over HTTP; without any, only loopback is served. override: the kill switch of the flag `transport`.
     source, gate: as in Feed. until_done: end once the source is read and relayed. say: is told what an operator must hear at once.
     """
 
@@ -59,7 +60,7 @@ class Service:
     until_done: bool = False
     say: Callable[[str], None] = lambda _: None
     tokens: Tokens = field(default_factory=Tokens)
-    assigned: TransportName = "websocket"
+    override: TransportName | None = None
     draining: bool = False
     url: str = ""
     left: Left = field(default_factory=Left)
@@ -73,7 +74,9 @@ class Service:
         journal = await open_journal(self.settings, relayed=self.mode != "websocket", say=self.say)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(journal.aclose)
-            parts = make_parts(self.settings, self.mode, self.target, journal=journal, stack=stack)
+            parts = make_parts(
+                self.settings, self.mode, self.target, journal=journal, override=self.override, stack=stack
+            )
             await self._serve(parts, Feed(self.source, self.gate), stack, stop, ready)
         return self.left
 
@@ -97,8 +100,12 @@ class Service:
         check_upstream(settings)
         control = stack.enter_context(bound(settings.state))
         listener = listening(app, settings.listen_host, settings.listen_port, control=control)
+        # Before anybody asks: an answer that moves a subscriber away and back would be worse than a start that is late by a little.
+        await parts.flags.begin()
         async with listener as where, asyncio.TaskGroup() as group:
             self.url = where.url
+            parts.flags.registration.url = reached_at(where.url)
+            flags = group.create_task(parts.flags.run(), name="flags")
             carriers = [group.create_task(one.run(), name=one.name) for one in parts.transports]
             if relay is not None:
                 carriers.append(group.create_task(relay.run(), name="relay"))
@@ -116,8 +123,10 @@ class Service:
                 feeding.cancel()
                 await asyncio.wait([feeding])
                 await self._drain(parts)
-            for task in (*carriers, watch, noticing):
+            for task in (*carriers, watch, noticing, flags):
                 task.cancel()
+            await asyncio.wait([flags])
+            await parts.flags.end()
         log.info("stopped", head=self.left.head, backlog=self.left.backlog)
 
     def _application(self, parts: Parts, feed: Feed) -> web.Application:
@@ -144,7 +153,8 @@ class Service:
             commits=journal.commit_seconds,
             batches=relay.figures if relay is not None else None,
             assignment=Assignment(
-                transport=self.assigned,
+                assign=parts.flags.assign,
+                away=lambda: parts.fallback is not None and parts.fallback.active,
                 target=self.target,
                 schema=self.settings.supabase.schema_,
                 epoch=lambda: journal.epoch,
@@ -183,11 +193,14 @@ class Service:
 
 def _admin(parts: Parts) -> Sequence[web.RouteDef]:
     """Routes for what an operator does while it runs."""
+    from migctl.server.routes.flag_admin import flag_routes
+
+    routes = flag_routes(parts.flags)
     if parts.to_target is None:
-        return ()
+        return routes
     from migctl.server.routes.deadletters import dead_letter_routes
 
-    return dead_letter_routes(parts.to_target.relay.burying, parts.to_target.retries)
+    return [*routes, *dead_letter_routes(parts.to_target.relay.burying, parts.to_target.retries)]
 
 
 async def _done(feed: Feed, relay: Relay | None) -> None:

@@ -57,6 +57,7 @@ def serve_status(
         source=feed.source.status() if feed.source is not None else None,
         source_done=feed.source is not None and feed.ended,
         http=http,
+        flags=parts.flags.status(),
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
 

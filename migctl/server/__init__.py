@@ -4,15 +4,15 @@ from migctl.server.access.guard import check_listen, check_upstream
 from migctl.server.app import build
 from migctl.server.control import bound
 from migctl.server.listener import Listener, listening
-from migctl.server.routes.assignment import Assignment, assigned
+from migctl.server.routes.assignment import Assignment, kill_switch
 
 __all__ = [
     "Assignment",
     "Listener",
-    "assigned",
     "bound",
     "build",
     "check_listen",
     "check_upstream",
+    "kill_switch",
     "listening",
 ]

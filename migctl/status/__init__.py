@@ -29,6 +29,15 @@ from migctl.status.document import (
     ServeParts,
     ServeStatus,
 )
+from migctl.status.flags import (
+    BrakeStatus,
+    FlagProcessStatus,
+    FlagsStatus,
+    FlagTierName,
+    FlagTierState,
+    FlagTierStatus,
+    SharesStatus,
+)
 from migctl.status.reading import json_schema, read
 from migctl.status.sources import (
     AnySource,
@@ -45,6 +54,7 @@ from migctl.status.sources import (
 
 __all__ = [
     "AnySource",
+    "BrakeStatus",
     "BreakerPart",
     "BreakerStatus",
     "BreakersStatus",
@@ -55,6 +65,11 @@ __all__ = [
     "DeadLettersStatus",
     "FallbackStatus",
     "FileStatus",
+    "FlagProcessStatus",
+    "FlagTierName",
+    "FlagTierState",
+    "FlagTierStatus",
+    "FlagsStatus",
     "GatewayStatus",
     "Health",
     "HostStatus",
@@ -70,6 +85,7 @@ __all__ = [
     "RequestsStatus",
     "ServeParts",
     "ServeStatus",
+    "SharesStatus",
     "SourceState",
     "SourceStatus",
     "StdinStatus",

@@ -23,6 +23,7 @@ from migctl.status.delivery import (
     RelayStatus,
     TransportsStatus,
 )
+from migctl.status.flags import FlagsStatus
 from migctl.status.sources import AnySource
 
 
@@ -73,7 +74,10 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 class ServeParts(Struct, frozen=True, kw_only=True):
-    """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none."""
+    """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none.
+
+    flags: None of an older one.
+    """
 
     schema: Literal["migctl.status/1"] = "migctl.status/1"
     version: str
@@ -94,6 +98,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     source: AnySource | None
     source_done: bool
     http: HttpStatus
+    flags: FlagsStatus | None = None
 
 
 class ServeStatus(ServeParts, frozen=True, kw_only=True):

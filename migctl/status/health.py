@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from migctl.resilience import BreakerStatus
 from migctl.status.delivery import BreakersStatus, ConnectionsStatus, ConnectionStatus, Part
 from migctl.status.document import Health, Problem, Readiness, ServeParts
+from migctl.status.flags import FlagsStatus
 from migctl.status.sources import AnySource, TapStatus
 
 # A batch takes less, and a Realtime reader that waits longer has already repaired its gap from elsewhere.
@@ -78,6 +79,8 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
         )  # fmt: skip
     if of.source is not None and not of.source_done:
         yield from _source(of.source)
+    if of.flags is not None:
+        yield from _flags(of.flags)
 
 
 def _connection(part: Part, of: ConnectionStatus, breaker: BreakerStatus | None) -> Problem:
@@ -92,6 +95,30 @@ def _connection(part: Part, of: ConnectionStatus, breaker: BreakerStatus | None)
         do=of.do or breaker.do or _TRIED_AGAIN,
         since=breaker.since if of.state in WELL else of.since,
     )
+
+
+def _flags(of: FlagsStatus) -> Iterator[Problem]:
+    """A store that is away is one; that flags hold meanwhile is no reason not to say it."""
+    for name, tier in of.tiers.items():
+        is_record = name != "redis"
+        if tier.state in ("retrying", "paused") or (is_record and of.blind):
+            held = (
+                "nobody is sent to Realtime before it was reached" if of.blind else "flags hold as they are"
+            )
+            yield Problem(
+                part="flags", state=f"{name} {tier.state}" + (f", {held}" if is_record else ""), reason=tier.reason,
+                do=tier.do or _TRIED_AGAIN, since=tier.since,
+            )  # fmt: skip
+    if of.unkept is not None:
+        yield Problem(
+            part="flags", state="not on disk, so no brake is confirmed", reason=of.unkept,
+            do="make room, or make it writable; it is tried again",
+        )  # fmt: skip
+    if of.unreadable_n:
+        yield Problem(
+            part="flags", state="the newest flag set can't be read", reason=f"n {of.unreadable_n}; in use is {of.n}",
+            do="see `migctl flags history`, and import a good one",
+        )  # fmt: skip
 
 
 def _source(of: AnySource) -> Iterator[Problem]:

@@ -95,7 +95,7 @@ class BothWays:
             heartbeat_s=wishes.heartbeat_s,
         )
         attachment = Attachment(
-            assignment.transport,
+            assignment.lasting,
             can_fall_back=wishes.fall_back,
             to_realtime=wishes.goes_to_realtime(assignment),
             gone_s=wishes.gone_s,
@@ -166,7 +166,7 @@ class BothWays:
         """False where these ways are not what it wants. A server that knows of no project now is no reason to leave one."""
         self._most_spread_s = assignment.fallback.max_spread_s
         self._carriers.assign(
-            assignment.transport,
+            assignment.lasting,
             hold_s=self._wishes.holds_s(assignment),
             to_realtime=self._wishes.goes_to_realtime(assignment),
         )

@@ -21,6 +21,7 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.transports import TransportName
 from migctl.transports.websocket import Gateway
+from tests.kit.assigning import everybody
 from tests.kit.entries import event
 from tests.kit.receiving import publishing
 from tests.kit.statuses import status_of
@@ -57,7 +58,7 @@ class Deployed:
             settings=Settings(),
             status=lambda http: status_of(self.journal, gateway, http),
             assignment=server.Assignment(
-                transport=self.assigned,
+                assign=everybody(self.assigned),
                 target=self.target,
                 schema="public",
                 epoch=lambda: self.journal.epoch,

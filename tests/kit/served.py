@@ -20,6 +20,7 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.retention import Keep
 from migctl.server.access.tokens import Tokens
 from migctl.transports.websocket import Gateway
+from tests.kit.assigning import everybody
 from tests.kit.statuses import status_of
 
 DEADLINE_S = 20.0
@@ -66,7 +67,7 @@ async def serving(
         tokens=tokens,
         commits=journal.commit_seconds,
         assignment=server.Assignment(
-            transport="websocket", target=None, schema="public", epoch=lambda: journal.epoch
+            assign=everybody("websocket"), target=None, schema="public", epoch=lambda: journal.epoch
         ),
         refusing=lambda: refusing[0],
     )

@@ -30,8 +30,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.faults.proxy_process": PROCESS,
     "migctl.faults.switches": WIRE,
     "migctl.flags.operators": THROUGH,
-    "migctl.flags.record": DATABASE,
-    "migctl.flags.redis_store": WIRE,
     "migctl.journal.sqlite.copies": FILE,
     "migctl.journal.sqlite.dead_letters": FILE,
     "migctl.journal.sqlite.inspection": FILE,

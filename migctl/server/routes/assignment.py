@@ -1,5 +1,8 @@
 """`GET /api/transport?user=`: which transport a user's subscriber takes, what it needs for Realtime, and how it falls back.
 
+`assigned` is what the flag says, and lasts; `transport` is where to go now: nobody is sent to a transport whose breaker is open. A
+flag is asked for the user alone: what else a stranger says of itself puts it into no segment.
+
 The token is for the role `authenticated`, which reads and never writes: minted with the project's JWT secret, or by
 `realtime.token_command` where that secret is not known here. Nothing of it is logged.
 """
@@ -8,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from aiohttp import web
 
@@ -17,6 +19,7 @@ from migctl.config import Mode, Target
 from migctl.config.settings import FallbackSection, LiveWay
 from migctl.errors import Transient, Usage
 from migctl.events import format_time
+from migctl.flags.assignment import Assigned
 from migctl.server.answers import answer, refusal
 from migctl.target.schema import channel
 from migctl.target.token_command import TokenCommand
@@ -30,28 +33,29 @@ TTL_S = 3600
 MAX_USER_CHARS = 255
 
 
-def assigned(mode: Mode, flag: str | None) -> TransportName:
-    """The transport of everybody. flag: MIGCTL_FLAG_TRANSPORT, None where it is not set.
+def kill_switch(mode: Mode, flag: str | None) -> TransportName | None:
+    """What MIGCTL_FLAG_TRANSPORT says everybody takes, whatever any store of flags says; None where it is not set.
 
     Raises Usage for a flag that is no transport, or one that the mode has not.
     """
-    if flag not in (None, "websocket", "realtime"):
+    if flag is None:
+        return None
+    if flag not in ("websocket", "realtime"):
         raise Usage(
             f"MIGCTL_FLAG_TRANSPORT={flag} is no transport", do="set it to websocket or realtime, or unset it"
         )
-    if mode != "dual" and flag not in (None, mode):
+    if mode not in ("dual", flag):
         raise Usage(
             f"MIGCTL_FLAG_TRANSPORT={flag}, and mode {mode} has no such transport",
             do="serve in mode dual, or unset MIGCTL_FLAG_TRANSPORT",
         )
-    if mode == "realtime" or flag == "realtime":
-        return "realtime"
-    return "websocket"
+    return "realtime" if flag == "realtime" else "websocket"
 
 
 class Assignment:
     """The handler.
 
+    assign: what the flag says of a user. away: whether Realtime's subscribers are on the WebSocket now, for its breaker.
     target: None in mode websocket; then the fields of Realtime are null. live: what brings the events of Realtime.
     fallback: None for the defaults. token_command: gives tokens where the target has no secret.
     """
@@ -59,15 +63,17 @@ class Assignment:
     def __init__(
         self,
         *,
-        transport: TransportName,
+        assign: Callable[[str], Assigned],
         target: Target | None,
         schema: str,
         epoch: Callable[[], str],
+        away: Callable[[], bool] = lambda: False,
         live: LiveWay = "broadcast",
         fallback: FallbackSection | None = None,
         token_command: TokenCommand | None = None,
     ) -> None:
-        self._transport = transport
+        self._assign = assign
+        self._away = away
         self._target = target
         self._channel = channel(schema)
         self._live = live
@@ -85,17 +91,22 @@ class Assignment:
                 field="user",
             )
         try:
-            return answer(200, await self.document(now()), as_is=True)
+            return answer(200, await self.document(user, now()), as_is=True)
         except Transient as error:
             return refusal(503, "token", f"{error.what}; {error.do}", headers={"Retry-After": "5"})
 
-    async def document(self, moment: datetime) -> dict[str, Any]:
-        """The answer. The token is null where nobody here can mint one: the client brings its own then.
+    async def document(self, user: str, moment: datetime) -> dict[str, object]:
+        """The answer. version: of the flag set that said so, 0 where none did. The token is null where nobody here can mint one:
+        the client brings its own then.
 
         Raises Transient where Realtime is assigned and the token command fails. Who is assigned the WebSocket gets no token then:
         it can begin without.
         """
         target = self._target
+        assigned = self._assign(user)
+        goes_now = assigned.variant
+        if goes_now == "realtime" and self._away():
+            goes_now = "websocket"
         token, ends = None, None
         if target is not None and target.jwt_secret:
             token = mint(target.jwt_secret, "authenticated", TTL_S, now=moment)
@@ -106,10 +117,13 @@ class Assignment:
                 token, ends = await self._token_command.token()
             except Transient as error:
                 log.error("no token for subscribers", reason=error.what, do=error.do)
-                if self._transport == "realtime":
+                if goes_now == "realtime":
                     raise
         return {
-            "transport": self._transport,
+            "transport": goes_now,
+            "assigned": assigned.variant,
+            "version": assigned.n,
+            "reason": assigned.reason,
             "epoch": self._epoch(),
             "supabase_url": target.supabase_url if target is not None else None,
             "anon_key": target.anon_key if target is not None else None,

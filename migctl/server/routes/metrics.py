@@ -26,6 +26,7 @@ from migctl.server.routes.delivery_metrics import (
     of_transports,
 )
 from migctl.server.routes.families import Labels, counter, counters, counts, gauge, gauges, histogram
+from migctl.server.routes.flag_metrics import of_flags
 from migctl.status import AnySource, HttpStatus, JournalStatus, PublisherStatus, ServeParts, TapStatus
 from migctl.status.sources import MappedStatus
 from migctl.telemetry.metrics import Histogram
@@ -99,6 +100,8 @@ def families(
         yield from of_fallback(status.fallback)
     if status.source is not None:
         yield from _source(status.source)
+    if status.flags is not None:
+        yield from of_flags(status.flags)
     yield from _http(status.http, counts)
     yield from _process()
 

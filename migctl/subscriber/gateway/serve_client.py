@@ -41,10 +41,14 @@ class Project(msgspec.Struct, frozen=True):
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """The answer of `GET /api/transport`. access_token: None where the server can't mint one."""
+    """The answer of `GET /api/transport`. access_token: None where the server can't mint one.
+
+    assigned: what lasts; an older server only says `transport`.
+    """
 
     transport: Literal["websocket", "realtime"]
     epoch: str
+    assigned: Literal["websocket", "realtime"] | None = None
     supabase_url: str | None = None
     anon_key: str | None = None
     channel: str | None = None
@@ -52,6 +56,11 @@ class Assignment(msgspec.Struct, frozen=True):
     access_token: str | None = None
     expires_at: str | None = None
     fallback: Fallback = Fallback()
+
+    @property
+    def lasting(self) -> Literal["websocket", "realtime"]:
+        """What the flag says. `transport` may be another while a breaker is open; of that, and of its end, the gateway tells."""
+        return self.assigned or self.transport
 
     @property
     def project(self) -> Project | None:

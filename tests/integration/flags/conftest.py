@@ -12,6 +12,7 @@ from migctl.flags.record import Record
 from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
+from migctl.stack.valkey import Valkey
 
 
 @pytest.fixture
@@ -38,7 +39,16 @@ def target(process: StandinProcess, migrated: str, keys: Keys) -> Target:
 
 
 @pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    server = Valkey(tmp_path, any_free_port())
+    server.begin()
+    server.wait_ready()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 async def record(target: Target) -> AsyncIterator[Record]:
-    record = Record(target, "public", "t")
+    record = Record(target, "public", "local/public")
     yield record
     await record.aclose()

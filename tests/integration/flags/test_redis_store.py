@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from migctl.errors import Systemic, Transient
 from migctl.flags.redis_store import RedisStore
 from migctl.flags.snapshot import Brake, Row, Snapshot
-from migctl.stack.launcher import any_free_port
 from migctl.stack.valkey import Valkey
 from tests.kit.conditions import until
 from tests.unit.flags.test_shares import document, shares
@@ -21,15 +20,6 @@ BRAKE = Brake(id="b1", flag="transport", max_percent=10)
 
 def row(n: int, percent: float = 50, *, row_id: str = "", lifts: tuple[str, ...] = ()) -> Row:
     return Row(n=n, id=row_id or f"r{n}", document=document(shares(percent)), lifts=lifts)
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    server = Valkey(tmp_path, any_free_port())
-    server.begin()
-    server.wait_ready()
-    yield server
-    server.stop()
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import httpx
 
 from migctl.config import Target
 from migctl.server import Assignment
+from tests.kit.assigning import everybody
 from tests.kit.serve_process import run, serving_process
 from tests.kit.served import serving
 
@@ -53,8 +54,8 @@ def test_full_journal_is_503_with_a_time_and_status_says_so(tmp_path: Path) -> N
 
 
 async def test_minted_token_reads_the_table_and_writes_nothing(standin: Target) -> None:
-    assignment = Assignment(transport="realtime", target=standin, schema="public", epoch=lambda: "E")
-    told = await assignment.document(datetime.now(UTC))
+    assignment = Assignment(assign=everybody("realtime"), target=standin, schema="public", epoch=lambda: "E")
+    told = await assignment.document("u", datetime.now(UTC))
     headers = {"apikey": told["anon_key"], "Authorization": f"Bearer {told['access_token']}"}
     async with httpx.AsyncClient(base_url=f"{told['supabase_url']}/rest/v1", headers=headers) as rest:
         assert (await rest.get("/monitoring_events", params={"select": "id"})).json() == []

@@ -18,6 +18,7 @@ from migctl.errors import Transient, Usage
 from migctl.server import Assignment, listening
 from migctl.target.token_command import TokenCommand, token_command_of
 from migctl.transports import TransportName
+from tests.kit.assigning import everybody
 from tests.kit.conditions import until
 
 SECRET = "s" * 40
@@ -160,7 +161,7 @@ async def test_answer_of_transport_has_the_commands_token_or_says_what_to_do(pro
 async def asked(command: TokenCommand, transport: TransportName) -> httpx.Response:
     """What `/api/transport` answers where this command is all there is."""
     assignment = Assignment(
-        transport=transport,
+        assign=everybody(transport),
         target=Target("https://p.example", anon_key="anon", service_role_key="service"),
         schema="public",
         epoch=lambda: "E",

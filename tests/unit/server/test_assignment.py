@@ -1,4 +1,4 @@
-"""Which transport everybody takes, and the token that goes with it."""
+"""Which transport a user takes, and the token that goes with it."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ import pytest
 from migctl.config import Target
 from migctl.config.settings import FallbackSection, LiveWay
 from migctl.errors import Usage
-from migctl.server.routes.assignment import TTL_S, Assignment, assigned
+from migctl.flags.assignment import Assigned
+from migctl.server.routes.assignment import TTL_S, Assignment, kill_switch
 from migctl.subscriber.gateway.serve_client import Assignment as Subscribers
+from tests.kit.assigning import everybody
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 999999, tzinfo=UTC)
 SECRET = "s" * 32
 
 
 def document(target: Target | None, **more: Any) -> dict[str, Any]:
-    options = {"transport": "realtime", "schema": "monitoring", "epoch": lambda: "E", **more}
-    return asyncio.run(Assignment(target=target, **options).document(NOW))
+    options = {"assign": everybody("realtime"), "schema": "monitoring", "epoch": lambda: "E", **more}
+    return asyncio.run(Assignment(target=target, **options).document("u", NOW))
 
 
 @pytest.mark.parametrize(
     ("mode", "flag", "transport"),
     [
-        ("dual", None, "websocket"),
+        ("dual", None, None),
         ("dual", "realtime", "realtime"),
         ("dual", "websocket", "websocket"),
-        ("websocket", None, "websocket"),
-        ("realtime", None, "realtime"),
+        ("websocket", None, None),
+        ("realtime", None, None),
         ("realtime", "realtime", "realtime"),
     ],
 )
-def test_flag_decides_where_the_mode_has_both(mode: Any, flag: str | None, transport: str) -> None:
-    assert assigned(mode, flag) == transport
+def test_the_kill_switch_decides_where_the_mode_has_both(
+    mode: Any, flag: str | None, transport: str | None
+) -> None:
+    assert kill_switch(mode, flag) == transport
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ def test_flag_decides_where_the_mode_has_both(mode: Any, flag: str | None, trans
 )
 def test_flag_that_can_not_be_obeyed_is_refused(mode: Any, flag: str) -> None:
     with pytest.raises(Usage, match=f"MIGCTL_FLAG_TRANSPORT={flag}"):
-        assigned(mode, flag)
+        kill_switch(mode, flag)
 
 
 def test_token_is_for_reading_and_ends_when_the_answer_says() -> None:
@@ -71,7 +75,7 @@ def test_without_the_secret_the_token_is_null_and_never_the_service_key() -> Non
 
 
 def test_without_supabase_its_fields_are_null() -> None:
-    told = document(None, transport="websocket")
+    told = document(None, assign=everybody("websocket"))
     assert {key for key, value in told.items() if value is None} == {
         "supabase_url",
         "anon_key",
@@ -94,3 +98,17 @@ def test_what_brings_live_events_is_told_and_read(live: LiveWay) -> None:
     read = msgspec.convert(told, Subscribers)
     assert read.project is not None
     assert (read.project.live, read.project.schema) == (live, "monitoring")
+
+
+def test_nobody_is_sent_to_realtime_while_its_breaker_is_open_and_the_assignment_lasts() -> None:
+    by_flag = Assigned("realtime", "TARGETING_MATCH", 7)
+    for away, transport in ((False, "realtime"), (True, "websocket")):
+        told = document(None, assign=lambda _: by_flag, away=lambda away=away: away)
+        assert (told["transport"], told["assigned"]) == (transport, "realtime")
+        assert (told["version"], told["reason"]) == (7, "TARGETING_MATCH")
+        assert msgspec.convert(told, Subscribers).lasting == "realtime"
+
+
+def test_who_is_on_the_websocket_stays_there_whatever_the_breaker() -> None:
+    told = document(None, assign=everybody("websocket"), away=lambda: True)
+    assert told["transport"] == told["assigned"] == "websocket"

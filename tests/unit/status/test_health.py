@@ -14,6 +14,8 @@ from migctl.status import (
     BreakerStatus,
     ConnectionsStatus,
     ConnectionStatus,
+    FlagsStatus,
+    FlagTierStatus,
     GatewayStatus,
     HostStatus,
     Problem,
@@ -42,6 +44,8 @@ RELAY = RelayStatus(
     state="running", reason=None, do=None, epoch="e", table_head=7, journal_head=10, backlog=3, oldest_waits_s=0.1,
     batches=1, rows=7, repeats=0, retries=0, cuts={}, tombstones={},
 )  # fmt: skip
+HEARD = FlagTierStatus(state="running", since=SINCE, reason=None, do=None, age_s=0.1)
+LOST = replace(HEARD, state="retrying", reason="refused")
 HOST = HostStatus(
     source="host", state="measuring", waiting_for=None, accepted=1, rejected=0, rate_wanted_per_s=1.0,
     deadlines_missed=0, by_event_type={}, not_measured={},
@@ -63,7 +67,15 @@ def well() -> ServeStatus:
         transports=replace(of.transports, websocket=replace(of.transports.websocket, upstream=upstream)),
         source=HOST,
         source_done=False,
+        flags=flags(),
     )
+
+
+def flags(**changes: Any) -> FlagsStatus:
+    of = status("everything").flags
+    assert of is not None
+    well = {"unkept": None, "unreadable_n": 0, "brakes": [], "tiers": {"record": HEARD, "redis": HEARD}}
+    return replace(of, **{**well, **changes})
 
 
 def gateway_with(upstream: UpstreamStatus | None) -> GatewayStatus:
@@ -132,6 +144,23 @@ def test_nothing_is_wrong_where_all_parts_say_they_are_well() -> None:
         ({"source": replace(HOST, state="closed")}, "source: closed"),
         ({"source": tap(state="waiting", reason="refused")}, "source: waiting: refused"),
         ({"source": tap(state="connecting")}, "source: connecting"),
+        (
+            {"flags": flags(tiers={"record": LOST, "redis": HEARD})},
+            "flags: record retrying, flags hold as they are: refused",
+        ),
+        ({"flags": flags(tiers={"record": HEARD, "redis": LOST})}, "flags: redis retrying: refused"),
+        (
+            {"flags": flags(blind=True, tiers={"record": replace(HEARD, state="connecting")})},
+            "flags: record connecting, nobody is sent to Realtime before it was reached",
+        ),
+        (
+            {"flags": flags(unkept="no space")},
+            "flags: not on disk, so no brake is confirmed: no space",
+        ),
+        (
+            {"flags": flags(n=1, unreadable_n=2)},
+            "flags: the newest flag set can't be read: n 2; in use is 1",
+        ),
     ],
 )
 def test_each_part_that_is_not_well_is_named_with_its_reason_and_a_way_out(

@@ -1,0 +1,48 @@
+"""Routes below /admin/ for flags: what this very process holds, and a brake that a person hands it.
+
+They need neither Supabase nor Redis: going down works with both away. What is heard is on disk before it is confirmed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from migctl.flags.service import FlagService
+from migctl.flags.snapshot import OtherTarget, Snapshot
+from migctl.server.answers import answer, refusal
+
+FLAGS = "/admin/flags"
+HEAR = "/admin/flags/hear"
+
+
+class Confirmation(msgspec.Struct, frozen=True):
+    """The answer of `POST /admin/flags/hear`. brakes: ids of those in force now. why: where it does not confirm."""
+
+    confirmed: bool
+    process: str
+    name: str
+    n: int
+    brakes: list[str]
+    why: str | None = None
+
+
+def flag_routes(flags: FlagService) -> list[web.RouteDef]:
+    """For the flags of this serve."""
+
+    async def show(_: web.Request) -> web.StreamResponse:
+        return answer(200, flags.status())
+
+    async def hear(request: web.Request) -> web.StreamResponse:
+        try:
+            snapshot = msgspec.json.decode(await request.read(), type=Snapshot)
+            said = await flags.hear(snapshot)
+        except msgspec.DecodeError as error:  # what is no JSON, and what has another shape
+            return refusal(422, "shape", f"this is no snapshot of flags: {error}")
+        except OtherTarget as error:
+            return refusal(409, "target", str(error))
+        brakes = [brake.id for brake in flags.holder.snapshot.live_brakes()]
+        of = flags.registration
+        return answer(200, Confirmation(said.confirmed, of.id, of.name, said.n, brakes, said.why))
+
+    return [web.get(FLAGS, show), web.post(HEAR, hear)]
