@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from migctl import clock
@@ -77,19 +78,34 @@ class RedisStore:
         self._noticed = noticed
         # One hash tag for both, as a cluster demands.
         self._key, self._channel = f"migctl:{{{digest}}}:flags", f"migctl:{{{digest}}}:flags:changed"
-        self._redis = Redis.from_url(
-            url,
-            socket_connect_timeout=ANSWERS_WITHIN_S,
-            socket_timeout=ANSWERS_WITHIN_S,
-            decode_responses=False,
-        )
-        self._merge = self._redis.register_script(_MERGE)
+        self._url = url
+        self._client: Redis | None = None
+        self._merge: AsyncScript | None = None
         self.connection = Connection(clock.mono())
         self.heard_at: float | None = None  # monotonic seconds
 
     @property
     def connected(self) -> bool:
         return self.connection.state == "running"
+
+    @property
+    def _redis(self) -> Redis:
+        """Raises Systemic where the address is none: a cache that can't be had stops nobody from serving."""
+        if self._client is None:
+            try:
+                self._client = Redis.from_url(
+                    self._url,
+                    socket_connect_timeout=ANSWERS_WITHIN_S,
+                    socket_timeout=ANSWERS_WITHIN_S,
+                    decode_responses=False,
+                )
+            except ValueError:  # its text may hold the password
+                raise Systemic(
+                    "REDIS_URL is no address of a Redis",
+                    do="write redis://:PASSWORD@HOST:PORT/0; in the password, write % as %25, @ as %40, / as %2F",
+                ) from None
+            self._merge = self._client.register_script(_MERGE)
+        return self._client
 
     async def run(self) -> None:
         """Follow the store until cancelled; its outages are survived."""
@@ -149,13 +165,16 @@ class RedisStore:
             "brakes": [[brake.id, msgspec.json.encode(brake).decode()] for brake in snapshot.brakes.values()],
             "lifts": [[brake_id, n] for brake_id, n in snapshot.lifts.items()],
         }
+        _ = self._redis
+        assert self._merge is not None
         try:
             await self._merge(keys=[self._key, self._channel], args=[msgspec.json.encode(said)])
         except (RedisError, OSError, TimeoutError) as error:
             raise _of(error) from error
 
     async def aclose(self) -> None:
-        await self._redis.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
 
 def _text(value: bytes | str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,7 +20,6 @@ from migctl.errors import MigctlError
 from migctl.flags.assignment import Assigned, Assignments
 from migctl.flags.holder import Holder
 from migctl.flags.record import Record
-from migctl.flags.redis_store import RedisStore
 from migctl.flags.registration import Registration
 from migctl.flags.shares import Shares, shares_of
 from migctl.flags.snapshot import Brake, Snapshot, lacks, merged
@@ -34,6 +34,9 @@ from migctl.status.flags import (
     SharesStatus,
 )
 from migctl.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from migctl.flags.redis_store import RedisStore
 
 # How long the start waits for a first answer of the record, and a clean stop for its last.
 FIRST_ANSWER_S = 1.0
@@ -72,11 +75,12 @@ class FlagService:
         self._only = only
         self._to_redis, self._to_record = News(), News()
         self._redis_has: Snapshot | None = None
-        self._redis = (
-            RedisStore(redis_url, holder.snapshot.target, self._from_redis, self._redis_noticed)
-            if redis_url is not None
-            else None
-        )
+        self._redis: RedisStore | None = None
+        if redis_url is not None:
+            from migctl.flags.redis_store import RedisStore  # slow to import, and not everybody has one
+
+            target = holder.snapshot.target
+            self._redis = RedisStore(redis_url, target, self._from_redis, self._redis_noticed)
         self._of_record = (
             RecordTier(record, holder, registration, pushed=self._is_pushed, read=self._noticed)
             if record is not None
