@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from migctl.rollout.evidence import Minute
+from migctl.validate.witness.minute import Minute
 
 Verdict = Literal["pass", "fail", "inconclusive", "terminated"]
 GateName = Literal[

@@ -23,8 +23,8 @@ from typing import Literal
 
 import msgspec
 
-from migctl.rollout.evidence import Minute
 from migctl.rollout.gates import Gate, Outcome, judge_all
+from migctl.validate.witness.minute import Minute
 
 Phase = Literal["moving", "settling", "soaking", "judged", "paused", "aborted", "done"]
 PauseKind = Literal["person", "no_data", "gate", "brake", "settling"]

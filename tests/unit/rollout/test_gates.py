@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from migctl.rollout.evidence import Figures, Minute
 from migctl.rollout.gates import Gate, judge, judge_all
+from migctl.validate.witness.minute import Figures, Minute
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 GOOD: dict[str, Any] = {

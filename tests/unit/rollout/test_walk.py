@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from migctl.rollout import walk
-from migctl.rollout.evidence import Minute
 from migctl.rollout.gates import Gate
 from migctl.rollout.walk import Action, Mark, Open, Roll, Seen, State, Step, Wait, Write
+from migctl.validate.witness.minute import Minute
 from tests.unit.rollout.test_gates import GOOD
 
 T0 = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)

@@ -13,6 +13,8 @@ import msgspec
 
 SCHEMA = "migctl.minute/1"
 Verdict = Literal["pass", "inconclusive", "terminated"]
+# All was seen, and nothing was there: no evidence, and no fault.
+QUIET = "no event was committed"
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,8 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     id: of this window; started_at: its whole minute, UTC. epoch, first_seq, last_seq: what the journal took in it.
     step: of the rollout that was under way. expected, matched, mismatched, lost: of the events of the window. rejected: before the
     journal. error_rate_percent, requests: of `serve`; None without requests. availability_percent: of the witness's subscribers.
-    cohorts: events released to each (`all`, and each segment). verdict: whether it is evidence at all; reason: why not.
+    cohorts: events released to each (`all`, and each segment). markers: position of each that was released in it, and on which
+    transports. verdict: whether it is evidence at all; reason: why not.
     sha256: of what it was made from.
     """
 
@@ -57,6 +60,7 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     availability_percent: float | None = None
     transports: Mapping[str, Figures] = {}
     cohorts: Mapping[str, int] = {}
+    markers: Mapping[str, list[str]] = {}
     verdict: Verdict = "pass"
     reason: str | None = None
     sha256: str = ""
@@ -69,3 +73,8 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     def counts(self) -> bool:
         """Whether it is evidence."""
         return self.verdict == "pass"
+
+    @property
+    def quiet(self) -> bool:
+        """All was seen, and nothing was there."""
+        return self.reason == QUIET

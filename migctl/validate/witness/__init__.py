@@ -1,0 +1,1 @@
+"""Witness: what gates believe, seen from outside `serve`, one window of evidence a minute."""

@@ -1,0 +1,73 @@
+"""Trouble: when an alert is raised, and when it is cleared: once each, not per window. Pure.
+
+| a window | and no alert is out | and one is out |
+|---|---|---|
+| not seen whole (inconclusive) | raise | nothing |
+| seen, beyond a bound | raise | nothing |
+| seen, within all bounds | nothing | clear |
+| without events, or cut short by the witness's own end | nothing | nothing |
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from migctl.validate.witness.minute import Minute
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What a window has to hold to be good. They alert; whether a rollout goes on is for its stage's gates."""
+
+    min_match_percent: float = 99.9
+    max_lost: int = 0
+    min_availability_percent: float = 99.0
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told. status: raised or cleared; reason: of the window that raised it; since: when that began."""
+
+    schema: Literal["migctl.alert/1"] = "migctl.alert/1"
+    status: Literal["raised", "cleared"]
+    reason: str
+    since: str
+    window: Minute
+
+
+def fault_of(minute: Minute, bounds: Bounds) -> str | None:
+    """What is wrong with a window, in words; None where nothing is."""
+    if minute.verdict != "pass":
+        return minute.reason or minute.verdict
+    match, available = minute.match_percent, minute.availability_percent
+    if match is None or available is None:
+        return "no figure"
+    if minute.lost > bounds.max_lost:
+        return f"{minute.lost:,} events lost, and {bounds.max_lost:,} may be"
+    if match < bounds.min_match_percent:
+        return f"{match:.3f} % match, and {bounds.min_match_percent:g} % must"
+    if available < bounds.min_availability_percent:
+        return f"{available:.3f} % available, and {bounds.min_availability_percent:g} % must be"
+    return None
+
+
+class Trouble:
+    """out: the alert that was raised and not cleared, of a process before."""
+
+    def __init__(self, bounds: Bounds, out: Alert | None = None) -> None:
+        self._bounds = bounds
+        self.out = out
+
+    def after(self, minute: Minute) -> Alert | None:
+        """What is to be told after this window."""
+        if minute.verdict == "terminated" or minute.quiet:
+            return None
+        fault, out = fault_of(minute, self._bounds), self.out
+        since = minute.started_at.isoformat()
+        if fault is not None and out is None:
+            self.out = Alert(status="raised", reason=fault, since=since, window=minute)
+            return self.out
+        if fault is None and out is not None:
+            self.out = None
+            return Alert(status="cleared", reason=out.reason, since=out.since, window=minute)
+        return None
