@@ -42,7 +42,11 @@ class Unauthorized(Systemic):
     """401: the key is not taken. Once in a row it is retried like a transient error, since a key may just have been renewed."""
 
 
-class TooLarge(Systemic):
+class Nonsense(Systemic):
+    """A 2xx that says nothing of what was asked: another service answered, or something between. It may be the last to do so."""
+
+
+class TooLarge(Nonsense):
     """The answer was not read to its end: it is larger than what was asked for can be."""
 
 
@@ -189,9 +193,9 @@ def timed_out(action: str, what: str, seconds: float) -> TimedOut:
     )
 
 
-def unreadable(action: str, body: bytes, why: str) -> Systemic:
+def unreadable(action: str, body: bytes, why: str) -> Nonsense:
     """A 2xx whose body is not what was asked for: some other service answers at this address."""
-    return Systemic(
+    return Nonsense(
         f"{action}: the answer is not what was asked for ({short(why)}): {short(body)!r}",
         do=_NOT_THE_PROJECT,
     )

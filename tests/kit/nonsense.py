@@ -5,6 +5,7 @@ A real one, on a real socket: what comes of an answer is also the HTTP library's
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections import defaultdict, deque
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httpx
-from aiohttp import web
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 Request = Literal[
     "read heads", "move", "begin", "probe", "reach", "id at", "write", "read back", "tombstones",
@@ -126,6 +127,8 @@ class Front:
         return len(self._waiting[request])
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._pass_through(request)
         kind = _kind(request.method, request.path, request.raw_path.partition("?")[2])
         answer = None
         if kind is not None:
@@ -136,6 +139,22 @@ class Front:
             if answer is None:
                 return told
         return await _say(request, answer)
+
+    async def _pass_through(self, request: web.Request) -> web.WebSocketResponse:
+        """A socket of Realtime."""
+        near = web.WebSocketResponse(max_msg_size=0)
+        await near.prepare(request)
+        url = f"ws{self._behind.removeprefix('http')}{request.raw_path}"
+        async with ClientSession() as session, session.ws_connect(url, max_msg_size=0) as far:
+            ways = [asyncio.create_task(_carry(*way)) for way in ((near, far), (far, near))]
+            try:
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+        await near.close()
+        return near
 
     async def _ask(self, request: web.Request) -> web.Response:
         headers = {
@@ -149,6 +168,14 @@ class Front:
                 content=await request.read(),
             )
         return web.Response(status=answer.status_code, body=answer.content, content_type="application/json")
+
+
+Socket = web.WebSocketResponse | ClientWebSocketResponse
+
+
+async def _carry(source: Socket, to: Socket) -> None:
+    async for message in source:
+        await (to.send_str if message.type is WSMsgType.TEXT else to.send_bytes)(message.data)
 
 
 def _kind(method: str, path: str, query: str) -> Request | None:

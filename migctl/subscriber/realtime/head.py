@@ -16,6 +16,7 @@ from migctl.events import Position
 from migctl.subscriber.realtime.live import Live
 from migctl.subscriber.realtime.tables import Tables
 from migctl.target.chain import Head, newest
+from migctl.target.errors import Nonsense
 
 PROBE_EVERY_S = 0.5
 
@@ -23,14 +24,14 @@ PROBE_EVERY_S = 0.5
 async def head_now(live: Live, tables: Tables) -> Position:
     """Where the journal stood at some moment after this call. Waits until somebody says it: who asks has to bound that.
 
-    Raises Systemic where heads are refused.
+    Raises Systemic where heads are refused; an answer that says nothing of them is no refusal.
     """
     asked_at = clock.mono()
     before: Sequence[Head] | None = None
     while True:
         if live.last_beat is not None and live.last_beat.at > asked_at:
             return live.last_beat.head
-        with contextlib.suppress(Transient):
+        with contextlib.suppress(Transient, Nonsense):
             heads = await tables.heads()
             head = newest(heads)
             if before is not None and head is not None and was_moved(head, before):

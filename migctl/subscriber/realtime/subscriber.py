@@ -23,6 +23,7 @@ from migctl.subscriber.realtime.head import head_now
 from migctl.subscriber.realtime.live import Live
 from migctl.subscriber.realtime.tables import Tables
 from migctl.subscriber.realtime.token import Token
+from migctl.target.errors import Nonsense
 from migctl.telemetry import get_logger
 from migctl.transports import wire
 
@@ -135,7 +136,7 @@ class RealtimeSubscriber(Reader[Position | None]):
                     self._readiness.reach(position)
                 else:
                     position = await self._catchup.start_at_the_beginning()
-            except Transient as error:
+            except (Transient, Nonsense) as error:
                 if not self._readiness.over and clock.mono() >= deadline:
                     raise
                 log.log(retry.failed(error).level, "heads not read", reason=error.what)

@@ -26,6 +26,7 @@ from migctl.transports.realtime import hints
 from migctl.transports.realtime.channel import Channel, joined
 from tests.kit.conditions import until
 from tests.kit.entries import event, nested
+from tests.kit.nonsense import NONSENSE, nonsense_before
 from tests.kit.receiving import Received, publishing, reader, receiving, token_of
 from tests.kit.relaying import Tables, relaying
 
@@ -412,6 +413,41 @@ async def test_wrong_key_and_a_role_that_may_not_receive_are_refused_with_the_wa
     )
     assert "SUPABASE_JWT_SECRET" in wrong.do
     assert "Unauthorized" in denied.what
+
+
+@pytest.mark.parametrize("what", ["a page", "half of it", "a list of numbers", "no end", "too many"])
+async def test_nonsense_for_heads_is_asked_again_until_the_reader_is_ready(
+    target: Target, journal: SqliteJournal, tables: Tables, what: str
+) -> None:
+    async with relaying(journal, target), nonsense_before(target.supabase_url) as front:
+        await journal.append(events(2))
+        await heads_moved(journal, tables)
+        front.next("read heads", [NONSENSE[what]] * 2)
+        async with reader(target, through=front.url) as subscriber:
+            assert await subscriber.ready() == Position(journal.epoch, 2)
+            front.next("read heads", [NONSENSE[what]] * 2)
+            asking = asyncio.create_task(subscriber.ask_head())
+
+            async def answered() -> bool:
+                await journal.append(events(1))
+                return asking.done()
+
+            await until(answered)
+            head = asking.result()
+            assert head is not None and head.seq > 2
+        assert front.left("read heads") == 0
+
+
+async def test_a_target_that_says_nothing_but_nonsense_of_heads_is_named_after_a_while(
+    target: Target,
+) -> None:
+    async with nonsense_before(target.supabase_url) as front:
+        front.always("read heads", NONSENSE["a page"])
+        async with reader(target, through=front.url, wait_s=0.5) as subscriber:
+            with pytest.raises(Systemic, match="not what was asked for") as told:
+                await subscriber.ready()
+        assert "SUPABASE_URL" in told.value.do
+        assert front.counts["read heads"] > 1
 
 
 async def test_target_that_never_comes_is_named() -> None:
