@@ -140,7 +140,9 @@ class BatchingSection(_Section):
     max_dead_letters_per_minute: Annotated[int, Field(ge=1, description="dead letters a minute")] = 20
     heads_apart_s: Annotated[float, Field(gt=0, description="seconds")] = 0.1
     heads_behind_s: Annotated[float, Field(gt=0, description="seconds")] = 1.0
+    claim_s: Annotated[float, Field(gt=0, description="seconds")] = 3.0
     drain_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
+    drain_away_s: Annotated[float, Field(ge=0, description="seconds")] = 1.0
 
 
 class RealtimeSection(_Section):
@@ -154,6 +156,7 @@ class RealtimeSection(_Section):
         Field(min_length=1, description="a command line that prints an access token of role authenticated"),
     ] = None
     token_timeout_s: Annotated[float, Field(gt=0, description="seconds that it may take")] = 10.0
+    token_ttl_s: Annotated[float, Field(ge=1, description="seconds, at least 1")] = 3600.0
     max_hint_bytes: Annotated[
         int, Field(ge=1024, le=3_000_000, description="bytes of a broadcast message")
     ] = 200 * 1024

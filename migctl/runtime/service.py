@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 
     from migctl.delivery import Relay
 
-AWAY_S = 1.0
 WAITING_LOGGED_EVERY_S = 10.0
-# How long a target that does not answer may hold up the start; later the relay waits for it, and nothing else does.
-CLAIM_S = 3.0
 
 
 @dataclass(slots=True)
@@ -95,7 +92,7 @@ class Service:
         if relay is not None:
             await relay.burying.load()
             # Before an event is taken: a journal that was put back would give seqs a second time.
-            await relay.claim(within_s=CLAIM_S)
+            await relay.claim(within_s=settings.relay.claim_s)
         app = self._application(parts, feed)
         check_upstream(settings)
         control = stack.enter_context(bound(settings.state))
@@ -161,6 +158,7 @@ class Service:
                 live=self.settings.realtime.live,
                 fallback=self.settings.fallback,
                 token_command=token_command_of(self.settings),
+                token_ttl_s=self.settings.realtime.token_ttl_s,
             ),
             admin=_admin(parts),
         )
@@ -180,12 +178,12 @@ class Service:
             await asyncio.wait(waited)
 
     async def _drain(self, parts: Parts) -> None:
+        of = self.settings.relay
         if parts.relay is not None:
-            # A target that is away now will hardly come back in time: the next start sends what is left.
             running = parts.relay.status().state == "running"
-            self.left.backlog = await parts.relay.drain(self.settings.relay.drain_s if running else AWAY_S)
+            self.left.backlog = await parts.relay.drain(of.drain_s if running else of.drain_away_s)
         for transport in parts.transports:
-            still = await transport.drain(self.settings.relay.drain_s)
+            still = await transport.drain(of.drain_s)
             if transport is parts.gateway:
                 self.left.subscribers = still
         self.left.head = parts.journal.head

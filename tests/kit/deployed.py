@@ -37,6 +37,7 @@ class Deployed:
     port: int = field(default_factory=any_free_port)
     live: LiveWay = "broadcast"
     fallback: FallbackSection = field(default_factory=FallbackSection)
+    token_ttl_s: float = 3600.0
     asked: int = 0
     _gateway: Gateway | None = None
     _down: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -64,6 +65,7 @@ class Deployed:
                 epoch=lambda: self.journal.epoch,
                 live=self.live,
                 fallback=self.fallback,
+                token_ttl_s=self.token_ttl_s,
             ),
         )
         app.on_response_prepare.append(self._count)

@@ -10,7 +10,7 @@ The token is for the role `authenticated`, which reads and never writes: minted 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -29,7 +29,6 @@ from migctl.transports.protocol import TransportName
 
 log = get_logger("serve")
 
-TTL_S = 3600
 MAX_USER_CHARS = 255
 
 
@@ -58,6 +57,7 @@ class Assignment:
     assign: what the flag says of a user. away: whether Realtime's subscribers are on the WebSocket now, for its breaker.
     target: None in mode websocket; then the fields of Realtime are null. live: what brings the events of Realtime.
     fallback: None for the defaults. token_command: gives tokens where the target has no secret.
+    token_ttl_s: how long those live that are minted here.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Assignment:
         live: LiveWay = "broadcast",
         fallback: FallbackSection | None = None,
         token_command: TokenCommand | None = None,
+        token_ttl_s: float = 3600.0,
     ) -> None:
         self._assign = assign
         self._away = away
@@ -80,6 +81,7 @@ class Assignment:
         self._epoch = epoch
         self._fallback = fallback or FallbackSection()
         self._token_command = token_command
+        self._token_ttl_s = token_ttl_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         user = request.query.get("user", "")
@@ -109,9 +111,9 @@ class Assignment:
             goes_now = "websocket"
         token, ends = None, None
         if target is not None and target.jwt_secret:
-            token = mint(target.jwt_secret, "authenticated", TTL_S, now=moment)
-            # A token's end is a whole second, never later than asked.
-            ends = moment.replace(microsecond=0) + timedelta(seconds=TTL_S)
+            token = mint(target.jwt_secret, "authenticated", self._token_ttl_s, now=moment)
+            # As in the token: a whole second, never later than asked.
+            ends = datetime.fromtimestamp(int(moment.timestamp() + self._token_ttl_s), UTC)
         elif target is not None and self._token_command is not None:
             try:
                 token, ends = await self._token_command.token()

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import migctl
 from migctl import clock
 from migctl.config import Settings, Target
@@ -239,11 +237,10 @@ async def test_subscriber_that_got_no_token_at_first_has_a_fallback_once_it_gets
 
 
 async def test_token_is_renewed_through_the_server_before_it_ends(
-    target: Target, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+    target: Target, journal: SqliteJournal
 ) -> None:
-    monkeypatch.setattr("migctl.server.routes.assignment.TTL_S", 4)
     async with (
-        deployed(journal, target, assigned="realtime") as server,
+        deployed(journal, target, assigned="realtime", token_ttl_s=4.0) as server,
         migctl.Subscriber(server.url, **QUICK) as subscriber,
         receiving(subscriber) as received,
     ):

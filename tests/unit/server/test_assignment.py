@@ -14,7 +14,7 @@ from migctl.config import Target
 from migctl.config.settings import FallbackSection, LiveWay
 from migctl.errors import Usage
 from migctl.flags.assignment import Assigned
-from migctl.server.routes.assignment import TTL_S, Assignment, kill_switch
+from migctl.server.routes.assignment import Assignment, kill_switch
 from migctl.subscriber.gateway.serve_client import Assignment as Subscribers
 from tests.kit.assigning import everybody
 
@@ -52,14 +52,15 @@ def test_flag_that_can_not_be_obeyed_is_refused(mode: Any, flag: str) -> None:
         kill_switch(mode, flag)
 
 
-def test_token_is_for_reading_and_ends_when_the_answer_says() -> None:
-    told = document(Target("https://p.example", anon_key="anon", jwt_secret=SECRET))
+@pytest.mark.parametrize("ttl_s", [1.0, 600.5, 3600.0])
+def test_token_is_for_reading_and_ends_when_the_answer_says(ttl_s: float) -> None:
+    told = document(Target("https://p.example", anon_key="anon", jwt_secret=SECRET), token_ttl_s=ttl_s)
     claims = jwt.decode(
         told["access_token"], SECRET, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False}
     )
     assert claims["role"] == "authenticated"
     ends = datetime.fromisoformat(told["expires_at"])
-    assert claims["exp"] == int(ends.timestamp()) == int(NOW.timestamp()) + TTL_S
+    assert claims["exp"] == int(ends.timestamp()) == int(NOW.timestamp() + ttl_s)
     assert (told["supabase_url"], told["anon_key"], told["channel"], told["epoch"]) == (
         "https://p.example",
         "anon",
