@@ -224,9 +224,11 @@ def accept(
     again. If you mend what refuses them, it goes on by itself, and nothing needs to be accepted. If the events really are what
     they are, accept: for N minutes whatever the table refuses becomes a dead letter. It takes effect at once; serve must run.
     """
+    import msgspec
+
     from migctl.cli import prompt
     from migctl.runtime import deadletters
-    from migctl.server.control import status_of
+    from migctl.serve_client.status import status_of
 
     settings = _settings(config)
     who = f"{getpass.getuser()}@{socket.gethostname()}"
@@ -245,7 +247,7 @@ def accept(
             return {**head, "accepted_until": None}
         question = f"make a dead letter of whatever the table refuses, for {minutes} minutes"
         prompt.confirm_at(question, where, yes=yes or said.target_embedded)
-        return {**head, **await deadletters.accept(settings, minutes, who)}
+        return {**head, **msgspec.to_builtins(await deadletters.accept(settings, minutes, who))}
 
     done = context.run(work())
     if output_format == "json":

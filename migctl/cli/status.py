@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from migctl.errors import MigctlError
-    from migctl.server.control import Answered
+    from migctl.serve_client.status import Answered
 
     Ask = Callable[[], Awaitable[Answered]]
 
@@ -43,7 +43,7 @@ def status(
     --output json a line each second.
     """
     from migctl.config import load, secret
-    from migctl.server.control import status_at, status_of
+    from migctl.serve_client.status import status_at, status_of
     from migctl.status import json_schema
 
     if schema:

@@ -20,22 +20,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from migctl.clock import mono
 from migctl.config import Mode, Target
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import Position
 from migctl.events.codec import encode_entry
 from migctl.runtime.journals import read_file
+from migctl.serve_client import NotRunning, ServeHttp
+from migctl.serve_client.status import status_by
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
-from migctl.status import ServeStatus, read
+from migctl.status import ServeStatus
 from migctl.transports.protocol import TransportName
 
 READY_S = 30.0
 SETTLE_S = 30.0
 LOOK_S = 0.1
+ANSWERS_WITHIN_S = 10.0
 # Well below what the stand-in allows by default, well above what a rehearsal sends.
 STACK_MESSAGES_PER_SECOND = "500"
 
@@ -95,7 +96,7 @@ class Rehearsal:
         self._serve: Child | None = None
         self._captures: dict[TransportName, Child] = {}
         self._counted: dict[TransportName, tuple[int, int]] = {}
-        self._http: httpx.AsyncClient | None = None
+        self._http: ServeHttp | None = None
         if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
             raise Refused(
                 f"{out}: is there already, and is not an empty folder", do="name another with --out"
@@ -109,7 +110,6 @@ class Rehearsal:
                 f"{self.out}: {error.strerror}", do="name a folder that can be made with --out"
             ) from None
         self._work = Path(tempfile.mkdtemp(prefix="migctl-"))
-        self._http = httpx.AsyncClient(timeout=10.0, trust_env=False)
         return self
 
     async def __aexit__(
@@ -138,6 +138,7 @@ class Rehearsal:
         gate = ["--gate"] if self._source else []
         # The port is chosen here, so that subscribers start up beside serve rather than after it; they wait for it.
         self.url = f"http://127.0.0.1:{any_free_port()}"
+        self._http = ServeHttp(self.url, timeout_s=ANSWERS_WITHIN_S, explain=self._unanswered)
         listen = self.url.removeprefix("http://")
         self._serve = self._launch(
             "serve", ["serve", "--mode", self.mode, "--listen", listen, *self._source, *gate]
@@ -198,39 +199,33 @@ class Rehearsal:
         assert self._serve is not None
         self._serve.send(signal.SIGUSR2)
 
-    async def publish(self, lines: bytes) -> dict[str, Any]:
+    async def publish(self, lines: bytes) -> None:
         """POST /events with NDJSON. Raises Transient where serve doesn't take it, Usage where it refuses an event."""
-        assert self._http is not None
-        try:
-            answer = await self._http.post(
-                f"{self.url}/events", content=lines, headers={"Content-Type": "application/x-ndjson"}
-            )
-        except httpx.HTTPError as error:
-            raise Transient(
-                f"serve does not answer: {error}", do=f"see {self.out / 'logs' / 'serve.log'}"
-            ) from None
-        body: dict[str, Any] = answer.json()
-        if answer.status_code in (409, 422):
+        answer = await self._asked().post("/events", lines, {"Content-Type": "application/x-ndjson"})
+        if answer.status in (409, 422):
             raise Usage(
-                f"serve refuses an event: {body['errors'][0]}",
-                do="mend the recording, or leave the event out",
+                f"serve refuses an event: {answer.words()}", do="mend the recording, or leave the event out"
             )
-        if answer.status_code != 201:
-            raise Transient(
-                f"serve answered {answer.status_code}: {answer.text[:200]}",
-                do="see serve.log beside the captures",
-            )
-        return body
+        if answer.status != 201:
+            raise Transient(f"serve: {answer.words()}", do=f"see {self._serve_log}")
 
     async def status(self) -> ServeStatus:
-        """What serve says of itself."""
-        assert self._http is not None
-        try:
-            return read((await self._http.get(f"{self.url}/api/status")).content)
-        except (httpx.HTTPError, ValueError) as error:
-            raise Transient(
-                f"serve does not answer: {error}", do=f"see {self.out / 'logs' / 'serve.log'}"
-            ) from None
+        """What serve says of itself. Raises Transient where it does not answer."""
+        return (await status_by(self._asked())).status
+
+    def _asked(self) -> ServeHttp:
+        if self._http is None:
+            raise RuntimeError("start() comes first")
+        return self._http
+
+    def _unanswered(self, error: Exception) -> NotRunning:
+        return NotRunning(
+            f"serve does not answer: {error or type(error).__name__}", do=f"see {self._serve_log}"
+        )
+
+    @property
+    def _serve_log(self) -> Path:
+        return self.out / "logs" / "serve.log"
 
     async def progress(self) -> Progress:
         """Counts as they are now. Raises Transient where a process of the rehearsal has died."""

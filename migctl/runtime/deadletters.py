@@ -6,21 +6,26 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from migctl.config import Settings, Target
 from migctl.delivery.dead_letters import DeadLetters, Tried
-from migctl.errors import MigctlError, Refused, Transient, Usage, Wanting
+from migctl.errors import Refused, Transient
 from migctl.journal import DeadLetter
 from migctl.runtime.journals import open_journal
 from migctl.runtime.target import resolve
-from migctl.server import control
-from migctl.server.routes.deadletters import ACCEPT, RETRY
+from migctl.serve_client.control import reached
+from migctl.serve_client.errors import NotRunning, NotUnderstood
+from migctl.serve_client.status import status_of
+from migctl.server.routes.deadletters import ACCEPT, RETRY, Accept, Accepted, Retry
 from migctl.target import RetryTable
 
 # A request to the target may take this long, and the `serve` that makes it answers after it.
 ANSWERS_WITHIN_S = 60.0
-_KINDS: dict[int, type[MigctlError]] = {1: Wanting, 2: Usage, 3: Transient, 4: Refused}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,8 @@ class Place:
 async def place_of(settings: Settings) -> Place:
     """The journal of the running `serve` of the state folder, else that of the settings."""
     try:
-        said = (await control.status_of(settings.state)).status
-    except control.NotRunning:
+        said = (await status_of(settings.state)).status
+    except NotRunning:
         return Place(settings.journal_path, serving=False)
     return Place(Path(said.journal.path), True, said.target, said.target_embedded)
 
@@ -57,8 +62,8 @@ async def tried(
     """
     if place.serving:
         for letter in letters:
-            body = {"epoch": letter.position.epoch, "seq": letter.position.seq, "as_new": as_new}
-            yield letter, Tried(**await _asked(settings, RETRY, body))
+            body = Retry(letter.position.epoch, letter.position.seq, as_new)
+            yield letter, await _asked(settings, RETRY, body, Tried)
         return
     assert target is not None
     async with AsyncExitStack() as stack:
@@ -71,26 +76,28 @@ async def tried(
             yield letter, await (here.renew(letter, table) if as_new else here.retry(letter, table))
 
 
-async def accept(settings: Settings, minutes: int, who: str) -> dict[str, Any]:
+async def accept(settings: Settings, minutes: int, who: str) -> Accepted:
     """Tell the running `serve`. Raises NotRunning."""
-    return await _asked(settings, ACCEPT, {"minutes": minutes, "who": who})
+    return await _asked(settings, ACCEPT, Accept(minutes, who), Accepted)
 
 
 async def target_of(settings: Settings, say: Callable[[str], None]) -> Target:
     return await resolve(settings, need=("service_role_key",), say=say)
 
 
-async def _asked(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    async with control.reached(settings.state) as client:
-        answer = await client.post(path, json=body, timeout=ANSWERS_WITHIN_S)
-    if answer.status_code == 404:
+async def _asked(settings: Settings, path: str, body: msgspec.Struct, shape: type[T]) -> T:
+    async with reached(settings.state, timeout_s=ANSWERS_WITHIN_S) as http:
+        answer = await http.post(path, msgspec.json.encode(body))
+    if answer.status == 404:
         raise Refused(
             "this serve has no relay, and so no target: it runs in mode websocket",
             do="start it in mode dual or realtime",
         )
-    said: dict[str, Any] = answer.json()
-    if answer.status_code != 200:
-        if "what" not in said:
-            raise Transient(f"serve answered {answer.status_code}: {said}", do="see the log of serve")
-        raise _KINDS.get(said["exit_code"], MigctlError)(said["what"], do=said["do"])
-    return said
+    if answer.status != 200:
+        raise answer.failure() or Transient(f"serve: {answer.words()}", do="see the log of serve")
+    try:
+        return answer.decode(shape)
+    except ValueError as error:
+        raise NotUnderstood(
+            f"serve: {path}: {error}", do="start it again with this version of migctl"
+        ) from None

@@ -31,14 +31,16 @@ class _Refusal(msgspec.Struct):
     errors: list[Wrong]
 
 
-class _Failure(msgspec.Struct):
+class Failure(msgspec.Struct):
+    """An error with its way out, and the exit code of the command that asked."""
+
     what: str
     do: str
     exit_code: int
 
 
 _refusal = msgspec.json.Decoder(_Refusal)
-_failure = msgspec.json.Decoder(_Failure)
+_failure = msgspec.json.Decoder(Failure)
 _KINDS: dict[int, type[MigctlError]] = {1: Wanting, 2: Usage, 3: Transient, 4: Refused}
 
 

@@ -7,3 +7,7 @@ from migctl.errors import Transient
 
 class NotRunning(Transient):
     """No `serve` answers: exit 3."""
+
+
+class NotUnderstood(Transient):
+    """Something answers, and not as a `serve` of this version does: exit 3."""

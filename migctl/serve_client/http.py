@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import NoReturn
+from collections.abc import Callable, Mapping
 
 import httpx
 
@@ -27,6 +26,7 @@ class ServeHttp:
 
     url: where `migctl serve` listens. token: for a server that asks for one. timeout_s: for each step of a request: connecting, a
     part sent, a part heard; ten of them are the most that it takes in all. answer_bytes: what is above is not read.
+    transport: what it is reached by, where that is not its address. explain: the error to raise for a request without an answer.
     """
 
     def __init__(
@@ -37,9 +37,12 @@ class ServeHttp:
         timeout_s: float = 3.0,
         answer_bytes: int = ANSWER_BYTES,
         headers: Mapping[str, str] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        explain: Callable[[Exception], NotRunning] | None = None,
     ) -> None:
         """Raises Usage for what is no address, or no token."""
         self.url = base_url(url)
+        self._explain = explain
         self._whole_s = _STEPS * timeout_s
         self._answer_bytes = answer_bytes
         self._urls: dict[
@@ -50,6 +53,7 @@ class ServeHttp:
             self._client = httpx.AsyncClient(
                 headers={"User-Agent": "migctl", **bearer(token), **(headers or {})},
                 timeout=timeout_s,
+                transport=transport,
                 # A proxy of the environment is for the world, not for this machine.
                 trust_env=not is_local(self.url),
             )
@@ -85,10 +89,10 @@ class ServeHttp:
                     body, whole = await read(answer, self._answer_bytes)
                 finally:
                     await answer.aclose()
-        except TimeoutError:
-            self._unanswered(path, f"not within {self._whole_s:g} s", None)
+        except TimeoutError as error:
+            raise self._unanswered(path, f"not within {self._whole_s:g} s", error) from None
         except FAILED_REQUEST as error:
-            self._unanswered(path, words(error), error)
+            raise self._unanswered(path, words(error), error) from error
         return Answer(f"{self.url}{path}", answer.status_code, body, answer.headers, whole)
 
     def _url_of(self, path: str) -> httpx.URL:
@@ -97,11 +101,12 @@ class ServeHttp:
             url = self._urls[path] = httpx.URL(f"{self.url}{path}")
         return url
 
-    def _unanswered(self, path: str, why: str, error: Exception | None) -> NoReturn:
-        raise NotRunning(
-            f"{self.url}{path}: no answer: {why}",
-            do="start `migctl serve` there, or give its address",
-        ) from error
+    def _unanswered(self, path: str, why: str, error: Exception) -> NotRunning:
+        if self._explain is not None:
+            return self._explain(error)
+        return NotRunning(
+            f"{self.url}{path}: no answer: {why}", do="start `migctl serve` there, or give its address"
+        )
 
 
 def bearer(token: str | None) -> dict[str, str]:

@@ -50,7 +50,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.runtime.target": PROCESS,
     "migctl.server.access.cors": WIRE,
     "migctl.server.app": WIRE,
-    "migctl.server.control": WIRE,
     "migctl.server.listener": WIRE,
     "migctl.server.routes.deadletters": WIRE,
     "migctl.server.routes.events": WIRE,

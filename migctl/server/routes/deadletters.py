@@ -6,79 +6,89 @@ An error is answered with its way out and the exit code of the command that aske
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
 from migctl.delivery.burying import MOST_MINUTES, Burying
+from migctl.delivery.dead_letters import Tried
 from migctl.errors import MigctlError, Usage, Wanting
 from migctl.events import Position, format_time
+from migctl.serve_client.answers import Failure
 from migctl.server.answers import answer, refusal
 from migctl.target import RetryTable
 
 RETRY = "/admin/dead-letters/retry"
 ACCEPT = "/admin/dead-letters/accept"
 
+T = TypeVar("T")
+
 _STATUS = {1: 409, 2: 422, 3: 503, 4: 409}
 
 
-class _Retry(msgspec.Struct):
+class Retry(msgspec.Struct):
+    """Asks to try one dead letter again, by the position that it has. Answered with Tried."""
+
     epoch: str
     seq: int
     as_new: bool = False
 
 
-class _Accept(msgspec.Struct):
+class Accept(msgspec.Struct):
+    """Asks to take whatever the table refuses, for so long. who: for the record."""
+
     minutes: float
     who: str
+
+
+class Accepted(msgspec.Struct):
+    """was_held_since: the relay was held at a storm until now; None where it was not."""
+
+    accepted_until: str
+    was_held_since: str | None
 
 
 def dead_letter_routes(burying: Burying, table: RetryTable) -> list[web.RouteDef]:
     """For the relay of this serve, and for the target that it writes to."""
     letters = burying.dead_letters
 
-    async def retry(body: bytes) -> dict[str, Any]:
-        asked = _decode(body, _Retry)
+    async def retry(body: bytes) -> Tried:
+        asked = _decode(body, Retry)
         letter = await letters.find(Position(asked.epoch, asked.seq))
         if letter is None:
             raise Wanting(
                 f"seq {asked.seq} of {asked.epoch} is no dead letter", do="look: `migctl deadletter list`"
             )
-        tried = await (letters.renew(letter, table) if asked.as_new else letters.retry(letter, table))
-        return asdict(tried)
+        return await (letters.renew(letter, table) if asked.as_new else letters.retry(letter, table))
 
-    async def accept(body: bytes) -> dict[str, Any]:
-        asked = _decode(body, _Accept)
+    async def accept(body: bytes) -> Accepted:
+        asked = _decode(body, Accept)
         if not 0 < asked.minutes <= MOST_MINUTES:
             raise Usage(f"minutes: {asked.minutes:g}", do=f"write 1 to {MOST_MINUTES}")
         held = burying.status().held_since
         until = await burying.accept(asked.minutes, asked.who)
-        return {
-            "accepted_until": format_time(until),
-            "was_held_since": None if held is None else format_time(held),
-        }
+        return Accepted(format_time(until), None if held is None else format_time(held))
 
     return [web.post(RETRY, _answering(retry)), web.post(ACCEPT, _answering(accept))]
 
 
 def _answering(
-    work: Callable[[bytes], Awaitable[dict[str, Any]]],
+    work: Callable[[bytes], Awaitable[object]],
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return answer(200, await work(await request.read()), as_is=True)
+            return answer(200, msgspec.to_builtins(await work(await request.read())), as_is=True)
         except MigctlError as error:
-            told = {"what": error.what, "do": error.do, "exit_code": error.exit_code}
-            return answer(_STATUS.get(error.exit_code, 500), told)
+            failure = Failure(error.what, error.do, error.exit_code)
+            return answer(_STATUS.get(error.exit_code, 500), failure)
         except msgspec.ValidationError as error:
             return refusal(422, "shape", str(error))
 
     return handle
 
 
-def _decode(body: bytes, shape: type[Any]) -> Any:
+def _decode(body: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError:

@@ -1,0 +1,100 @@
+"""The `serve` of a state folder, by its control socket: `serve.sock`, beside `serve.json`, which says who listens where.
+
+It works with Supabase and Redis down, and asks for no token: the file is for its owner alone. A socket that a killed process left
+behind answers nobody, so its being there proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from migctl.config import Mode
+from migctl.errors import Usage
+from migctl.serve_client.errors import NotRunning
+from migctl.serve_client.http import ServeHttp
+
+SOCKET = "serve.sock"
+ANNOUNCEMENT = "serve.json"
+ANSWERS_WITHIN_S = 3.0
+
+
+class Announced(msgspec.Struct, frozen=True, kw_only=True):
+    """The document `serve.json`: of the `serve` that runs in this state folder, or of one that was killed there."""
+
+    schema: str = "migctl.serve/1"
+    pid: int
+    url: str
+    mode: Mode
+    started_at: str
+
+
+def announced(folder: Path) -> Announced | None:
+    """None where nothing is announced that can be read."""
+    try:
+        return msgspec.json.decode((folder / ANNOUNCEMENT).read_bytes(), type=Announced)
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def near(folder: Path) -> Iterator[str]:
+    """The socket's path by way of an open folder: a socket's address holds 107 bytes, and folders may be deeper."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{fd}/{SOCKET}"
+    finally:
+        os.close(fd)
+
+
+@asynccontextmanager
+async def reached(folder: Path, *, timeout_s: float = ANSWERS_WITHIN_S) -> AsyncIterator[ServeHttp]:
+    """A client of the `serve` of this state folder, with all rights.
+
+    Raises NotRunning, also from within the block, and Usage where the folder is somebody else's.
+    """
+    if not folder.is_dir():
+        raise unanswered(folder, None, timeout_s)
+    async with AsyncExitStack() as stack:
+        try:
+            path = stack.enter_context(near(folder))
+        except OSError as error:
+            raise Usage(
+                f"{folder}: {error.strerror or error}",
+                do="ask as the user whom it belongs to, or name another: MIGCTL_STATE_DIR",
+            ) from None
+        http = ServeHttp(
+            "http://localhost",
+            timeout_s=timeout_s,
+            transport=httpx.AsyncHTTPTransport(uds=path),
+            explain=lambda error: unanswered(folder, error, timeout_s),
+        )
+        stack.push_async_callback(http.aclose)
+        yield http
+
+
+def unanswered(folder: Path, error: Exception | None, timeout_s: float) -> NotRunning:
+    """Why the `serve` of this folder does not answer. error: what asking it came to; None where there is not even a folder."""
+    known = announced(folder)
+    if error is None or (known is None and isinstance(error, httpx.ConnectError)):
+        return NotRunning(
+            f"no serve runs in {folder}",
+            do="start one: `migctl serve`; or ask elsewhere: MIGCTL_STATE_DIR, or --url",
+        )
+    which = f" (pid {known.pid}, started {known.started_at}, at {known.url})" if known is not None else ""
+    if isinstance(error, httpx.ConnectError):
+        return NotRunning(
+            f"serve{which} is gone, and did not end by itself: it was killed, or it crashed",
+            do="start it again: `migctl serve`; what it acknowledged is in the journal",
+        )
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return NotRunning(
+            f"serve{which} does not answer within {timeout_s:.0f} s",
+            do="see what holds it up (a stopped process, a disk that hangs), or end it and start it again",
+        )
+    return NotRunning(f"serve{which} went away while it was asked: {error}", do="ask again")
