@@ -57,10 +57,10 @@ def _health(of: Health, now: datetime) -> Iterator[RenderableType]:
         return
     yield Text("degraded", style="bold red")
     for problem, after in zip(of.problems, [*of.problems[1:], None], strict=True):
-        since = f" (for {_ago(problem.since, now)})" if problem.since is not None else ""
-        yield Padding(Text(problem.sentence() + since), (0, 0, 0, 2))
+        lasts = f" for {_ago(problem.since, now)}" if problem.since is not None else ""
+        yield Padding(Text(problem.sentence(lasts)), (0, 0, 0, 2), expand=False)
         if after is None or after.do != problem.do:  # said once, below the last of those whom it helps
-            yield Padding(Text(problem.do, style="dim"), (0, 0, 0, 4))
+            yield Padding(Text(problem.do, style="dim"), (0, 0, 0, 4), expand=False)
 
 
 def _connections(of: ConnectionsStatus, breakers: BreakersStatus, now: datetime) -> Table:
@@ -138,7 +138,7 @@ def _journal(of: JournalStatus) -> Iterator[tuple[str, str]]:
 def _relay(of: RelayStatus) -> Iterator[tuple[str, str]]:
     waits = f", the oldest waits {of.oldest_waits_s:.1f} s" if of.oldest_waits_s else ""
     backlog = f"table head {of.table_head:,}, backlog {of.backlog:,}{waits}"
-    yield "relay", f"{of.state}; {backlog}, retries {of.retries:,}"
+    yield "relay", f"{of.state}; {backlog}"
     if of.tombstones:
         yield "tombstones", ", ".join(f"{count:,} {reason}" for reason, count in of.tombstones.items())
 

@@ -61,9 +61,9 @@ class Problem(Struct, frozen=True, kw_only=True):
     do: str
     since: Moment | None = None
 
-    def sentence(self) -> str:
-        """`part: state: reason`, for people."""
-        return f"{self.part}: {self.state}" + (f": {self.reason}" if self.reason else "")
+    def sentence(self, lasts: str = "") -> str:
+        """`part: state: reason`, for people. lasts: said after the state, such as " for 3 s"."""
+        return f"{self.part}: {self.state}{lasts}" + (f": {self.reason}" if self.reason else "")
 
 
 class Health(Struct, frozen=True, kw_only=True):

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 
+from migctl.status import json_schema
 from tests.kit.serve_process import run, serving_process
+from tests.kit.statuses import document
 
 
 def test_status_tells_the_truth_of_a_serve_that_lives_is_stopped_and_is_killed(tmp_path: Path) -> None:
@@ -105,3 +111,49 @@ def test_status_from_afar_needs_a_token_and_says_which(tmp_path: Path) -> None:
             == 0
         )
     assert minted["token"] not in (tmp_path / "serve.log").read_text()
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """The address of something that answers this to everybody."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_serve_of_a_later_version_is_understood_and_its_keys_are_handed_on(tmp_path: Path) -> None:
+    later = {**document("websocket-file"), "version": "9.0.0", "shards": {"a": 1}}
+    with answering(json.dumps(later).encode()) as url:
+        assert run(tmp_path, "status", "--url", url).returncode == 0
+        assert json.loads(run(tmp_path, "status", "--url", url, "--output", "json").stdout) == later
+
+
+def test_an_answer_that_is_no_status_is_refused_with_exit_3_the_address_and_the_field(tmp_path: Path) -> None:
+    changed = document("websocket-file")
+    changed["journal"]["head"] = "six"
+    with answering(json.dumps(changed).encode()) as url:
+        other = run(tmp_path, "status", "--url", url)
+    assert (other.returncode, other.stdout) == (3, "")
+    assert f"{url}/api/status answered what is no status" in other.stderr
+    assert "$.journal.head" in other.stderr
+    with answering(b"<html>hello</html>") as url:
+        stranger = run(tmp_path, "status", "--url", url)
+    assert (stranger.returncode, stranger.stdout) == (3, "")
+    assert f"{url}/api/status answered what is no status" in stranger.stderr
+
+
+def test_the_schema_is_printed_without_a_serve(tmp_path: Path) -> None:
+    printed = run(tmp_path, "status", "--schema")
+    assert printed.returncode == 0, printed.stderr
+    assert json.loads(printed.stdout) == json_schema()

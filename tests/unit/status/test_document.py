@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from migctl.server.answers import answer
 from migctl.status import PublisherStatus, StdinStatus, json_schema, read
-from tests.kit.statuses import NAMES, document
+from tests.kit.statuses import NAMES, document, status
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "status.schema.json"
 
@@ -80,3 +82,11 @@ def test_each_kind_of_source_says_which_it_is() -> None:
     said = read(_change("source", stdin)).source
     assert isinstance(said, StdinStatus)
     assert said.kind == "stdin"
+
+
+def test_a_name_that_is_no_unicode_is_answered_all_the_same() -> None:
+    of = status()
+    odd = replace(of, journal=replace(of.journal, path="/srv/\udcff/journal.db"))
+    body = answer(200, odd).body
+    assert isinstance(body, bytes)
+    assert json.loads(body)["journal"]["path"] == "/srv/\udcff/journal.db"

@@ -1,0 +1,73 @@
+"""How a status looks in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from msgspec.structs import replace
+from rich.console import Console
+
+from migctl.cli.status_view import view
+from migctl.status import Health, Problem, ServeStatus
+from tests.kit.statuses import NAMES, status
+
+NOW = datetime(2026, 11, 25, 17, 36, tzinfo=UTC)
+
+
+def drawn(of: ServeStatus, *, health_first: bool = False) -> list[str]:
+    screen = StringIO()
+    Console(file=screen, width=80).print(*view(of, NOW, health_first=health_first))
+    return [line.rstrip() for line in screen.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_is_wider_than_the_terminal(name: str) -> None:
+    assert max(map(len, drawn(status(name)))) <= 80
+
+
+def test_each_problem_stands_with_its_way_out_below_it() -> None:
+    lines = drawn(status())
+    assert "  serve: draining" in lines
+    assert "  broadcast: degraded, breaker open for 99 s: no canary seen for 1.5 s" in lines
+    place = lines.index("  broadcast: degraded, breaker open for 99 s: no canary seen for 1.5 s")
+    assert lines[place + 1] == "    nothing: a canary is tried again"
+
+
+def test_a_way_out_that_helps_several_is_said_once_below_the_last_of_them() -> None:
+    def problem(part: str, do: str) -> Problem:
+        return Problem(part=part, state="paused", reason=None, do=do, since=NOW - timedelta(hours=3))
+
+    problems = [problem("table", "apply it"), problem("heads", "apply it"), problem("source", "wait")]
+    lines = drawn(replace(status(), health=Health(status="degraded", problems=problems)))
+    assert lines[lines.index("degraded") + 1 :] == [
+        "  table: paused for 3 h 0 min",
+        "  heads: paused for 3 h 0 min",
+        "    apply it",
+        "  source: paused for 3 h 0 min",
+        "    wait",
+    ]
+
+
+def test_what_is_wrong_comes_first_where_the_end_may_be_cut() -> None:
+    assert drawn(status(), health_first=True)[0] == "degraded"
+    assert drawn(status("websocket-file"))[-1] == "healthy"
+
+
+def test_everything_that_a_part_says_is_on_the_screen() -> None:
+    text = " ".join(" ".join(drawn(status())).split())
+    for said in (
+        "backlog 4,000, the oldest waits 61.0 s",
+        "2 poison, 1 conflict",
+        "accepted until 2026-11-25 17:44:10 UTC by ops",
+        "2 wait: `migctl deadletter list`; the relay is held",
+        "7 subscribers (4 v2, 2 legacy, 1 piped), 3 standby, 12 events behind",
+        "subscribers were sent to the WebSocket 99 s ago: the breaker of broadcast is open",
+        "tap ws://127.0.0.1:9/tap: waiting; 38 accepted, 1 rejected",
+        "2, 3.2 s without the stream; one lasts since 2026-11-25 17:33:59 UTC: Connection refused",
+        "12 requests, 1 answered 5xx, 1 events taken",
+        "table retrying 99 s half-open 0.5 s 5",
+        "broadcast degraded 99 s open in 0.8 s",
+    ):
+        assert said in text
