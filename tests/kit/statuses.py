@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,11 @@ import msgspec
 from migctl.clock import now
 from migctl.journal import Journal
 from migctl.resilience import BreakerState
-from migctl.status import (
-    BreakersStatus,
-    BreakerStatus,
-    ConnectionsStatus,
-    HttpStatus,
-    JournalStatus,
-    ServeParts,
-    ServeStatus,
-    TransportsStatus,
-    read,
-)
-from migctl.status.health import health
+from migctl.runtime.connections import Connections
+from migctl.runtime.feed import Feed
+from migctl.runtime.parts import Parts
+from migctl.runtime.status import serve_status
+from migctl.status import BreakerStatus, HttpStatus, ServeStatus, read
 from migctl.transports.websocket import Gateway
 
 FOLDER = Path(__file__).parent / "statuses"
@@ -46,34 +38,14 @@ def status(name: str = "everything") -> ServeStatus:
 def status_of(
     journal: Journal, gateway: Gateway | None, http: HttpStatus, *, draining: bool = False
 ) -> ServeStatus:
-    """Of a listener over these alone, as `runtime` would assemble it."""
-    of = ServeParts(
-        version="test",
-        pid=os.getpid(),
+    """Of a listener over these alone."""
+    return serve_status(
+        Parts(journal, gateway, None, None, Connections(None, None, gateway)),
+        Feed(None),
+        http,
+        mode="websocket",
+        target=None,
         url="http://127.0.0.1",
         started_at=now(),
-        mode="websocket",
         draining=draining,
-        target=None,
-        target_embedded=False,
-        journal=JournalStatus(
-            path=journal.location,
-            epoch=journal.epoch,
-            writer_id=journal.writer_id,
-            head=journal.head,
-            tail=journal.tail,
-            size_bytes=journal.size_bytes,
-            full=journal.full or journal.stalled,
-            full_in_hours=journal.full_in_hours,
-        ),
-        transports=TransportsStatus(websocket=gateway.status() if gateway is not None else None),
-        relay=None,
-        connections=ConnectionsStatus(),
-        breakers=BreakersStatus(),
-        dead_letters=None,
-        fallback=None,
-        source=None,
-        source_done=False,
-        http=http,
     )
-    return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
