@@ -67,7 +67,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.subscriber.both": WIRE,
     "migctl.subscriber.core.probing": WIRE,
     "migctl.subscriber.gateway.standby": WIRE,
-    "migctl.subscriber.gateway.subscriber": WIRE,
     "migctl.subscriber.realtime.subscriber": WIRE,
     "migctl.subscriber.subscriber": WIRE,
     "migctl.transports.realtime.canary": WIRE,

@@ -124,21 +124,13 @@ class Gateway:
             self._enter(self._journal.epoch)
             self._send_all(frames.heartbeat(epoch=self._journal.epoch, head=self._journal.head, now=now()))
             if beats % PING_EVERY_BEATS == 0:
-                self._ping()
+                self._live.ping(self._sockets, mono(), ping_every_s=PING_EVERY_BEATS * self._heartbeat_s)
             self._summarise(self._minutely.due(mono()))
 
     def _enter(self, epoch: str) -> None:
         """Where a new history has begun: who knows the old one must come again and hear of it."""
         if self._live.enter(epoch):
             self._live.close_all(frames.ROTATED, "epoch rotated", self._sockets.of("v2"))
-
-    def _ping(self) -> None:
-        at = mono()
-        for session in self._sockets:
-            if session.is_silent(at, ping_every_s=PING_EVERY_BEATS * self._heartbeat_s):
-                self._live.close(session, frames.SILENT, "no answer to pings")
-            elif not session.write(frames.PING):
-                self._live.leave(session)
 
     def _send_all(self, frame: bytes) -> None:
         for session in self._sockets.of("v2"):

@@ -42,6 +42,14 @@ class Live:
         for session in tuple(sessions):
             self.close(session, code, reason)
 
+    def ping(self, sessions: Iterable[Session], now: float, *, ping_every_s: float) -> None:
+        """Ask everybody for a sign of life; close who has given none for too long. now: monotonic seconds."""
+        for session in tuple(sessions):
+            if session.is_silent(now, ping_every_s=ping_every_s):
+                self.close(session, frames.SILENT, "no answer to pings")
+            elif not session.write(frames.PING):
+                self.leave(session)
+
     def has_left(self, epoch: str) -> bool:
         """True for an epoch before this one: its v2 subscribers were closed, and what it ended with is behind the legacy ones."""
         return epoch in self._left

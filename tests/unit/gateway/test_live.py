@@ -87,3 +87,14 @@ async def test_new_epoch_begins_at_nothing_and_legacy_sessions_just_go_on(open_s
     assert not live.has_left("another")
     live.fan_out(run_of(1, 2))
     assert len(texts(far)) == 2
+
+
+async def test_link_that_answers_no_ping_is_closed_and_the_others_are_asked(open_session: Open) -> None:
+    live = Live(EPOCH, 0, grace_s=1.0)
+    (silent, _), (alive, far) = await open_session(heard_at=0.0), await open_session(heard_at=90.0)
+    for session in (silent, alive):
+        live.join(session)
+    live.ping((silent, alive), 100.0, ping_every_s=20.0)
+    assert (silent.close_code, alive.close_code, len(live)) == (frames.SILENT, None, 1)
+    far.setblocking(False)
+    assert [opcode for opcode, _ in parse(far.recv(1 << 16))] == [9]
