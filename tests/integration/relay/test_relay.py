@@ -171,9 +171,12 @@ async def test_table_of_another_writer_is_refused_before_the_first_write(
         "values ('E0', 'another-writer', now() - interval '1 day', 7, 8)"
     )
     await publish(journal, [event()])
+    writer, heads = TableWriter(target, "public"), Heads(target, "public")
     with pytest.raises(Refused, match="writer another-writer: epoch E0, last seq 8"):
         async with asyncio.timeout(10):
-            await Relay(journal, TableWriter(target, "public"), Heads(target, "public"), Settings()).run()
+            await Relay(journal, writer, heads, Settings()).run()
+    await writer.aclose()
+    await heads.aclose()
     assert await tables.seqs() == []
 
 
