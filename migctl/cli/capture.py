@@ -87,6 +87,7 @@ def capture(
     """
     from migctl import telemetry
     from migctl.config import load
+    from migctl.config.roles import AUTHENTICATED
     from migctl.validate.capture import Capture, Until
     from migctl.validate.capture_file import CaptureFile
 
@@ -99,7 +100,7 @@ def capture(
     async def work() -> dict[str, object]:
         stop, stop_now = _signals()
         async with await _subscriber(transport, settings, url, wait) as subscriber:
-            role = "subscriber" if transport == "websocket" else "authenticated"
+            role = "subscriber" if transport == "websocket" else AUTHENTICATED
             return await Capture(subscriber, transport, role, file, until, output.note).run(stop, stop_now)
 
     summary = context.run_fast(work())
@@ -148,10 +149,11 @@ async def _subscriber(
 
 
 def _access_token(target: Target) -> Callable[[], Awaitable[str]]:
+    from migctl.config.roles import AUTHENTICATED
     from migctl.target.tokens import mint
 
     async def access_token() -> str:
-        return mint(target.need("jwt_secret"), "authenticated", 3600.0)
+        return mint(target.need("jwt_secret"), AUTHENTICATED, 3600.0)
 
     return access_token
 

@@ -18,6 +18,7 @@ import httpx
 from migctl import clock, schema
 from migctl.config import Target
 from migctl.config.address import is_local
+from migctl.config.roles import AUTHENTICATED
 from migctl.doctor.causes import Name, likely
 from migctl.errors import MigctlError, Systemic, Transient, Wanting
 from migctl.events import format_time
@@ -218,7 +219,7 @@ def _link(target: Target, topic: str) -> Link:
 
 
 def _subscriber_token(target: Target) -> str:
-    return mint(target.need("jwt_secret"), "authenticated", _TOKEN_TTL_S)
+    return mint(target.need("jwt_secret"), AUTHENTICATED, _TOKEN_TTL_S)
 
 
 async def _insert(rest: Rest, schema_name: str, canary: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from migctl.config.roles import AUTHENTICATED
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, canary_topic, receive_policy, topic
 
 TIME = "timestamp with time zone"
@@ -109,10 +110,10 @@ FUNCTIONS = (
 )
 
 _POLICIES = (
-    Policy("migctl_read", "SELECT", ("authenticated",), "true"),
+    Policy("migctl_read", "SELECT", (AUTHENTICATED,), "true"),
     Policy("migctl_write", "ALL", ("service_role",), "true", "true"),
 )
-_GRANTS = (("authenticated", READS), ("service_role", WRITES))
+_GRANTS = ((AUTHENTICATED, READS), ("service_role", WRITES))
 
 
 def _table(name: str, columns: tuple[Column, ...], key: tuple[str, ...], *uniques: tuple[str, ...]) -> Table:
@@ -276,7 +277,7 @@ def receive(schema: str) -> Policy:
     return Policy(
         receive_policy(schema),
         "SELECT",
-        ("authenticated",),
+        (AUTHENTICATED,),
         plain(f"((extension = 'broadcast'::text) AND (realtime.topic() = ANY (ARRAY[{topics}])))"),
     )
 

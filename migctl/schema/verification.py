@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from migctl.config.roles import AUTHENTICATED
 from migctl.schema import expected
 from migctl.schema.catalog import Live, LiveTable
 from migctl.schema.expected import PUBLICATION, Function, Policy, Table
@@ -33,7 +34,7 @@ def differences(live: Live, schema: str, *, sources: Mapping[str, str]) -> list[
     """All differences, table by table. sources: the body that each of our functions should have, by name."""
     found = [
         Difference(f"role {role}", "presence", "there", "missing", f"create role {role} nologin;")
-        for role in ("anon", "authenticated", "service_role")
+        for role in ("anon", AUTHENTICATED, "service_role")
         if role not in live.roles
     ]
     for table in expected.ALL:
@@ -221,7 +222,7 @@ def _grants(name: str, table: Table, live: LiveTable, trusted: frozenset[str]) -
         if role in ("service_role", live.owner) or role in trusted:
             continue
         # Reading by a role that is none of Supabase's is row level security's business; writing is nobody's but service_role's.
-        known = role in ("public", "anon", "authenticated")
+        known = role in ("public", "anon", AUTHENTICATED)
         extra = privileges - wanted.get(role, frozenset() if known else expected.READS)
         if extra:
             yield Difference(
@@ -311,7 +312,7 @@ def _function(live: Live, schema: str, wanted: Function, source: str) -> Iterato
 
 
 def _schema_and_realtime(live: Live, schema: str) -> Iterator[Difference]:
-    for role in ("authenticated", "service_role"):
+    for role in (AUTHENTICATED, "service_role"):
         if role in live.roles and role not in live.usage:
             yield Difference(
                 f"schema {schema}",
@@ -368,7 +369,7 @@ def _schema_and_realtime(live: Live, schema: str) -> Iterator[Difference]:
     yield from _policies(messages, (receive,), live.messages_policies)
     for policy in live.messages_policies.values():
         # Other applications have policies here too. One that does not look at the topic also covers ours.
-        open_to_all = bool({"public", "anon", "authenticated"} & set(policy.roles)) and policy.permissive
+        open_to_all = bool({"public", "anon", AUTHENTICATED} & set(policy.roles)) and policy.permissive
         rules = [rule for rule in (policy.check or policy.using, policy.using) if rule is not None]
         if policy.name != receive.name and open_to_all and not any("topic" in rule for rule in rules):
             yield Difference(

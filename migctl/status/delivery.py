@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from migctl.config.roles import ListensAs
 from migctl.events.times import Moment
 from migctl.resilience import BreakerStatus, ConnectionState
 
@@ -140,7 +141,7 @@ class CanaryStatus(Struct, frozen=True, kw_only=True):
 
     state: Literal["listening", "connecting"]
     reason: str | None
-    role: Literal["authenticated", "service_role"]
+    role: ListensAs
     sent: int
     seen: int
     last_ms: float | None

@@ -17,11 +17,10 @@ from typing import NamedTuple
 
 from migctl import clock
 from migctl.config import Settings
+from migctl.config.roles import AUTHENTICATED
 from migctl.errors import Transient, Usage
 from migctl.target.tokens import RENEW_AT_SHARE, claims_of
 
-# The role of every subscriber. A token of another one would show more, or nothing.
-ROLE = "authenticated"
 # After a failure it is not run again for so long, however many ask.
 TRY_AGAIN_S = 5.0
 # What a pipe holds: a program that prints more waits for a reader that only comes when it has ended.
@@ -103,8 +102,8 @@ class TokenCommand:
         claims = claims_of(text)
         if claims is None:
             raise self._failed("printed what is no JWT")
-        if claims.role != ROLE:
-            raise self._failed(f"printed a token whose role is not {ROLE}")
+        if claims.role != AUTHENTICATED:
+            raise self._failed(f"printed a token whose role is not {AUTHENTICATED}")
         if claims.ends_at is None:
             raise self._failed("printed a token that says no end (exp)")
         if claims.ends_at <= clock.now():
@@ -114,7 +113,7 @@ class TokenCommand:
     def _failed(self, how: str) -> Transient:
         return Transient(
             f"realtime.token_command {how}",
-            do=f"run it as the user of serve and see what it says; it must print a JWT of role {ROLE} that has an exp",
+            do=f"run it as the user of serve and see what it says; it must print a JWT of role {AUTHENTICATED} that has an exp",
         )
 
 

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from migctl.clock import now
 from migctl.config import Mode, Target
+from migctl.config.roles import AUTHENTICATED
 from migctl.config.settings import FallbackSection, LiveWay
 from migctl.errors import Transient, Usage
 from migctl.events import format_time
@@ -111,7 +112,7 @@ class Assignment:
             goes_now = "websocket"
         token, ends = None, None
         if target is not None and target.jwt_secret:
-            token = mint(target.jwt_secret, "authenticated", self._token_ttl_s, now=moment)
+            token = mint(target.jwt_secret, AUTHENTICATED, self._token_ttl_s, now=moment)
             # As in the token: a whole second, never later than asked.
             ends = datetime.fromtimestamp(int(moment.timestamp() + self._token_ttl_s), UTC)
         elif target is not None and self._token_command is not None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
 from uuid import uuid4
 
 from migctl import clock
 from migctl.config import Settings, Target
+from migctl.config.roles import AUTHENTICATED, ListensAs
 from migctl.errors import Systemic, Transient
 from migctl.events.jsontext import dumps
 from migctl.resilience import Backoff, BreakerStatus, Retry
@@ -45,9 +45,7 @@ class Canary:
         backoff = Backoff(of.retry.first_delay_s, of.retry.max_delay_s)
         self._retry = Retry(backoff, slow=backoff, random=random)
         self._id = str(uuid4())  # another serve on the same target has a canary of its own on this topic
-        self._role: Literal["authenticated", "service_role"] = (
-            "authenticated" if target.jwt_secret else "service_role"
-        )
+        self._role: ListensAs = AUTHENTICATED if target.jwt_secret else "service_role"
         self._renew = asyncio.Event()
         self._refusals = 0
         self._listening = False
