@@ -18,7 +18,7 @@ from migctl.rehearsal.rehearsal import Progress, Rehearsal, compare, transports_
 from migctl.transports.protocol import TransportName
 
 OUTAGE_S = 3.0
-LOOK_S = 0.2
+POLL_S = 0.2
 
 Phase = Literal["prepare", "publish", "outage", "settle", "compare", "done"]
 
@@ -71,7 +71,7 @@ async def demo(
         watch(scene)
 
     source = ["--source", "host", *(["--rate", str(rate)] if rate else [])]
-    async with Rehearsal(out, mode=mode, source=source, say=lambda line: show(line=line)) as rehearsal:
+    async with Rehearsal(out, mode=mode, source=source, notify=lambda line: show(line=line)) as rehearsal:
         await rehearsal.start()
         began = mono()
         rehearsal.begin()
@@ -95,7 +95,7 @@ async def demo(
                 elapsed_s=elapsed,
                 progress=await rehearsal.progress(),
             )
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
         if down and rehearsal.stack is not None:
             rehearsal.stack.start_part("standin")
         rehearsal.end()

@@ -110,7 +110,7 @@ def capture(
     if output_format == "json":
         output.document(summary)
     else:
-        _tell(summary, file.path)
+        _print(summary, file.path)
 
 
 async def _subscriber(
@@ -137,7 +137,7 @@ async def _subscriber(
             "--url is for --transport websocket and dual",
             do="leave it out; the Realtime target is SUPABASE_URL, or the embedded stack",
         )
-    target = await resolve(settings, need=("anon_key", "jwt_secret"), say=output.note)
+    target = await resolve(settings, need=("anon_key", "jwt_secret"), notify=output.note)
     return RealtimeSubscriber(
         target.supabase_url,
         target.need("anon_key"),
@@ -162,15 +162,15 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     """Set at the first SIGINT or SIGTERM, and at the second."""
     stop, stop_now = asyncio.Event(), asyncio.Event()
 
-    def told() -> None:
+    def on_signal() -> None:
         (stop_now if stop.is_set() else stop).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     return stop, stop_now
 
 
-def _tell(summary: dict[str, object], path: Path) -> None:
+def _print(summary: dict[str, object], path: Path) -> None:
     output.table(
         (
             "transport",

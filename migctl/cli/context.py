@@ -95,19 +95,15 @@ def report(error: BaseException) -> int:
     return EXIT_OURS
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _keep_trace(trace: str) -> str:
-    from migctl.config.files import make_private_folder
+    from migctl.config.files import make_private_folder, open_private_log
 
     folder = Path(os.environ.get("MIGCTL_STATE_DIR") or ".migctl")
     path = folder / "error.log"
     try:
         make_private_folder(folder)
-        with open(path, "a", encoding="utf-8", opener=_private) as file:
-            file.write(redact(f"$ {' '.join(sys.argv)}\n{trace}\n"))
+        with open_private_log(path) as file:
+            file.write(redact(f"$ {' '.join(sys.argv)}\n{trace}\n").encode("utf-8", "backslashreplace"))
     except OSError:
         telemetry.remark(trace)
         return "the trace above"

@@ -172,7 +172,7 @@ def retry(
         where = place.target if target is None else target.name
         if where is None:
             where = "no target: serve runs in mode websocket"
-        what = _told(chosen) + (", appended as new events" if as_new else ", written under their own seqs")
+        what = _count(chosen) + (", appended as new events" if as_new else ", written under their own seqs")
         if not chosen:
             return where, []
         output.note(f"{what}\n  on {where}")
@@ -180,7 +180,7 @@ def retry(
             return where, [(letter, None) for letter in chosen]
         embedded = place.embedded if target is None else target.embedded
         prompt.confirm_at(f"retry {what}", where, yes=yes or embedded)
-        tried = deadletters.tried(settings, place, target, chosen, as_new=as_new, say=output.note)
+        tried = deadletters.tried(settings, place, target, chosen, as_new=as_new, notify=output.note)
         return where, [each async for each in tried]
 
     where, done = context.run(work())
@@ -299,7 +299,7 @@ def _one(
     return found[0]
 
 
-def _told(letters: list[DeadLetter]) -> str:
+def _count(letters: list[DeadLetter]) -> str:
     if len(letters) == 1:
         (letter,) = letters
         return f"dead letter seq {letter.position.seq} of {letter.position.epoch}"

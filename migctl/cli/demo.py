@@ -61,7 +61,7 @@ def demo(
     if output_format == "json":
         output.document(result.document)
     else:
-        _tell(result, mode)
+        _print(result, mode)
     if not result.passed:
         raise typer.Exit(1)
 
@@ -97,7 +97,7 @@ def _draw(scene: Scene) -> RenderableType | None:
     return Group(Text(""), rows)
 
 
-def _tell(result: DemoResult, mode: str) -> None:
+def _print(result: DemoResult, mode: str) -> None:
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text

@@ -164,8 +164,8 @@ def adopt(
     async def work() -> dict[str, object]:
         target = None
         if settings.mode != "websocket":
-            target = await resolve(settings, need=("service_role_key",), say=output.note)
-        seen = await adopting.look(settings, target)
+            target = await resolve(settings, need=("service_role_key",), notify=output.note)
+        seen = await adopting.find(settings, target)
         said: dict[str, object] = {
             "schema": "migctl.journal.adopt/1",
             "path": str(settings.journal_path),
@@ -197,7 +197,7 @@ def adopt(
             return said
         if target is not None:
             prompt.confirm(what, yes=yes, target=target)
-        info, head = await adopting.take(settings, seen, reason, output.note)
+        info, head = await adopting.adopt_found(settings, seen, reason, output.note)
         return said | {"adopted": True, "epoch": info.epoch, "head": head}
 
     said = context.run(work())

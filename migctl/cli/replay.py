@@ -92,7 +92,7 @@ def replay(
     read = Recording(recording, mapper=mapper)
     facts = survey(read, arrived=now(), speed=factor, max_wait_s=max_wait)
     if dry_run:
-        _tell_facts(facts, recording, speed, output_format)
+        _print_facts(facts, recording, speed, output_format)
         return
     if not skip_bad or not facts.reading.events:
         refuse_bad_lines(recording, facts)
@@ -115,7 +115,7 @@ def replay(
     if output_format == "json":
         output.document(result.document)
     else:
-        _tell(result, facts)
+        _print(result, facts)
     if not result.passed:
         raise typer.Exit(1)
 
@@ -134,7 +134,7 @@ def _confirmed(settings: Settings, yes: bool) -> Target:
     return target
 
 
-def _tell_facts(facts: Facts, path: Path, speed: str, output_format: str) -> None:
+def _print_facts(facts: Facts, path: Path, speed: str, output_format: str) -> None:
     if output_format == "json":
         output.document({"schema": "migctl.recording/1", "recording": str(path), **facts.document()})
         return
@@ -192,7 +192,7 @@ def _draw(scene: ReplayScene) -> RenderableType | None:
     return Group(Text(""), rows, Text(f"{scene.achieved_per_s:,.1f}/s achieved, {wanted}{left}", style="dim"))
 
 
-def _tell(result: ReplayResult, facts: Facts) -> None:
+def _print(result: ReplayResult, facts: Facts) -> None:
     from rich.text import Text
 
     said = result.document

@@ -29,7 +29,7 @@ LockOption = Annotated[
 async def resolve(settings: Settings, *, need: tuple[Need, ...] = ()) -> tuple[Target, str]:
     from migctl.runtime import target as runtime
 
-    target = await runtime.resolve(settings, need=need or ("database_url",), say=output.note)
+    target = await runtime.resolve(settings, need=need or ("database_url",), notify=output.note)
     return target, target.need("database_url")
 
 

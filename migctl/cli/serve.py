@@ -94,7 +94,7 @@ def serve(
         if spec is not None:
             mapper = parse_map(map_ or [], settings.source, ignore=[ignore] if ignore else [])
             opened = open_source(spec, mapper=mapper, state_dir=settings.state, rate=rate)
-        service = await compose(settings, source=opened, say=output.note)
+        service = await compose(settings, source=opened, notify=output.note)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

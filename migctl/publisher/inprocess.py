@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from migctl.config import Mode, Settings, load
-from migctl.errors import MigctlError, Refused, Systemic
+from migctl.errors import MigctlError, Refused, Systemic, first_error
 from migctl.events import Event
 from migctl.journal import Appended, Journal, JournalBroken, Log, SecondWriter
 from migctl.publisher.outlet import Outlet
@@ -37,7 +37,7 @@ async def own_journal(path: Path, settings: Settings) -> AsyncIterator[Outlet]:
     """Only written to; a later `migctl serve` over this journal delivers what is in it. Raises Refused for a second writer."""
     from migctl.runtime.journals import open_journal
 
-    journal = await _alone(open_journal(settings, path=path, relayed=True, say=_say))
+    journal = await _alone(open_journal(settings, path=path, relayed=True, notify=_notify))
     try:
         yield OwnJournal(journal)
     finally:
@@ -91,7 +91,7 @@ async def own_service(
     """
     from migctl.runtime.composing import compose
 
-    service = await compose(settings, source=(feed := Feed(status)), say=_say)
+    service = await compose(settings, source=(feed := Feed(status)), notify=_notify)
     stop = asyncio.Event()
     running = asyncio.create_task(service.run(stop, lambda it: serving(it.url)), name="publisher-service")
     try:
@@ -99,7 +99,7 @@ async def own_service(
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not feed.journal.done():
             await _alone(_unwrapped(running))
-        running.add_done_callback(lambda task: _tell_if_lost(task, stop, lost))
+        running.add_done_callback(lambda task: _report_loss(task, stop, lost))
         # Its disk is watched by the service, which ends with it.
         yield OwnJournal(feed.journal.result())
     except BaseException:
@@ -115,25 +115,19 @@ async def _unwrapped(running: asyncio.Task[Any]) -> Any:
     try:
         return await running
     except BaseExceptionGroup as group:
-        raise _first(group) from group
+        raise first_error(group) from group
 
 
-def _tell_if_lost(task: asyncio.Task[Any], stop: asyncio.Event, lost: Callable[[MigctlError], None]) -> None:
+def _report_loss(task: asyncio.Task[Any], stop: asyncio.Event, lost: Callable[[MigctlError], None]) -> None:
     if stop.is_set():
         return
     error = None if task.cancelled() else task.exception()
-    first = _first(error) if error is not None else None
+    first = first_error(error) if error is not None else None
     if isinstance(first, MigctlError):
         lost(first)
     else:
         lost(MigctlError(f"the service in this process ended: {first!r}", do="start this process again"))
 
 
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _say(text: str) -> None:
-    log.warning("told", text=text)
+def _notify(text: str) -> None:
+    log.warning("notice", text=text)

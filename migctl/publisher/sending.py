@@ -95,7 +95,7 @@ class Sender:
                 return
             except Transient as error:
                 failures += 1
-                self._tell(units, error, failures)
+                self._log_failure(units, error, failures)
                 units = self._not_too_late(units, error)
                 if units:
                     await asyncio.sleep(self._delay_s(failures, error))
@@ -113,7 +113,7 @@ class Sender:
         asked_s = error.after_s if isinstance(error, NotNow) else 0.0
         return asked_s + self._backoff.delay_s(failures, self._random)
 
-    def _tell(self, units: list[Unit], error: Transient, failures: int) -> None:
+    def _log_failure(self, units: list[Unit], error: Transient, failures: int) -> None:
         if failures == 1:
             log.warning(
                 "not acknowledged; sent again",

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from migctl.clock import mono
 from migctl.config import Mode, Target
+from migctl.config.files import make_private_folder, whole_file, write_whole
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import Position
 from migctl.events.codec import encode_entry
@@ -35,7 +36,7 @@ from migctl.transports.protocol import TransportName
 
 READY_S = 30.0
 SETTLE_S = 30.0
-LOOK_S = 0.1
+POLL_S = 0.1
 ANSWERS_WITHIN_S = 10.0
 # Well below what the stand-in allows by default, well above what a rehearsal sends.
 STACK_MESSAGES_PER_SECOND = "500"
@@ -74,7 +75,7 @@ class Rehearsal:
         target: Target | None = None,
         journal: Path | None = None,
         source: Sequence[str] = (),
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
         """out: a folder that is not there or empty; target: None for a stack of its own; source: options of `serve`.
 
@@ -91,7 +92,7 @@ class Rehearsal:
         self._journal = journal
         self._before = Position("", 0)
         self._source = source
-        self._say = say
+        self._notify = notify
         self._work = Path()
         self._serve: Child | None = None
         self._captures: dict[TransportName, Child] = {}
@@ -104,7 +105,9 @@ class Rehearsal:
 
     async def __aenter__(self) -> Self:
         try:
-            (self.out / "logs").mkdir(parents=True)
+            if not self.out.exists():
+                make_private_folder(self.out)
+            make_private_folder(self.out / "logs")
         except OSError as error:
             raise Usage(
                 f"{self.out}: {error.strerror}", do="name a folder that can be made with --out"
@@ -129,12 +132,12 @@ class Rehearsal:
         from migctl import schema
 
         if self._target is None and self.mode != "websocket":
-            self._say("starting a stack of its own: PostgreSQL, Valkey and a stand-in for Supabase")
+            self._notify("starting a stack of its own: PostgreSQL, Valkey and a stand-in for Supabase")
             self.stack = EmbeddedStack(self._work / "stack")
             self._target = self.stack.start()
-            self._say("applying the schema")
+            self._notify("applying the schema")
             await schema.apply(self._target.need("database_url"), "public", who="rehearsal")
-        self._say(f"starting serve in mode {self.mode}")
+        self._notify(f"starting serve in mode {self.mode}")
         gate = ["--gate"] if self._source else []
         # The port is chosen here, so that subscribers start up beside serve rather than after it; they wait for it.
         self.url = f"http://127.0.0.1:{any_free_port()}"
@@ -144,7 +147,7 @@ class Rehearsal:
             "serve", ["serve", "--mode", self.mode, "--listen", listen, *self._source, *gate]
         )
         for name in self.transports:
-            self._say(f"subscribing over {name}")
+            self._notify(f"subscribing over {name}")
             where = ["--url", self.url.replace("http", "ws", 1) + "/ws"] if name == "websocket" else []
             self._captures[name] = self._launch(
                 f"capture-{name}",
@@ -187,7 +190,7 @@ class Rehearsal:
                 raise Transient(
                     f"{what} is not ready after {READY_S:.0f} s:\n{child.log_tail()}", do=f"see {child.log}"
                 )
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
 
     def begin(self) -> None:
         """Let the source of `serve` begin."""
@@ -276,7 +279,7 @@ class Rehearsal:
             counts = [*now.received.values(), *([now.table] if now.table is not None else [])]
             if done and all(count >= now.published for count in counts):
                 return True
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
         return False
 
     async def finish(self) -> Path:
@@ -290,7 +293,7 @@ class Rehearsal:
         await self._ended(self._serve, "serve")
         if self.stack is not None:
             self.stack.stop()
-        with (self.out / "journal.ndjson").open("wb") as file:
+        with whole_file(self.out / "journal.ndjson", durable=False) as part, part.open("wb") as file:
             for entry in read_file(self._journal or self._work / "serve" / "journal.db"):
                 if entry.epoch == self._before.epoch and entry.seq > self._before.seq:
                     file.write(encode_entry(entry) + b"\n")
@@ -301,7 +304,7 @@ class Rehearsal:
         while child.alive:
             if mono() > deadline:
                 raise Transient(f"{what} does not end:\n{child.log_tail()}", do=f"see {child.log}")
-            await asyncio.sleep(LOOK_S / 2)
+            await asyncio.sleep(POLL_S / 2)
         if child.exit_code != 0:
             raise MigctlError(
                 f"{what} ended with exit code {child.exit_code}:\n{child.log_tail()}", do=f"see {child.log}"
@@ -317,5 +320,5 @@ async def compare(out: Path, transports: tuple[TransportName, ...]) -> dict[str,
         report, journal=out / "journal.ndjson", captures=captures, window="journal"
     )
     value: dict[str, Any] = made.to_json()
-    (out / "report.json").write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(out / "report.json", json.dumps(value, indent=2, ensure_ascii=False) + "\n")
     return value

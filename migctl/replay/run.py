@@ -22,7 +22,7 @@ from migctl.replay.pacing import Pacer, Speed, schedule
 from migctl.replay.recording import Facts, Recorded, Recording
 
 REQUEST_BYTES = 4 << 20
-LOOK_S = 0.25
+POLL_S = 0.25
 
 
 @dataclass(slots=True)
@@ -96,21 +96,21 @@ async def replay(
         scene.since_start_s = mono() - began
         watch(scene)
 
-    def say(line: str) -> None:
+    def notify(line: str) -> None:
         scene.line = line
         show(scene)
 
     arrived = now()
-    async with Rehearsal(out, mode=mode, target=target, journal=journal, say=say) as rehearsal:
+    async with Rehearsal(out, mode=mode, target=target, journal=journal, notify=notify) as rehearsal:
         await rehearsal.start()
-        say("publishing")
+        notify("publishing")
         async with asyncio.TaskGroup() as group:
-            looking = group.create_task(_look(rehearsal, scene, show))
+            following = group.create_task(_follow(rehearsal, scene, show))
             await _publish(rehearsal, recording, Pacer(speed, max_wait_s), arrived, scene, show)
-            looking.cancel()
-        say("everything is published; waiting until every subscriber has everything")
-        await rehearsal.settle(lambda progress: _seen(scene, progress, show))
-        say("stopping the parts and comparing what each subscriber received")
+            following.cancel()
+        notify("everything is published; waiting until every subscriber has everything")
+        await rehearsal.settle(lambda progress: _show(scene, progress, show))
+        notify("stopping the parts and comparing what each subscriber received")
         await rehearsal.finish()
     transports = transports_of(mode)
     report = await compare(out, transports)
@@ -128,7 +128,7 @@ async def _publish(
     began = mono()
     for due_s, group in schedule(recording.read(arrived=arrived), lambda recorded: recorded.at, pacer):
         while (wait_s := began + due_s - mono()) > 0:
-            await asyncio.sleep(min(wait_s, LOOK_S))
+            await asyncio.sleep(min(wait_s, POLL_S))
             _tick(scene, began, watch)
         for lines in requests(group):
             await rehearsal.publish(b"\n".join(lines))
@@ -155,13 +155,13 @@ def cut(lines: Iterable[bytes], max_bytes: int) -> Iterator[list[bytes]]:
         yield taken
 
 
-async def _look(rehearsal: Rehearsal, scene: ReplayScene, watch: Callable[[ReplayScene], None]) -> None:
+async def _follow(rehearsal: Rehearsal, scene: ReplayScene, watch: Callable[[ReplayScene], None]) -> None:
     while True:
-        _seen(scene, await rehearsal.progress(), watch)
-        await asyncio.sleep(LOOK_S)
+        _show(scene, await rehearsal.progress(), watch)
+        await asyncio.sleep(POLL_S)
 
 
-def _seen(scene: ReplayScene, progress: Progress, watch: Callable[[ReplayScene], None]) -> None:
+def _show(scene: ReplayScene, progress: Progress, watch: Callable[[ReplayScene], None]) -> None:
     scene.progress = progress
     watch(scene)
 

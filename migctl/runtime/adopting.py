@@ -21,14 +21,14 @@ from migctl.target import Head, Heads, TableWriter
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Findings:
     """found: what is to be adopted; None where nothing is. heads: None without a target."""
 
     found: Foreign | None
     heads: list[Head] | None
 
 
-async def look(settings: Settings, target: Target | None) -> Seen:
+async def find(settings: Settings, target: Target | None) -> Findings:
     """Find what there is to adopt; nothing is changed. Raises Refused while a process has the journal open."""
     path = settings.journal_path
     mark = highwater.read(path)
@@ -36,17 +36,17 @@ async def look(settings: Settings, target: Target | None) -> Seen:
     if path.parent.is_dir():
         WriterLock(Layout.of(path)).release()
     heads = None if target is None else await _heads(settings, target, epochs)
-    return Seen(foreign(heads, epochs, mark, writer_id=writer_id), heads)
+    return Findings(foreign(heads, epochs, mark, writer_id=writer_id), heads)
 
 
-async def take(
-    settings: Settings, seen: Seen, reason: str, say: Callable[[str], None]
+async def adopt_found(
+    settings: Settings, findings: Findings, reason: str, notify: Callable[[str], None]
 ) -> tuple[EpochInfo, int]:
-    """Adopt what was seen; the journal's open epoch, and its head. Raises Refused while a process has the journal open."""
-    assert seen.found is not None
-    journal = await open_journal(settings, keeping=False, adopting=True, say=say)
+    """Adopt what was found; the journal's open epoch, and its head. Raises Refused while a process has the journal open."""
+    assert findings.found is not None
+    journal = await open_journal(settings, keeping=False, adopting=True, notify=notify)
     try:
-        return await adopt(journal, seen.heads, seen.found, reason)
+        return await adopt(journal, findings.heads, findings.found, reason)
     finally:
         await journal.aclose()
 

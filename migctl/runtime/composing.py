@@ -13,21 +13,21 @@ from migctl.server.access.tokens import parse_tokens
 
 
 async def compose(
-    settings: Settings, *, source: Source | None = None, say: Callable[[str], None] = lambda _: None
+    settings: Settings, *, source: Source | None = None, notify: Callable[[str], None] = lambda _: None
 ) -> Service:
-    """say: is told what an operator must hear, such as that the embedded stack is started here.
+    """notify: is told what an operator must hear, such as that the embedded stack is started here.
 
     Raises Usage where the target lacks a part or a token can't be read, Transient where the embedded stack does not come up.
     """
     target = None
     if settings.mode != "websocket":
-        target = await resolve(settings, need=("anon_key", "service_role_key"), say=say)
+        target = await resolve(settings, need=("anon_key", "service_role_key"), notify=notify)
     return Service(
         settings=settings,
         mode=settings.mode,
         target=target,
         source=source,
-        say=say,
+        notify=notify,
         override=kill_switch(settings.mode, flag("transport")),
         tokens=parse_tokens(secret("MIGCTL_TOKENS")),
     )

@@ -54,7 +54,7 @@ async def tried(
     letters: Sequence[DeadLetter],
     *,
     as_new: bool,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> AsyncIterator[tuple[DeadLetter, Tried]]:
     """Try each again, in this order. target: what to write to; None where a `serve` does it.
 
@@ -67,7 +67,7 @@ async def tried(
         return
     assert target is not None
     async with AsyncExitStack() as stack:
-        journal = await open_journal(settings, path=place.journal, keeping=False, say=say)
+        journal = await open_journal(settings, path=place.journal, keeping=False, notify=notify)
         stack.push_async_callback(journal.aclose)
         table = RetryTable(target, settings.supabase.schema_)
         stack.push_async_callback(table.aclose)
@@ -81,8 +81,8 @@ async def accept(settings: Settings, minutes: int, who: str) -> Accepted:
     return await _asked(settings, ACCEPT, Accept(minutes, who), Accepted)
 
 
-async def target_of(settings: Settings, say: Callable[[str], None]) -> Target:
-    return await resolve(settings, need=("service_role_key",), say=say)
+async def target_of(settings: Settings, notify: Callable[[str], None]) -> Target:
+    return await resolve(settings, need=("service_role_key",), notify=notify)
 
 
 async def _asked(settings: Settings, path: str, body: msgspec.Struct, shape: type[T]) -> T:

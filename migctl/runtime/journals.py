@@ -28,20 +28,20 @@ async def open_journal(
     path: Path | None = None,
     keeping: bool = True,
     adopting: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Journal:
     """The journal of these settings, for writing. The caller closes it.
 
     relayed: a relay reads it, and nothing goes before it has begun; None: as the mode says. path: another than the settings'.
     keeping: False lets nothing go, and sets no bound, for a command that is soon done. adopting: it may stand where another journal
-    was lost. say: for what an operator must hear.
+    was lost. notify: for what an operator must hear.
     Raises SecondWriter, Refused, Usage, and JournalStalled where another process locks it for long.
     """
     path = path or settings.journal_path
     if path.absolute().parent == settings.state.absolute():
         make_private_folder(settings.state)
     keep = _keep_of(settings, relayed=settings.mode != "websocket" if relayed is None else relayed)
-    return await SqliteJournal.open(path, keep=keep if keeping else None, adopting=adopting, say=say)
+    return await SqliteJournal.open(path, keep=keep if keeping else None, adopting=adopting, say=notify)
 
 
 def status(settings: Settings) -> dict[str, Any]:

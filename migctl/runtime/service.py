@@ -46,7 +46,7 @@ class Service:
     """One `serve` process.
 
     tokens: who may do what over HTTP; without any, only loopback is served. override: the kill switch of the flag `transport`.
-    source, gate: as in Feed. until_done: end once the source is read and relayed. say: is told what an operator must hear at once.
+    source, gate: as in Feed. until_done: end once the source is read and relayed. notify: of what an operator must hear at once.
     """
 
     settings: Settings
@@ -55,7 +55,7 @@ class Service:
     source: Source | None = None
     gate: Callable[[], Awaitable[object]] | None = None
     until_done: bool = False
-    say: Callable[[str], None] = lambda _: None
+    notify: Callable[[str], None] = lambda _: None
     tokens: Tokens = field(default_factory=Tokens)
     override: TransportName | None = None
     draining: bool = False
@@ -68,7 +68,7 @@ class Service:
         ready: called once the listener answers.
         Raises Refused for a second writer, Transient where the port is taken, JournalBroken.
         """
-        journal = await open_journal(self.settings, relayed=self.mode != "websocket", say=self.say)
+        journal = await open_journal(self.settings, relayed=self.mode != "websocket", notify=self.notify)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(journal.aclose)
             parts = make_parts(
@@ -109,7 +109,7 @@ class Service:
             if parts.fallback is not None:
                 carriers.append(group.create_task(parts.fallback.run(), name="fallback"))
             watch = group.create_task(_watch(journal), name="journal-watch")
-            noticing = group.create_task(parts.connections.run(), name="connections")
+            observing = group.create_task(parts.connections.run(), name="connections")
             feeding = group.create_task(feed.run(journal), name="source")
             with Announcement(settings.state, url=self.url, mode=self.mode):
                 log.info("serving", url=self.url, mode=self.mode, epoch=journal.epoch, head=journal.head)
@@ -120,7 +120,7 @@ class Service:
                 feeding.cancel()
                 await asyncio.wait([feeding])
                 await self._drain(parts)
-            for task in (*carriers, watch, noticing, flags):
+            for task in (*carriers, watch, observing, flags):
                 task.cancel()
             await asyncio.wait([flags])
             await parts.flags.end()

@@ -12,11 +12,11 @@ async def resolve(
     settings: Settings,
     *,
     need: Sequence[Need] = ("database_url",),
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Target:
     """The one target of this command, with the parts that it needs.
 
-    say: is told in a line when the embedded stack is started here.
+    notify: is told in a line when the embedded stack is started here.
     Raises Usage where a hosted target lacks a part, Transient where the stack doesn't come up.
     """
     target = from_environment(settings)
@@ -27,7 +27,7 @@ async def resolve(
         outcome = stack.bring_up(settings.state, schemas=[settings.supabase.schema_])
         target = outcome.target
         if outcome.words is not None:
-            say(outcome.words)
+            notify(outcome.words)
     for part in need:
         target.need(part)
     return target

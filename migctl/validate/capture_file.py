@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from migctl.config.files import PRIVATE_FILE, make_private_folder, write_whole
 from migctl.errors import MigctlError, Refused, Systemic, Usage
 from migctl.subscriber.core.release import Release, encode_release
 
@@ -29,7 +30,8 @@ class CaptureFile:
         Raises Refused, Usage.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.parent.exists():  # one that is there is as its owner wants it
+                make_private_folder(self.path.parent)
             for path in (self.summary_path, self.path):
                 if force:
                     path.unlink(missing_ok=True)
@@ -43,7 +45,9 @@ class CaptureFile:
     def open(self) -> None:
         """Begin the file. Raises Refused where another capture has begun it meanwhile, Usage where it can't be made."""
         try:
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            self._descriptor = os.open(
+                self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, PRIVATE_FILE
+            )
         except FileExistsError:
             raise self._occupied(self.path) from None
         except OSError as error:
@@ -70,21 +74,13 @@ class CaptureFile:
         if self._descriptor is None:
             return
         descriptor, self._descriptor = self._descriptor, None
-        beside = self.summary_path.with_name(f".{self.summary_path.name}.new")
         try:
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            with beside.open("w", encoding="utf-8") as file:
-                json.dump(summary, file, indent=2, ensure_ascii=False)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.summary_path)
+            write_whole(self.summary_path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
         except OSError as error:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
             raise Systemic(
                 f"{self.summary_path}: {error.strerror}: the capture has {self.lines} lines and no summary",
                 do="make room on the disk; a report takes a capture without summary as one that covers everything",

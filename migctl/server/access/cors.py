@@ -21,7 +21,7 @@ def cors(origins: Collection[str]) -> Middleware:
     """Stands before the guard: what a browser asks beforehand brings no token, and its answer says nothing else."""
 
     @web.middleware
-    async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         if origin is None or origin not in origins:
             return await handler(request)
@@ -33,4 +33,4 @@ def cors(origins: Collection[str]) -> Middleware:
             response.headers.update({**headers, "Access-Control-Expose-Headers": "Retry-After"})
         return response
 
-    return tell
+    return add_headers

@@ -74,8 +74,8 @@ class Events:
         self._counts.append_seconds.observe(mono() - began)
         self._counts.accepted += appended.accepted
         self._counts.duplicates += appended.duplicates
-        tell = log.info if events else log.debug
-        tell(
+        log_at = log.info if events else log.debug
+        log_at(
             "events taken",
             epoch=appended.epoch,
             first=appended.first_seq,
