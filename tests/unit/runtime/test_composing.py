@@ -1,0 +1,82 @@
+"""What settings and environment make a serve of, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from migctl.config import Mode, Settings, Target
+from migctl.errors import Usage
+from migctl.journal.sqlite import SqliteJournal
+from migctl.runtime.composing import compose
+from migctl.runtime.parts import make_parts
+from migctl.runtime.target import resolve
+from migctl.server.access.tokens import mint_token
+
+TARGET = Target(
+    supabase_url="http://127.0.0.1:9", anon_key="a" * 40, service_role_key="s" * 40, jwt_secret="j" * 40
+)
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[SqliteJournal]:
+    journal = await SqliteJournal.open(folder / "journal.db")
+    try:
+        yield journal
+    finally:
+        await journal.aclose()
+
+
+async def test_mode_websocket_has_no_target_and_the_environment_its_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, token = mint_token("ingest", "producer")
+    monkeypatch.setenv("MIGCTL_TOKENS", token.entry)
+    service = await compose(Settings(mode="websocket", state_dir=str(tmp_path)))
+    assert service.target is None
+    assert service.tokens.known == (token,)
+
+
+async def test_hosted_target_without_its_keys_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SUPABASE_ANON_KEY", "SUPABASE_PUBLISHABLE_KEY", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SUPABASE_URL", "https://p.supabase.co")
+    settings = Settings(supabase={"url": "https://p.supabase.co"})  # type: ignore[arg-type]
+    with pytest.raises(Usage, match="SUPABASE_"):
+        await resolve(settings, need=("anon_key",))
+    with pytest.raises(Usage, match="DATABASE_URL"):
+        await resolve(settings)
+
+
+@pytest.mark.parametrize(
+    ("mode", "gateway", "to_target", "fallback", "transports"),
+    [
+        ("websocket", True, False, False, ["websocket"]),
+        ("realtime", False, True, False, ["realtime"]),
+        ("dual", True, True, True, ["websocket", "realtime"]),
+    ],
+)
+async def test_a_mode_has_its_parts_and_no_other(
+    tmp_path: Path, mode: Mode, gateway: bool, to_target: bool, fallback: bool, transports: list[str]
+) -> None:
+    target = TARGET if mode != "websocket" else None
+    async with opened(tmp_path) as journal, AsyncExitStack() as stack:
+        parts = make_parts(
+            Settings(mode=mode, state_dir=str(tmp_path)), mode, target, journal=journal, stack=stack
+        )
+        assert (parts.gateway is not None, parts.to_target is not None, parts.fallback is not None) == (
+            gateway,
+            to_target,
+            fallback,
+        )
+        assert (parts.relay is not None) is to_target
+        assert [transport.name for transport in parts.transports] == transports
+
+
+async def test_mode_with_realtime_and_no_target_is_usage(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal, AsyncExitStack() as stack:
+        with pytest.raises(Usage, match="mode dual needs a target"):
+            make_parts(Settings(state_dir=str(tmp_path)), "dual", None, journal=journal, stack=stack)
