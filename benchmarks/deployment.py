@@ -180,6 +180,7 @@ class Deployment:
             **clean,
             "MIGCTL_STATE_DIR": str(self.folder / "state"),
             "MIGCTL_FLAG_TRANSPORT": "realtime",
+            "MIGCTL_WITNESS": "off",
             "MIGCTL_MESSAGES_PER_SECOND": str(self._messages_per_second),
             "SUPABASE_URL": self.target.supabase_url,
             "SUPABASE_ANON_KEY": self.target.need("anon_key"),

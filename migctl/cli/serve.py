@@ -88,6 +88,7 @@ def serve(
     async def work() -> Left:
         from migctl.ingest import open_source, parse_map
         from migctl.runtime.composing import compose
+        from migctl.runtime.witness import KeptWitness, with_witness
 
         opened = None
         spec = source or settings.legacy.upstream
@@ -101,6 +102,9 @@ def serve(
             loop.add_signal_handler(number, stop.set)
         service.gate = _signals() if gate else None
         service.until_done = until_done
+        if settings.witness and settings.mode == "dual" and not until_done:
+            service.tokens, token = with_witness(service.tokens)
+            service.witness = KeptWitness(settings, token=token, config=config)
         return await service.run(stop, _say_ready)
 
     left = context.run_fast(work())

@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from migctl.cli import output
+from migctl.cli import output, validate_watch
 from migctl.cli.context import OutputOption
 
 app = typer.Typer(no_args_is_help=True, help="Compare captures with each other and with the journal.")
+
+
+app.command("watch", short_help="Watch both transports, one window a minute.")(validate_watch.watch)
 
 
 @app.callback()

@@ -239,6 +239,22 @@ class FlagsSection(_Section):
     ] = None
 
 
+class EvidenceSection(_Section):
+    """What the witness measures, and what it alerts for."""
+
+    window_s: Annotated[float, Field(ge=0.5, le=3600, description="seconds; gates expect 60")] = 60.0
+    grace_s: Annotated[float, Field(ge=1.5, le=600, description="seconds after a window, at least 1.5")] = 5.0
+    min_match_percent: Annotated[float, Field(ge=0, le=100, description="percent, 0 to 100")] = 99.9
+    max_lost: Annotated[int, Field(ge=0, description="a number of events in a window")] = 0
+    min_availability_percent: Annotated[float, Field(ge=0, le=100, description="percent, 0 to 100")] = 99.0
+
+
+class AlertsSection(_Section):
+    webhook: Annotated[
+        str | None, Field(pattern=r"^https?://[^/]+", description="http(s)://HOST/PATH that takes JSON")
+    ] = None
+
+
 class Settings(_Section):
     """Everything that migctl.yaml can say, after flags and environment have had their word."""
 
@@ -256,6 +272,9 @@ class Settings(_Section):
     resilience: ResilienceSection = ResilienceSection()
     fallback: FallbackSection = FallbackSection()
     flags: FlagsSection = FlagsSection()
+    witness: Annotated[bool, Field(description="on or off")] = True
+    evidence: EvidenceSection = EvidenceSection()
+    alerts: AlertsSection = AlertsSection()
 
     @property
     def state(self) -> Path:
@@ -288,6 +307,8 @@ _ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "MIGCTL_STATE_DIR": ("state_dir",),
     "MIGCTL_JOURNAL": ("journal", "path"),
     "MIGCTL_SCHEMA": ("supabase", "schema"),
+    "MIGCTL_WITNESS": ("witness",),
+    "MIGCTL_ALERTS_WEBHOOK": ("alerts", "webhook"),
     "MIGCTL_FLAGS_TARGET": ("flags", "target"),
     "MIGCTL_FLAGS_FILE": ("flags", "file"),
     "MIGCTL_MESSAGES_PER_SECOND": ("realtime", "messages_per_second"),

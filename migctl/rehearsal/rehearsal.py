@@ -162,6 +162,7 @@ class Rehearsal:
     def _launch(self, name: str, arguments: list[str]) -> Child:
         environ = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
         environ["MIGCTL_STATE_DIR"] = str(self._work / name)
+        environ["MIGCTL_WITNESS"] = "off"  # its captures are the witnesses
         if self._journal is not None:
             environ["MIGCTL_JOURNAL"] = str(self._journal.absolute())
         if self._target is not None:

@@ -20,9 +20,11 @@ from migctl.runtime.flags import reached_at
 from migctl.runtime.journals import open_journal
 from migctl.runtime.parts import Parts, make_parts
 from migctl.runtime.status import serve_status
+from migctl.runtime.witness import KeptWitness
 from migctl.server.access.tokens import Tokens
 from migctl.telemetry import get_logger
 from migctl.transports import TransportName
+from migctl.validate.witness.state import read_state
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -47,6 +49,7 @@ class Service:
 
     tokens: who may do what over HTTP; without any, only loopback is served. override: the kill switch of the flag `transport`.
     source, gate: as in Feed. until_done: end once the source is read and relayed. notify: of what an operator must hear at once.
+    witness: kept beside it; None for none.
     """
 
     settings: Settings
@@ -57,6 +60,7 @@ class Service:
     until_done: bool = False
     notify: Callable[[str], None] = lambda _: None
     tokens: Tokens = field(default_factory=Tokens)
+    witness: KeptWitness | None = None
     override: TransportName | None = None
     draining: bool = False
     url: str = ""
@@ -111,6 +115,7 @@ class Service:
             watch = group.create_task(_watch(journal), name="journal-watch")
             observing = group.create_task(parts.connections.run(), name="connections")
             feeding = group.create_task(feed.run(journal), name="source")
+            watching = [group.create_task(self.witness.run(self.url), name="witness")] if self.witness else []
             with Announcement(settings.state, url=self.url, mode=self.mode):
                 log.info("serving", url=self.url, mode=self.mode, epoch=journal.epoch, head=journal.head)
                 ready(self)
@@ -120,7 +125,7 @@ class Service:
                 feeding.cancel()
                 await asyncio.wait([feeding])
                 await self._drain(parts)
-            for task in (*carriers, watch, observing, flags):
+            for task in (*watching, *carriers, watch, observing, flags):
                 task.cancel()
             await asyncio.wait([flags])
             await parts.flags.end()
@@ -144,6 +149,7 @@ class Service:
                 url=self.url,
                 started_at=started_at,
                 draining=self.draining,
+                witness=read_state(self.settings.state) if self.mode == "dual" else None,
             ),
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,

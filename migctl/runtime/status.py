@@ -18,6 +18,7 @@ from migctl.status import (
     ServeParts,
     ServeStatus,
     TransportsStatus,
+    WitnessStatus,
 )
 from migctl.status.health import health
 
@@ -32,6 +33,7 @@ def serve_status(
     url: str,
     started_at: datetime,
     draining: bool,
+    witness: WitnessStatus | None = None,
 ) -> ServeStatus:
     """What the parts say now, and what is wrong with it."""
     relay, to_target = parts.relay, parts.to_target
@@ -58,6 +60,7 @@ def serve_status(
         source_done=feed.source is not None and feed.ended,
         http=http,
         flags=parts.flags.status(),
+        witness=witness,
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
 

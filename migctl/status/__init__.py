@@ -51,8 +51,10 @@ from migctl.status.sources import (
     StdinStatus,
     TapStatus,
 )
+from migctl.status.witness import AlertStatus, SeenStatus, WindowStatus, WitnessState, WitnessStatus
 
 __all__ = [
+    "AlertStatus",
     "AnySource",
     "BrakeStatus",
     "BreakerPart",
@@ -83,6 +85,7 @@ __all__ = [
     "Readiness",
     "RelayStatus",
     "RequestsStatus",
+    "SeenStatus",
     "ServeParts",
     "ServeStatus",
     "SharesStatus",
@@ -95,6 +98,9 @@ __all__ = [
     "TransportStatus",
     "TransportsStatus",
     "UpstreamStatus",
+    "WindowStatus",
+    "WitnessState",
+    "WitnessStatus",
     "json_schema",
     "read",
 ]

@@ -25,6 +25,7 @@ from migctl.status.delivery import (
 )
 from migctl.status.flags import FlagsStatus
 from migctl.status.sources import AnySource
+from migctl.status.witness import WitnessStatus
 
 
 class JournalStatus(Struct, frozen=True, kw_only=True):
@@ -99,6 +100,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     source_done: bool
     http: HttpStatus
     flags: FlagsStatus | None = None
+    witness: WitnessStatus | None = None
 
 
 class ServeStatus(ServeParts, frozen=True, kw_only=True):

@@ -70,7 +70,12 @@ class Commands:
     def __post_init__(self) -> None:
         for name in [name for name in os.environ if name.startswith(("MIGCTL_", "SUPABASE_", "DATABASE_"))]:
             self.monkeypatch.delenv(name)
-        for name, value in {**self.environ, "MIGCTL_STATE_DIR": str(self.folder), "COLUMNS": "80"}.items():
+        for name, value in {
+            **self.environ,
+            "MIGCTL_STATE_DIR": str(self.folder),
+            "MIGCTL_WITNESS": "off",
+            "COLUMNS": "80",
+        }.items():
             self.monkeypatch.setenv(name, value)
         self.monkeypatch.chdir(self.folder)
 

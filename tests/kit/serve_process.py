@@ -22,7 +22,13 @@ _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
 
 def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
-    return {**clean, "MIGCTL_STATE_DIR": str(folder), "COLUMNS": "80", **(more or {})}
+    return {
+        **clean,
+        "MIGCTL_STATE_DIR": str(folder),
+        "MIGCTL_WITNESS": "off",
+        "COLUMNS": "80",
+        **(more or {}),
+    }
 
 
 def run(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -42,6 +42,13 @@ WITHOUT_A_FAST_TEST = {
     "migctl.replay.run": PROCESS,
     "migctl.runtime.adopting": FILE,
     "migctl.runtime.deadletters": WIRE,
+    "migctl.runtime.service": PROCESS,
+    "migctl.runtime.target": PROCESS,
+    "migctl.runtime.witness": PROCESS,
+    "migctl.server.access.cors": WIRE,
+    "migctl.server.app": WIRE,
+    "migctl.server.listener": WIRE,
+    "migctl.server.routes.deadletters": WIRE,
     "migctl.server.routes.events": WIRE,
     "migctl.stack.shim": PROCESS,
     "migctl.stack.standin.admin": WIRE,
@@ -68,6 +75,11 @@ WITHOUT_A_FAST_TEST = {
     "migctl.transports.realtime.sender": WIRE,
     "migctl.transports.websocket.catching_up": WIRE,
     "migctl.transports.websocket.sockets": WIRE,
+    "migctl.validate.witness.alerting": WIRE,
+    "migctl.validate.witness.listening": WIRE,
+    "migctl.validate.witness.tail": WIRE,
+    "migctl.validate.witness.witness": PROCESS,
+    "migctl.validate.witness.writing": WIRE,
 }
 
 MAX_LINES = 400

@@ -27,6 +27,7 @@ from migctl.server.routes.delivery_metrics import (
 )
 from migctl.server.routes.families import Labels, counter, counters, counts, gauge, gauges, histogram
 from migctl.server.routes.flag_metrics import of_flags
+from migctl.server.routes.witness_metrics import of_witness
 from migctl.status import AnySource, HttpStatus, JournalStatus, PublisherStatus, ServeParts, TapStatus
 from migctl.status.sources import MappedStatus
 from migctl.telemetry.metrics import Histogram
@@ -102,6 +103,8 @@ def families(
         yield from _source(status.source)
     if status.flags is not None:
         yield from of_flags(status.flags)
+    if status.witness is not None:
+        yield from of_witness(status.witness)
     yield from _http(status.http, counts)
     yield from _process()
 

@@ -50,6 +50,11 @@ class WebsocketSubscriber(Reader[Position]):
         return self._stream.observed.up and not self._flow.merge.behind
 
     @property
+    def up(self) -> bool:
+        """Connected."""
+        return self._stream.observed.up
+
+    @property
     def reconnects(self) -> int:
         return self._stream.reconnects
 

@@ -84,6 +84,11 @@ class RealtimeSubscriber(Reader[Position | None]):
         return self._live.observed.up and not (self._flow.merge.behind or self._probing.owes)
 
     @property
+    def up(self) -> bool:
+        """Joined."""
+        return self._live.observed.up
+
+    @property
     def reconnects(self) -> int:
         return self._live.reconnects
 

@@ -10,10 +10,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 
+from migctl.status import AlertStatus
 from migctl.validate.witness.minute import Minute
 
 
@@ -26,12 +28,12 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told. status: raised or cleared; reason: of the window that raised it; since: when that began."""
+    """What is told. status: raised or cleared; reason, since: of what raised it; window: the one that it is told after."""
 
     schema: Literal["migctl.alert/1"] = "migctl.alert/1"
     status: Literal["raised", "cleared"]
     reason: str
-    since: str
+    since: datetime
     window: Minute
 
 
@@ -52,9 +54,9 @@ def fault_of(minute: Minute, bounds: Bounds) -> str | None:
 
 
 class Trouble:
-    """out: the alert that was raised and not cleared, of a process before."""
+    """out: what was raised and is not cleared, by a process before."""
 
-    def __init__(self, bounds: Bounds, out: Alert | None = None) -> None:
+    def __init__(self, bounds: Bounds, out: AlertStatus | None = None) -> None:
         self._bounds = bounds
         self.out = out
 
@@ -63,10 +65,9 @@ class Trouble:
         if minute.verdict == "terminated" or minute.quiet:
             return None
         fault, out = fault_of(minute, self._bounds), self.out
-        since = minute.started_at.isoformat()
         if fault is not None and out is None:
-            self.out = Alert(status="raised", reason=fault, since=since, window=minute)
-            return self.out
+            self.out = AlertStatus(reason=fault, since=minute.started_at)
+            return Alert(status="raised", reason=fault, since=minute.started_at, window=minute)
         if fault is None and out is not None:
             self.out = None
             return Alert(status="cleared", reason=out.reason, since=out.since, window=minute)

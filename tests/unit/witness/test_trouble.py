@@ -56,7 +56,8 @@ def test_a_window_that_says_nothing_neither_raises_nor_clears(minute: Minute) ->
 
 def test_an_alert_of_the_process_before_is_cleared_and_not_raised_again() -> None:
     before = Trouble(Bounds())
-    trouble = Trouble(Bounds(), before.after(BAD))
+    before.after(BAD)
+    trouble = Trouble(Bounds(), before.out)
     assert trouble.after(BAD) is None
     cleared = trouble.after(GOOD)
     assert cleared is not None

@@ -1,0 +1,250 @@
+"""`migctl validate watch`: the witness: both transports beside the journal, one window of evidence a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from migctl.cli import context, output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.table import Table
+
+    from migctl.validate.witness.minute import Minute
+    from migctl.validate.witness.trouble import Bounds
+
+SHOWN = 20
+
+
+def watch(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            help="The serve that is watched. Default: http://LISTEN of the settings.",
+            show_default=False,
+        ),
+    ] = None,
+    windows: Annotated[
+        int | None,
+        typer.Option(
+            "--windows", metavar="N", min=1, help="End after N windows. Default: never.", show_default=False
+        ),
+    ] = None,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="Exit 1 where a window was not a pass.")
+    ] = False,
+    window_s: Annotated[
+        float | None,
+        typer.Option(
+            "--window-s", metavar="S", min=0.5, help="Length of a window. Default: 60.", show_default=False
+        ),
+    ] = None,
+    grace_s: Annotated[
+        float | None,
+        typer.Option(
+            "--grace-s",
+            metavar="S",
+            min=1.5,
+            help="Seconds after a window's end in which what comes is late, not missing. Default: 5.",
+            show_default=False,
+        ),
+    ] = None,
+    min_match_percent: Annotated[
+        float | None,
+        typer.Option(
+            "--min-match-percent",
+            metavar="N",
+            min=0.0,
+            max=100.0,
+            help="Percent of events that must match. Default: 99.9.",
+            show_default=False,
+        ),
+    ] = None,
+    max_lost: Annotated[
+        int | None,
+        typer.Option(
+            "--max-lost",
+            metavar="N",
+            min=0,
+            help="Events of a window that may reach no transport. Default: 0.",
+            show_default=False,
+        ),
+    ] = None,
+    no_write: Annotated[
+        bool, typer.Option("--no-write", help="Show the windows, and write none to the evidence table.")
+    ] = False,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option("--log-level")
+    ] = "warning",
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+    kept: Annotated[bool, typer.Option("--kept", hidden=True)] = False,
+) -> None:
+    """Watch both transports of a running serve, and close one window of evidence a minute.
+
+    The windows go to the evidence table of the target, which gates of a rollout read; while it is away they are kept in the
+    state folder. serve runs this by itself (settings: witness). A window counts from its whole minute on, so the first one takes up
+    to two. Where serve asks for a token, it is taken from MIGCTL_TOKEN.
+    """
+    from migctl import telemetry
+    from migctl.config import load
+
+    telemetry.configure(level=log_level, pretty=output.stderr_is_terminal())
+    flags: dict[tuple[str, ...], object] = {
+        ("evidence", "window_s"): window_s,
+        ("evidence", "grace_s"): grace_s,
+        ("evidence", "min_match_percent"): min_match_percent,
+        ("evidence", "max_lost"): max_lost,
+    }
+    settings = load(file=config, flags=flags)
+
+    async def work() -> list[Minute]:
+        from migctl.runtime.witness import witness_of
+        from migctl.validate.witness.trouble import Bounds
+
+        stop = _stopped(kept)
+        seen: list[Minute] = []
+        bounds = Bounds(
+            min_match_percent=settings.evidence.min_match_percent,
+            max_lost=settings.evidence.max_lost,
+            min_availability_percent=settings.evidence.min_availability_percent,
+        )
+        with _Shown(bounds, output_format, quiet=kept) as show:
+
+            def closed(minute: Minute) -> None:
+                if windows is not None:
+                    seen.append(minute)
+                show.add(minute)
+
+            async with witness_of(
+                settings, url, bounds=bounds, write=not no_write, say=output.note
+            ) as witness:
+                witness.closed = closed
+                await witness.run(stop, most=windows)
+            show.end()
+        return [minute for minute in seen if show.fault(minute) is not None]
+
+    bad = context.run_fast(work())
+    if exit_status and bad:
+        raise typer.Exit(1)
+
+
+def _stopped(kept: bool) -> asyncio.Event:
+    """Set at SIGINT or SIGTERM, and where serve, which keeps us, is gone."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if kept:
+        # serve holds the other end of our stdin, and the system closes it however serve ends.
+        loop.add_reader(sys.stdin.fileno(), stop.set)
+    return stop
+
+
+class _Shown:
+    """A table that grows on a terminal, a line a window elsewhere; NDJSON with the summary last. quiet: nothing."""
+
+    def __init__(self, bounds: Bounds, output_format: str, *, quiet: bool) -> None:
+        from migctl.validate.witness.trouble import fault_of
+
+        self._fault: Callable[[Minute, Bounds], str | None] = fault_of
+        self._bounds = bounds
+        self._json = output_format == "json"
+        self._quiet = quiet
+        self._minutes: list[Minute] = []
+        self._counts: dict[str, int] = {}
+        console = output.console()
+        self._live = None
+        if console.is_terminal and not self._json and not quiet:
+            from rich.live import Live
+
+            self._live = Live(self._table(), console=console, auto_refresh=False)
+
+    def __enter__(self) -> _Shown:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def fault(self, minute: Minute) -> str | None:
+        return self._fault(minute, self._bounds)
+
+    def verdict(self, minute: Minute) -> str:
+        return "fail" if minute.verdict == "pass" and self.fault(minute) is not None else minute.verdict
+
+    def add(self, minute: Minute) -> None:
+        verdict = self.verdict(minute)
+        self._counts[verdict] = self._counts.get(verdict, 0) + 1
+        if self._quiet:
+            return
+        if self._json:
+            import msgspec
+
+            document = {"schema": "migctl.minute/1", **msgspec.to_builtins(minute)}
+            output.line({**document, "verdict": verdict, "reason": self.fault(minute)})
+            return
+        self._minutes = [*self._minutes, minute][-SHOWN:]
+        if self._live is not None:
+            self._live.update(self._table(), refresh=True)
+        else:
+            output.plain("  ".join(self._cells(minute)))
+
+    def end(self) -> None:
+        if self._json and not self._quiet:
+            output.line(
+                {"schema": "migctl.watch/1", "windows": sum(self._counts.values()), "verdicts": self._counts}
+            )
+
+    def _table(self) -> Table:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in (
+            "window",
+            "verdict",
+            "events",
+            "match",
+            "lost",
+            "p99 websocket",
+            "p99 realtime",
+            "available",
+        ):
+            drawn.add_column(name, justify="left" if name in ("window", "verdict") else "right")
+        drawn.add_column("why", overflow="fold")
+        for minute in self._minutes:
+            good = self.verdict(minute) == "pass"
+            drawn.add_row(*(Text(cell, style="" if good else "yellow") for cell in self._cells(minute)))
+        return drawn
+
+    def _cells(self, minute: Minute) -> list[str]:
+        def percent(value: float | None) -> str:
+            return "-" if value is None else f"{value:.2f} %"
+
+        def p99(name: str) -> str:
+            figures = minute.transports.get(name)
+            value = figures.latency_p99_ms if figures is not None else None
+            return "-" if value is None else f"{value:.0f} ms"
+
+        return [
+            f"{minute.started_at:%H:%M:%S}",
+            self.verdict(minute),
+            f"{minute.expected:,}",
+            percent(minute.match_percent),
+            f"{minute.lost:,}",
+            p99("websocket"),
+            p99("realtime"),
+            percent(minute.availability_percent),
+            self.fault(minute) or "",
+        ]

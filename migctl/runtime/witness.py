@@ -1,0 +1,180 @@
+"""The witness: put together as the settings and the environment say, and kept alive beside a `serve`, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migctl.config import Settings, Target, secret
+from migctl.config.files import make_private_folder, open_private_log
+from migctl.errors import Transient
+from migctl.events import Position
+from migctl.resilience import Backoff, Retry
+from migctl.runtime.flags import record_of
+from migctl.runtime.target import resolve
+from migctl.server.access.tokens import Token, Tokens, mint_token
+from migctl.telemetry import get_logger
+from migctl.validate.witness.trouble import Bounds
+
+if TYPE_CHECKING:
+    from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
+    from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
+    from migctl.validate.witness.witness import Witness
+
+LOG = "witness.log"
+TOKEN_S = 3600.0
+ENDS_WITHIN_S = 6.0
+# A witness that lasted this long did not fail at its start.
+SETTLED_S = 30.0
+RESTART = Backoff(0.5, 30.0)
+
+log = get_logger("witness")
+
+
+@contextlib.asynccontextmanager
+async def witness_of(
+    settings: Settings,
+    url: str | None,
+    *,
+    bounds: Bounds,
+    write: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[Witness]:
+    """url: of the serve that is watched; None is that of the settings. Raises Usage where the target lacks a part."""
+    from migctl.serve_client import ServeHttp
+    from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
+    from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
+    from migctl.validate.witness.windows import Limits
+    from migctl.validate.witness.witness import Witness
+
+    target = await resolve(settings, need=("anon_key", "service_role_key"), say=say)
+    access_token = access_token_of(settings, target)
+    token = secret("MIGCTL_TOKEN")
+    http = ServeHttp(url or f"http://{settings.listen}", token=token)
+
+    def websocket(position: Position | None) -> WebsocketSubscriber:
+        return WebsocketSubscriber(f"ws{http.url.removeprefix('http')}/ws", token=token, position=position)
+
+    def realtime(position: Position | None) -> RealtimeSubscriber:
+        return RealtimeSubscriber(
+            target.supabase_url,
+            target.need("anon_key"),
+            access_token,
+            schema=settings.supabase.schema_,
+            live=settings.realtime.live,
+            position=position,
+        )
+
+    record = record_of(settings, target) if write else None
+    try:
+        yield Witness(
+            http=http,
+            makes={"websocket": websocket, "realtime": realtime},
+            record=record,
+            folder=settings.state,
+            limits=Limits(window_s=settings.evidence.window_s, grace_s=settings.evidence.grace_s),
+            bounds=bounds,
+            webhook=settings.alerts.webhook,
+            say=say,
+        )
+    finally:
+        await http.aclose()
+        if record is not None:
+            await record.aclose()
+
+
+def access_token_of(settings: Settings, target: Target) -> Callable[[], Awaitable[str]]:
+    """Tokens of role authenticated: minted where the secret is known, else printed by realtime.token_command."""
+    from migctl.target.token_command import token_command_of
+    from migctl.target.tokens import mint
+
+    command = token_command_of(settings) if not target.jwt_secret else None
+    jwt_secret = target.need("jwt_secret") if command is None else ""
+
+    async def access_token() -> str:
+        if command is not None:
+            return (await command.token()).text
+        return mint(jwt_secret, "authenticated", TOKEN_S)
+
+    return access_token
+
+
+def with_witness(tokens: Tokens) -> tuple[Tokens, str | None]:
+    """The tokens, and one more that only our witness knows; where nobody is asked for one it needs none."""
+    if not tokens:
+        return tokens, None
+    text, token = mint_token("subscribe", "witness")
+    return Tokens((*tokens.known, Token(token.purpose, token.name, token.digest))), text
+
+
+class KeptWitness:
+    """`run` until cancelled: a witness of this serve, started again when it ends.
+
+    token: that it shows there, None where nobody asks for one. config: the settings' file.
+    """
+
+    def __init__(self, settings: Settings, *, token: str | None, config: Path | None) -> None:
+        self._folder = settings.state
+        self._token = token
+        self._program = [sys.executable, "-m", "migctl", "validate", "watch", "--kept"]
+        self._program += ["--config", str(config)] if config is not None else []
+
+    async def run(self, url: str) -> None:
+        """url: of the serve."""
+        retry = Retry(RESTART)
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                why = f"it ended with exit code {await self._once(url)}"
+            except OSError as error:
+                why = error.strerror or str(error)
+            if loop.time() - began >= SETTLED_S:
+                retry.succeeded()
+            failure = retry.failed(Transient(why, do=f"see {self._folder / LOG}"))
+            log.log(
+                failure.level,
+                "the witness ended: it is started again",
+                reason=why,
+                log=str(self._folder / LOG),
+            )
+            await retry.wait(least_s=0.1)
+
+    async def _once(self, url: str) -> int:
+        environ = {**os.environ, "MIGCTL_STATE_DIR": str(self._folder)}
+        if self._token is not None:
+            environ["MIGCTL_TOKEN"] = self._token
+            environ.pop("MIGCTL_TOKEN_FILE", None)
+        make_private_folder(self._folder)
+        with open_private_log(self._folder / LOG) as out:
+            process = await asyncio.create_subprocess_exec(
+                *self._program,
+                "--url",
+                url,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                env=environ,
+                start_new_session=True,
+            )
+        try:
+            return await process.wait()
+        finally:
+            if process.returncode is None:
+                await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()

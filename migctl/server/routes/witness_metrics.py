@@ -1,0 +1,65 @@
+"""Metrics of the witness: the last window that closed, and whether it is evidence. Part of `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import Metric
+
+from migctl.server.routes.families import Labels, counter, gauge, gauges
+from migctl.status import SeenStatus, WindowStatus, WitnessStatus
+
+
+def of_witness(witness: WitnessStatus) -> Iterator[Metric]:
+    yield gauge(
+        "migctl_witness_seen_timestamp_seconds",
+        "When the witness last said something.",
+        witness.at.timestamp(),
+    )
+    yield counter("migctl_witness_windows_total", "Windows that it closed since it started.", witness.windows)
+    yield gauge(
+        "migctl_witness_kept_windows", "Windows that are not in the evidence table yet.", witness.kept
+    )
+    yield counter("migctl_witness_dropped_windows_total", "Kept no longer: too many waited.", witness.dropped)
+    yield gauge("migctl_witness_alert", "1 while an alert is out.", float(witness.alert is not None))
+    if witness.window is not None:
+        yield from _window(witness.window)
+
+
+def _window(window: WindowStatus) -> Iterator[Metric]:
+    yield gauge(
+        "migctl_window_start_timestamp_seconds", "When the last window began.", window.started_at.timestamp()
+    )
+    yield gauge("migctl_window_evidence", "1 where it was seen whole.", float(window.verdict == "pass"))
+    yield gauge("migctl_window_good", "1 where nothing is wrong with it.", float(window.fault is None))
+    yield gauge("migctl_window_expected_events", "Events that were committed in it.", window.expected)
+    yield gauge("migctl_window_matched_events", "Of them, equal on every transport.", window.matched)
+    yield gauge("migctl_window_mismatched_events", "Of them, unequal on some.", window.mismatched)
+    yield gauge("migctl_window_lost_events", "Of them, received on none.", window.lost)
+    yield gauge("migctl_window_rejected_events", "Refused before the journal.", window.rejected)
+    yield gauge("migctl_window_match_percent", "100 x matched / expected.", window.match_percent)
+    yield gauge("migctl_window_availability_percent", "To its subscribers.", window.availability_percent)
+    yield gauge("migctl_window_error_rate_percent", "Of requests and events.", window.error_rate_percent)
+    yield _sides("migctl_window_received_events", "Received.", window, lambda of: of.received)
+    yield _sides("migctl_window_missing_events", "Not received.", window, lambda of: of.missing)
+    yield _sides("migctl_window_duplicate_events", "Received again.", window, lambda of: of.duplicates)
+    yield _sides("migctl_window_out_of_order_events", "Received late.", window, lambda of: of.out_of_order)
+    yield _sides(
+        "migctl_window_latency_p99_seconds", "Of live ones.", window, lambda of: _s(of.latency_p99_ms)
+    )
+    yield _sides("migctl_window_delay_p99_seconds", "Of all.", window, lambda of: _s(of.delay_p99_ms))
+
+
+def _sides(
+    name: str, help_: str, window: WindowStatus, value: Callable[[SeenStatus], float | None]
+) -> Metric:
+    found: list[tuple[Labels, float]] = []
+    for transport, of in window.transports.items():
+        said = value(of)
+        if said is not None:
+            found.append(({"transport": transport}, said))
+    return gauges(name, help_, found)
+
+
+def _s(ms: float | None) -> float | None:
+    return None if ms is None else ms / 1000

@@ -1,0 +1,125 @@
+"""Tail: the journal as `serve` gives it over HTTP, and what `serve` counts, into the windows."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+
+from migctl import clock
+from migctl.errors import MigctlError, Transient
+from migctl.events import Position
+from migctl.events.arrived import Arrived
+from migctl.events.jsontext import split_array, split_object
+from migctl.resilience import Backoff, Retry
+from migctl.serve_client import Answer, ServeHttp
+from migctl.status import ServeStatus, read
+from migctl.subscriber.gateway.frames import read_frame
+from migctl.telemetry import get_logger
+from migctl.validate.witness.sums import Counted
+from migctl.validate.witness.windows import Windows
+
+POLL_S = 0.25
+COUNT_EVERY_S = 1.0
+PAGE_EVENTS = 1000
+# `committed_at` is read before the fsync, so it leads the head by a commit.
+IN_FLIGHT = timedelta(seconds=1)
+RETRY = Backoff(0.2, 2.0)
+
+log = get_logger("witness")
+
+
+class _Gone(msgspec.Struct):
+    epoch: str
+    tail: int
+    reason: str | None = None
+
+
+class Tail:
+    """`run` until cancelled. An outage is told to the windows, and waited for without end."""
+
+    def __init__(self, http: ServeHttp, windows: Windows) -> None:
+        self._http = http
+        self._windows = windows
+        self._position: Position | None = None
+        self._asked = 0  # requests of ours that serve has counted as answered well
+        self._counted_at = float("-inf")
+
+    async def run(self) -> None:
+        retry = Retry(RETRY)
+        while True:
+            try:
+                await self._round()
+                retry.succeeded()
+            except MigctlError as error:
+                self._windows.journal_away(error.what)
+                log.log(retry.failed(error).level, "the journal can't be read", reason=error.what)
+            await retry.wait(least_s=POLL_S)
+
+    async def _round(self) -> None:
+        """All that is there now, and from time to time the counters."""
+        if self._position is None or clock.mono() - self._counted_at >= COUNT_EVERY_S:
+            await self._count()
+        while True:
+            asked_at = clock.now()
+            if not await self._page():
+                self._windows.journal_read(asked_at - IN_FLIGHT)
+                return
+            await asyncio.sleep(0)
+
+    async def _count(self) -> None:
+        answer = await self._get("/api/status")
+        try:
+            status = read(answer.content)
+        except ValueError as error:
+            raise Transient(f"{answer.where}: no status: {error}", do="nothing: it is asked again") from None
+        at = clock.now()
+        self._windows.counted(at, counted(status, ours=self._asked - 1))
+        self._counted_at = clock.mono()
+        if self._position is None:
+            self._position = Position(status.journal.epoch, status.journal.head)
+            self._windows.journal_begins(*self._position, at)
+
+    async def _page(self) -> bool:
+        """The next events; False at the end."""
+        assert self._position is not None
+        epoch, seq = self._position
+        answer = await self._get("/events", {"epoch": epoch, "after": str(seq), "limit": str(PAGE_EVENTS)})
+        arrived = Arrived(clock.now(), clock.mono_ns())
+        try:
+            if answer.status == 410:
+                gone = answer.decode(_Gone)
+                reason = (
+                    "the journal began a new epoch" if gone.epoch != epoch else "the journal had it no longer"
+                )
+                self._position = Position(gone.epoch, gone.tail - 1)
+                self._windows.journal_begins(*self._position, arrived.at, reason=reason)
+                return True
+            texts = split_array(split_object(answer.content)["events"])
+            for text in texts:
+                event = read_frame(text).release(epoch, "resume", arrived)
+                self._windows.journal(event)
+                self._position = event.position
+        except (ValueError, KeyError, AssertionError) as error:
+            raise Transient(f"{answer.where}: no events: {error}", do="nothing: it is asked again") from None
+        return bool(texts)
+
+    async def _get(self, path: str, params: dict[str, str] | None = None) -> Answer:
+        answer = await self._http.get(path, params)
+        self._asked += answer.status < 500
+        if answer.status not in (200, 410):
+            raise Transient(f"{answer.where}: {answer.words()}", do="nothing: it is asked again")
+        return answer
+
+
+def counted(status: ServeStatus, *, ours: int) -> Counted:
+    """What gates ask for of a status. ours: requests that are the witness's own."""
+    http, dead, source = status.http, status.dead_letters, status.source
+    return Counted(
+        started_at=status.started_at,
+        requests=max(0, http.requests - ours),
+        answered_5xx=http.answered_5xx,
+        dead_letters=sum(dead.by_code.values()) if dead is not None else 0,
+        rejected=http.rejected + (source.rejected if source is not None else 0),
+    )

@@ -1,0 +1,172 @@
+"""Witness: subscribes to each transport, tails the journal, and closes one window a minute, which gates and status believe."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from migctl import clock
+from migctl.flags.record import Record
+from migctl.resilience.waiting import within
+from migctl.serve_client import ServeHttp
+from migctl.status import AlertStatus, SeenStatus, WindowStatus, WitnessStatus
+from migctl.status.witness import WitnessState
+from migctl.telemetry import get_logger
+from migctl.validate.witness.alerting import Webhook
+from migctl.validate.witness.listening import Make, listen
+from migctl.validate.witness.minute import Minute
+from migctl.validate.witness.state import Kept, holding, read_state, write_state
+from migctl.validate.witness.tail import Tail
+from migctl.validate.witness.trouble import Bounds, Trouble, fault_of
+from migctl.validate.witness.windows import Limits, Windows
+from migctl.validate.witness.writing import Writing
+
+TICK_S = 0.1
+SAY_EVERY_S = 2.0
+FINISH_S = 3.0
+
+log = get_logger("witness")
+
+
+@dataclass(slots=True)
+class Witness:
+    """One witness, `run` once.
+
+    http: of the `serve` that it watches. makes: a subscriber for each transport, at a position. record: of its target; None where
+    nothing is to be written. folder: where it keeps what is not written yet. closed: told each window.
+    """
+
+    http: ServeHttp
+    makes: dict[str, Make]
+    record: Record | None
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+    bounds: Bounds = field(default_factory=Bounds)
+    webhook: str | None = None
+    closed: Callable[[Minute], None] = lambda _: None
+    say: Callable[[str], None] = lambda _: None
+    _count: int = 0
+    _last: Minute | None = None
+    _changed: bool = True
+    _alert: AlertStatus | None = None
+
+    async def run(self, stop: asyncio.Event, *, most: int | None = None) -> None:
+        """Until `stop`, or until so many windows have closed. Raises OSError where the folder can't be used."""
+        with holding(self.folder) as name:
+            if name is None:
+                self.say("another witness of this folder writes the evidence; this one only shows it")
+            before = read_state(self.folder) if name is not None else None
+            self._alert = before.alert if before is not None else None
+            windows = Windows(clock.now(), self.limits)
+            writing = None
+            kept = Kept(self.folder)
+            if self.record is not None and name is not None:
+                writing = Writing(self.record, kept, name, self._change)
+            webhook = Webhook(self.webhook if name is not None else None)
+            async with asyncio.TaskGroup() as group:
+                tasks: list[Awaitable[None]] = [Tail(self.http, windows).run(), webhook.run()]
+                tasks += [listen(each, make, windows, self._change) for each, make in self.makes.items()]
+                tasks += [writing.run()] if writing is not None else []
+                running = [group.create_task(_running(each)) for each in tasks]
+                await self._tick(stop, most, windows, writing, webhook, kept, own=name is not None)
+                for task in running:
+                    task.cancel()
+            if writing is not None:
+                await writing.finish(FINISH_S)
+            if name is not None:
+                self._say(windows, writing, kept, "stopped")
+
+    async def _tick(
+        self,
+        stop: asyncio.Event,
+        most: int | None,
+        windows: Windows,
+        writing: Writing | None,
+        webhook: Webhook,
+        kept: Kept,
+        *,
+        own: bool,
+    ) -> None:
+        """Close what is over until told to stop; then what is cut short."""
+        trouble = Trouble(self.bounds, self._alert)
+        said_at = float("-inf")
+        while True:
+            over = await within(TICK_S, stop.wait())
+            minutes = windows.end(clock.now()) if over else windows.tick(clock.now())
+            for minute in minutes if most is None else minutes[: most - self._count]:
+                self._take(minute, writing, webhook, trouble)
+            if own and (self._changed or clock.mono() - said_at >= SAY_EVERY_S):
+                standby = writing is not None and writing.standby
+                self._say(windows, writing, kept, "standby" if standby else "watching")
+                self._changed, said_at = False, clock.mono()
+            if over or (most is not None and self._count >= most):
+                return
+
+    def _take(self, minute: Minute, writing: Writing | None, webhook: Webhook, trouble: Trouble) -> None:
+        if writing is not None:
+            minute = msgspec.structs.replace(minute, step=writing.step)
+            writing.add(minute)
+        self._count += 1
+        self._last, self._changed = minute, True
+        log.debug("window closed", window=minute.id, verdict=minute.verdict, reason=minute.reason)
+        self.closed(minute)
+        alert = trouble.after(minute)
+        self._alert = trouble.out
+        if alert is not None:
+            webhook.tell(alert)
+
+    def _change(self) -> None:
+        self._changed = True
+
+    def _say(self, windows: Windows, writing: Writing | None, kept: Kept, state: WitnessState) -> None:
+        said = WitnessStatus(
+            pid=os.getpid(),
+            at=clock.now(),
+            state=state,
+            windows=self._count,
+            window=shown(self._last, self.bounds) if self._last is not None else None,
+            kept=len(kept),
+            dropped=kept.dropped,
+            unwritten=writing.unwritten if writing is not None else None,
+            alert=self._alert,
+            markers={position: sorted(names) for position, names in windows.markers.items()},
+        )
+        write_state(self.folder, said)
+
+
+def shown(minute: Minute, bounds: Bounds) -> WindowStatus:
+    """A window as the status has it."""
+    return WindowStatus(
+        id=minute.id,
+        started_at=minute.started_at,
+        verdict=minute.verdict,
+        fault=fault_of(minute, bounds),
+        expected=minute.expected,
+        matched=minute.matched,
+        mismatched=minute.mismatched,
+        lost=minute.lost,
+        rejected=minute.rejected,
+        match_percent=minute.match_percent,
+        availability_percent=minute.availability_percent,
+        error_rate_percent=minute.error_rate_percent,
+        transports={
+            name: SeenStatus(
+                received=of.received,
+                missing=of.missing,
+                duplicates=of.duplicates,
+                out_of_order=of.out_of_order,
+                latency_p99_ms=of.latency_p99_ms,
+                delay_p99_ms=of.delay_p99_ms,
+            )
+            for name, of in minute.transports.items()
+        },
+    )
+
+
+async def _running(work: Awaitable[None]) -> None:
+    await work

@@ -1,0 +1,198 @@
+"""The witness beside a real `serve` and a stand-in: windows into the table, outages, kills, and a webhook."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from aiohttp import web
+
+from migctl.stack.keys import Keys
+from migctl.stack.launcher import any_free_port
+from migctl.stack.standin_process import StandinProcess
+from migctl.status import WitnessStatus
+from migctl.validate.witness.state import KEPT, read_state
+from tests.kit.conditions import until
+from tests.kit.serve_process import ServeProcess, run, serving_process
+from tests.kit.targets import environment_of, target_of
+
+WINDOW_S = 3
+WITHIN_S = 60.0
+
+
+def settings(folder: Path, webhook: str | None = None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f"evidence: {{ window_s: {WINDOW_S}, grace_s: 2 }}\n"
+    text += f"alerts: {{ webhook: '{webhook}' }}\n" if webhook is not None else ""
+    (folder / "migctl.yaml").write_text(text)
+
+
+@contextlib.asynccontextmanager
+async def posting(serve: ServeProcess) -> AsyncIterator[None]:
+    """Some events a second, for the length of the block."""
+
+    async def post() -> None:
+        while True:
+            await serve.post(2)
+            await asyncio.sleep(0.1)
+
+    task = asyncio.create_task(post())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@contextlib.asynccontextmanager
+async def hooked() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """A webhook on a real socket, and what it got."""
+    got: list[dict[str, Any]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        got.append(await request.json())
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/hook", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        port = any_free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield f"http://127.0.0.1:{port}/hook", got
+    finally:
+        await runner.cleanup()
+
+
+def written(database: str) -> list[dict[str, Any]]:
+    with psycopg.connect(database) as connection:
+        rows = connection.execute("select document from monitoring_evidence order by started_at").fetchall()
+    return [row[0] for row in rows]
+
+
+def state(folder: Path) -> WitnessStatus:
+    found = read_state(folder)
+    assert found is not None
+    return found
+
+
+def seen(folder: Path, verdict: str) -> bool:
+    found = read_state(folder)
+    return found is not None and found.window is not None and found.window.verdict == verdict
+
+
+@pytest.fixture
+def standins(migrated: str, keys: Keys, tmp_path: Path) -> StandinProcess:
+    return StandinProcess(
+        tmp_path / "standin", any_free_port(), database_url=migrated, jwt_secret=keys.jwt_secret
+    )
+
+
+@pytest.mark.slow
+async def test_windows_pass_an_outage_is_inconclusive_and_what_was_kept_is_caught_up(
+    standins: StandinProcess, migrated: str, keys: Keys, tmp_path: Path
+) -> None:
+    folder = tmp_path / "serve"
+    standins.start()
+    more = {**environment_of(target_of(standins, migrated, keys)), "MIGCTL_WITNESS": "on"}
+    async with hooked() as (url, got):
+        settings(folder, url)
+        with serving_process(folder, "--mode", "dual", more=more) as serve:
+            async with posting(serve):
+                await until(lambda: seen(folder, "pass"), within_s=WITHIN_S)
+                first = state(folder).window
+                assert first is not None
+                assert first.expected > 0
+                assert (first.match_percent, first.lost, first.fault) == (100.0, 0, None)
+                await until(lambda: [one for one in written(migrated) if one["verdict"] == "pass"])
+                async with httpx.AsyncClient(base_url=serve.url, trust_env=False) as http:
+                    said = (await http.get("/api/status")).json()["witness"]
+                    assert said["window"]["match_percent"] == 100.0
+                    page = (await http.get("/metrics")).text
+                assert "migctl_window_match_percent 100.0" in page
+
+                standins.stop()
+                await until(
+                    lambda: seen(folder, "inconclusive") and state(folder).kept >= 1, within_s=WITHIN_S
+                )
+                assert "realtime" in str(state(folder).window)
+                assert (folder / KEPT).stat().st_mode & 0o077 == 0
+                await until(lambda: len(got) == 1)
+
+                standins.start()
+                await until(
+                    lambda: seen(folder, "pass") and state(folder).kept == 0 and len(got) == 2,
+                    within_s=WITHIN_S,
+                )
+            minutes = written(migrated)
+            assert {"pass", "inconclusive"} <= {one["verdict"] for one in minutes}
+            starts = [one["started_at"] for one in minutes]
+            assert len(starts) == len(set(starts))
+            assert [alert["status"] for alert in got] == ["raised", "cleared"]
+            assert got[0]["reason"] == got[1]["reason"]
+            assert all(len(one["sha256"]) == 64 for one in minutes)
+
+
+@pytest.mark.slow
+async def test_a_killed_witness_is_started_again_and_ends_with_serve(
+    standins: StandinProcess, migrated: str, keys: Keys, tmp_path: Path
+) -> None:
+    folder = tmp_path / "serve"
+    settings(folder)
+    standins.start()
+    try:
+        more = {**environment_of(target_of(standins, migrated, keys)), "MIGCTL_WITNESS": "on"}
+        with serving_process(folder, "--mode", "dual", more=more) as serve:
+            async with posting(serve):
+                await until(lambda: seen(folder, "pass"), within_s=WITHIN_S)
+                killed = state(folder).pid
+                os.kill(killed, signal.SIGKILL)
+                await until(lambda: state(folder).pid != killed and seen(folder, "pass"), within_s=WITHIN_S)
+                await until(lambda: state(folder).kept == 0)
+            again = state(folder).pid
+            serve.send(signal.SIGKILL)
+            await until(lambda: not Path(f"/proc/{again}").exists(), within_s=WITHIN_S)
+        times = Counter(one["started_at"] for one in written(migrated))
+        assert times.total() >= 2
+        assert set(times.values()) == {1}
+    finally:
+        standins.stop()
+
+
+@pytest.mark.slow
+async def test_watch_prints_a_line_a_window_and_its_exit_says_whether_all_passed(
+    standins: StandinProcess, migrated: str, keys: Keys, tmp_path: Path
+) -> None:
+    folder = tmp_path / "serve"
+    standins.start()
+    try:
+        more = environment_of(target_of(standins, migrated, keys))
+        words = ("validate", "watch", "--window-s", "2", "--grace-s", "2", "--windows", "1", "--exit-status")
+        with serving_process(folder, "--mode", "dual", more=more) as serve:
+
+            def watched(*options: str) -> tuple[int, list[Any]]:
+                done = run(folder, *words, "--url", serve.url, "-o", "json", *options, more=more)
+                return done.returncode, [json.loads(line) for line in done.stdout.splitlines()] or [
+                    done.stderr
+                ]
+
+            code, (quiet, summary) = await asyncio.to_thread(watched)
+            assert (code, quiet["verdict"], quiet["reason"]) == (1, "inconclusive", "no event was committed")
+            assert summary == {"schema": "migctl.watch/1", "windows": 1, "verdicts": {"inconclusive": 1}}
+            async with posting(serve):
+                code, (good, _) = await asyncio.to_thread(watched, "--no-write")
+            assert (code, good["verdict"], good["reason"]) == (0, "pass", None)
+            assert good["matched"] == good["expected"] > 0
+    finally:
+        standins.stop()
