@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from migctl.validate.witness.trouble import Bounds
 
 SHOWN = 20
+# ws, rt: p99 of what came live over WebSocket and Realtime, in ms.
+COLUMNS = ("window", "verdict", "events", "match %", "lost", "ws ms", "rt ms", "avail %", "why")
 
 
 def watch(
@@ -116,7 +118,7 @@ def watch(
             max_lost=settings.evidence.max_lost,
             min_availability_percent=settings.evidence.min_availability_percent,
         )
-        with _Shown(bounds, output_format, quiet=kept) as show:
+        with Shown(bounds, output_format, quiet=kept) as show:
 
             def closed(minute: Minute) -> None:
                 if windows is not None:
@@ -148,7 +150,7 @@ def _stopped(kept: bool) -> asyncio.Event:
     return stop
 
 
-class _Shown:
+class Shown:
     """A table that grows on a terminal, a line a window elsewhere; NDJSON with the summary last. quiet: nothing."""
 
     def __init__(self, bounds: Bounds, output_format: str, *, quiet: bool) -> None:
@@ -158,16 +160,16 @@ class _Shown:
         self._bounds = bounds
         self._json = output_format == "json"
         self._quiet = quiet
-        self._minutes: list[Minute] = []
+        self.minutes: list[Minute] = []
         self._counts: dict[str, int] = {}
         console = output.console()
         self._live = None
         if console.is_terminal and not self._json and not quiet:
             from rich.live import Live
 
-            self._live = Live(self._table(), console=console, auto_refresh=False)
+            self._live = Live(self.table(), console=console, auto_refresh=False)
 
-    def __enter__(self) -> _Shown:
+    def __enter__(self) -> Shown:
         if self._live is not None:
             self._live.start()
         return self
@@ -193,11 +195,12 @@ class _Shown:
             document = {"schema": "migctl.minute/1", **msgspec.to_builtins(minute)}
             output.line({**document, "verdict": verdict, "reason": self.fault(minute)})
             return
-        self._minutes = [*self._minutes, minute][-SHOWN:]
+        self.minutes = [*self.minutes, minute][-SHOWN:]
         if self._live is not None:
-            self._live.update(self._table(), refresh=True)
+            self._live.update(self.table(), refresh=True)
         else:
-            output.plain("  ".join(self._cells(minute)))
+            cells = zip(COLUMNS, self._cells(minute), strict=True)
+            output.plain("  ".join(f"{name} {cell}" for name, cell in cells if cell))
 
     def end(self) -> None:
         if self._json and not self._quiet:
@@ -205,46 +208,43 @@ class _Shown:
                 {"schema": "migctl.watch/1", "windows": sum(self._counts.values()), "verdicts": self._counts}
             )
 
-    def _table(self) -> Table:
+    def table(self) -> Table:
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in (
-            "window",
-            "verdict",
-            "events",
-            "match",
-            "lost",
-            "p99 websocket",
-            "p99 realtime",
-            "available",
-        ):
-            drawn.add_column(name, justify="left" if name in ("window", "verdict") else "right")
-        drawn.add_column("why", overflow="fold")
-        for minute in self._minutes:
-            good = self.verdict(minute) == "pass"
-            drawn.add_row(*(Text(cell, style="" if good else "yellow") for cell in self._cells(minute)))
+        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
+        rows = [self._cells(minute) for minute in self.minutes]
+        for column, name in enumerate(COLUMNS[:-1]):
+            width = max(len(name), *(len(row[column]) for row in rows), 0)
+            is_word = name in ("window", "verdict")
+            drawn.add_column(name, justify="left" if is_word else "right", no_wrap=True, min_width=width)
+        # What does not fit stands below the table.
+        drawn.add_column(COLUMNS[-1], no_wrap=True, overflow="ellipsis")
+        for minute, row in zip(self.minutes, rows, strict=True):
+            style = "" if self.verdict(minute) == "pass" else "yellow"
+            drawn.add_row(*(Text(cell, style=style) for cell in row))
+        if self.minutes and (fault := self.fault(self.minutes[-1])) is not None:
+            drawn.caption = Text(fault)
         return drawn
 
     def _cells(self, minute: Minute) -> list[str]:
-        def percent(value: float | None) -> str:
-            return "-" if value is None else f"{value:.2f} %"
-
         def p99(name: str) -> str:
             figures = minute.transports.get(name)
-            value = figures.latency_p99_ms if figures is not None else None
-            return "-" if value is None else f"{value:.0f} ms"
+            return _number(figures.latency_p99_ms if figures is not None else None, 0)
 
         return [
             f"{minute.started_at:%H:%M:%S}",
             self.verdict(minute),
             f"{minute.expected:,}",
-            percent(minute.match_percent),
+            _number(minute.match_percent, 2),
             f"{minute.lost:,}",
             p99("websocket"),
             p99("realtime"),
-            percent(minute.availability_percent),
+            _number(minute.availability_percent, 2),
             self.fault(minute) or "",
         ]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
