@@ -44,7 +44,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.runtime.deadletters": WIRE,
     "migctl.runtime.service": PROCESS,
     "migctl.runtime.target": PROCESS,
-    "migctl.runtime.witness": PROCESS,
     "migctl.server.access.cors": WIRE,
     "migctl.server.app": WIRE,
     "migctl.server.listener": WIRE,
