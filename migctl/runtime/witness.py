@@ -52,7 +52,7 @@ async def witness_of(
     from migctl.validate.witness.windows import Limits
     from migctl.validate.witness.witness import Witness
 
-    target = await resolve(settings, need=("anon_key", "service_role_key"), say=say)
+    target = await resolve(settings, need=("anon_key", "service_role_key"), notify=say)
     access_token = access_token_of(settings, target)
     token = secret("MIGCTL_TOKEN")
     http = ServeHttp(url or f"http://{settings.listen}", token=token)
