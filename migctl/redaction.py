@@ -64,6 +64,11 @@ class Redactor:
             user, rest = unquote(found["user"]), unquote(address[found.end() :])
             self.know(found["password"], but=(user, rest.rpartition("/")[2].partition("?")[0]))
 
+    def forget_all(self) -> None:
+        """As before the first secret: for a process that plays many, one after the other."""
+        self._forms.clear()
+        self._known = None
+
     def redact(self, text: str) -> str:
         """The text with `***` where a secret was."""
         if self._known is not None:
@@ -110,8 +115,9 @@ def _keeping_key(found: re.Match[str]) -> str:
     return (found[1] if found.re.groups else "") + HIDDEN
 
 
-_ours = Redactor()
-know = _ours.know
-know_address = _ours.know_address
-redact = _ours.redact
-redacted = _ours.redacted
+# Of this process.
+OURS = Redactor()
+know = OURS.know
+know_address = OURS.know_address
+redact = OURS.redact
+redacted = OURS.redacted

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migctl import clock
+from migctl import clock, redaction
 from migctl.config import Target
 from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
@@ -20,6 +20,13 @@ from tests.kit import databases
 # A shell ignores SIGINT in what it starts in the background, and all below inherit it; but the tests interrupt processes by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test() -> Iterator[None]:
+    """What one test plants as a secret may be a word in the next."""
+    yield
+    redaction.OURS.forget_all()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from migctl.cli import (
     deadletter,
     demo,
     journal,
+    output,
     replay,
     schema,
     serve,
@@ -98,4 +99,6 @@ def main(argv: list[str] | None = None) -> int:
         return leave.code if isinstance(leave.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - the edge of the program: everything ends as a message and an exit code
         return context.report(error)
+    finally:
+        output.drop_unwritten()
     return 0

@@ -5,8 +5,10 @@ Rich looks after NO_COLOR, pipes and narrow terminals. Remarks and errors hold n
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -65,6 +67,18 @@ def _to_stderr(text: Text) -> None:
         text, soft_wrap=True, end=""
     )
     remark(drawn.getvalue())
+
+
+def drop_unwritten() -> None:
+    """Drop what stderr could not take: the interpreter would try once more at its end, and make an exit code of that, 120."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stderr.fileno())
+            os.close(nowhere)
 
 
 def document(value: object) -> None:

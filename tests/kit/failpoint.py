@@ -40,6 +40,7 @@ from migctl.target.rest import Rest
 from migctl.transports.realtime import Broadcast
 from migctl.transports.realtime.channel import Channel
 from migctl.transports.websocket import Gateway
+from migctl.transports.websocket.catching_up import CatchingUp
 
 # How long a step is held back so that the other one, which runs beside it, gets there first.
 HELD_S = 0.2
@@ -282,7 +283,7 @@ def comparing_heads_at_the_start(die: Die) -> None:
 @point
 def catching_a_subscriber_up(die: Die) -> None:
     """When a page of what was missed is on its way."""
-    read_up = Gateway._read_up
+    read_up = CatchingUp._read_up
 
     class Draining:
         def __init__(self, writer: Any) -> None:
@@ -292,10 +293,10 @@ def catching_a_subscriber_up(die: Die) -> None:
             die()
             await self._writer.drain()
 
-    async def reading_up(self: Gateway, session: Any, after_: int, writer: Any) -> None:
+    async def reading_up(self: CatchingUp, session: Any, after_: int, writer: Any) -> None:
         await read_up(self, session, after_, Draining(writer))
 
-    Gateway._read_up = reading_up  # type: ignore[method-assign]
+    CatchingUp._read_up = reading_up  # type: ignore[method-assign]
 
 
 @point

@@ -8,10 +8,15 @@ from typing import Any
 import msgspec
 
 from migctl.clock import now
+from migctl.flags.disk import ProcessesFile
+from migctl.flags.holder import Holder
+from migctl.flags.registration import Registration
+from migctl.flags.service import FlagService
 from migctl.journal import Journal
 from migctl.resilience import BreakerState
 from migctl.runtime.connections import Connections
 from migctl.runtime.feed import Feed
+from migctl.runtime.flags import TRANSPORT
 from migctl.runtime.parts import Parts
 from migctl.runtime.status import serve_status
 from migctl.status import BreakerStatus, HttpStatus, ServeStatus, read
@@ -35,12 +40,18 @@ def status(name: str = "everything") -> ServeStatus:
     return read((FOLDER / f"{name}.json").read_bytes())
 
 
+def _no_flags() -> FlagService:
+    """As in a `serve` without a target and without a flag file, that has not been started."""
+    holder = Holder(TRANSPORT, "none", None)
+    return FlagService(holder, Registration(None, "process", "test", ProcessesFile(FOLDER / "nowhere")))
+
+
 def status_of(
     journal: Journal, gateway: Gateway | None, http: HttpStatus, *, draining: bool = False
 ) -> ServeStatus:
     """Of a listener over these alone."""
     return serve_status(
-        Parts(journal, gateway, None, None, Connections(None, None, gateway)),
+        Parts(journal, gateway, None, None, Connections(None, None, gateway), _no_flags()),
         Feed(None),
         http,
         mode="websocket",
