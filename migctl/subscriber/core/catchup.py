@@ -159,6 +159,7 @@ class Round:
         self._tombstones: Sequence[Item] = ()
         self._more_tombstones = True
         self._rows: Sequence[Item] | None = None
+        self._upto: int | None = None  # the last seq that rows were asked for
         self._taken: int | None = (
             None  # the last seq of a page that was handed out, and has to be the top now
         )
@@ -190,7 +191,9 @@ class Round:
         """None where nothing is missing, or what is missing can't be had now."""
         if self._rows is not None:
             rows, self._rows = self._rows, None
-            items, self._ended = merged(rows, self._tombstones)
+            # Of what lies above the rows that were asked for nothing is known yet: a row there would win over its tombstone.
+            known = [item for item in self._tombstones if self._upto is None or item.seq <= self._upto]
+            items, self._ended = merged(rows, known)
             self._taken = items[-1].seq if items else None
             if items:
                 return Take(tuple(items))
@@ -204,8 +207,8 @@ class Round:
         self._tombstones = [item for item in self._tombstones if item.seq > stand.top.seq]
         if not self._tombstones and self._more_tombstones:
             return ReadTombstones(head.epoch, stand.top.seq)
-        upto = None if stand.missing is None or to_the_end else stand.missing[1]
-        return ReadRows(head.epoch, stand.top.seq, upto)
+        self._upto = None if stand.missing is None or to_the_end else stand.missing[1]
+        return ReadRows(head.epoch, stand.top.seq, self._upto)
 
     def _hole(self, stand: Stand, head: Head) -> Lose | None:
         broken = stand.missing is not None and fate(stand.top.seq + 1, head) == "broken"

@@ -285,3 +285,17 @@ def test_ancestors_are_those_that_lead_here_and_no_circle_is_walked_twice() -> N
     heads = [head("a", age=2), head("b", prev_epoch="a", age=1), head("c", prev_epoch="b")]
     assert Round(Memory(), heads).ancestors("c") == ["b", "a"]
     assert Round(Memory(), [head("a", prev_epoch="b"), head("b", prev_epoch="a")]).ancestors("a") == ["b"]
+
+
+def test_a_tombstone_above_the_rows_that_were_asked_for_waits_for_them() -> None:
+    """What is missing ends at 1: of 3 only the tombstone was read, and a row there would win over it."""
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    head = Head("e", None, None, None, "w", 1, now, 1, 3, 3, now)
+    round_ = Round(Memory(), [head])
+    stand = Stand(Position("e", 0), (1, 1), 3)
+    assert isinstance(round_.next(stand, 0.0), Hear)
+    assert isinstance(round_.next(stand, 0.0), ReadTombstones)
+    round_.tombstones([Skip("e", 3)])
+    assert round_.next(stand, 0.0) == ReadRows("e", 0, 1)
+    round_.rows([])
+    assert not isinstance(round_.next(stand, 0.0), Take)
