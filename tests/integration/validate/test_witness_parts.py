@@ -11,20 +11,15 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from migctl import clock
 from migctl.config import Target
 from migctl.flags.record import Record
-from migctl.serve_client import ServeHttp
 from migctl.stack.launcher import any_free_port
 from migctl.validate.witness.alerting import Webhook
 from migctl.validate.witness.minute import Minute
 from migctl.validate.witness.state import Kept
-from migctl.validate.witness.tail import Tail
 from migctl.validate.witness.trouble import Alert
-from migctl.validate.witness.windows import Limits, Windows
 from migctl.validate.witness.writing import Writing
 from tests.kit.conditions import until
-from tests.kit.served import event, serving
 from tests.kit.witnessing import at
 
 
@@ -125,28 +120,3 @@ async def test_a_webhook_that_is_not_there_ends_nothing() -> None:
         for _ in range(200):
             webhook.tell(ALERT)
         await asyncio.sleep(0)
-
-
-async def test_the_tail_reads_what_is_committed_and_does_not_count_its_own_requests(
-    tmp_path: Path,
-) -> None:
-    windows = Windows(clock.now(), Limits(window_s=0.5, grace_s=1.5))
-    found: list[Minute] = []
-
-    def taken() -> int:
-        found.extend(windows.tick(clock.now()))
-        return sum(each.expected for each in found)
-
-    async with serving(tmp_path) as served:
-        http = ServeHttp(served.url)
-        try:
-            async with running(Tail(http, windows).run()):
-                await until(lambda: windows._begin is not None)
-                for _ in range(3):
-                    await served.journal.append([event(), event()])
-                await until(lambda: taken() == 6)
-        finally:
-            await http.aclose()
-    assert sum(each.requests for each in found) == 0
-    assert sum(each.lost for each in found) == 6
-    assert {each.verdict for each in found} == {"inconclusive"}
