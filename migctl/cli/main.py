@@ -15,6 +15,7 @@ from migctl.cli import (
     context,
     deadletter,
     demo,
+    flags,
     journal,
     output,
     replay,
@@ -33,6 +34,7 @@ _ORDER = (
     "schema",
     "serve",
     "status",
+    "flags",
     "deadletter",
     "capture",
     "replay",
@@ -80,6 +82,7 @@ def root(
 app.command("demo", short_help="The whole job once, on a stack of its own.")(demo.demo)
 app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
 app.command("status", short_help="What a running serve does.")(status.status)
+app.add_typer(flags.app, name="flags", short_help="Who has which transport, and other variants.")
 app.add_typer(deadletter.app, name="deadletter", short_help="Events that the table refused.")
 app.command("capture", short_help="Record what a subscriber really receives.")(capture.capture)
 app.command("replay", short_help="Recorded events through both transports.")(replay.replay)

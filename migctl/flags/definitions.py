@@ -93,6 +93,8 @@ def read(document: object) -> FlagSet:
             f"another bucketing moves users who were never asked; where that is meant, write {BUCKETING}",
         )
     evaluators = _mapping(whole.get("$evaluators") or {}, ("$evaluators",), "write NAME: RULE")
+    for name, rule in evaluators.items():
+        _compilable("", rule, ("$evaluators", name), evaluators)
     flags = _mapping(whole["flags"], ("flags",), "write KEY: {state, variants, defaultVariant}")
     return FlagSet({key: _flag(key, given, evaluators) for key, given in flags.items()}, evaluators, metadata)
 
@@ -180,6 +182,12 @@ def _targeting(
                 f"{outcome!r} is no variant",
                 f"name one of {', '.join(variants)}, or null for the default",
             )
+    _compilable(key, rule, path, evaluators)
+
+
+def _compilable(key: str, rule: object, path: Path, evaluators: Mapping[str, object]) -> None:
+    for _ in _operations(rule, path, evaluators):
+        pass
     try:
         Compiler(key, evaluators).compile(rule)
     except ValueError as error:

@@ -199,5 +199,32 @@ def in_words(shares: Shares | None) -> str:
     return ", ".join(parts)
 
 
+def share_in_words(flag_set: FlagSet, switch: Switch) -> str:
+    """Of the switch as it is written."""
+    flag = flag_set.flags.get(switch.flag)
+    if flag is None:
+        return "no flag"
+    if flag.state == "DISABLED":
+        return "disabled"
+    return in_words(shares_of(flag, switch.opened, switch.otherwise))
+
+
+def rule_in_words(flag: Flag) -> str:
+    """Of any flag of two variants that is a share; else what kind of rule it has."""
+    if not flag.targeting:
+        return "everybody has the default"
+    names = list(flag.variants)
+    for opened, otherwise in (names, names[::-1]) if len(names) == 2 else ():
+        shares = shares_of(flag, opened, otherwise)
+        if shares is not None:
+            return f"{opened} {in_words(shares)}"
+    return "a rule of its own"
+
+
+def only(flag_set: FlagSet, key: str) -> FlagSet:
+    """One flag, with what its rule may refer to. Raises Invalid where there is none."""
+    return msgspec.structs.replace(flag_set, flags={key: flag_of(flag_set, key)})
+
+
 def _with(flag_set: FlagSet, flag: Flag) -> FlagSet:
     return msgspec.structs.replace(flag_set, flags={**flag_set.flags, flag.key: flag})

@@ -1,0 +1,150 @@
+"""Authoring: an edit becomes the next row of the record, at the version that its author saw, with the brakes that they were shown.
+
+A conflict that did not touch what is edited is tried again by itself; another one is told with what was changed. An edit by which
+anybody gets more goes as `up`: it ends the live brakes of the flag, and is refused where one of them was not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from migctl.errors import Usage
+from migctl.flags import changes, editing
+from migctl.flags.assignment import Switch
+from migctl.flags.definitions import FlagSet, Invalid
+from migctl.flags.editing import Edit
+from migctl.flags.files import checked
+from migctl.flags.record import Changed, Record, Unshown
+from migctl.flags.snapshot import Brake, Row, Snapshot, flag_sets, merged
+
+# Each is a whole round by somebody else in between; nobody edits so often.
+MOST_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an author is shown. n: of the record, which the write must still find there. known: with what is held elsewhere.
+
+    flag_set: what the next row is made of; empty before the first. brakes: in force on the switch.
+    """
+
+    n: int
+    known: Snapshot
+    flag_set: FlagSet
+    brakes: tuple[Brake, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An edit before it is written. raises: whether anybody may get more by it; only then brakes are lifted."""
+
+    before: FlagSet
+    after: FlagSet
+    raises: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """row: as the record has it. lifted: the brakes that it ended."""
+
+    row: Row
+    proposal: Proposal
+    lifted: tuple[str, ...]
+
+
+class Author:
+    """Of one record. switch: the flag whose shares are looked after. held: what is known besides, such as this folder's disk."""
+
+    def __init__(self, record: Record, switch: Switch, held: Snapshot | None = None) -> None:
+        self._record = record
+        self._switch = switch
+        self._held = held or Snapshot(target=record.name)
+
+    async def look(self) -> Seen:
+        """Raises Transient, Systemic, and Usage where the record went back to a row that can't be read."""
+        said = await self._record.read()
+        known = merged(self._held, said.snapshot)
+        found = flag_sets(
+            known
+        )  # where the newest row can't be read, the last good one: what is written next mends it
+        flag_set = found[0] if found else FlagSet()
+        if said.head is not None and said.n < known.n:
+            flag_set = checked(
+                said.head.document
+            )  # the record went back: its own row is what the next one is made of
+        return Seen(said.n, known, flag_set, tuple(known.live_brakes(self._switch.flag)))
+
+    def propose(self, seen: Seen, edit: Edit) -> Proposal:
+        """What the edit makes of what was seen. Raises Usage where it can't be used."""
+        try:
+            after = editing.checked(edit(seen.flag_set))
+            changes.check(seen.flag_set, after)
+        except Invalid as error:
+            raise Usage(str(error), do=error.do) from None
+        return Proposal(seen.flag_set, after, editing.raises(seen.flag_set, after, self._switch))
+
+    async def write(
+        self, seen: Seen, edit: Edit, *, actor: str, reason: str, shown: Collection[str] = ()
+    ) -> Written:
+        """Write it. shown: ids of the brakes that whoever wants it has seen.
+
+        Raises Changed, Unshown, Usage, Transient, Systemic.
+        """
+        first = proposal = self.propose(seen, edit)
+        for _ in range(MOST_TRIES):
+            lifts = self._lifts(seen, proposal, shown)
+            try:
+                row = await self._record.write(
+                    proposal.after.document(),
+                    expected_n=seen.n,
+                    seen_n=seen.known.n,
+                    kind="up" if proposal.raises else "edit",
+                    lifts=lifts,
+                    raises=[self._switch.flag] if proposal.raises else [],
+                    actor=actor,
+                    reason=reason,
+                )
+            except Changed:
+                seen = await self.look()
+                self._compare(first, seen)
+                proposal = self.propose(seen, edit)
+                if proposal.raises and not first.raises:
+                    raise Changed(
+                        "the flags were changed meanwhile, so that this would give somebody more than it did",
+                        do="look at it, and try again",
+                    ) from None
+                continue
+            return Written(row, proposal, lifts)
+        raise Changed("the flags are changed all the time", do="find out by whom: `migctl flags history`")
+
+    def _lifts(self, seen: Seen, proposal: Proposal, shown: Collection[str]) -> tuple[str, ...]:
+        if not proposal.raises:
+            return ()
+        unshown = [brake for brake in seen.brakes if brake.id not in shown]
+        if unshown:
+            raise Unshown(
+                "this would raise a share, and ends what nobody has looked at: "
+                + "; ".join(map(said_of, unshown)),
+                do="see whether its reason is gone; then confirm on a terminal, or name each: "
+                + " ".join(f"--lift {brake.id}" for brake in unshown),
+            )
+        return tuple(brake.id for brake in seen.brakes)
+
+    def _compare(self, first: Proposal, seen: Seen) -> None:
+        theirs = editing.changed_parts(first.before, seen.flag_set)
+        both = sorted(editing.changed_parts(first.before, first.after) & theirs)
+        if both:
+            (row, *_) = seen.known.rows
+            lines = editing.difference(first.before, seen.flag_set)
+            raise Changed(
+                f"{', '.join(both)} was changed meanwhile by {row.by} ({row.reason or 'no reason'}):\n"
+                + "\n".join(lines),
+                do="look at it, and try again",
+            ) from None
+
+
+def said_of(brake: Brake) -> str:
+    """A brake in words."""
+    why = brake.reason or "no reason"
+    return f"brake {brake.id}: {brake.split} at most {brake.max_percent:g} %, by {brake.by or 'nobody named'} at {brake.at}: {why}"
