@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from migctl.config import Settings
     from migctl.delivery.dead_letters import Tried
     from migctl.journal import DeadLetter
-    from migctl.runtime.deadletters import Place
+    from migctl.runtime.dead_letters import Place
 
 app = typer.Typer(
     help="Events that the table refused. None is lost: readers get each from its tombstone, and it waits here for you.",
@@ -154,7 +154,7 @@ def retry(
     With --as-new the id is made from the old position, so that doing it twice is still one new event; source_id keeps the old id.
     """
     from migctl.cli import prompt
-    from migctl.runtime import deadletters
+    from migctl.runtime import dead_letters
 
     if (which is None) == (not all_):
         raise Usage("retry: name one dead letter, or --all", do="`migctl deadletter list` shows them")
@@ -168,7 +168,7 @@ def retry(
         else:
             waiting = [letter for letter, _ in letters if letter.state == "waiting"]
             chosen = [letter for letter in reversed(waiting) if epoch in (None, letter.position.epoch)]
-        target = None if place.serving else await deadletters.target_of(settings, output.note)
+        target = None if place.serving else await dead_letters.target_of(settings, output.note)
         where = place.target if target is None else target.name
         if where is None:
             where = "no target: serve runs in mode websocket"
@@ -180,7 +180,7 @@ def retry(
             return where, [(letter, None) for letter in chosen]
         embedded = place.embedded if target is None else target.embedded
         prompt.confirm_at(f"retry {what}", where, yes=yes or embedded)
-        tried = deadletters.tried(settings, place, target, chosen, as_new=as_new, notify=output.note)
+        tried = dead_letters.tried(settings, place, target, chosen, as_new=as_new, notify=output.note)
         return where, [each async for each in tried]
 
     where, done = context.run(work())
@@ -227,7 +227,7 @@ def accept(
     import msgspec
 
     from migctl.cli import prompt
-    from migctl.runtime import deadletters
+    from migctl.runtime import dead_letters
     from migctl.serve_client.status import status_of
 
     settings = _settings(config)
@@ -247,7 +247,7 @@ def accept(
             return {**head, "accepted_until": None}
         question = f"make a dead letter of whatever the table refuses, for {minutes} minutes"
         prompt.confirm_at(question, where, yes=yes or said.target_embedded)
-        return {**head, **msgspec.to_builtins(await deadletters.accept(settings, minutes, who))}
+        return {**head, **msgspec.to_builtins(await dead_letters.accept(settings, minutes, who))}
 
     done = context.run(work())
     if output_format == "json":
@@ -266,7 +266,7 @@ def _settings(config: Path | None) -> Settings:
 
 
 async def _place(settings: Settings) -> Place:
-    from migctl.runtime.deadletters import place_of
+    from migctl.runtime.dead_letters import place_of
 
     return await place_of(settings)
 

@@ -202,7 +202,7 @@ def _admin(parts: Parts) -> Sequence[web.RouteDef]:
     routes = flag_routes(parts.flags)
     if parts.to_target is None:
         return routes
-    from migctl.server.routes.deadletters import dead_letter_routes
+    from migctl.server.routes.dead_letters import dead_letter_routes
 
     return [*routes, *dead_letter_routes(parts.to_target.relay.burying, parts.to_target.retries)]
 

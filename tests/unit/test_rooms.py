@@ -44,7 +44,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.rehearsal.rehearsal": PROCESS,
     "migctl.replay.run": PROCESS,
     "migctl.runtime.adopting": FILE,
-    "migctl.runtime.deadletters": WIRE,
+    "migctl.runtime.dead_letters": WIRE,
     "migctl.server.routes.events": WIRE,
     "migctl.stack.shim": PROCESS,
     "migctl.stack.standin.admin": WIRE,

@@ -19,7 +19,7 @@ from migctl.runtime.target import resolve
 from migctl.serve_client.control import reached
 from migctl.serve_client.errors import NotRunning, NotUnderstood
 from migctl.serve_client.status import status_of
-from migctl.server.routes.deadletters import ACCEPT, RETRY, Accept, Accepted, Retry
+from migctl.server.routes.dead_letters import ACCEPT, RETRY, Accept, Accepted, Retry
 from migctl.target import RetryTable
 
 # A request to the target may take this long, and the `serve` that makes it answers after it.
