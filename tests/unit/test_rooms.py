@@ -20,9 +20,6 @@ THROUGH = "a fast test comes to it by two imports"
 
 # An entry that is no longer needed fails the suite: take it out.
 WITHOUT_A_FAST_TEST = {
-    "migctl.flags.authoring": "tests/cli/flags writes through it to a real record",
-    "migctl.flags.changelog": "tests/cli/flags reads the history of a real record with it",
-    "migctl.runtime.flagging": "tests/cli/flags: it only picks what the commands work on",
     "migctl.delivery.adoption": WIRE,
     "migctl.delivery.announcing": WIRE,
     "migctl.delivery.blame": WIRE,
