@@ -73,3 +73,10 @@ def test_the_contracts_that_list_rooms_forget_none() -> None:
         if contract["name"] in exempt:
             sources = {each.removeprefix("migctl.").split(".")[0] for each in contract["source_modules"]}
             assert sources >= there() - exempt[contract["name"]], contract["name"]
+
+
+def test_the_contracts_of_wings_forget_none() -> None:
+    """A module that is named in none of their layers fails the contract, not only what it would have let in."""
+    of_wings = [contract for contract in CONTRACTS if "containers" in contract]
+    assert len(of_wings) >= 3
+    assert [contract["name"] for contract in of_wings if not contract.get("exhaustive")] == []
