@@ -125,12 +125,19 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
         "http",
         f"{http.requests:,} requests, {http.answered_5xx:,} answered 5xx, {http.accepted:,} events taken",
     )
+    if of.log is not None and of.log.lost_lines:
+        yield (
+            "log",
+            f"{of.log.lost_lines:,} line{'s' * (of.log.lost_lines != 1)} could not be written, and are lost",
+        )
 
 
 def _journal(of: JournalStatus) -> Iterator[tuple[str, str]]:
     full = "" if of.full_in_hours is None else f", full in {of.full_in_hours:,.0f} h at this rate"
     if of.full is not None:
         full = ", full"
+    if of.stalled is not None:
+        full += ", stalled"
     yield "journal", f"head {of.head:,}, tail {of.tail:,}, {of.size_bytes / 1e6:,.1f} MB{full}"
     yield "epoch", of.epoch
 

@@ -202,6 +202,11 @@ class Room(Protocol):
         ...
 
     @property
+    def stalled_do(self) -> str | None:
+        """What to do about it; None while it is not stalled."""
+        ...
+
+    @property
     def commit_seconds(self) -> Histogram:
         """How long it took to make events durable."""
         ...

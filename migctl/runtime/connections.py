@@ -7,6 +7,7 @@ second, so that each change is one log line, in one form, whoever made it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -55,20 +56,18 @@ class Connections:
         """Of each part. A change is logged."""
         asked = self._relay.connections() if self._relay is not None else ConnectionsStatus()
         broadcast = gateway = None
-        if self._broadcast is not None:
-            said = self._broadcast.status()
-            since = self._observed("broadcast", said, sent_to_seq=said.sent_to_seq)
-            broadcast = ConnectionStatus(
-                state=said.state, since=since, reason=said.reason, do=said.breaker.do
-            )
-        if self._gateway is not None:
-            shown = self._gateway.status()
-            since = self._observed("gateway", shown, delivered_seq=shown.delivered_seq)
-            gateway = ConnectionStatus(state=shown.state, since=since, reason=shown.reason, do=None)
+        if (sender := self._broadcast) is not None:
+            of, do = sender.state(), sender.breaker_status().do
+            since = self._observed("broadcast", of, "sent_to_seq", lambda: sender.status().sent_to_seq)
+            broadcast = ConnectionStatus(state=of.state, since=since, reason=of.reason, do=do)
+        if (handing_out := self._gateway) is not None:
+            of = handing_out.state()
+            since = self._observed("gateway", of, "delivered_seq", lambda: handing_out.status().delivered_seq)
+            gateway = ConnectionStatus(state=of.state, since=since, reason=of.reason, do=None)
         return msgspec.structs.replace(asked, broadcast=broadcast, gateway=gateway)
 
-    def _observed(self, part: str, of: TransportStatus, **position: int) -> datetime:
-        """When it came into the state that it is in."""
+    def _observed(self, part: str, of: TransportStatus, position: str, seq: Callable[[], int]) -> datetime:
+        """When it came into the state that it is in. position, seq: how far it is, asked where that is logged."""
         before = self._states.get(part)
         if before is not None and before[0] == of.state:
             return before[1]
@@ -76,5 +75,5 @@ class Connections:
         self._states[part] = (of.state, now)
         expected = of.state in WELL or before is None or of.reason == "draining"
         log = _log.info if expected else _log.warning
-        log(f"{part} {of.state}", reason=of.reason, **position)
+        log(f"{part} {of.state}", reason=of.reason, **{position: seq()})
         return now

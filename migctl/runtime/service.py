@@ -19,7 +19,7 @@ from migctl.runtime.feed import Feed, Source
 from migctl.runtime.flags import reached_at
 from migctl.runtime.journals import open_journal
 from migctl.runtime.parts import Parts, make_parts
-from migctl.runtime.status import serve_status
+from migctl.runtime.status import serve_readiness, serve_status
 from migctl.runtime.witness import KeptWitness
 from migctl.server.access.tokens import Tokens
 from migctl.telemetry import get_logger
@@ -151,6 +151,7 @@ class Service:
                 draining=self.draining,
                 witness=read_state(self.settings.state) if self.mode == "dual" else None,
             ),
+            ready=lambda: serve_readiness(parts, draining=self.draining),
             refusing=lambda: "draining" if self.draining else None,
             tokens=self.tokens,
             commits=journal.commit_seconds,

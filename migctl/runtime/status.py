@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -14,13 +15,18 @@ from migctl.runtime.feed import Feed
 from migctl.runtime.parts import Parts
 from migctl.status import (
     HttpStatus,
+    BreakersStatus,
+    ConnectionsStatus,
     JournalStatus,
+    LogStatus,
+    Readiness,
     ServeParts,
     ServeStatus,
     TransportsStatus,
     WitnessStatus,
 )
-from migctl.status.health import health
+from migctl.status.health import health, readiness
+from migctl.telemetry import lost_lines
 
 
 def serve_status(
@@ -61,8 +67,23 @@ def serve_status(
         http=http,
         flags=parts.flags.status(),
         witness=witness,
+        log=LogStatus(lost_lines=lost_lines()),
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    draining: bool
+    journal: Journal
+    connections: ConnectionsStatus
+    breakers: BreakersStatus
+
+
+def serve_readiness(parts: Parts, *, draining: bool) -> Readiness:
+    """Whether it takes events and delivers them. No other part is asked, and no file."""
+    of = parts.connections
+    return readiness(_Serving(draining, parts.journal, of.status(), of.breakers()))
 
 
 def _journal(journal: Journal) -> JournalStatus:
@@ -73,6 +94,8 @@ def _journal(journal: Journal) -> JournalStatus:
         head=journal.head,
         tail=journal.tail,
         size_bytes=journal.size_bytes,
-        full=journal.full or journal.stalled,
+        full=journal.full,
         full_in_hours=journal.full_in_hours,
+        stalled=journal.stalled,
+        stalled_do=journal.stalled_do,
     )

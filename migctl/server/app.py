@@ -23,7 +23,7 @@ from migctl.server.counts import Counts
 from migctl.server.routes.assignment import Assignment
 from migctl.server.routes.events import Events
 from migctl.server.routes.metrics import CONTENT_TYPE, Metrics
-from migctl.status import HttpStatus, ServeStatus, json_schema
+from migctl.status import HttpStatus, Readiness, ServeStatus, json_schema
 from migctl.status.health import readiness
 from migctl.telemetry import get_logger
 from migctl.telemetry.metrics import Histogram
@@ -57,6 +57,7 @@ def build(
     gateway: Gateway | None,
     settings: Settings,
     status: Callable[[HttpStatus], ServeStatus],
+    ready: Callable[[], Readiness] | None = None,
     tokens: Tokens = Tokens(),  # noqa: B008 - frozen
     refusing: Callable[[], str | None] = lambda: None,
     commits: Histogram | None = None,
@@ -67,6 +68,7 @@ def build(
     """The application of one `serve`.
 
     gateway: None in mode realtime; `/ws` then answers 410. status: asked for each answer made of it, with what is counted here.
+    ready: what `/readyz` answers; None: as the status says.
     tokens: who may do what; without any, only loopback is served.
     commits, batches: durations of the journal's commits, and the relay's batches, for the metrics.
     assignment: answers which transport a user takes; without one there is no such route.
@@ -105,7 +107,7 @@ def build(
         return answer(200, {"status": "ok"})
 
     async def readyz(_: web.Request) -> web.StreamResponse:
-        found = readiness(now())
+        found = ready() if ready is not None else readiness(now())
         return answer(200 if found.ready else 503, found)
 
     async def api_status(_: web.Request) -> web.StreamResponse:

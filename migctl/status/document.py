@@ -29,7 +29,11 @@ from migctl.status.witness import WitnessStatus
 
 
 class JournalStatus(Struct, frozen=True, kw_only=True):
-    """size_bytes: of the file and its log. full: why no event is taken; full_in_hours: at the present rate, None is never."""
+    """size_bytes: of the file and its log. full: why there is no room; full_in_hours: at the present rate, None is never.
+
+    stalled: what the last write could not get past, and may a moment later; stalled_do: what to do about that. No event is taken
+    while it is full or stalled.
+    """
 
     path: str
     epoch: str
@@ -39,6 +43,14 @@ class JournalStatus(Struct, frozen=True, kw_only=True):
     size_bytes: int
     full: str | None
     full_in_hours: float | None
+    stalled: str | None = None
+    stalled_do: str | None = None
+
+
+class LogStatus(Struct, frozen=True, kw_only=True):
+    """lost_lines: lines of the log that could not be written, since the start."""
+
+    lost_lines: int
 
 
 class HttpStatus(Struct, frozen=True, kw_only=True):
@@ -77,7 +89,7 @@ class Health(Struct, frozen=True, kw_only=True):
 class ServeParts(Struct, frozen=True, kw_only=True):
     """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none.
 
-    flags: None of an older one.
+    flags, log: None of an older one.
     """
 
     schema: Literal["migctl.status/1"] = "migctl.status/1"
@@ -101,6 +113,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     http: HttpStatus
     flags: FlagsStatus | None = None
     witness: WitnessStatus | None = None
+    log: LogStatus | None = None
 
 
 class ServeStatus(ServeParts, frozen=True, kw_only=True):
@@ -112,7 +125,7 @@ class ServeStatus(ServeParts, frozen=True, kw_only=True):
 class Readiness(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The document of `/readyz`. degraded: parts that are not reached, while events are taken and delivered all the same."""
 
-    status: Literal["ok", "degraded", "full", "draining"]
+    status: Literal["ok", "degraded", "full", "stalled", "draining"]
     reason: str | None = None
     degraded: list[Part] | None = None
 

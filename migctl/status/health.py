@@ -6,6 +6,7 @@ Nothing wrong means that each part said it is well; a part that is there and is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from migctl.resilience import BreakerStatus
 from migctl.status.delivery import BreakersStatus, ConnectionsStatus, ConnectionStatus, Part
@@ -21,18 +22,46 @@ _TRIED_AGAIN = "nothing: it is tried again"
 _DRAINING = "wait: it ends by itself, and the next start sends what is left"
 
 
+class Taking(Protocol):
+    """Whether a journal takes events: why it has no room, and what holds it up."""
+
+    @property
+    def full(self) -> str | None: ...
+
+    @property
+    def stalled(self) -> str | None: ...
+
+
+class Serving(Protocol):
+    """What readiness needs of a serve, and no more: it is asked often, and while much else is slow."""
+
+    @property
+    def draining(self) -> bool: ...
+
+    @property
+    def journal(self) -> Taking: ...
+
+    @property
+    def connections(self) -> ConnectionsStatus: ...
+
+    @property
+    def breakers(self) -> BreakersStatus: ...
+
+
 def health(of: ServeParts) -> Health:
     """ok, or degraded and why."""
     found = problems(of)
     return Health(status="degraded" if found else "ok", problems=found)
 
 
-def readiness(of: ServeParts) -> Readiness:
+def readiness(of: Serving) -> Readiness:
     """Ready is whoever takes events and delivers them in some way: Supabase away is degraded, no more."""
     if of.draining:
         return Readiness(status="draining")
     if of.journal.full is not None:
         return Readiness(status="full", reason=of.journal.full)
+    if of.journal.stalled is not None:
+        return Readiness(status="stalled", reason=of.journal.stalled)
     away = degraded(of.connections, of.breakers)
     return Readiness(status="degraded" if away else "ok", degraded=away)
 
@@ -58,6 +87,10 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
         yield Problem(
             part="journal", state="takes no events", reason=of.journal.full,
             do="raise journal.max_bytes or free its disk; what is in the table makes room by itself: `migctl journal status`",
+        )  # fmt: skip
+    if of.journal.stalled is not None:
+        yield Problem(
+            part="journal", state="stalled", reason=of.journal.stalled, do=of.journal.stalled_do or _TRIED_AGAIN,
         )  # fmt: skip
     breakers: dict[str, BreakerStatus] = dict(of.breakers.parts())
     for part, connection in of.connections.parts():

@@ -27,6 +27,10 @@ class Transport(Protocol):
         """Let subscribers know that this end goes away; return how many were still attached after the timeout."""
         ...
 
+    def state(self) -> TransportStatus:
+        """Whether it reaches its subscribers, and why not. Costs next to nothing; `status` counts."""
+        ...
+
     def status(self) -> TransportStatus: ...
 
 

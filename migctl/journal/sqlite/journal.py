@@ -275,7 +275,13 @@ class SqliteJournal(Records):
 
     @property
     def stalled(self) -> str | None:
-        return self._store.writer.stalled
+        stall = self._store.writer.stall
+        return stall.what if stall is not None else None
+
+    @property
+    def stalled_do(self) -> str | None:
+        stall = self._store.writer.stall
+        return stall.do if stall is not None else None
 
     @property
     def commit_seconds(self) -> Histogram:

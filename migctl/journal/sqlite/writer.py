@@ -17,7 +17,7 @@ from migctl.clock import mono, now
 from migctl.events import Event, Position
 from migctl.events.canonical import body_hash
 from migctl.events.times import micros_of
-from migctl.journal.errors import Conflict, JournalUnavailable
+from migctl.journal.errors import Conflict, JournalStalled, JournalUnavailable
 from migctl.journal.model import Appended, EpochInfo
 from migctl.journal.sqlite import queries
 from migctl.journal.sqlite.faults import broken_disk, fault_of, stalled
@@ -73,7 +73,7 @@ class Group:
 class Writer(Part):
     """Owns the writing connection. `submit` from any thread; `on_commit` is called in this one, once a group.
 
-    stalled: what the last group could not get past; None since one was committed.
+    stall: what the last group could not get past; None since one was committed.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Writer(Part):
         self._waiting: deque[Request] = deque()
         self._wake = threading.Condition()
         self._closing = False
-        self.stalled: str | None = None
+        self.stall: JournalStalled | None = None
         self.commit_seconds = Histogram()
 
     def submit(self, request: Request) -> None:
@@ -168,8 +168,8 @@ class Writer(Part):
         return None
 
     def _committed(self, group: Group) -> None:
-        if self.stalled is not None:
-            self.stalled = None
+        if self.stall is not None:
+            self.stall = None
             _log.info("journal takes events again", epoch=self._epoch, head=self._head)
         self._head += len(group.events)
         answer = group.requests[0].answer
@@ -190,16 +190,16 @@ class Writer(Part):
         if fault in ("locked", "full"):
             # Rolled back cleanly; the next group may get through.
             refusal = stalled(fault, self._layout)
-            if self.stalled is None:
+            if self.stall is None:
                 _log.error("journal stalled", reason=refusal.what, do=refusal.do, head=self._head)
-            self.stalled = refusal.what
+            self.stall = refusal
             return refusal
         cause = broken_disk(error) if fault == "disk" else error
         self.failure.fail(cause)
         return self.failure.refusal(cause)
 
     def _fill(self, group: Group) -> None:
-        if self.stalled is not None:
+        if self.stall is not None:
             # A commit of nothing would prove nothing of the room on the disk.
             self._db.execute("UPDATE meta SET value = value WHERE key = 'format'")
         group.committed_us = micros_of(now())

@@ -105,6 +105,12 @@ def families(
         yield from of_flags(status.flags)
     if status.witness is not None:
         yield from of_witness(status.witness)
+    if status.log is not None:
+        yield counter(
+            "migctl_log_lines_lost_total",
+            "Lines of the log that could not be written.",
+            status.log.lost_lines,
+        )
     yield from _http(status.http, counts)
     yield from _process()
 
@@ -134,7 +140,14 @@ def _journal(journal: JournalStatus) -> Iterator[Metric]:
     yield gauge("migctl_journal_tail_seq", "The first seq of the epoch that is still held.", journal.tail)
     yield gauge("migctl_journal_size_bytes", "Size of the journal's files.", journal.size_bytes)
     yield gauges("migctl_journal_info", "The open epoch.", [({"epoch": journal.epoch}, 1)])
-    yield gauge("migctl_journal_full", "1 while no event is taken.", journal.full is not None)
+    yield gauge(
+        "migctl_journal_full", "1 while no event is taken for want of room.", journal.full is not None
+    )
+    yield gauge(
+        "migctl_journal_stalled",
+        "1 while no event is taken as the last write could not get past something.",
+        journal.stalled is not None,
+    )
     hours = journal.full_in_hours
     yield gauge(
         "migctl_journal_full_in_seconds",

@@ -14,7 +14,7 @@ from migctl import clock
 from migctl.config import Settings, Target
 from migctl.journal import Log
 from migctl.resilience import BreakerState, BreakerStatus, News, within
-from migctl.status import BroadcastStatus, TransportName, TransportState
+from migctl.status import BroadcastStatus, TransportName, TransportStatus
 from migctl.target.schema import canary_channel, channel
 from migctl.telemetry import get_logger
 from migctl.telemetry.minutely import Minutely
@@ -91,17 +91,19 @@ class Broadcast:
         """For `/api/status`, and for fallback."""
         return self._canary.breaker_status()
 
-    def status(self) -> BroadcastStatus:
+    def state(self) -> TransportStatus:
         breaker = self._canary.breaker_status()
-        state: TransportState = self._sender.state
-        reason = self._sender.reason
         if self._running is False:
-            state, reason = "closed", None
-        elif breaker.state != "closed" and state == "connected":
-            state, reason = "degraded", breaker.reason
+            return TransportStatus(state="closed", reason=None)
+        if breaker.state != "closed" and self._sender.state == "connected":
+            return TransportStatus(state="degraded", reason=breaker.reason)
+        return TransportStatus(state=self._sender.state, reason=self._sender.reason)
+
+    def status(self) -> BroadcastStatus:
+        of, breaker = self.state(), self._canary.breaker_status()
         return BroadcastStatus(
-            state=state,
-            reason=reason,
+            state=of.state,
+            reason=of.reason,
             way=self._sender.way(clock.mono()),
             breaker=breaker,
             canary=self._canary.status(),

@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from migctl.clock import mono, now
 from migctl.journal import Log
-from migctl.status import GatewayStatus, TransportName, TransportState
+from migctl.status import GatewayStatus, TransportName, TransportStatus
 from migctl.telemetry import get_logger
 from migctl.telemetry.minutely import Minutely
 from migctl.transports import wire
@@ -299,14 +299,18 @@ class Gateway:
             for session in self._sockets
         ]
 
-    def status(self) -> GatewayStatus:
-        state: TransportState = "connected" if self._running else "connecting"
-        reason = None if self._running else "not running yet"
+    def state(self) -> TransportStatus:
         if self._sockets.draining:
-            state, reason = "closed", "draining"
+            return TransportStatus(state="closed", reason="draining")
+        if not self._running:
+            return TransportStatus(state="connecting", reason="not running yet")
+        return TransportStatus(state="connected", reason=None)
+
+    def status(self) -> GatewayStatus:
+        of = self.state()
         return self._sockets.status(
-            state,
-            reason,
+            of.state,
+            of.reason,
             live=len(self._live),
             delivered_seq=self._live.delivered,
             behind_events=self._journal.head - self._live.delivered,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.kit.serve_process import environment, serving_process
+from tests.kit.exposition import read, value
+from tests.kit.serve_process import ServeProcess, environment, run, serving_process
 
 PAGE = 4096
 # At level debug each request is a line: far more than a pipe of this size holds.
@@ -40,6 +44,20 @@ def unwritable(kind: str) -> Iterator[int]:
         os.close(reading)
 
 
+async def shown(status: Callable[[], Awaitable[dict[str, Any]]], serve: ServeProcess, folder: Path) -> None:
+    """The lines that were lost are in the status, in the metrics and in `migctl status`; each asks later, and sees no fewer."""
+    async with asyncio.timeout(20):
+        while (lost := (await status())["log"]["lost_lines"]) < REQUESTS:
+            await asyncio.sleep(0.02)
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        page = (await http.get(f"{serve.url}/metrics")).text
+    assert lost <= value(read(page.encode()), "migctl_log_lines_lost_total")
+    said = await asyncio.to_thread(run, folder, "status")
+    count = re.search(r"^log +([0-9,]+) lines could not be written, and are lost *$", said.stdout, re.MULTILINE)
+    assert count is not None, said.stdout + said.stderr
+    assert lost <= int(count[1].replace(",", ""))
+
+
 @pytest.mark.parametrize("kind", ["full disk", "closed pipe", "pipe that nobody reads"])
 async def test_events_are_taken_and_serve_ends_as_it_should(kind: str, tmp_path: Path) -> None:
     options = ("--mode", "websocket", "--log-level", "debug")
@@ -49,8 +67,14 @@ async def test_events_are_taken_and_serve_ends_as_it_should(kind: str, tmp_path:
                 event = {"event_type": "cpu", "data": {"used": number}}
                 answer = await http.post(f"{serve.url}/events", json=event)
                 assert answer.status_code == 201, answer.text
-            status = (await http.get(f"{serve.url}/api/status")).json()
-        assert status["journal"]["head"] == REQUESTS
+
+            async def status() -> dict[str, Any]:
+                found: dict[str, Any] = (await http.get(f"{serve.url}/api/status")).json()
+                return found
+
+            assert (await status())["journal"]["head"] == REQUESTS
+            if kind != "pipe that nobody reads":  # there, they still wait
+                await shown(status, serve, tmp_path)
         serve.send(signal.SIGTERM)
         assert serve.process.wait(20) == 0
 

@@ -160,7 +160,13 @@ async def test_serve_answers_503_while_a_backup_locks_its_journal_and_takes_even
                 refused = await http.post("/events", json=body)
                 assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
                 assert f"process {lock.pid} " in refused.text
-                assert (await http.get("/readyz")).status_code == 503
+                ready = await http.get("/readyz")
+                assert (ready.status_code, ready.json()["status"]) == (503, "stalled")
+                said = (await http.get("/api/status")).json()
+                assert said["journal"]["full"] is None
+                assert f"process {lock.pid} " in said["journal"]["stalled"]
+                (problem,) = [each for each in said["health"]["problems"] if each["part"] == "journal"]
+                assert (problem["state"], problem["do"]) == ("stalled", said["journal"]["stalled_do"])
                 assert (await http.get("/events")).json()["head"] == 3
                 lock.let_go()
             answer = await http.post("/events", json=body)

@@ -34,6 +34,16 @@ class Few:
         return None
 
 
+class Unspeakable(Few):
+    """Goes on, and fails whoever asks it how it is."""
+
+    async def run(self, journal: Journal) -> None:
+        await asyncio.Event().wait()
+
+    def status(self) -> Any:
+        raise ZeroDivisionError
+
+
 async def made(folder: Path, source: Few | None = None, listen: str = "127.0.0.1:0") -> Service:
     return await compose(
         Settings(mode="websocket", state_dir=str(folder / "state"), listen=listen), source=source
@@ -60,6 +70,18 @@ async def test_serve_is_announced_while_it_serves_and_leaves_what_it_acknowledge
     assert left == Left(backlog=0, subscribers=0, head=1)
     assert not (state / ANNOUNCEMENT).exists()
     assert not (state / SOCKET).exists()
+
+
+async def test_whether_it_is_ready_is_answered_without_asking_every_part(tmp_path: Path) -> None:
+    service, stop, ready = await made(tmp_path, Unspeakable()), asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(service.run(stop, lambda _: ready.set()))
+    async with asyncio.timeout(20):
+        await ready.wait()
+        async with httpx.AsyncClient(base_url=service.url, trust_env=False) as http:
+            assert (await http.get("/api/status")).status_code == 500
+            assert (await http.get("/readyz")).json() == {"status": "ok", "degraded": []}
+        stop.set()
+        await running
 
 
 async def test_until_done_ends_once_the_source_is_read(tmp_path: Path) -> None:

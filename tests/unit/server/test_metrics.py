@@ -110,7 +110,7 @@ def test_times_flags_and_reasons_that_a_metric_says() -> None:
     before = page(of)
     assert of.fallback is not None
     assert value(before, "migctl_fallback_active") == 1
-    assert value(before, "migctl_journal_full") == 1
+    assert value(before, "migctl_journal_full") == value(before, "migctl_journal_stalled") == 1
     assert value(before, "migctl_source_up", kind="tap") == 0
     assert of.connections.table is not None
     assert of.breakers.table is not None
@@ -125,6 +125,9 @@ def test_times_flags_and_reasons_that_a_metric_says() -> None:
         replace(of, fallback=replace(of.fallback, active=False), journal=replace(of.journal, full=None))
     )
     assert value(after, "migctl_fallback_active") == value(after, "migctl_journal_full") == 0
+    assert value(after, "migctl_journal_stalled") == 1  # no room is one thing, what holds a write up another
+    after = page(replace(of, journal=replace(of.journal, stalled=None)))
+    assert (value(after, "migctl_journal_full"), value(after, "migctl_journal_stalled")) == (1, 0)
 
 
 def test_a_state_is_one_of_all_that_there_are() -> None:
@@ -152,6 +155,7 @@ def test_what_a_mode_does_not_have_has_no_sample() -> None:
         "migctl_build_info",
         "migctl_ingest_append_duration_seconds",
         "migctl_http_refused_total",
+        "migctl_log_lines_lost_total",
     }
 
 

@@ -60,7 +60,7 @@ def well() -> ServeStatus:
     return replace(
         of,
         draining=False,
-        journal=replace(of.journal, full=None),
+        journal=replace(of.journal, full=None, stalled=None, stalled_do=None),
         relay=RELAY,
         connections=ConnectionsStatus(table=TABLE, heads=TABLE, broadcast=BROADCAST, gateway=BROADCAST),
         breakers=BreakersStatus(table=CLOSED, broadcast=CLOSED),
@@ -101,6 +101,7 @@ def test_nothing_is_wrong_where_all_parts_say_they_are_well() -> None:
     [
         ({"draining": True}, "serve: draining"),
         ({"journal": replace(well().journal, full="no room")}, "journal: takes no events: no room"),
+        ({"journal": replace(well().journal, stalled="locked")}, "journal: stalled: locked"),
         (
             {"connections": ConnectionsStatus(table=replace(TABLE, state="paused", reason="no table"))},
             "table: paused: no table",
@@ -231,6 +232,16 @@ AWAY = ConnectionsStatus(
         ),
         (
             {"journal": replace(well().journal, full="no room"), "connections": AWAY},
+            False,
+            {"status": "full", "reason": "no room"},
+        ),
+        (
+            {"journal": replace(well().journal, stalled="locked"), "connections": AWAY},
+            False,
+            {"status": "stalled", "reason": "locked"},
+        ),
+        (
+            {"journal": replace(well().journal, full="no room", stalled="locked")},
             False,
             {"status": "full", "reason": "no room"},
         ),

@@ -66,6 +66,8 @@ def test_everything_that_a_part_says_is_on_the_screen() -> None:
         "subscribers were sent to the WebSocket 99 s ago: the breaker of broadcast is open",
         "tap ws://127.0.0.1:9/tap: waiting; 38 accepted, 1 rejected",
         "2, 3.2 s without the stream; one lasts since 2026-11-25 17:33:59 UTC: Connection refused",
+        "full, stalled",
+        "3 lines could not be written, and are lost",
         "12 requests, 1 answered 5xx, 1 events taken",
         "table retrying 99 s half-open 0.5 s 5",
         "broadcast degraded 99 s open in 0.8 s",
