@@ -59,6 +59,13 @@ class ServeProcess:
         if number is signal.SIGKILL:
             self.process.wait(10)
 
+    def stop(self) -> str:
+        """End it as an operator does. Its log, which is whole then: lines are written by a thread, and one that is killed takes
+        those that wait with it."""
+        self.send(signal.SIGTERM)
+        assert self.process.wait(30) == 0
+        return (self.folder / "serve.log").read_text()
+
     async def post(self, count: int) -> None:
         """Events with ids of the server's; they are durable afterwards."""
         events = [{"event_type": "cpu", "data": {"used": one}} for one in range(count)]
