@@ -31,20 +31,18 @@ DRAIN_S = 20.0
 
 
 class AssignedServer(ServeClient):
-    """Tells this subscriber a transport of its own; serve itself tells everybody the same."""
+    """Assigns this subscriber a transport of its own; serve itself assigns everybody the same."""
 
-    transport: Any = "realtime"
+    def __init__(self, url: str, transport: Any) -> None:
+        super().__init__(url)
+        self._transport = transport
 
     async def assignment(self) -> Assignment:
-        return msgspec.structs.replace(await super().assignment(), transport=self.transport)
+        return msgspec.structs.replace(await super().assignment(), transport=self._transport)
 
 
 def whole(url: str, transport: str, access_token: Any) -> Subscriber:
-    made = Subscriber(url, wait_s=WAIT_S, access_token=access_token)
-    server = AssignedServer(url)
-    server.transport = transport
-    made._server = server
-    return made
+    return Subscriber(url, wait_s=WAIT_S, access_token=access_token, server=AssignedServer(url, transport))
 
 
 def subscriber(options: argparse.Namespace) -> Any:

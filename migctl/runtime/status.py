@@ -14,9 +14,9 @@ from migctl.journal import Journal
 from migctl.runtime.feed import Feed
 from migctl.runtime.parts import Parts
 from migctl.status import (
-    HttpStatus,
     BreakersStatus,
     ConnectionsStatus,
+    HttpStatus,
     JournalStatus,
     LogStatus,
     Readiness,

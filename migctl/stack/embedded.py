@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -76,15 +77,24 @@ class EmbeddedStack:
     """Started and stopped in the main thread (see launcher). A context manager: `with EmbeddedStack(folder) as stack`."""
 
     def __init__(
-        self, folder: Path, *, ports: Ports | None = None, standin: StandinOptions | None = None
+        self,
+        folder: Path,
+        *,
+        ports: Ports | None = None,
+        standin: StandinOptions | None = None,
+        any_free: Callable[[], Ports] = Ports.any_free,
+        is_free: Callable[[int], bool] = port_is_free,
     ) -> None:
         """folder: data, logs and keys; kept by `stop`, removed by `discard`.
 
-        ports: each of them, or the next free one after it; None: any free ports.
+        ports: each of them, or the next free one after it; None: those of `any_free`, which is asked anew after a clash.
+        is_free: whether a port can be had now.
         standin: what the stand-in is started with.
         """
         self.folder = folder.absolute()
         self._wanted = ports
+        self._any_free = any_free
+        self._is_free = is_free
         self._standin = standin or StandinOptions()
         self._lock: int | None = None
         self._parts: dict[Part, Running] = {}
@@ -126,7 +136,7 @@ class EmbeddedStack:
                 shift = 0 if attempt == 0 else 3 * (1 + secrets.randbelow(100))
                 try:
                     self._target = self._start_on(
-                        keys, self._wanted.or_next_free(shift) if self._wanted else Ports.any_free()
+                        keys, self._wanted.or_next_free(shift) if self._wanted else self._any_free()
                     )
                     break
                 except _PortTaken:  # somebody was quicker than we between looking and listening
@@ -190,7 +200,7 @@ class EmbeddedStack:
         try:
             for part in reversed(parts):
                 # Looked at first, or whoever has the port would be taken for ours.
-                if not port_is_free(self._parts[part].port):
+                if not self._is_free(self._parts[part].port):
                     raise _PortTaken(part, self._parts[part].port)
                 self._parts[part].begin()
             self._note_processes()
@@ -205,7 +215,7 @@ class EmbeddedStack:
             running.wait_ready()
         except Transient as error:
             # Who was quicker may be gone again by now; the part's own words still show it.
-            if port_is_free(running.port) and _IN_USE not in error.what.lower():
+            if self._is_free(running.port) and _IN_USE not in error.what.lower():
                 raise
             raise _PortTaken(part, running.port) from error
 

@@ -46,6 +46,7 @@ class Subscriber(Reader[Position]):
     patience_s: how long an epoch that was left may take to be written to its end, before what is missing of it is lost.
     ask_every_s, ask_soon_s: the assignment is asked for again about so often, so that N subscribers are N/60 requests a second; and
     within this time, at random, after the gateway has come back or said where to go.
+    server: who is asked, in place of one that is made of url, user and token.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class Subscriber(Reader[Position]):
         patience_s: float = PATIENCE_S,
         ask_every_s: float = 60.0,
         ask_soon_s: float = 2.0,
+        server: ServeClient | None = None,
     ) -> None:
         super().__init__(merge, wait_s=wait_s)
-        self._server = ServeClient(url, user=user, token=token)
+        self._server = server or ServeClient(url, user=user, token=token)
         self._address = Address(self._server.ws_url, token)
         self._own_token = access_token
         self._wishes = Wishes(

@@ -162,12 +162,15 @@ def _time(members: dict[str, bytes], field: str, *, needed: bool = False) -> Any
         raise BadLine(f"{field}: {error}") from None
 
 
-def blocks(path: Path, size: int) -> Iterator[Block]:
-    """The first `size` bytes of a file, in blocks of whole lines. Raises Usage where it can't be read."""
+def blocks(path: Path, size: int, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+    """The first `size` bytes of a file, in blocks of whole lines, about `block_bytes` each.
+
+    Raises Usage where it can't be read.
+    """
     number, left = 1, size
     try:
         with path.open("rb", buffering=1 << 16) as file:
-            while left > 0 and (lines := file.readlines(BLOCK_BYTES)):
+            while left > 0 and (lines := file.readlines(block_bytes)):
                 length = sum(map(len, lines))
                 while length > left:  # the file has grown since it was measured
                     surplus = length - left

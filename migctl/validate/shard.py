@@ -21,7 +21,7 @@ from migctl.errors import Usage
 from migctl.events import Entry, encode_entry
 from migctl.validate.join import Join
 from migctl.validate.kinds import TRANSPORTS, Side
-from migctl.validate.lines import Block, blocks
+from migctl.validate.lines import BLOCK_BYTES, Block, blocks
 from migctl.validate.settle import Settler
 from migctl.validate.tally import Examples, Tally
 from migctl.validate.window import Window
@@ -72,6 +72,7 @@ class Job(msgspec.Struct):
     shard: int
     shards: int
     memory_bytes: int
+    block_bytes: int = BLOCK_BYTES
     excused: list[tuple[str, int]] = []
     discrepancies: Path | None = None
 
@@ -132,7 +133,7 @@ def run(job: Job, read: ReadJournal = no_journal) -> Tally:
                 folder=Path(folder),
             )
             try:
-                _read_in_step(join, job.inputs, read)
+                _read_in_step(join, job, read)
                 join.finish()
             finally:
                 join.close()
@@ -146,10 +147,12 @@ def run(job: Job, read: ReadJournal = no_journal) -> Tally:
 class _Reader:
     """One file on its way: how far it is, to keep it in step with the others."""
 
-    def __init__(self, source: Input, read: ReadJournal) -> None:
+    def __init__(self, source: Input, read: ReadJournal, block_bytes: int) -> None:
         self.side = source.side
         self.blocks = (
-            _database_blocks(read(source.path)) if source.is_database else blocks(source.path, source.size)
+            _database_blocks(read(source.path))
+            if source.is_database
+            else blocks(source.path, source.size, block_bytes=block_bytes)
         )
         self.size = max(1, source.size)
         self.bytes_read = 0
@@ -158,9 +161,9 @@ class _Reader:
         self.started = False
 
 
-def _read_in_step(join: Join, inputs: list[Input], read: ReadJournal) -> None:
+def _read_in_step(join: Join, job: Job, read: ReadJournal) -> None:
     """Always read on where the stream is furthest behind: by seq within one epoch, else by the share of the file."""
-    readers = [_Reader(source, read) for source in inputs]
+    readers = [_Reader(source, read, job.block_bytes) for source in job.inputs]
     while readers:
         fresh = [reader for reader in readers if not reader.started]
         if fresh:

@@ -18,6 +18,9 @@ DATABASE = "only PostgreSQL can say whether it is right: tests/integration"
 FILE = "it is what becomes of real files: tests/contract, tests/integration/journal"
 THROUGH = "a fast test comes to it by two imports"
 
+# It stops a real process in the middle of a function, which no value can.
+FAILS_BY_A_WORD = {ROOT / "tests/kit/failpoint.py"}
+
 # An entry that is no longer needed fails the suite: take it out.
 WITHOUT_A_FAST_TEST = {
     "migctl.delivery.adoption": WIRE,
@@ -208,3 +211,27 @@ def test_what_a_value_is_is_known_nearly_everywhere() -> None:
     assert per_thousand < MAX_ANY_PER_THOUSAND_LINES, (
         f"{uses.total()} uses of Any in {lines} lines, most in {uses.most_common(5)}"
     )
+
+
+def patches(path: Path) -> Iterator[str]:
+    """Where a file changes what another module has, instead of giving it a value."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            word = ast.unparse(node.func)
+            if word.endswith((".setattr", "mock.patch", "patch.object", "patch.dict")):
+                yield f"{path.relative_to(ROOT)}:{node.lineno} {word}"
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for one in targets:
+            if isinstance(one, ast.Attribute) and one.attr.startswith("_") and not _is_own(one.value):
+                yield f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(one)}"
+
+
+def _is_own(of: ast.expr) -> bool:
+    return ast.unparse(of) in ("self", "cls")
+
+
+def test_tests_and_benchmarks_pass_values_and_patch_nothing() -> None:
+    files = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 200
+    found = [one for path in files if path not in FAILS_BY_A_WORD for one in patches(path)]
+    assert found == []

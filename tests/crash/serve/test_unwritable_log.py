@@ -53,7 +53,9 @@ async def shown(status: Callable[[], Awaitable[dict[str, Any]]], serve: ServePro
         page = (await http.get(f"{serve.url}/metrics")).text
     assert lost <= value(read(page.encode()), "migctl_log_lines_lost_total")
     said = await asyncio.to_thread(run, folder, "status")
-    count = re.search(r"^log +([0-9,]+) lines could not be written, and are lost *$", said.stdout, re.MULTILINE)
+    count = re.search(
+        r"^log +([0-9,]+) lines could not be written, and are lost *$", said.stdout, re.MULTILINE
+    )
     assert count is not None, said.stdout + said.stderr
     assert lost <= int(count[1].replace(",", ""))
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migctl.validate import lines, report
+from migctl.validate import report
 from migctl.validate.inputs import find, window_of
 from migctl.validate.kinds import KINDS
 from migctl.validate.latency import Histogram
@@ -199,21 +198,18 @@ def test_neither_shards_nor_blocks_nor_memory_make_a_difference(
 
     def tally(shards: int, block: int, memory: int) -> dict[str, Any]:
         total = Tally()
-        with mock.patch.object(lines, "BLOCK_BYTES", block):
-            for shard in range(shards):
-                total.merge(
-                    run(
-                        Job(
-                            inputs=found.files,
-                            window=window_of(found, "captures"),
-                            late_after_s=5.0,
-                            examples=100,
-                            shard=shard,
-                            shards=shards,
-                            memory_bytes=memory,
-                        )
-                    )
-                )
+        for shard in range(shards):
+            job = Job(
+                inputs=found.files,
+                window=window_of(found, "captures"),
+                late_after_s=5.0,
+                examples=100,
+                shard=shard,
+                shards=shards,
+                memory_bytes=memory,
+                block_bytes=block,
+            )
+            total.merge(run(job))
         total.peak_bytes = total.spilled_bytes = 0
         for examples in total.examples.values():
             examples.sort(key=lambda example: (example.at, example.details["id"]))

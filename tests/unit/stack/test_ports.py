@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from migctl.errors import Transient
-from migctl.stack import embedded
-from migctl.stack.embedded import EmbeddedStack
+from migctl.stack.embedded import EmbeddedStack, Ports
 from migctl.stack.launcher import any_free_port, port_is_free
 
 
@@ -21,30 +20,20 @@ def test_any_free_port_is_outside_the_range_of_outgoing_connections() -> None:
         assert not low <= port <= high
 
 
-def test_port_that_is_taken_between_the_look_and_the_listening_leads_to_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The look says free, the part finds it taken, and whoever had it is gone when it is looked at again."""
-    stack = EmbeddedStack(tmp_path)
+def test_port_that_is_taken_between_the_probe_and_the_listening_leads_to_another(tmp_path: Path) -> None:
+    """The probe finds it free, the part finds it taken, and whoever had it is gone when it is probed again."""
     with socket.create_server(("127.0.0.1", any_free_port())) as other:
         taken = other.getsockname()[1]
-        first = embedded.Ports(taken, any_free_port(), any_free_port())
-        choices = iter((first, embedded.Ports.any_free()))
-        monkeypatch.setattr(embedded.Ports, "any_free", lambda: next(choices))
-        monkeypatch.setattr(embedded, "port_is_free", lambda port: True)
-        with stack:
+        choices = iter((Ports(taken, any_free_port(), any_free_port()), Ports.any_free()))
+        with EmbeddedStack(tmp_path, any_free=lambda: next(choices), is_free=lambda _: True) as stack:
             assert stack.target.supabase_url.rpartition(":")[2] != str(taken)
             assert all(part.up for part in stack.status())
 
 
-def test_part_that_fails_for_another_reason_is_not_tried_on_other_ports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_part_that_fails_for_another_reason_is_not_tried_on_other_ports(tmp_path: Path) -> None:
     (tmp_path / "valkey").mkdir()
     (tmp_path / "valkey" / "appendonlydir").write_text("no folder")
-    asked: list[None] = []
-    any_free = embedded.Ports.any_free
-    monkeypatch.setattr(embedded.Ports, "any_free", lambda: (asked.append(None), any_free())[1])
-    with pytest.raises(Transient, match="Valkey"), EmbeddedStack(tmp_path):
+    choices = iter((Ports.any_free(),))
+    with pytest.raises(Transient, match="Valkey"), EmbeddedStack(tmp_path, any_free=lambda: next(choices)):
         pass
-    assert len(asked) == 1
+    assert next(choices, None) is None
