@@ -1,20 +1,21 @@
 """Disk: what one process keeps of flags in its state folder: its snapshot, durable, so that a brake outlives a kill of whoever
-confirmed it; and whom it knows to evaluate flags, so that they are told with the record away too.
+confirmed it; and whom it knows to evaluate flags, so that they are told with the record away too. And what a command keeps there.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from migctl.config.files import make_private_folder, write_whole
 from migctl.errors import Usage
-from migctl.flags.snapshot import Snapshot
+from migctl.flags.snapshot import Brake, Snapshot
 
 PROCESSES = "flag-processes.json"
+OWN_BRAKES = "flag-brakes.json"
 
 
 def snapshot_path(folder: Path, target: str) -> Path:
@@ -88,6 +89,30 @@ class ProcessesFile:
     def write(self, processes: Processes) -> None:
         """Raises Usage where it can't be written."""
         _write(self._path, msgspec.json.encode(processes))
+
+
+class _Own(msgspec.Struct, frozen=True):
+    target: str
+    brakes: tuple[Brake, ...] = ()
+
+
+class OwnBrakes:
+    """Of the commands in one state folder: brakes that nobody has confirmed yet. A serve here does not read them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / OWN_BRAKES
+
+    def read(self, target: str) -> tuple[Brake, ...]:
+        """None that can't be read stands in the way of going down."""
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=_Own)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return ()
+        return found.brakes if found.target == target else ()
+
+    def write(self, target: str, brakes: Iterable[Brake]) -> None:
+        """Raises Usage where they can't be written."""
+        _write(self._path, msgspec.json.encode(_Own(target, tuple(brakes))))
 
 
 def same_processes(a: Sequence[Process], b: Sequence[Process]) -> bool:

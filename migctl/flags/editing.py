@@ -13,7 +13,7 @@ import yaml
 
 from migctl.flags.assignment import Switch
 from migctl.flags.definitions import Flag, FlagSet, Invalid, read
-from migctl.flags.segments import missing_segments, segments_of
+from migctl.flags.segments import missing_segments, segments_of, with_segments
 from migctl.flags.shares import ALL, Shares, shares_of
 
 Edit = Callable[[FlagSet], FlagSet]
@@ -78,6 +78,25 @@ def with_shares(flag_set: FlagSet, switch: Switch, shares: Shares) -> FlagSet:
     """With the switch saying this; the flag is made where it is not there."""
     flag = flag_set.flags.get(switch.flag) or new_switch(switch)
     return _with(flag_set, msgspec.structs.replace(flag, targeting=shares.targeting()))
+
+
+def with_step(
+    flag_set: FlagSet, switch: Switch, percent: float, segments: Mapping[str, float], *, first: FlagSet
+) -> FlagSet:
+    """With the shares of a step: of all, and of each segment that it names; users and other segments stay as they are.
+
+    first: the flag and segments that come with migctl: what nobody has defined yet is taken from there. Raises Invalid where the
+    flag says it in words of its own, or nobody has defined a segment.
+    """
+    after = flag_set
+    if switch.flag not in after.flags:
+        added = first.flags.get(switch.flag) or new_switch(switch)
+        after = msgspec.structs.replace(_with(after, added), metadata={**first.metadata, **after.metadata})
+    missing = {name: rule for name, rule in segments_of(first).items() if missing_segments(after, [name])}
+    after = with_segments(after, {name: rule for name, rule in missing.items() if name in segments})
+    for name, share in segments.items():
+        after = with_percent(after, switch, name, share)
+    return with_percent(after, switch, ALL, percent)
 
 
 def new_switch(switch: Switch) -> Flag:

@@ -76,6 +76,11 @@ class Holder:
         return self._file is not None
 
     @property
+    def is_kept(self) -> bool:
+        """All that is held is on disk."""
+        return self._kept == self._snapshot
+
+    @property
     def confirms(self) -> bool:
         """Whether what it has heard outlives it, and is what its users get."""
         return self._file is not None and self._override is None

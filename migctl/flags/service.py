@@ -17,7 +17,7 @@ import msgspec
 
 from migctl import clock
 from migctl.errors import MigctlError
-from migctl.flags.assignment import Assigned, Assignments
+from migctl.flags.assignment import Assigned, Assignments, Switch
 from migctl.flags.holder import Holder
 from migctl.flags.record import Record
 from migctl.flags.registration import Registration
@@ -135,13 +135,16 @@ class FlagService:
             self._noticed()
             if self._of_record is not None:
                 self._of_record.hurry()
-        return Heard(self.holder.confirms, self.holder.snapshot.n, self._why_not())
+        why = self._why_not(snapshot)
+        return Heard(why is None, self.holder.snapshot.n, why)
 
-    def _why_not(self) -> str | None:
+    def _why_not(self, heard: Snapshot) -> str | None:
         override = self.holder.override
         if override is not None:
             return f"its kill switch says {override}: MIGCTL_FLAG_{self.holder.switch.flag.upper()}"
-        return None if self.holder.is_durable else "it has no folder to keep it in, and would forget it"
+        if not self.holder.is_durable:
+            return "it has no folder to keep it in, and would forget it"
+        return bound_by_mode(self._only, self.holder.switch, heard)
 
     async def end(self) -> None:
         """A clean stop, once `run` has ended: it is taken out of the record, where that answers soon."""
@@ -173,7 +176,7 @@ class FlagService:
             effective=_shares(assignments.shares()),
             override=self.holder.override,
             blind=self.holder.blind,
-            confirms=self.holder.confirms and unkept is None,
+            confirms=self.holder.confirms and self.holder.is_kept,
             unkept=unkept.what if unkept is not None else None,
             unreadable_n=snapshot.unreadable_n,
             brakes=[msgspec.convert(msgspec.to_builtins(one), BrakeStatus) for one in snapshot.live_brakes()],
@@ -257,6 +260,13 @@ class FlagService:
     def _noticed(self) -> None:
         self._to_redis.wake()
         self._to_record.wake()
+
+
+def bound_by_mode(only: str | None, switch: Switch, heard: Snapshot) -> str | None:
+    """Why a brake is not kept to: in a mode that has only what is opened, nobody can be sent elsewhere. None where it is."""
+    if only == switch.opened and heard.brakes:
+        return f"it serves in mode {only}: its users have no other transport"
+    return None
 
 
 def _shares(of: Shares | None) -> SharesStatus | None:

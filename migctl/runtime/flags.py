@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +15,10 @@ from uuid import uuid4
 from migctl.config import Mode, Settings, Target, flag, from_environment
 from migctl.config.assets import config_file
 from migctl.flags.assignment import Switch
+from migctl.flags.definitions import FlagSet
 from migctl.flags.disk import ProcessesFile, SnapshotFile
+from migctl.flags.editing import Edit, with_step
+from migctl.flags.files import read_edit, read_file
 from migctl.flags.holder import Holder
 from migctl.flags.record import Record, target_name
 from migctl.flags.registration import Registration
@@ -26,6 +30,7 @@ from migctl.transports.protocol import TransportName
 TRANSPORT = Switch("transport", "realtime", "websocket")
 
 FLAGS_FILE = "flags/transport.yaml"
+SEGMENTS_FILE = "flags/segments.yaml"
 
 # What a file's flags are called, where no target has a name.
 FILE_NAME = "file"
@@ -42,6 +47,18 @@ def flags_target(settings: Settings, target: Target | None) -> Target | None:
 def flags_file(settings: Settings) -> Path:
     """The file that is the record where there is no target."""
     return Path(settings.flags.file) if settings.flags.file else config_file(FLAGS_FILE)
+
+
+def first_flags() -> FlagSet:
+    """The flag and the segments with which an empty record begins: of ./configs, else those that came with migctl. Raises Usage."""
+    flags = read_file(config_file(FLAGS_FILE))
+    return read_edit(config_file(SEGMENTS_FILE), flags)(flags)
+
+
+def step_edit(percent: float, segments: Mapping[str, float]) -> Edit:
+    """Writes a step's shares to the flag, which is made where the record has none yet. Raises Usage."""
+    first = first_flags()
+    return lambda flag_set: with_step(flag_set, TRANSPORT, percent, segments, first=first)
 
 
 def record_of(settings: Settings, target: Target) -> Record:

@@ -17,7 +17,10 @@ HEAR = "/admin/flags/hear"
 
 
 class Confirmation(msgspec.Struct, frozen=True):
-    """The answer of `POST /admin/flags/hear`. brakes: ids of those in force now. why: where it does not confirm."""
+    """The answer of `POST /admin/flags/hear`. brakes: ids of those in force now. why: where it does not confirm.
+
+    blind: it has not reached the record since its start, and gives nobody more until then.
+    """
 
     confirmed: bool
     process: str
@@ -25,6 +28,7 @@ class Confirmation(msgspec.Struct, frozen=True):
     n: int
     brakes: list[str]
     why: str | None = None
+    blind: bool = False
 
 
 def flag_routes(flags: FlagService) -> list[web.RouteDef]:
@@ -43,6 +47,9 @@ def flag_routes(flags: FlagService) -> list[web.RouteDef]:
             return refusal(409, "target", str(error))
         brakes = [brake.id for brake in flags.holder.snapshot.live_brakes()]
         of = flags.registration
-        return answer(200, Confirmation(said.confirmed, of.id, of.name, said.n, brakes, said.why))
+        confirmation = Confirmation(
+            said.confirmed, of.id, of.name, said.n, brakes, said.why, flags.holder.blind
+        )
+        return answer(200, confirmation)
 
     return [web.get(FLAGS, show), web.post(HEAR, hear)]

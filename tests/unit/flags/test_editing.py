@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from migctl.flags import editing
 from migctl.flags.assignment import Assignments, Switch
 from migctl.flags.definitions import FlagSet, Invalid, read
-from migctl.flags.segments import rule_of, with_segments
+from migctl.flags.segments import rule_of, segments_of, with_segments
 from migctl.flags.shares import ALL, Shares
 from migctl.flags.snapshot import Row, Snapshot
+from migctl.runtime.flags import step_edit
 
 SWITCH = Switch("transport", "realtime", "websocket")
 USERS = [f"user-{number}" for number in range(40)]
@@ -154,3 +155,24 @@ def test_what_is_not_there_is_refused_with_what_is(edit: editing.Edit, said: str
     with pytest.raises(Invalid, match=said) as refused:
         edit(opened(5))
     assert refused.value.do
+
+
+def test_a_step_begins_with_the_flag_and_the_segments_that_come_with_migctl() -> None:
+    after = editing.checked(step_edit(25, {"internal": 100})(FlagSet()))
+    shares = editing.written(after, SWITCH)
+    assert (shares.percent, shares.segments) == (25, {"internal": 100})
+    assert list(segments_of(after)) == ["internal"]
+    assert editing.raises(FlagSet(), after, SWITCH)
+
+
+def test_a_step_leaves_users_and_other_segments_as_they_are() -> None:
+    before = with_segments(FlagSet(), {"eu": {"==": [{"var": "region"}, "eu"]}})
+    before = editing.with_user(editing.with_percent(before, SWITCH, "eu", 10), SWITCH, "ann", "realtime")
+    after = editing.written(editing.checked(step_edit(50, {"internal": 100})(before)), SWITCH)
+    assert (after.percent, after.segments) == (50, {"eu": 10, "internal": 100})
+    assert after.users == {"ann": "realtime"}
+
+
+def test_a_step_of_a_segment_that_nobody_defined_is_refused() -> None:
+    with pytest.raises(Invalid, match="no such segment"):
+        step_edit(50, {"moon": 100})(FlagSet())

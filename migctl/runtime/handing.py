@@ -1,0 +1,198 @@
+"""Handing: one snapshot of flags to everybody who uses them, at once and in parallel: each process, Redis, the record.
+
+It never takes longer than a second: who is away, stopped or slow holds up nobody, and is named. The `serve` of this state folder
+is told by its control socket, every process that is known by its address with an admin token; one that asks for more than we have
+is looked at, since Redis and the record tell it too. Whom the record lists besides is told as soon as the record has said so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from migctl.config import Settings
+from migctl.errors import MigctlError
+from migctl.flags.definitions import Invalid
+from migctl.flags.disk import OwnBrakes, Process, Processes, ProcessesFile, same_processes
+from migctl.flags.editing import Edit, checked
+from migctl.flags.record import Record, Said
+from migctl.flags.redis_store import RedisStore
+from migctl.flags.snapshot import Brake, Snapshot, flag_sets
+from migctl.resilience import within
+from migctl.runtime.confirming import Confirmed, Round, Store, Unconfirmed
+from migctl.serve_client.control import announced
+
+WITHIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What became of it. redis: None where no Redis is set. record: None where there is none to ask.
+
+    said: what the record said meanwhile. took_s: seconds until the last answer.
+    """
+
+    confirmed: tuple[Confirmed, ...]
+    unconfirmed: tuple[Unconfirmed, ...]
+    redis: Store | None
+    record: Store | None
+    said: Said | None
+    took_s: float
+
+    @property
+    def by_all(self) -> bool:
+        """Every known process confirmed; so it is where none is known."""
+        return not self.unconfirmed
+
+    @property
+    def is_kept(self) -> bool:
+        """A process or the record has it, so that it goes its way without us."""
+        return bool(self.confirmed) or (self.record is not None and self.record.has)
+
+
+class Hands:
+    """Of one target. record, redis: None where there is none, or it can't be had now. token: of purpose admin.
+
+    folder: the state folder of `settings`: its `serve`, its list of processes, and brakes of ours that nobody confirmed yet.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        *,
+        record: Record | None,
+        redis: RedisStore | None = None,
+        token: str | None = None,
+    ) -> None:
+        self._folder = settings.state
+        self._name = name
+        self._record = record
+        self._redis = redis
+        self._token = token
+        self._file = ProcessesFile(settings.state)
+        self._own = OwnBrakes(settings.state)
+
+    async def brake(self, brake: Brake, *, lower: Edit | None = None, within_s: float = WITHIN_S) -> Handed:
+        """Pull a brake. lower: makes the flag set with the lower share, which becomes the record's next row where it can.
+
+        It is kept here until somebody confirmed it, and with it goes what earlier commands could not hand to anybody.
+        Never raises for who is away.
+        """
+        brakes = {one.id: one for one in (*self._own.read(self._name), brake)}
+        # What can't be kept here is handed on all the same.
+        with suppress(MigctlError):
+            self._own.write(self._name, brakes.values())
+        handed = await self._hand(
+            Snapshot(target=self._name, brakes=brakes),
+            within_s,
+            lambda said: self._to_record(brakes, brake, lower, said),
+        )
+        if handed.is_kept:
+            self.forget(brakes)
+        return handed
+
+    async def hand(self, snapshot: Snapshot, *, within_s: float = WITHIN_S) -> Handed:
+        """Hand on what the record has: an up row, or all that is known. Never raises for who is away."""
+
+        async def is_there(said: Said) -> Store:
+            n = max(snapshot.n, said.n)
+            return Store(True) if said.n == n else Store(False, f"it has n {said.n}, and not {n}")
+
+        return await self._hand(snapshot, within_s, is_there)
+
+    def own(self) -> tuple[Brake, ...]:
+        """Brakes of commands in this folder that nobody has confirmed yet."""
+        return tuple(self._own.read(self._name))
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """These brakes were confirmed, or lifted by a row that the record has."""
+        gone = set(ids)
+        kept = self._own.read(self._name)
+        if gone & {one.id for one in kept}:
+            with suppress(MigctlError):
+                self._own.write(self._name, [one for one in kept if one.id not in gone])
+
+    async def _hand(
+        self, snapshot: Snapshot, within_s: float, to_record: Callable[[Said], Awaitable[Store]]
+    ) -> Handed:
+        round_, asked = Round(snapshot, within_s, self._token), _Asked()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(round_.by_socket(self._folder))
+            for process in self._file.read(self._name).known:
+                group.create_task(round_.by_address(process))
+            if self._redis is not None:
+                group.create_task(round_.redis(self._redis))
+            if self._record is not None:
+                group.create_task(self._by_record(self._record, round_, asked, group, to_record))
+        return Handed(
+            round_.confirmed(),
+            round_.unconfirmed(),
+            round_.to_redis,
+            asked.store,
+            asked.said,
+            round(round_.took_s, 3),
+        )
+
+    async def _by_record(
+        self,
+        record: Record,
+        round_: Round,
+        asked: _Asked,
+        group: asyncio.TaskGroup,
+        to_record: Callable[[Said], Awaitable[Store]],
+    ) -> None:
+        async def ask() -> None:
+            said = await record.read()
+            asked.said = said
+            round_.listed(said.processes)
+            for process in said.processes:
+                group.create_task(round_.by_address(process))
+            asked.store = await to_record(said)
+            self._keep(said.processes)
+
+        asked.store = Store(False, round_.silent)
+        try:
+            await within(round_.left_s, ask())
+        except MigctlError as error:
+            asked.store = Store(False, error.what)
+
+    async def _to_record(
+        self, brakes: dict[str, Brake], newest: Brake, lower: Edit | None, said: Said
+    ) -> Store:
+        assert self._record is not None
+        for one in brakes.values():
+            if one.id in said.snapshot.brakes:
+                continue
+            document = lowered(said, lower) if one is newest and lower is not None else None
+            await self._record.brake(one, document=document, based_on=said.n, seen_n=said.n)
+        return Store(True)
+
+    def _keep(self, known: tuple[Process, ...]) -> None:
+        """The list outlives the record here too; where a serve runs, it keeps the file itself."""
+        kept = self._file.read(self._name)
+        if announced(self._folder) is None and not same_processes(kept.known, known):
+            with suppress(MigctlError):
+                self._file.write(Processes(self._name, known, kept.mine))
+
+
+@dataclass
+class _Asked:
+    """What asking the record came to so far."""
+
+    store: Store | None = None
+    said: Said | None = None
+
+
+def lowered(said: Said, lower: Edit) -> object:
+    """The document with the lower share, made from the record's head; None where there is none to make it from."""
+    found = flag_sets(said.snapshot)
+    if not found or said.n != said.snapshot.n:
+        return None
+    try:
+        after = lower(found[0])
+        return checked(after).document() if after != found[0] else None
+    except Invalid:  # the flag says it in words of its own: the brake alone does its work
+        return None
