@@ -18,6 +18,7 @@ from migctl.status import (
     GatewayStatus,
     Health,
     JournalStatus,
+    MovesStatus,
     Part,
     RelayStatus,
     RequestsStatus,
@@ -112,6 +113,9 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
         yield from _dead_letters(of.dead_letters)
     if of.transports.websocket is not None:
         yield "websocket", _gateway(of.transports.websocket)
+        moves = of.transports.websocket.moves
+        if moves is not None and moves.moving != 0:
+            yield "moving", _moves(moves)
     if of.transports.realtime is not None:
         yield "realtime", _broadcast(of.transports.realtime)
     if of.fallback is not None and of.fallback.since is not None:
@@ -169,6 +173,14 @@ def _gateway(of: GatewayStatus) -> str:
     parts = ", ".join(f"{count:,} {form}" for form, count in forms if count)
     several = f"{of.subscribers:,} subscribers" + (f" ({parts})" if parts else "")
     return f"{of.state}; {several}, {of.standby:,} standby, {of.behind_events:,} events behind"
+
+
+def _moves(of: MovesStatus) -> str:
+    asked = sum(of.assigned.values())
+    if of.moving is None:
+        return f"of {asked:,} subscribers it is being found out who has to go elsewhere"
+    waiting = f", {of.waiting:,} of them wait for their turn" if of.waiting else ""
+    return f"{of.moving:,} of {asked:,} subscribers are not yet where the flag says{waiting}"
 
 
 def _broadcast(of: BroadcastStatus) -> str:

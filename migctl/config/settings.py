@@ -151,6 +151,10 @@ class RealtimeSection(_Section):
         float | None, Field(gt=0, description="the plan's limit, each delivery counted: 100, 500 or 2500")
     ] = None
     expected_subscribers: Annotated[int, Field(ge=0, description="how many receive each broadcast")] = 1
+    joins_per_s: Annotated[
+        float,
+        Field(gt=0, description="subscribers a second that are sent to Realtime, below the plan's joins"),
+    ] = 50.0
     token_command: Annotated[
         str | None,
         Field(min_length=1, description="a command line that prints an access token of role authenticated"),

@@ -93,6 +93,11 @@ class FlagService:
         """What holds now; `holder.changed` wakes whoever waits for the next."""
         return self.holder.assignments
 
+    @property
+    def changed(self) -> News:
+        """Woken by each change of what holds."""
+        return self.holder.changed
+
     def assign(self, user: str, attributes: Mapping[str, object] = MappingProxyType({})) -> Assigned:
         """Which transport. Never raises, whatever is down."""
         found = self.holder.assignments.assign(user, attributes)

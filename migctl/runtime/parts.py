@@ -15,6 +15,7 @@ from migctl.flags.service import FlagService
 from migctl.journal import Journal
 from migctl.runtime.connections import Connections
 from migctl.runtime.flags import make_flags
+from migctl.status import BreakersStatus
 from migctl.transports import Transport, TransportName, create
 from migctl.transports.websocket import Gateway
 
@@ -85,6 +86,7 @@ def make_parts(
         journal=journal,
         target=target,
         table=relay,
+        flags=flags,
     )
     gateway = next((one for one in made if isinstance(one, Gateway)), None)
     if relay is None or retries is None or target is None:
@@ -105,7 +107,12 @@ def make_parts(
             gateway.count_v2,
             settings,
         )
+        gateway.withhold_while(lambda: _is_open(connections.breakers()))
     return Parts(journal, gateway, ToTarget(target, relay, broadcast, retries), fallback, connections, flags)
+
+
+def _is_open(breakers: BreakersStatus) -> bool:
+    return any(of.state == "open" for _, of in breakers.parts())
 
 
 def _relay(

@@ -118,8 +118,26 @@ class UpstreamStatus(Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
+class MovesStatus(Struct, frozen=True, kw_only=True):
+    """Sockets that name their user: who is to have which transport, and who has it. A socket that is standby has Realtime.
+
+    assigned, actual: how many by transport. moving: those that are not where their flag says, and not for a failure of Realtime;
+    None while it is being found out whom a change concerns. waiting: of those, who wait for their turn to go up. told: words
+    since the start, by where they sent.
+    """
+
+    assigned: dict[str, int]
+    actual: dict[str, int]
+    moving: int | None
+    waiting: int
+    told: dict[str, int]
+
+
 class GatewayStatus(TransportStatus, frozen=True, kw_only=True):
-    """subscribers: all but standby, which get no events. max_queued_bytes: the longest queue of one. closed_by_code: of all."""
+    """subscribers: all but standby, which get no events. max_queued_bytes: the longest queue of one. closed_by_code: of all.
+
+    moves: None of an older one.
+    """
 
     subscribers: int
     subscribers_v2: int
@@ -134,6 +152,7 @@ class GatewayStatus(TransportStatus, frozen=True, kw_only=True):
     behind_events: int
     frames_written: int
     upstream: UpstreamStatus | None
+    moves: MovesStatus | None = None
 
 
 class CanaryStatus(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from migctl.transports.protocol import Audience, Table, Transport, TransportName
 if TYPE_CHECKING:
     from migctl.config import Mode, Settings, Target
     from migctl.journal import Log
+    from migctl.transports.websocket.assigning import Flags
 
 __all__ = ["Audience", "Table", "Transport", "TransportName", "TransportStatus", "create"]
 
@@ -20,10 +21,12 @@ def create(
     journal: Log,
     target: Target | None = None,
     table: Table | None = None,
+    flags: Flags | None = None,
 ) -> list[Transport]:
     """The transports of a mode, over one journal: `dual` is both.
 
-    target, table: needed where the mode has Realtime. Raises ValueError for such a mode without them.
+    target, table: needed where the mode has Realtime. flags: say who has which transport.
+    Raises ValueError for a mode with Realtime and without its parts.
     """
     made: list[Transport] = []
     gateway = None
@@ -38,6 +41,8 @@ def create(
             max_queue_bytes=settings.gateway.max_queue_bytes,
             stall_s=settings.gateway.stall_s,
             grace_s=settings.gateway.grace_s,
+            flags=flags,
+            joins_per_s=settings.realtime.joins_per_s,
         )
         made.append(gateway)
     if mode in ("realtime", "dual"):

@@ -16,6 +16,7 @@ from migctl.status import (
     DeadLettersStatus,
     FallbackStatus,
     GatewayStatus,
+    MovesStatus,
     RelayStatus,
     RequestsStatus,
     TransportsStatus,
@@ -178,9 +179,35 @@ def _gateway(gateway: GatewayStatus) -> Iterator[Metric]:
         gateway.upstream.failures if gateway.upstream is not None else None,
     )
     yield counter("migctl_gateway_frames_total", "Event frames written to sockets.", gateway.frames_written)
+    if gateway.moves is not None:
+        yield from _moves(gateway.moves)
     yield counts(
         "migctl_gateway_closed_total", "Sockets that ended, by close code.", "code", gateway.closed_by_code
     )
+
+
+def _moves(moves: MovesStatus) -> Iterator[Metric]:
+    yield gauges(
+        "migctl_gateway_assigned_subscribers",
+        "Sockets that name their user, by the transport that the flag gives it.",
+        [({"transport": name}, number) for name, number in moves.assigned.items()],
+    )
+    yield gauges(
+        "migctl_gateway_actual_subscribers",
+        "The same sockets, by the transport that brings their events.",
+        [({"transport": name}, number) for name, number in moves.actual.items()],
+    )
+    yield gauge(
+        "migctl_gateway_moving_subscribers",
+        "Of those, who are not where the flag says, and not for a failure of Realtime.",
+        moves.moving,
+    )
+    yield gauge(
+        "migctl_gateway_waiting_subscribers",
+        "Of those, who wait for their turn to be told to go to Realtime.",
+        moves.waiting,
+    )
+    yield counts("migctl_gateway_told_total", "Words to go, by where to.", "transport", moves.told)
 
 
 def _broadcast(broadcast: BroadcastStatus) -> Iterator[Metric]:

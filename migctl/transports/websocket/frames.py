@@ -111,9 +111,20 @@ def control_text(type_: str, data: dict[str, object], now: datetime) -> bytes:
 
 
 def hello(
-    *, epoch: str, head: int, tail: int, resume: str, reason: str | None, heartbeat_s: float, now: datetime
+    *,
+    epoch: str,
+    head: int,
+    tail: int,
+    resume: str,
+    reason: str | None,
+    heartbeat_s: float,
+    now: datetime,
+    assigns: bool = False,
 ) -> bytes:
-    """The first frame of every v2 socket, framed. heartbeat_s: how often `sys.hb` follows, so that silence is known."""
+    """The first frame of every v2 socket, framed.
+
+    heartbeat_s: how often `sys.hb` follows, so that silence is known. assigns: `sys.assignment` comes over this socket.
+    """
     data = {
         "v": 2,
         "epoch": epoch,
@@ -122,6 +133,7 @@ def hello(
         "resume": resume,
         "reason": reason,
         "heartbeat_s": heartbeat_s,
+        "assigns": assigns,
     }
     return framed(control_text("sys.hello", data, now))
 
@@ -145,6 +157,12 @@ def fallback(*, from_: str, to: str, reason: str, now: datetime, spread_s: float
     if spread_s is not None:
         data["spread_s"] = spread_s
     return framed(control_text("sys.fallback", data, now))
+
+
+def assignment(*, transport: str, version: int, reason: str, now: datetime) -> bytes:
+    """Tells one subscriber which transport its user has from now on. version: of the flag set, 0 where none said it."""
+    data: dict[str, object] = {"transport": transport, "version": version, "reason": reason}
+    return framed(control_text("sys.assignment", data, now))
 
 
 class Run:

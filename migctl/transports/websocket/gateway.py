@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
@@ -22,6 +23,7 @@ from migctl.telemetry import get_logger
 from migctl.telemetry.minutely import Minutely
 from migctl.transports import wire
 from migctl.transports.websocket import frames, resume
+from migctl.transports.websocket.assigning import Assigning, Flags
 from migctl.transports.websocket.catching_up import RUN_BYTES, CatchingUp
 from migctl.transports.websocket.live import Live
 from migctl.transports.websocket.session import Form, Session
@@ -44,6 +46,7 @@ class Gateway:
     upstream: the old service's socket; sockets without opt-in are passed through to it.
     heartbeat_s: how often v2 sockets get `sys.hb`; said in `sys.hello`.
     stall_s: how long a subscriber that catches up may take for the next run before it is closed as slow.
+    flags: say who has which transport; None tells nobody. joins_per_s: how many are told to go to Realtime.
     """
 
     name: TransportName = "websocket"
@@ -58,6 +61,8 @@ class Gateway:
         stall_s: float = 10.0,
         grace_s: float = 5.0,
         upstream: str | None = None,
+        flags: Flags | None = None,
+        joins_per_s: float = 50.0,
     ) -> None:
         self._journal = journal
         self._legacy_frame: frames.LegacyFrame = legacy_frame
@@ -67,6 +72,18 @@ class Gateway:
         self._live = Live(journal.epoch, journal.head, grace_s=grace_s)
         self._catching_up = CatchingUp(journal, self._live, legacy_frame=legacy_frame, stall_s=stall_s)
         self._sockets = Sockets(max_queue_bytes=max_queue_bytes, grace_s=grace_s)
+        self._assigning = (
+            Assigning(
+                flags,
+                lambda: self._sockets.of("v2"),
+                joins_per_s=joins_per_s,
+                away=self._is_realtime_away,
+                lost=self._live.leave,
+            )
+            if flags is not None
+            else None
+        )
+        self._breaker_open: Callable[[], bool] = lambda: False
         self._running = False
         self._fallback: tuple[str, str, str] | None = None
         self._minutely = Minutely()
@@ -79,6 +96,8 @@ class Gateway:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow(), name="gateway live edge")
                 group.create_task(self._beat(), name="gateway heartbeat")
+                if self._assigning is not None:
+                    group.create_task(self._assigning.run(), name="gateway assignments")
         finally:
             self._running = False
             self._summarise(self._minutely.rest())
@@ -152,6 +171,15 @@ class Gateway:
             subscribers=len(self._sockets),
         )
         self._send_all(frames.fallback(from_=from_, to=to, reason=reason, spread_s=spread_s, now=now()))
+        if self._assigning is not None and self._fallback is None:
+            self._assigning.returning(spread_s or 0.0)
+
+    def withhold_while(self, breaker_open: Callable[[], bool]) -> None:
+        """Tell nobody to go to Realtime while this holds, or while its subscribers are here."""
+        self._breaker_open = breaker_open
+
+    def _is_realtime_away(self) -> bool:
+        return self._fallback is not None or self._breaker_open()
 
     def count_v2(self) -> int:
         """Sockets that hear an announcement."""
@@ -168,22 +196,22 @@ class Gateway:
         offered = resume.subprotocols_in(request.headers.get("Sec-WebSocket-Protocol", ""))
         v2 = resume.opts_in(request.query, offered)
         try:
-            wish = resume.wish_in(request.query) if v2 else resume.Wish()
+            wish = resume.wish_in(request.query) if v2 else resume.NO_WISH
         except resume.BadRequest as error:
             raise _bad_request(error) from None
         if not v2 and self._upstream is not None:
             return await self._pass_through(request, self._upstream, offered)
         protocols = (frames.SUBPROTOCOL,) if v2 else ()
         form: Form = "v2" if v2 else "legacy"
-        async with self._sockets.admitted(
-            request, form, protocols, standby=wish.role == "standby"
-        ) as admitted:
+        async with self._sockets.admitted(request, form, protocols, wish=wish) as admitted:
             socket, session, writer = admitted
             catching_up = None if session.closed else self._begin(session, wish, writer)
             try:
                 await self._listen(socket, session)
             finally:
                 self._live.leave(session)
+                if self._assigning is not None:
+                    self._assigning.leave(session)
                 if catching_up is not None:
                     catching_up.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
@@ -241,11 +269,14 @@ class Gateway:
                 reason=start.reason,
                 heartbeat_s=self._heartbeat_s,
                 now=now(),
+                assigns=self._assigning is not None and session.user is not None,
             )
         )
         if self._fallback is not None:
             from_, to, reason = self._fallback
             session.write(frames.fallback(from_=from_, to=to, reason=reason, now=now()))
+        if self._assigning is not None:
+            self._assigning.greet(session)
         if session.standby:
             return None
         if start.after >= live.delivered:
@@ -293,6 +324,8 @@ class Gateway:
                 "peer": session.peer,
                 "form": session.form,
                 "standby": session.standby,
+                "user": session.user,
+                "assigned": session.assigned,
                 "queued_bytes": session.queued_bytes,
                 "closing": session.close_code,
             }
@@ -316,6 +349,7 @@ class Gateway:
             behind_events=self._journal.head - self._live.delivered,
             frames_written=self._live.frames_written,
             upstream=self._upstream.status() if self._upstream is not None else None,
+            assigning=self._assigning,
         )
 
 

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from migctl.events import Position
+from migctl.status import TransportName
 from migctl.transports.websocket.frames import SUBPROTOCOL
 
 Role = Literal["subscriber", "standby"]
+
+
+# As long as `GET /api/transport` takes.
+MAX_USER_CHARS = 255
 
 
 class BadRequest(ValueError):
@@ -23,10 +28,20 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a v2 client asked for in its address. position: the last it has; None for a fresh start."""
+    """What a v2 client asked for in its address. position: the last it has; None for a fresh start.
+
+    user: whom it is for; None takes no assignment. assigned: the transport that it was told so far; None where it does not say.
+    fallback: it is here because Realtime, which it is assigned, has failed.
+    """
 
     role: Role = "subscriber"
     position: Position | None = None
+    user: str | None = None
+    assigned: TransportName | None = None
+    fallback: bool = False
+
+
+NO_WISH = Wish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +85,29 @@ def seq_in(field: str, text: str) -> int:
 def wish_in(query: Mapping[str, str]) -> Wish:
     """Read the query of a v2 socket. Raises BadRequest."""
     role = query.get("role", "subscriber")
-    position = position_in(query)
-    if role == "subscriber":
-        return Wish("subscriber", position)
-    if role == "standby":
-        return Wish("standby", position)
-    raise BadRequest("role", f"expected subscriber or standby, got {role[:40]!r}")
+    if role not in ("subscriber", "standby"):
+        raise BadRequest("role", f"expected subscriber or standby, got {role[:40]!r}")
+    user = query.get("user")
+    if user is not None and not 0 < len(user) <= MAX_USER_CHARS:
+        raise BadRequest("user", f"expected 1 to {MAX_USER_CHARS} characters")
+    return Wish(
+        "standby" if role == "standby" else "subscriber",
+        position_in(query),
+        user,
+        _assigned_in(query),
+        fallback=query.get("fallback") == "1",
+    )
+
+
+def _assigned_in(query: Mapping[str, str]) -> TransportName | None:
+    assigned = query.get("assigned")
+    if assigned is None:
+        return None
+    if assigned == "websocket":
+        return "websocket"
+    if assigned == "realtime":
+        return "realtime"
+    raise BadRequest("assigned", f"expected websocket or realtime, got {assigned[:40]!r}")
 
 
 def begin(position: Position | None, *, epoch: str, head: int, tail: int) -> Start:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from migctl.status import TransportName
 from migctl.transports import wire
 from migctl.transports.websocket import frames
 
@@ -18,18 +19,28 @@ Form = Literal["v2", "legacy", "piped"]
 
 
 class Session:
-    """Open until `closed`; `after` is the last seq that it must not get again when it joins the live edge."""
+    """Open until `closed`; `after` is the last seq that it must not get again when it joins the live edge.
+
+    user: whom it is for; None takes no assignment. assigned: the transport that the flag gives that user, as of the last look.
+    told, told_n: the transport that it was told, and by the flag set of which number. fallback: it is here while Realtime, which it
+    is told, has failed.
+    """
 
     __slots__ = (
         "_abort",
         "_transport",
         "after",
+        "assigned",
         "close_code",
+        "fallback",
         "form",
         "heard_at",
         "max_queue_bytes",
         "peer",
         "standby",
+        "told",
+        "told_n",
+        "user",
     )
 
     def __init__(
@@ -41,6 +52,9 @@ class Session:
         peer: str,
         max_queue_bytes: int,
         heard_at: float,
+        user: str | None = None,
+        told: TransportName | None = None,
+        fallback: bool = False,
     ) -> None:
         self._transport = transport
         self._abort: asyncio.TimerHandle | None = None
@@ -51,6 +65,16 @@ class Session:
         self.heard_at = heard_at
         self.after = 0
         self.close_code: int | None = None
+        self.user = user
+        self.told: str = told or self.transport
+        self.told_n = 0
+        self.assigned: str | None = None
+        self.fallback = fallback
+
+    @property
+    def transport(self) -> TransportName:
+        """Which of the two brings events to whom this socket belongs."""
+        return "realtime" if self.standby else "websocket"
 
     @property
     def closed(self) -> bool:

@@ -18,6 +18,8 @@ from migctl.resilience import News
 from migctl.status import GatewayStatus, TransportState, UpstreamStatus
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames
+from migctl.transports.websocket.assigning import Assigning
+from migctl.transports.websocket.resume import NO_WISH, Wish
 from migctl.transports.websocket.session import Form, Session
 
 # What clients say is commands of the old protocol at most; more than this closes the socket.
@@ -62,10 +64,13 @@ class Sockets:
         form: Form,
         protocols: Iterable[str],
         *,
-        standby: bool = False,
+        wish: Wish = NO_WISH,
         max_client_bytes: int = MAX_CLIENT_BYTES,
     ) -> AsyncIterator[tuple[web.WebSocketResponse, Session, AbstractStreamWriter]]:
-        """An open socket, its session and its writer. While draining it is closed with 1012 as it comes."""
+        """An open socket, its session and its writer. While draining it is closed with 1012 as it comes.
+
+        wish: of a v2 client.
+        """
         socket = web.WebSocketResponse(
             protocols=tuple(protocols),
             compress=False,
@@ -82,10 +87,13 @@ class Sockets:
         session = Session(
             transport,
             form=form,
-            standby=standby,
+            standby=wish.role == "standby",
             peer=request.remote or "unknown",
             max_queue_bytes=self._max_queue_bytes,
             heard_at=mono(),
+            user=wish.user,
+            told=wish.assigned,
+            fallback=wish.fallback,
         )
         if self.draining:
             session.close(frames.DRAINING, "draining", grace_s=self._grace_s)
@@ -110,8 +118,12 @@ class Sockets:
         behind_events: int,
         frames_written: int,
         upstream: UpstreamStatus | None,
+        assigning: Assigning | None,
     ) -> GatewayStatus:
-        """Who is attached, and what the gateway says besides. live: how many of ours are at the live edge."""
+        """Who is attached, and what the gateway says besides. live: how many of ours are at the live edge.
+
+        assigning: None where nobody is told where to go.
+        """
         attached = [session for session in self._open if session.close_code is None]
         standby = sum(session.standby for session in attached)
         forms = Counter(session.form for session in attached if not session.standby)
@@ -132,4 +144,5 @@ class Sockets:
             behind_events=behind_events,
             frames_written=frames_written,
             upstream=upstream,
+            moves=assigning.count(attached) if assigning is not None else None,
         )

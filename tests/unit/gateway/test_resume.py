@@ -34,6 +34,8 @@ def test_query_gives_role_and_position() -> None:
     assert wish_in({"v": "2"}) == Wish()
     assert wish_in({"role": "standby"}) == Wish("standby")
     assert wish_in({"epoch": "E", "after": "7"}) == Wish("subscriber", Position("E", 7))
+    claims = {"user": "ann", "assigned": "realtime", "fallback": "1"}
+    assert wish_in(claims) == Wish(user="ann", assigned="realtime", fallback=True)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,16 @@ def test_query_gives_role_and_position() -> None:
 def test_half_a_position_is_refused_with_the_missing_part(query: dict[str, str], field: str) -> None:
     with pytest.raises(BadRequest) as refused:
         position_in(query)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [({"user": ""}, "user"), ({"user": "u" * 256}, "user"), ({"assigned": "both"}, "assigned")],
+)
+def test_a_claim_that_can_not_be_meant_is_refused(query: dict[str, str], field: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        wish_in(query)
     assert refused.value.field == field
 
 
