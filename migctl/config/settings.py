@@ -241,6 +241,9 @@ class FlagsSection(_Section):
         str | None,
         Field(min_length=1, description="a file of flags, which is the record where there is no target"),
     ] = None
+    max_requests_per_second: Annotated[
+        float, Field(gt=0, description="requests about flags a second that each token may make, above 0")
+    ] = 5000.0
 
 
 class EvidenceSection(_Section):

@@ -91,7 +91,11 @@ class Assignments:
 
     def needs_key(self, key: str) -> bool:
         """Whether this flag can't be decided without a targeting key."""
-        return key not in self._overrides and bool(self._sets) and self._sets[0][0].needs_key(key)
+        if key in self._overrides or not self._sets:
+            return False
+        if key == self.switch.flag and (self._override is not None or self._blind):
+            return False
+        return self._sets[0][0].needs_key(key)
 
     def evaluate(self, key: str, context: Context) -> Evaluation:
         """Any flag, as an OpenFeature provider answers it. Never raises.

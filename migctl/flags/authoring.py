@@ -53,6 +53,14 @@ class Written:
     lifted: tuple[str, ...]
 
 
+class Unusable(Usage):
+    """What an edit makes can't be used. path: where that stands in the flag set."""
+
+    def __init__(self, error: Invalid) -> None:
+        super().__init__(str(error), do=error.do)
+        self.path = ".".join(map(str, error.path))
+
+
 class Author:
     """Of one record. switch: the flag whose shares are looked after. held: what is known besides, such as this folder's disk."""
 
@@ -81,7 +89,7 @@ class Author:
             after = editing.checked(edit(seen.flag_set))
             changes.check(seen.flag_set, after)
         except Invalid as error:
-            raise Usage(str(error), do=error.do) from None
+            raise Unusable(error) from None
         return Proposal(seen.flag_set, after, editing.raises(seen.flag_set, after, self._switch))
 
     async def write(

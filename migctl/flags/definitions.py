@@ -9,6 +9,7 @@ only find at an evaluation (an unknown operator, a variant that is not there, we
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -23,9 +24,12 @@ Path = tuple[str | int, ...]
 
 # Clients of OFREP don't percent-encode keys.
 _KEY = re.compile(r"[A-Za-z0-9._-]+\Z")
+# Steps of a path, and what is no ordinary key of an object in JavaScript: no client could ask for these.
+_NO_KEYS = (".", "..", "__proto__")
 _FLAG_KEYS = ("state", "variants", "defaultVariant", "targeting", "metadata")
 _SET_KEYS = ("flags", "$evaluators", "metadata", "$schema")
 _MAX_DEPTH = 64
+_MAX_FLOAT = sys.float_info.max
 
 
 class Flag(msgspec.Struct, frozen=True):
@@ -107,6 +111,8 @@ def _flag(key: str, given: object, evaluators: Mapping[str, object]) -> Flag:
             "a flag's key has letters, digits, `.`, `_` and `-` only",
             "rename it: clients don't encode keys",
         )
+    if key in _NO_KEYS:
+        raise Invalid(path, f"{key!r} can't be asked for by clients", "give it another name")
     fields = _mapping(given, path, "write state, variants and defaultVariant")
     for name in fields:
         if name not in _FLAG_KEYS:
@@ -150,7 +156,20 @@ def _variants(given: object, path: Path) -> Mapping[str, object]:
             raise Invalid(
                 (*path, name), f"is {kind}, and the first variant is {first}", "all variants have one type"
             )
-    return variants
+    return _alike(variants, path)
+
+
+def _alike(variants: dict[str, object], path: Path) -> Mapping[str, object]:
+    """Numbers of one spelling: a client that asks for a float takes no integer, so beside a fraction 1 is 1.0."""
+    if not any(isinstance(value, float) for value in variants.values()):
+        return variants
+    spelled: dict[str, object] = {}
+    for name, value in variants.items():
+        if isinstance(value, (int, float)) and abs(value) <= _MAX_FLOAT:
+            spelled[name] = float(value)
+        else:
+            raise Invalid((*path, name), f"{value!r} is no number that JSON can say", "write another")
+    return spelled
 
 
 def _kind(value: object) -> str | None:

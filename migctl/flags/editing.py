@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import yaml
 
+from migctl.events.jsontext import quote
 from migctl.flags.assignment import Switch
 from migctl.flags.definitions import Flag, FlagSet, Invalid, read
 from migctl.flags.segments import missing_segments, segments_of, with_segments
@@ -175,8 +176,25 @@ def _held_back(shares: Shares) -> set[str]:
 
 
 def checked(flag_set: FlagSet) -> FlagSet:
-    """The same, read as a process will read it. Raises Invalid."""
-    return read(flag_set.document())
+    """The same, read as a process will read it. Raises Invalid, also for what no record can keep."""
+    document = flag_set.document()
+    for name, part in (
+        *flag_set.flags.items(),
+        *flag_set.evaluators.items(),
+        ("metadata", flag_set.metadata),
+    ):
+        _check_text(name, part)
+    return read(document)
+
+
+def _check_text(name: str, part: object) -> None:
+    try:
+        text = msgspec.json.encode(part)
+    except (UnicodeEncodeError, RecursionError) as error:
+        why = "is nested too deeply" if isinstance(error, RecursionError) else "has half a surrogate pair"
+        raise Invalid((name,), why, "leave it out: no database keeps it") from None
+    if b"\\u0000" in text or b"\\u0000" in quote(name):
+        raise Invalid((name,), "has a NUL in it", "leave it out: no database keeps it")
 
 
 def changed_parts(before: FlagSet, after: FlagSet) -> set[str]:

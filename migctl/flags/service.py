@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import msgspec
 from migctl import clock
 from migctl.errors import MigctlError
 from migctl.flags.assignment import Assigned, Assignments, Switch
+from migctl.flags.authoring import Author
 from migctl.flags.holder import Holder
 from migctl.flags.record import Record
 from migctl.flags.registration import Registration
@@ -97,6 +99,22 @@ class FlagService:
     def changed(self) -> News:
         """Woken by each change of what holds."""
         return self.holder.changed
+
+    @property
+    def record(self) -> Record | None:
+        """None where a file is the record."""
+        return self._record
+
+    @property
+    def file_path(self) -> Path | None:
+        """The file that is the record; None where there is a target."""
+        return self._file.path if self._file is not None else None
+
+    def author(self) -> Author | None:
+        """Writes to the record, knowing what is held now; None where a file is the record."""
+        if self._record is None:
+            return None
+        return Author(self._record, self.holder.switch, self.holder.snapshot)
 
     def assign(self, user: str, attributes: Mapping[str, object] = MappingProxyType({})) -> Assigned:
         """Which transport. Never raises, whatever is down."""

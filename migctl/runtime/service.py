@@ -168,6 +168,7 @@ class Service:
                 token_ttl_s=self.settings.realtime.token_ttl_s,
             ),
             admin=_admin(parts),
+            flags=_flags(parts),
         )
 
     async def _until(self, stop: asyncio.Event, feed: Feed, relay: Relay | None) -> None:
@@ -206,6 +207,15 @@ def _admin(parts: Parts) -> Sequence[web.RouteDef]:
     from migctl.server.routes.dead_letters import dead_letter_routes
 
     return [*routes, *dead_letter_routes(parts.to_target.relay.burying, parts.to_target.retries)]
+
+
+def _flags(parts: Parts) -> Sequence[web.RouteDef]:
+    """Routes that say what flags are, and change them."""
+    from migctl.flags.managing import Managing
+    from migctl.server.routes.flags_api import flag_api_routes
+    from migctl.server.routes.ofrep import ofrep_routes
+
+    return [*ofrep_routes(lambda: parts.flags.assignments), *flag_api_routes(Managing(parts.flags))]
 
 
 async def _done(feed: Feed, relay: Relay | None) -> None:

@@ -16,6 +16,7 @@ from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Log
 from migctl.server.access.cors import cors
 from migctl.server.access.guard import check_listen, guard
+from migctl.server.access.limits import limits
 from migctl.server.access.rules import Rules
 from migctl.server.access.tokens import Tokens
 from migctl.server.answers import answer, refusal
@@ -47,6 +48,9 @@ _INDEX = {
     "GET /api/status/schema.json": "its JSON schema",
     "GET /metrics": "the same for Prometheus",
     "GET /api/transport?user=WHO": "the transport of this user, and a token for it",
+    "POST /ofrep/v1/evaluate/flags/KEY": "what a flag is for a context, by OFREP; without KEY all flags",
+    "GET /api/flags": "flags, and /api/segments; PUT and DELETE of one change it",
+    "GET /openapi.json": "all of this, as an OpenAPI document",
     "GET /admin/subscribers": "who is attached; over the control socket, or with a token of purpose admin",
 }
 
@@ -64,6 +68,7 @@ def build(
     batches: BatchFigures | None = None,
     assignment: Assignment | None = None,
     admin: Sequence[web.RouteDef] = (),
+    flags: Sequence[web.RouteDef] = (),
 ) -> web.Application:
     """The application of one `serve`.
 
@@ -73,6 +78,7 @@ def build(
     commits, batches: durations of the journal's commits, and the relay's batches, for the metrics.
     assignment: answers which transport a user takes; without one there is no such route.
     admin: further routes below /admin/, for tokens with purpose admin and the control socket.
+    flags: routes that say what flags are, and change them.
     refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
     Raises Refused where `settings.listen` could be reached from other machines.
     """
@@ -96,6 +102,7 @@ def build(
             cors(settings.legacy.origins),
             _json_errors,
             guard(rules, counts.refused),
+            limits(settings.flags.max_requests_per_second),
         ],
     )
     events = Events(journal, refusing, counts=counts, events_per_second=settings.ingest.max_events_per_second)
@@ -142,7 +149,7 @@ def build(
         app.router.add_get("/api/transport", assignment.get)
     if gateway is not None:
         app.router.add_get("/admin/subscribers", subscribers)
-    app.router.add_routes(admin)
+    app.router.add_routes([*admin, *flags])
     return app
 
 

@@ -1,4 +1,4 @@
-"""Allowance: how many events a producer may still send. Pure: a token bucket that takes the time as an argument.
+"""Allowance: how many events a producer may still send, or requests make. Pure: a token bucket that takes the time as an argument.
 
 It holds one second's worth. A request larger than that is taken whole once the bucket is full, and the debt is waited out by
 the next: so no size is refused for ever.
@@ -29,6 +29,23 @@ class Allowance:
             return missing / self._per_second
         self._held -= events
         return 0.0
+
+
+class Allowances:
+    """One for each name of a token, as many as MIGCTL_TOKENS has. per_second: None for no limit."""
+
+    def __init__(self, per_second: float | None) -> None:
+        self.per_second = per_second
+        self._by_name: dict[str, Allowance] = {}
+
+    def take(self, name: str, events: int, now: float) -> float:
+        """As `Allowance.take`, of this name's."""
+        if self.per_second is None:
+            return 0.0
+        allowance = self._by_name.get(name)
+        if allowance is None:
+            allowance = self._by_name[name] = Allowance(self.per_second, now)
+        return allowance.take(events, now)
 
 
 def retry_after(seconds: float) -> str:

@@ -12,7 +12,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ASKED = "Access-Control-Request-Method"
 _ALLOWED = {
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match",
     "Access-Control-Max-Age": "600",
 }
 
@@ -30,7 +30,7 @@ def cors(origins: Collection[str]) -> Middleware:
             return web.Response(status=204, headers={**headers, **_ALLOWED})
         response = await handler(request)
         if not response.prepared:
-            response.headers.update({**headers, "Access-Control-Expose-Headers": "Retry-After"})
+            response.headers.update({**headers, "Access-Control-Expose-Headers": "ETag, Retry-After"})
         return response
 
     return add_headers

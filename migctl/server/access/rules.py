@@ -19,8 +19,9 @@ from migctl.server.access.tokens import Purpose, Token, Tokens
 Network = IPv4Network | IPv6Network
 
 # Say nothing that a stranger may not know.
-_OPEN = frozenset(("/", "/healthz", "/readyz"))
+_OPEN = frozenset(("/", "/healthz", "/readyz", "/openapi.json"))
 _READERS: tuple[Purpose, ...] = ("subscribe", "admin")
+_MANAGED = ("/api/flags", "/api/segments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,18 @@ def purposes_of(method: str, path: str) -> tuple[Purpose, ...]:
         return _READERS
     if path.startswith("/ofrep/"):
         return ("evaluate",)
+    if _is_managed(path) and method in ("GET", "HEAD"):
+        return ("evaluate", "admin")
     return ("admin",)
+
+
+def is_limited(path: str) -> bool:
+    """Whether requests to it are counted against the token's allowance of requests: all that is about flags."""
+    return path.startswith("/ofrep/") or _is_managed(path)
+
+
+def _is_managed(path: str) -> bool:
+    return any(path == root or path.startswith(f"{root}/") for root in _MANAGED)
 
 
 def forbidden(host: str | None, origin: str | None, origins: Collection[str] = ()) -> str | None:

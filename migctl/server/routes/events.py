@@ -14,7 +14,7 @@ from migctl.events import Event
 from migctl.events.jsontext import quote
 from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
 from migctl.journal import Appended, Conflict, JournalUnavailable, Log
-from migctl.server.access.allowance import Allowance, retry_after
+from migctl.server.access.allowance import Allowances, retry_after
 from migctl.server.access.guard import name_of
 from migctl.server.answers import answer, errors, refusal
 from migctl.server.counts import Counts
@@ -44,8 +44,7 @@ class Events:
         self._journal = journal
         self._refusing = refusing
         self._counts = counts
-        self._events_per_second = events_per_second
-        self._allowances: dict[str, Allowance] = {}  # by token name: as many as MIGCTL_TOKENS has
+        self._allowances = Allowances(events_per_second)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """201 once everything of the request is durable; else nothing of it is stored."""
@@ -54,9 +53,9 @@ class Events:
             return _unavailable(why)
         try:
             events = await self._read(request)
-            wait_s = self._wait_s(name_of(request), len(events))
+            wait_s = self._allowances.take(name_of(request), len(events), mono())
             if wait_s:
-                return _too_many(wait_s, self._events_per_second)
+                return _too_many(wait_s, self._allowances.per_second)
             began = mono()
             appended = await self._journal.append(events)
         except BadBody as error:
@@ -93,15 +92,6 @@ class Events:
         if request.query.get("detail") in ("1", "true"):
             body["items"] = _detail(events, appended)
         return answer(201, body, as_is=True)
-
-    def _wait_s(self, name: str, events: int) -> float:
-        if self._events_per_second is None:
-            return 0.0
-        moment = mono()
-        allowance = self._allowances.get(name)
-        if allowance is None:
-            allowance = self._allowances[name] = Allowance(self._events_per_second, moment)
-        return allowance.take(events, moment)
 
     async def _read(self, request: web.Request) -> list[Event]:
         body = await request.read()

@@ -1,0 +1,162 @@
+"""OFREP 0.3.0: what a flag is for a context, one by key or all at once, for the OpenFeature clients of any language.
+
+Answers are from memory and never wait for a store. `BRAKED` and `OVERRIDE` are no reasons that unmodified clients know: they are
+said as TARGETING_MATCH and STATIC, with the word of ours in the metadata, `migctl_reason`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+from aiohttp import web
+
+from migctl import clock
+from migctl.events.jsontext import depth_of, dumps, loads
+from migctl.flags.assignment import Assignments
+from migctl.flags.definitions import Scalar
+from migctl.flags.evaluator import Evaluation, context_of
+from migctl.flags.logic import TARGETING_KEY
+from migctl.server.answers import answer
+
+MAX_BODY_BYTES = 1 << 20
+MAX_DEPTH = 100
+
+ErrorCode = Literal["PARSE_ERROR", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "FLAG_NOT_FOUND", "GENERAL"]
+
+_ROOT = "/ofrep/v1/evaluate/flags"
+_AS_STANDARD = {"BRAKED": "TARGETING_MATCH", "OVERRIDE": "STATIC"}
+_CODES: Mapping[str, ErrorCode] = {"FLAG_NOT_FOUND": "FLAG_NOT_FOUND", "PARSE_ERROR": "PARSE_ERROR"}
+
+
+class Success(msgspec.Struct, frozen=True, kw_only=True):
+    """What a flag is. value: left out where the code's own default holds; variant is empty then."""
+
+    key: str
+    value: object = msgspec.UNSET
+    reason: str
+    variant: str
+    metadata: dict[str, Scalar]
+
+
+class Failure(msgspec.Struct, frozen=True, rename="camel"):
+    """Why a flag could not be evaluated."""
+
+    key: str
+    error_code: ErrorCode
+    error_details: str
+
+
+class Bulk(msgspec.Struct, frozen=True):
+    """Every flag, in the order of their keys. metadata: of the flag set, with its number `n`."""
+
+    flags: list[Success | Failure]
+    metadata: dict[str, Scalar]
+
+
+class BulkFailure(msgspec.Struct, frozen=True, rename="camel"):
+    """Why none could be."""
+
+    error_code: ErrorCode
+    error_details: str
+
+
+class BadContext(ValueError):
+    """status: 413 where it is too large, else 400."""
+
+    def __init__(self, status: int, code: ErrorCode, details: str) -> None:
+        super().__init__(details)
+        self.status = status
+        self.code = code
+
+
+def ofrep_routes(assignments: Callable[[], Assignments]) -> list[web.RouteDef]:
+    """assignments: what holds now."""
+
+    async def one(request: web.Request) -> web.StreamResponse:
+        key = request.match_info["key"]
+        try:
+            context = context_in(await request.read())
+        except BadContext as error:
+            return answer(error.status, Failure(key, error.code, str(error)))
+        said = evaluated(assignments(), key, context, int(clock.now().timestamp()))
+        if isinstance(said, Failure):
+            return answer(404 if said.error_code == "FLAG_NOT_FOUND" else 400, said)
+        return answer(200, said, as_is=True)
+
+    async def every(request: web.Request) -> web.StreamResponse:
+        try:
+            context = context_in(await request.read())
+        except BadContext as error:
+            return answer(error.status, BulkFailure(error.code, str(error)))
+        bulk = evaluated_all(assignments(), context, int(clock.now().timestamp()))
+        # Of what is answered, so that whatever could change it (a rule, a brake, the clock that a rule asks) changes the tag.
+        tag = f'"{hashlib.sha256(dumps(bulk)).hexdigest()[:32]}"'
+        if is_known(tag, request.headers.getall("If-None-Match", [])):
+            return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-store"})
+        return answer(200, bulk, {"ETag": tag}, as_is=True)
+
+    return [web.post(f"{_ROOT}/{{key}}", one), web.post(_ROOT, every)]
+
+
+def context_in(body: bytes) -> dict[str, object]:
+    """The context of a request; empty where it has none. Raises BadContext."""
+    if len(body) > MAX_BODY_BYTES:
+        raise BadContext(
+            413, "INVALID_CONTEXT", f"the request has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken"
+        )
+    if depth_of(body) > MAX_DEPTH:
+        raise BadContext(400, "PARSE_ERROR", f"the request is nested deeper than {MAX_DEPTH}")
+    try:
+        said = loads(body)
+    except ValueError as error:
+        raise BadContext(400, "PARSE_ERROR", f"the request is not JSON: {error}") from None
+    if not isinstance(said, dict):
+        raise BadContext(400, "PARSE_ERROR", 'the request is no JSON object: send {"context": {...}}')
+    context = said.get("context", {})
+    if not isinstance(context, dict):
+        raise BadContext(400, "INVALID_CONTEXT", "the context is no JSON object")
+    if not isinstance(context.get(TARGETING_KEY, ""), str):
+        raise BadContext(400, "INVALID_CONTEXT", f"{TARGETING_KEY} is no text")
+    return context
+
+
+def evaluated(of: Assignments, key: str, context: Mapping[str, object], timestamp: int) -> Success | Failure:
+    """What a flag is. timestamp: Unix seconds, for rules that ask."""
+    user = context.get(TARGETING_KEY)
+    if not isinstance(user, str) and of.needs_key(key):
+        return Failure(key, "TARGETING_KEY_MISSING", f"the rule of {key!r} asks for a {TARGETING_KEY}")
+    asked = context_of(user if isinstance(user, str) else None, context, flag_key=key, timestamp=timestamp)
+    said = of.evaluate(key, asked)
+    if said.error_code is not None:
+        return Failure(key, _CODES.get(said.error_code, "GENERAL"), said.details or said.error_code)
+    return _success(said)
+
+
+def evaluated_all(of: Assignments, context: Mapping[str, object], timestamp: int) -> Bulk:
+    """What every flag is."""
+    flag_set = of.flag_set
+    keys = sorted(flag_set.flags) if flag_set is not None else []
+    metadata: dict[str, Scalar] = {**(flag_set.metadata if flag_set is not None else {}), "n": of.snapshot.n}
+    return Bulk([evaluated(of, key, context, timestamp) for key in keys], metadata)
+
+
+def is_known(tag: str, given: list[str]) -> bool:
+    """Whether one of the tags of `If-None-Match` is this. Some clients leave the quotes out."""
+    texts = [text.strip().removeprefix("W/").strip('"') for line in given for text in line.split(",")]
+    return tag.strip('"') in texts
+
+
+def _success(said: Evaluation) -> Success:
+    metadata = dict(said.metadata)
+    if said.reason in _AS_STANDARD:
+        metadata["migctl_reason"] = said.reason
+    return Success(
+        key=said.key,
+        value=msgspec.UNSET if said.variant is None else said.value,
+        reason=_AS_STANDARD.get(said.reason, said.reason),
+        variant=said.variant or "",
+        metadata=metadata,
+    )
