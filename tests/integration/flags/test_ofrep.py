@@ -72,7 +72,7 @@ def test_unmodified_provider_for_python_gets_each_type_each_reason_and_each_erro
     assert provider.resolve_boolean_details("bool", False, nobody).value is True
     text = provider.resolve_string_details("text", "", None)
     assert (text.value, text.reason, text.variant) == ("a\u2028b\U0001f600", Reason.STATIC, "on")
-    assert text.flag_metadata == {"owner": "shop", "size": 3}
+    assert {"owner": "shop", "size": 3}.items() <= text.flag_metadata.items()
     assert provider.resolve_integer_details("whole", 0, ann).value == 7
     assert repr(provider.resolve_float_details("fraction", 0.0, ann).value) == "1.0"
     assert provider.resolve_object_details("object", {}, ann).value == {"a": [1, 2.0, None]}
@@ -162,7 +162,7 @@ def test_nonsense_is_answered_with_a_code_and_the_flags_go_on(serve: Managed) ->
         ({"context": {"targetingKey": "ann", "__proto__": {"plan": "pro"}, "$flagd": 5}}, 200, None),
         ({"context": {"targetingKey": "ann", "deep": deep}}, 200, None),
         ({"context": {"targetingKey": "ann", **{f"key{n}": n for n in range(20_000)}}}, 200, None),
-        ({"context": {"targetingKey": "ann", "plan": 10**5000}}, 200, None),
+        (b'{"context":{"targetingKey":"ann","plan":' + b"9" * 5000 + b"}}", 200, None),
     ]
     for body, status, code in cases:
         content = body if isinstance(body, bytes) else json.dumps(body)

@@ -39,6 +39,12 @@ def status(rules: Rules, asking: Asking) -> int:
         ("GET", "/api/status", {"subscribe", "admin"}),
         ("POST", "/ofrep/v1/evaluate/flags", {"evaluate"}),
         ("POST", "/api/flags", {"admin"}),
+        ("GET", "/api/flags", {"evaluate", "admin"}),
+        ("HEAD", "/api/flags/menu/history", {"evaluate", "admin"}),
+        ("GET", "/api/segments", {"evaluate", "admin"}),
+        ("PUT", "/api/segments/staff", {"admin"}),
+        ("DELETE", "/api/flags/menu", {"admin"}),
+        ("GET", "/api/flagstone", {"admin"}),
         ("GET", "/whatever/comes/later", {"admin"}),
     ],
 )
@@ -49,7 +55,7 @@ def test_route_opens_to_its_purposes_only(method: str, path: str, opened_by: set
     assert status(rules, ask(method, path)) == status(rules, ask(method, path, "unknown")) == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/openapi.json"])
 def test_health_is_open_to_all(path: str) -> None:
     assert status(Rules(tokens=TOKENS), ask("GET", path)) == 200
 
