@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from migctl.cli import (
     capture,
+    config,
     context,
     deadletter,
     demo,
@@ -32,6 +33,7 @@ _ORDER = (
     "demo",
     "stack",
     "schema",
+    "config",
     "serve",
     "status",
     "flags",
@@ -80,6 +82,7 @@ def root(
 
 
 app.command("demo", short_help="The whole job once, on a stack of its own.")(demo.demo)
+app.add_typer(config.app, name="config", short_help="Settings and stages: checked, and shown as they hold.")
 app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
 app.command("status", short_help="What a running serve does.")(status.status)
 app.add_typer(flags.app, name="flags", short_help="Who has which transport, and other variants.")

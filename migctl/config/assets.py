@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from migctl.errors import Usage
@@ -21,6 +22,6 @@ def folder(name: str) -> Path:
 
 
 def config_file(name: str, *, cwd: Path | None = None) -> Path:
-    """`./configs/NAME` where it is there, else the one that came with migctl."""
-    own = (cwd or Path.cwd()) / "configs" / name
-    return own if own.is_file() else folder("configs") / name
+    """`./configs/NAME` where it is there, be it readable or not, else the one that came with migctl."""
+    own = (cwd or Path()) / "configs" / name
+    return own if os.path.lexists(own) else folder("configs") / name

@@ -1,22 +1,14 @@
-"""Settings: flag > environment > migctl.yaml > default. The only room that reads the environment.
-
-Secrets are never read from YAML: see `secrets`.
-"""
+"""Settings: everything that migctl.yaml can say, section by section, with what each value may be. `loading` reads it."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from migctl.config.secrets import trimmed
-from migctl.config.yamlfile import Document, Spellings, validate
-from migctl.errors import Usage
+from migctl.config.validating import WithElsewhere
 
 Mode = Literal["websocket", "realtime", "dual"]
 MODES: tuple[Mode, ...] = ("websocket", "realtime", "dual")
@@ -24,16 +16,28 @@ MODES: tuple[Mode, ...] = ("websocket", "realtime", "dual")
 LiveWay = Literal["broadcast", "postgres_changes"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Section(WithElsewhere, BaseModel):
+    """Keys and values. What is no number is none here either: nan, inf, and true for 1.
+
+    A field that may hold a secret has `repr=False`, and is quoted nowhere.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _nothing_below_a_key_is_no_mistake(cls, value: object) -> object:
         return {} if value is None else value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_word_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("expected no true or false")
+        return value
 
-S = TypeVar("S", bound=_Section)
+
+S = TypeVar("S", bound=Section)
 
 
 def _ordered(section: S, lower: str, upper: str) -> S:
@@ -43,7 +47,7 @@ def _ordered(section: S, lower: str, upper: str) -> S:
     return section
 
 
-class SupabaseSection(_Section):
+class SupabaseSection(Section):
     url: Annotated[
         str | None, Field(description="the project's address; without it the embedded stack is used")
     ] = None
@@ -53,7 +57,7 @@ class SupabaseSection(_Section):
     ] = "public"
 
 
-class JournalSection(_Section):
+class JournalSection(Section):
     path: Annotated[str | None, Field(description="the journal's file; default STATE_DIR/journal.db")] = None
     retain_hours: Annotated[float, Field(ge=0, description="hours")] = 24.0
     retain_min_events: Annotated[int, Field(ge=0, description="a number of events")] = 100_000
@@ -61,7 +65,7 @@ class JournalSection(_Section):
     min_free_bytes: Annotated[int, Field(ge=0, description="bytes")] = 256 << 20
 
 
-class SourceSection(_Section):
+class SourceSection(Section):
     """How a foreign stream becomes events (`--map`, `--ignore` and their YAML)."""
 
     map: Annotated[
@@ -75,13 +79,13 @@ class SourceSection(_Section):
     zones: Annotated[dict[str, str], Field(description="abbreviation to offset, such as AEDT: '+11:00'")] = {}
 
 
-class IngestSection(_Section):
+class IngestSection(Section):
     max_events_per_second: Annotated[
         float | None, Field(gt=0, description="events a second that each token may post, above 0")
     ] = None
 
 
-class LegacySection(_Section):
+class LegacySection(Section):
     frame: Annotated[Literal["envelope", "data"], Field(description="envelope or data")] = "envelope"
     open: Annotated[bool, Field(description="true or false: sockets without a token from anywhere")] = False
     networks: Annotated[
@@ -98,19 +102,19 @@ class LegacySection(_Section):
     ] = []
 
 
-class GatewaySection(_Section):
+class GatewaySection(Section):
     heartbeat_s: Annotated[float, Field(gt=0, le=60, description="seconds, at most 60")] = 5.0
     max_queue_bytes: Annotated[int, Field(ge=64 << 10, description="bytes, at least 64 KiB")] = 8 << 20
     stall_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
     grace_s: Annotated[float, Field(gt=0, description="seconds")] = 5.0
 
 
-class ClassBounds(_Section):
+class ClassBounds(Section):
     max_events: Annotated[int, Field(ge=1, le=500, description="events in a batch, 1 to 500")]
     max_wait_s: Annotated[float, Field(gt=0, description="seconds")]
 
 
-class RatesSection(_Section):
+class RatesSection(Section):
     """How an event type that no pattern names gets its class."""
 
     high_above_per_s: Annotated[float, Field(gt=0, description="events a second")] = 100.0
@@ -125,7 +129,7 @@ class RatesSection(_Section):
         return _ordered(self, "medium_above_per_s", "high_above_per_s")
 
 
-class BatchingSection(_Section):
+class BatchingSection(Section):
     batching: Annotated[Literal["none", "wait"], Field(description="none or wait")] = "none"
     high: ClassBounds = ClassBounds(max_events=100, max_wait_s=0.1)
     medium: ClassBounds = ClassBounds(max_events=50, max_wait_s=0.5)
@@ -145,7 +149,7 @@ class BatchingSection(_Section):
     drain_away_s: Annotated[float, Field(ge=0, description="seconds")] = 1.0
 
 
-class RealtimeSection(_Section):
+class RealtimeSection(Section):
     live: Annotated[LiveWay, Field(description="broadcast or postgres_changes")] = "broadcast"
     messages_per_second: Annotated[
         float | None, Field(gt=0, description="the plan's limit, each delivery counted: 100, 500 or 2500")
@@ -157,7 +161,11 @@ class RealtimeSection(_Section):
     ] = 50.0
     token_command: Annotated[
         str | None,
-        Field(min_length=1, description="a command line that prints an access token of role authenticated"),
+        Field(
+            min_length=1,
+            repr=False,
+            description="a command line that prints an access token of role authenticated",
+        ),
     ] = None
     token_timeout_s: Annotated[float, Field(gt=0, description="seconds that it may take")] = 10.0
     token_ttl_s: Annotated[float, Field(ge=1, description="seconds, at least 1")] = 3600.0
@@ -166,7 +174,7 @@ class RealtimeSection(_Section):
     ] = 200 * 1024
 
 
-class BreakerSection(_Section):
+class BreakerSection(Section):
     consecutive_failures: Annotated[int, Field(ge=1, description="failures in a row")] = 5
     window_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
     min_requests: Annotated[int, Field(ge=1, description="requests in the window")] = 20
@@ -179,7 +187,7 @@ class BreakerSection(_Section):
         return _ordered(self, "open_s", "max_open_s")
 
 
-class RetrySection(_Section):
+class RetrySection(Section):
     """Full jitter: a delay lies anywhere between 0 and its bound, which doubles from first to most."""
 
     first_delay_s: Annotated[float, Field(gt=0, description="seconds")] = 0.1
@@ -190,7 +198,7 @@ class RetrySection(_Section):
         return _ordered(self, "first_delay_s", "max_delay_s")
 
 
-class TimeoutSection(_Section):
+class TimeoutSection(Section):
     """How long a request may take: adapted to what requests did take."""
 
     initial_s: Annotated[float, Field(gt=0, description="seconds, until a request was measured")] = 1.0
@@ -202,7 +210,7 @@ class TimeoutSection(_Section):
         return _ordered(_ordered(self, "min_s", "max_s"), "initial_s", "max_s")
 
 
-class CanarySection(_Section):
+class CanarySection(Section):
     every_s: Annotated[float, Field(gt=0, description="seconds")] = 0.5
     silent_s: Annotated[float, Field(gt=0, description="seconds, above every_s")] = 1.5
 
@@ -211,7 +219,7 @@ class CanarySection(_Section):
         return _ordered(self, "every_s", "silent_s")
 
 
-class ResilienceSection(_Section):
+class ResilienceSection(Section):
     """What is done when Supabase fails."""
 
     breaker: BreakerSection = BreakerSection()
@@ -221,7 +229,7 @@ class ResilienceSection(_Section):
     canary: CanarySection = CanarySection()
 
 
-class FallbackSection(_Section):
+class FallbackSection(Section):
     hold_s: Annotated[float, Field(ge=0, description="seconds")] = 10.0
     max_lag_s: Annotated[float, Field(gt=0, description="seconds that heads may be behind")] = 1.0
     min_away_s: Annotated[float, Field(ge=0, description="seconds")] = 1.0
@@ -230,7 +238,7 @@ class FallbackSection(_Section):
     to_realtime: Annotated[bool, Field(description="true or false")] = True
 
 
-class FlagsSection(_Section):
+class FlagsSection(Section):
     """Where flags are kept."""
 
     target: Annotated[
@@ -246,7 +254,7 @@ class FlagsSection(_Section):
     ] = 5000.0
 
 
-class EvidenceSection(_Section):
+class EvidenceSection(Section):
     """What the witness measures, and what it alerts for."""
 
     window_s: Annotated[float, Field(ge=0.5, le=3600, description="seconds; gates expect 60")] = 60.0
@@ -256,13 +264,14 @@ class EvidenceSection(_Section):
     min_availability_percent: Annotated[float, Field(ge=0, le=100, description="percent, 0 to 100")] = 99.0
 
 
-class AlertsSection(_Section):
+class AlertsSection(Section):
     webhook: Annotated[
-        str | None, Field(pattern=r"^https?://[^/]+", description="http(s)://HOST/PATH that takes JSON")
+        str | None,
+        Field(pattern=r"^https?://[^/]+", repr=False, description="http(s)://HOST/PATH that takes JSON"),
     ] = None
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that migctl.yaml can say, after flags and environment have had their word."""
 
     mode: Annotated[Mode, Field(description="one of websocket, realtime, dual")] = "dual"
@@ -298,85 +307,3 @@ class Settings(_Section):
     @property
     def listen_port(self) -> int:
         return int(self.listen.rpartition(":")[2])
-
-
-# Keys of migctl.yaml that have another name now. The old one is still read, and said.
-_RENAMED: Spellings = {
-    ("resilience", "breaker", "open_seconds"): "open_s",
-    ("resilience", "breaker", "max_open_seconds"): "max_open_s",
-    ("fallback", "hold_seconds"): "hold_s",
-}
-
-# Environment names of plain settings.
-_ENVIRONMENT: dict[str, tuple[str, ...]] = {
-    "MIGCTL_MODE": ("mode",),
-    "MIGCTL_LISTEN": ("listen",),
-    "MIGCTL_STATE_DIR": ("state_dir",),
-    "MIGCTL_JOURNAL": ("journal", "path"),
-    "MIGCTL_SCHEMA": ("supabase", "schema"),
-    "MIGCTL_WITNESS": ("witness",),
-    "MIGCTL_ALERTS_WEBHOOK": ("alerts", "webhook"),
-    "MIGCTL_FLAGS_TARGET": ("flags", "target"),
-    "MIGCTL_FLAGS_FILE": ("flags", "file"),
-    "MIGCTL_MESSAGES_PER_SECOND": ("realtime", "messages_per_second"),
-    "SUPABASE_URL": ("supabase", "url"),
-}
-
-
-def load(
-    *,
-    file: Path | None = None,
-    flags: Mapping[tuple[str, ...], object] | None = None,
-    environ: Mapping[str, str] | None = None,
-    folder: Path | None = None,
-) -> Settings:
-    """Settings from `file` (default: migctl.yaml, else configs/migctl.yaml, in `folder`), environment and flags.
-
-    flags: key path to value; a value of None was not given. Raises Usage with file, line and key.
-    """
-    env = os.environ if environ is None else environ
-    document = _find(file, folder or Path.cwd())
-    data: dict[str, Any] = dict(document.data) if document is not None else {}
-    origins: dict[tuple[str | int, ...], str] = {}
-    for name, path in _ENVIRONMENT.items():
-        value = trimmed(name, env.get(name, ""))
-        if value:
-            _put(data, path, value, name)
-            origins[path] = name
-    for path, given in (flags or {}).items():
-        if given is not None:
-            _put(data, path, given, ".".join(path))
-            origins[path] = f"--{path[-1].replace('_', '-')}"
-    return validate(Settings, data, document, origins)
-
-
-def _find(file: Path | None, folder: Path) -> Document | None:
-    candidates = (folder / "migctl.yaml", folder / "configs" / "migctl.yaml")
-    path = file or next((one for one in candidates if one.is_file()), None)
-    if path is None:
-        return None
-    document = Document.read(path)
-    document.respell(_RENAMED)
-    return document
-
-
-def _put(data: dict[str, Any], path: tuple[str, ...], value: object, name: str) -> None:
-    for part in path[:-1]:
-        inner = data.get(part) or {}
-        if not isinstance(inner, dict):
-            raise Usage(
-                f"{part}: expected keys and values, so that {name} can set {'.'.join(path)}",
-                do="mend migctl.yaml",
-            )
-        data[part] = inner = dict(inner)
-        data = inner
-    data[path[-1]] = value
-
-
-def flag(key: str, environ: Mapping[str, str] | None = None) -> str | None:
-    """`MIGCTL_FLAG_KEY`, the kill switch that wins over every store of flags. None where it is not set.
-
-    What can't stand in a variable's name is `_` there: `new-menu.v2` is MIGCTL_FLAG_NEW_MENU_V2.
-    """
-    env = os.environ if environ is None else environ
-    return env.get(f"MIGCTL_FLAG_{re.sub('[^A-Za-z0-9]', '_', key).upper()}") or None

@@ -1,87 +1,158 @@
-"""YAML with line numbers, so that an error can name file, line and key."""
+"""YAML with line numbers, so that an error can name file, line and key.
+
+What YAML lets pass in silence is a problem here: a key that is there twice, one that is read as no text, aliases
+that grow without end.
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
+from migctl.config.problems import Faulty, Problem
 from migctl.config.warned import warn
-from migctl.errors import Usage
 
 Path_ = tuple[str | int, ...]
 
 # Path of a key by its old name, to its name now.
 Spellings = Mapping[tuple[str, ...], str]
 
+# Nobody writes more by hand; a file that a program writes may have MOST_BYTES.
+MOST_BYTES = 16 << 20
+
+_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+
 
 class Document:
-    """A YAML mapping and the line on which each of its keys stands."""
+    """A YAML mapping and the line on which each of its keys stands.
+
+    problems: keys that are there twice or are read as no text; whoever uses the document raises them with those of its own.
+    """
 
     def __init__(self, name: str, text: str) -> None:
+        """Raises Faulty where it is no YAML mapping."""
         self.name = name
+        self.problems: list[Problem] = []
         self._lines: dict[Path_, int] = {}
+        # What a document without aliases can hold, and something for these.
+        self._nodes_left = len(text) + 100_000
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data: dict[str, Any] = yaml.safe_load(text) or {}
+            loader = yaml.SafeLoader(text.removeprefix("\ufeff"))
+            node = loader.get_single_node()
+            if node is not None:
+                self._walk(node, (), ())
+            data: object = loader.construct_document(node) if node is not None else None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 1
-            raise Usage(
-                f"{name}:{line}: not YAML: {error.problem or error.context}",
-                do="mend the line; indentation and colons are the usual cause",
-            ) from None
+            said = " ".join(str(one) for one in (error.context, error.problem) if one)
+            raise self._not_yaml(mark.line + 1 if mark else 1, said) from None
+        except yaml.reader.ReaderError as error:
+            raise self._not_yaml(text.count("\n", 0, error.position) + 1, str(error.reason)) from None
         except yaml.YAMLError as error:
-            raise Usage(f"{name}: not YAML: {error}", do="mend the file") from None
-        if not isinstance(self.data, dict):
-            raise Usage(
-                f"{name}:1: expected keys and values", do="write `key: value` lines; see configs/migctl.yaml"
+            raise self._not_yaml(1, str(error)) from None
+        except RecursionError:
+            raise self._faulty(1, "is nested too deeply", "write it flatter") from None
+        except (ValueError, OverflowError) as error:  # a date that is none, a number of 5,000 digits
+            raise self._not_yaml(1, str(error)) from None
+        self.is_empty = data is None
+        if data is not None and not isinstance(data, dict):
+            kind = "a list" if isinstance(data, list) else f"{data!r:.60}"
+            raise self._faulty(
+                self.line(()),
+                f"expected keys and values, got {kind}",
+                "write `key: value` lines; see configs/migctl.yaml",
             )
-        if node is not None:
-            self._walk(node, ())
+        self.data: dict[str, Any] = data or {}
 
     @classmethod
-    def read(cls, path: Path) -> Document:
-        """Read a file. Raises Usage where it can't be read or is no YAML mapping."""
+    def read(cls, path: Path, *, most_bytes: int = MOST_BYTES) -> Document:
+        """Read a file. Raises Faulty where it can't be read or is no YAML mapping."""
+        name = str(path)
         try:
-            return cls(str(path), path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise Usage(f"{path}: {error.strerror}", do="name a file that can be read") from None
+            with path.open("rb") as file:
+                content = file.read(most_bytes + 1)
+            if len(content) > most_bytes:
+                what = f"is larger than {most_bytes >> 20} MiB"
+                raise Faulty([Problem(name, None, "", what, "name a file of settings")])
+            return cls(name, content.decode())
         except UnicodeDecodeError as error:
-            raise Usage(f"{path}: not UTF-8 at byte {error.start}", do="save the file as UTF-8") from None
+            line = content.count(b"\n", 0, error.start) + 1
+            what = f"not UTF-8 at byte {error.start}"
+            raise Faulty([Problem(name, line, "", what, "save the file as UTF-8")]) from None
+        except OSError as error:
+            what = str(error.strerror)
+            if path.is_symlink() and not path.exists():
+                what = f"is a link to {path.readlink()}, which is not there"
+            raise Faulty([Problem(name, None, "", what, "name a file that can be read")]) from None
 
-    def _walk(self, node: yaml.Node, path: Path_) -> None:
-        self._lines.setdefault(path, node.start_mark.line + 1)
+    def _walk(self, node: yaml.Node, path: Path_, above: tuple[int, ...]) -> None:
+        self._nodes_left -= 1
+        line = node.start_mark.line + 1
+        if id(node) in above or self._nodes_left < 0:
+            raise self._faulty(line, "an alias (`*`) in it has no end", "write out what it stands for")
+        self._lines.setdefault(path, line)
+        inner = (*above, id(node))
         if isinstance(node, yaml.MappingNode):
+            seen: dict[str, int] = {}
             for key, value in node.value:
+                if key.tag == _MERGE:
+                    for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                        self._walk_merged(one, path, inner)
+                    continue
                 at = (*path, str(key.value))
+                self._check_key(key, at, seen)
                 self._lines[at] = key.start_mark.line + 1
-                self._walk(value, at)
+                self._walk(value, at, inner)
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
-                self._walk(value, (*path, index))
+                self._walk(value, (*path, index), inner)
+
+    def _walk_merged(self, node: yaml.Node, path: Path_, above: tuple[int, ...]) -> None:
+        """What `<<` brings; keys of one's own win, wherever they stand."""
+        lines, self._lines = self._lines, {}
+        self._walk(node, path, above)
+        for at, line in self._lines.items():
+            lines.setdefault(at, line)
+        self._lines = lines
+
+    def _check_key(self, key: yaml.Node, at: Path_, seen: dict[str, int]) -> None:
+        name, line = str(key.value), key.start_mark.line + 1
+        where = ".".join(map(str, at))
+        if isinstance(key, yaml.ScalarNode) and key.tag != _TEXT:
+            read_as = yaml.safe_load(name) if key.tag.startswith("tag:yaml.org,2002:") else name
+            what, do = f"YAML reads this key as {read_as!r}", f'put it in quotes: "{name}"'
+            self.problems.append(Problem(self.name, line, where, what, do))
+        if name in seen:
+            what = f"is there twice, first on line {seen[name]}; YAML would take the second in silence"
+            self.problems.append(Problem(self.name, line, where, what, "take one of the two out"))
+        seen.setdefault(name, line)
 
     def respell(self, spellings: Spellings) -> None:
-        """Read keys by their old names as those that they are now, and warn of each. Raises Usage for one that is there by both."""
+        """Read keys by their old names as those that they are now, and warn of each. One that is there by both is a problem."""
         for old, name in spellings.items():
             section: Any = self.data
             for part in old[:-1]:
                 section = section.get(part) if isinstance(section, dict) else None
             if not isinstance(section, dict) or old[-1] not in section:
                 continue
-            where = f"{self.name}:{self.line(old)}: {'.'.join(old)}"
+            value, key, line = section.pop(old[-1]), ".".join(old), self.line(old)
             if name in section:
-                raise Usage(
-                    f"{where}: this is the old name of {name}, which is there too",
-                    do=f"keep {name}, and take {old[-1]} out",
-                )
-            warn(f"{where} is called {name} now; the old name is still read")
-            section[name] = section.pop(old[-1])
-            self._lines[(*old[:-1], name)] = self.line(old)
+                what = f"this is the old name of {name}, which is there too"
+                do = f"keep {name}, and take {old[-1]} out"
+                self.problems.append(Problem(self.name, line, key, what, do))
+                continue
+            warn(f"{self.name}:{line}: {key} is called {name} now; the old name is still read")
+            section[name] = value
+            for path in [path for path in self._lines if path[: len(old)] == old]:
+                self._lines[(*old[:-1], name, *path[len(old) :])] = self._lines[path]
+
+    def has(self, path: Path_) -> bool:
+        """This key is written in the file."""
+        return path in self._lines
 
     def line(self, path: Path_) -> int:
         """The line of a key, or of the nearest one above it."""
@@ -89,65 +160,11 @@ class Document:
             path = path[:-1]
         return self._lines.get(path, 1)
 
+    def _not_yaml(self, line: int, said: str) -> Faulty:
+        do = "mend the line; indentation and colons are the usual cause"
+        if "'\\t'" in said:
+            do = "indent with blanks: a tab can't stand there"
+        return self._faulty(line, f"not YAML: {' '.join(said.split())}", do)
 
-M = TypeVar("M", bound=BaseModel)
-
-
-def validate(
-    model: type[M],
-    data: dict[str, Any],
-    document: Document | None = None,
-    origins: Mapping[Path_, str] | None = None,
-) -> M:
-    """Check `data` against a pydantic model; the first thing wrong is raised with file, line and key.
-
-    origins: path of a value that is not from the document to what set it (a flag or a variable), which is named instead.
-    Raises Usage.
-    """
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = tuple(part for part in first["loc"] if isinstance(part, (str, int)))
-        key = ".".join(str(part) for part in path)
-        where = f"{document.name}:{document.line(path)}: " if document is not None else ""
-        if origins and path in origins:
-            where = f"{origins[path]}: "
-        if first["type"] == "extra_forbidden":
-            raise Usage(f"{where}{key}: no such key", do=_known_keys(model, path)) from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise Usage(
-            f"{where}{key}: {message[:1].lower()}{message[1:]}, got {first['input']!r}",
-            do=_described(model, path),
-        ) from None
-
-
-def _model_at(model: type[BaseModel], path: Path_) -> type[BaseModel] | None:
-    found: Any = model
-    for part in path:
-        field = (
-            found.model_fields.get(str(part))
-            if isinstance(found, type) and issubclass(found, BaseModel)
-            else None
-        )
-        if field is None:
-            return None
-        found = field.annotation
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
-
-
-def _known_keys(model: type[BaseModel], path: Path_) -> str:
-    parent = _model_at(model, path[:-1])
-    known = sorted(field.alias or name for name, field in parent.model_fields.items()) if parent else []
-    close = difflib.get_close_matches(str(path[-1]), known, 1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"the keys here are: {', '.join(known)}" if known else "remove the key"
-
-
-def _described(model: type[BaseModel], path: Path_) -> str:
-    parent = _model_at(model, path[:-1])
-    field = parent.model_fields.get(str(path[-1])) if parent is not None and path else None
-    if field is not None and field.description:
-        return f"it is {field.description}"
-    return "see configs/migctl.yaml, where each key is explained"
+    def _faulty(self, line: int, what: str, do: str) -> Faulty:
+        return Faulty([Problem(self.name, line, "", what, do)])

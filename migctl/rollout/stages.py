@@ -6,16 +6,23 @@ laid over the settings while the rollout is in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from migctl.config.assets import folder as asset_folder
+from migctl.config.assets import config_file
+from migctl.config.loading import MOST_BYTES, Resolved, written
+from migctl.config.problems import Faulty, Problem
 from migctl.config.settings import Mode
-from migctl.config.yamlfile import Document, validate
+from migctl.config.staged import StageSettings, laid, overlaid
+from migctl.config.validating import WithElsewhere, validate
+from migctl.config.yamlfile import Document
 from migctl.errors import Usage
+from migctl.flags.shares import ALL, EVERYTHING
 from migctl.rollout.gates import Gate, GateName
 from migctl.rollout.walk import Step
 
@@ -24,12 +31,31 @@ NAMES = ("2a-internal", "2b-25", "2b-50", "2b-75", "2b-100", "2c-deprecate")
 _GATES: tuple[str, ...] = get_args(GateName)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Section(WithElsewhere, BaseModel):
+    """Numbers are numbers here: no text, no true for 1, no inf."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _one_bound(schema: dict[str, Any]) -> None:
+    """What `_has_one_bound` says, for editors."""
+    schema["oneOf"] = [{"required": [name]} for name in _GATES]
+    for name in _GATES:
+        field = schema["properties"][name]
+        field |= next(arm for arm in field.pop("anyOf") if arm.get("type") != "null")
+        field.pop("default")
+
+
+def _one_decides(schema: dict[str, Any]) -> None:
+    """What `_a_gate_decides` says, for editors."""
+    dry = {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]}
+    schema["properties"]["gates"]["contains"] = {"not": dry}
 
 
 class GateSection(_Section):
     """One bound, and what is done about it."""
+
+    model_config = ConfigDict(json_schema_extra=_one_bound)
 
     min_match_percent: Annotated[float | None, Field(ge=0, le=100, description="percent, 0 to 100")] = None
     max_latency_p99_ms: Annotated[float | None, Field(gt=0, description="milliseconds, above 0")] = None
@@ -75,17 +101,48 @@ class GateSection(_Section):
         )
 
 
+def _no_other_split(schema: dict[str, Any]) -> None:
+    """What `_no_name_of_another_split` says, for editors."""
+    schema["properties"]["segments"]["propertyNames"] = {"minLength": 1, "not": {"enum": [ALL, EVERYTHING]}}
+
+
 class OpenSection(_Section):
     """What the stage opens. Cohorts move on their own: a segment that is named has its own share."""
 
+    model_config = ConfigDict(json_schema_extra=_no_other_split)
+
     percent: Annotated[float, Field(ge=0, le=100, description="percent of everybody, 0 to 100")]
     segments: Annotated[
-        dict[str, Annotated[float, Field(ge=0, le=100)]], Field(description="segment to percent, 0 to 100")
+        dict[Annotated[str, Field(min_length=1)], Annotated[float, Field(ge=0, le=100)]],
+        Field(description="segment to percent, 0 to 100"),
     ] = {}
+
+    @field_validator("percent")
+    @classmethod
+    def _in_hundredths(cls, value: float) -> float:
+        return _share(value)
+
+    @field_validator("segments")
+    @classmethod
+    def _no_name_of_another_split(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, percent in value.items():
+            if name in (ALL, EVERYTHING):
+                raise ValueError(f"a segment can't be called {name!r}")
+            _share(percent)
+        return value
+
+
+def _share(percent: float) -> float:
+    """As flags write it. Raises ValueError."""
+    if round(percent * 100) != round(percent * 100, 6):
+        raise ValueError("a share is in hundredths of a percent at the finest")
+    return percent
 
 
 class Stage(_Section):
     """One file."""
+
+    model_config = ConfigDict(json_schema_extra=_one_decides)
 
     stage: Annotated[
         str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="the file's name, without .yaml")
@@ -105,15 +162,14 @@ class Stage(_Section):
     ] = 0.0
     drain_minutes: Annotated[float, Field(ge=0, description="minutes without a WebSocket subscriber")] = 0.0
     settings: Annotated[
-        dict[str, Any], Field(description="sections relay, resilience and fallback, laid over the settings")
-    ] = {}
+        StageSettings, Field(description="sections relay, resilience and fallback, laid over the settings")
+    ] = StageSettings()
 
     @model_validator(mode="after")
-    def _only_what_may_change(self) -> Stage:
-        wrong = sorted(set(self.settings) - {"relay", "resilience", "fallback"})
-        if wrong:
+    def _a_gate_decides(self) -> Stage:
+        if all(gate.dry_run for gate in self.gates):
             raise ValueError(
-                f"settings: a stage may change relay, resilience and fallback, not {', '.join(wrong)}"
+                "gates: expected one at least that is no dry_run: with none the stage never passes"
             )
         return self
 
@@ -134,43 +190,77 @@ class Stage(_Section):
 
 def load(name: str, folder: Path | None = None) -> Stage:
     """A stage by its name: `configs/stages/NAME.yaml` here, else the one that came with migctl. Raises Usage."""
-    return read(_path(name, folder or Path.cwd()))
+    return read(path_of(name, folder))
 
 
 def read(path: Path) -> Stage:
-    """Raises Usage with file, line and key."""
-    document = Document.read(path)
-    stage = validate(Stage, document.data, document)
-    if stage.stage != path.stem:
-        raise Usage(
-            f"{path}:{document.line(('stage',))}: stage: {stage.stage!r}, and the file is {path.stem}.yaml",
-            do="name the stage as its file",
-        )
+    """Raises Faulty with file, line and key."""
+    return read_document(Document.read(path, most_bytes=MOST_BYTES), path)
+
+
+def read_document(document: Document, path: Path) -> Stage:
+    """The stage that this document says. path: its file. Raises Faulty."""
+    if document.is_empty:
+        do = "copy the stage that came with migctl, and change that"
+        raise Faulty([Problem(document.name, None, "", "is empty", do)])
+    problems: list[Problem] = []
+    stage: Stage | None = None
+    try:
+        stage = validate(Stage, document.data, document)
+    except Faulty as error:
+        problems += error.problems
+    named = document.data.get("stage")
+    if isinstance(named, str) and named != path.stem:
+        what, do = f"{named!r}, and the file is {path.name}", "name the stage as its file"
+        problems.append(Problem(document.name, document.line(("stage",)), "stage", what, do))
+    if problems or stage is None:
+        raise Faulty(problems)
     return stage
+
+
+def over(below: Resolved, name: str, folder: Path | None = None) -> Resolved:
+    """Settings with those of a stage laid over them, and what each value is from then. Raises Usage."""
+    path = path_of(name, folder)
+    document = Document.read(path, most_bytes=MOST_BYTES)
+    stage = read_document(document, path)
+    says = laid(stage.settings)
+    origins = {at: f"{document.name}:{document.line(('settings', *at))}" for at in written(says)}
+    settings = overlaid(below.settings, stage.settings, source=document.name)
+    return Resolved(settings, below.file, {**below.origins, **origins})
 
 
 def load_all(folder: Path | None = None) -> Mapping[str, Stage]:
     """All stages, in the order in which they are walked. Raises Usage, also where a later one opens less."""
     stages = {name: load(name, folder) for name in NAMES}
-    before: Stage | None = None
-    for stage in stages.values():
-        if before is not None and stage.open.percent < before.open.percent:
-            raise Usage(
-                f"stage {stage.stage} opens {stage.open.percent:g} %, and {before.stage} before it {before.open.percent:g} %",
-                do="let each stage open at least what the one before it does; going back is `migctl rollout revert`",
-            )
-        before = stage
+    for before, after in pairwise(stages.values()):
+        for key, what in opens_less(before, after):
+            name = f"stage {after.stage}"
+            raise Faulty([Problem(name, None, key, what, OPEN_MORE)])
     return stages
 
 
-def _path(name: str, here: Path) -> Path:
-    own = here / "configs" / "stages" / f"{name}.yaml"
-    path = own if own.is_file() else asset_folder("configs") / "stages" / f"{name}.yaml"
-    if not path.is_file():
-        raise Usage(f"there is no stage {name!r}", do=f"name one of {', '.join(NAMES)}, or write {own}")
-    return path
+OPEN_MORE = "let each stage open at least what the one before it does; going back is `migctl rollout revert`"
 
 
-def json_schema() -> dict[str, Any]:
-    """For editors."""
-    return Stage.model_json_schema()
+def opens_less(before: Stage, after: Stage) -> Iterator[tuple[str, str]]:
+    """Key and what is wrong, for everybody and each segment that the later stage has less of."""
+    if after.open.percent < before.open.percent:
+        yield (
+            "open.percent",
+            f"opens {after.open.percent:g} %, and {before.stage} before it {before.open.percent:g} %",
+        )
+    for name, had in before.open.segments.items():
+        # One that a stage does not name keeps the share that it has.
+        has = after.open.segments.get(name, had)
+        if has < had:
+            what = f"opens {has:g} % of segment {name}, and {before.stage} before it {had:g} %"
+            yield f"open.segments.{name}", what
+
+
+def path_of(name: str, folder: Path | None = None) -> Path:
+    """The file of a stage. Raises Usage where there is none of this name."""
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, 1)
+        do = f"did you mean {close[0]}?" if close else f"name one of {', '.join(NAMES)}"
+        raise Usage(f"there is no stage {name!r}", do=do)
+    return config_file(f"stages/{name}.yaml", cwd=folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from migctl.errors import Usage
-from migctl.rollout.stages import NAMES, json_schema, load, load_all, read
+from migctl.rollout.stages import NAMES, load, load_all, read
 
 
 def test_the_stages_that_ship_are_one_walk() -> None:
@@ -49,6 +49,7 @@ def test_a_file_of_ones_own_wins(tmp_path: Path) -> None:
         ("gates: [{max_lost: 0, max_rejected: 0}]", "bad.yaml:5: gates.0: expected one bound of"),
         ("gates: [{failure_limit: 0}]", "bad.yaml:5: gates.0: expected one bound of"),
         ('gates: [{max_latency_p99_ms: "100ms"}]', "bad.yaml:5: gates.0.max_latency_p99_ms: "),
+        ("gates: [{max_lost: 0, dry_run: true}]", "expected one at least that is no dry_run"),
         ("gates: [{max_lost: 0, min_event: 5}]", "bad.yaml:5: gates.0.min_event: no such key"),
         (
             "gates: [{max_lost: 0}]\nsettings: {journal: {}}",
@@ -69,7 +70,3 @@ def test_a_stage_is_named_as_its_file(tmp_path: Path) -> None:
     path.write_text("stage: bad\ntitle: t\nopen: {percent: 1}\nsoak_minutes: 5\ngates: [{max_lost: 0}]\n")
     with pytest.raises(Usage, match="name the stage as its file"):
         read(path)
-
-
-def test_a_schema_is_there_for_editors() -> None:
-    assert "min_match_percent" in str(json_schema())

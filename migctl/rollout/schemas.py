@@ -1,0 +1,44 @@
+"""JSON Schemas for editors, of every kind of file, made from the models that read them.
+
+A schema sees one value at a time: that one bound is above another, that a stage is named as its file, or what stands in another
+file only `migctl config check` knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from migctl.config import Settings
+from migctl.flags.schemas import flags_schema, segments_schema
+from migctl.rollout.stages import Stage
+
+SchemaName = Literal["settings", "stage", "flags", "segments"]
+NAMES: tuple[SchemaName, ...] = ("settings", "stage", "flags", "segments")
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema(name: SchemaName) -> dict[str, Any]:
+    """The schema of one kind of file."""
+    if name == "settings":
+        made = _sections_may_be_empty(Settings.model_json_schema(by_alias=True))
+        title = "migctl.yaml"
+    elif name == "stage":
+        made = _sections_may_be_empty(Stage.model_json_schema(by_alias=True), but=("open",))
+        title = "configs/stages/NAME.yaml"
+    else:
+        made = flags_schema() if name == "flags" else segments_schema()
+        title = f"configs/flags/{'transport' if name == 'flags' else 'segments'}.yaml"
+    return {"$schema": _DIALECT, **made, "title": f"{title} of migctl"}
+
+
+def _sections_may_be_empty(schema: dict[str, Any], *, but: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A key of a section with nothing below it is no mistake."""
+    for owner in (schema, *schema.get("$defs", {}).values()):
+        for name, field in owner.get("properties", {}).items():
+            if "$ref" in field and name not in but:
+                field["anyOf"] = [{"$ref": field.pop("$ref")}, {"type": "null"}]
+            # What is shown as a default is that of the whole section, and only makes the schema long.
+            if isinstance(field.get("default"), dict) and field["default"]:
+                del field["default"]
+    return schema
