@@ -205,7 +205,7 @@ class BothWays:
             if top is None and "realtime" in self.attached:
                 await self._begin_at_the_table(retry)
                 continue
-            await self._changed.wait(self._readiness.deadline - clock.mono())
+            await self._changed.wait(self._readiness.left_s(clock.mono()))
             if self._readiness.waited_enough(clock.mono()) and not self.attached:
                 raise self._trouble or unattached(self._server.url)
         self._readiness.reach(top)
@@ -216,6 +216,8 @@ class BothWays:
             position = await self._catchup.start()
         except MigctlError as error:
             self._trouble = error
+            if self._readiness.waited_enough(clock.mono()):
+                raise
             retry.failed(error)
             await retry.wait()
             return

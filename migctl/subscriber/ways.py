@@ -163,7 +163,7 @@ class GatewayOnly:
             self._flow.start(self._wanted)
         async with asyncio.TaskGroup() as group:
             streaming = group.create_task(self._stream.run())
-            if not await within(self._readiness.deadline - clock.mono(), self._connected.wait()):
+            if not await within(self._readiness.left_s(clock.mono()), self._connected.wait()):
                 raise self._trouble or unattached(self._url)
             assignment = await self._asking.until(self._better)
             streaming.cancel()

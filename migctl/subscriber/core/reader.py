@@ -37,7 +37,12 @@ class Readiness(Generic[P]):
         return self._over.is_set()
 
     def waited_enough(self, now: float) -> bool:
-        return now >= self.deadline
+        """Whether what stands in the way is the end of it. Once ready, never: later outages are waited for without end."""
+        return self.left_s(now) <= 0
+
+    def left_s(self, now: float) -> float:
+        """How much longer it may take."""
+        return float("inf") if self.over else self.deadline - now
 
     def reach(self, position: P) -> None:
         self._end(lambda: position)

@@ -69,7 +69,7 @@ class WebsocketSubscriber(Reader[Position]):
         await self._stream.run()
 
     def _may_end(self, _: MigctlError) -> bool:
-        return not self._readiness.over and self._readiness.waited_enough(clock.mono())
+        return self._readiness.waited_enough(clock.mono())
 
     def _on_change(self) -> None:
         top = self._flow.merge.top

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import migctl
 from migctl import clock
 from migctl.config import Settings, Target
 from migctl.config.settings import FallbackSection, RealtimeSection
+from migctl.errors import MigctlError
 from migctl.events import Position
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.standin_process import StandinProcess
@@ -20,7 +23,7 @@ from tests.kit.conditions import until
 from tests.kit.deployed import deployed, events_going_on
 from tests.kit.entries import event
 from tests.kit.receiving import Received, receiving
-from tests.kit.relaying import relayed, relaying
+from tests.kit.relaying import Tables, relayed, relaying
 
 QUICK: dict[str, Any] = {"gone_s": 0.5, "hold_s": 0.6, "spread_s": 0.1}
 
@@ -212,6 +215,19 @@ async def test_what_brings_live_events_may_change_under_a_subscriber(
         )
         assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
         assert received.gaps == []
+
+
+async def test_heads_that_stay_refused_are_the_end_of_the_first_readiness(
+    target: Target, journal: SqliteJournal, tables: Tables
+) -> None:
+    """Realtime is joined, and the gateway only stands by: nothing but the table says where to begin."""
+    await tables.run("revoke select on monitoring_heads from authenticated")
+    async with (
+        deployed(journal, target, assigned="realtime") as server,
+        migctl.Subscriber(server.url, wait_s=1.5, fall_back=False, **QUICK) as subscriber,
+    ):
+        with pytest.raises(MigctlError, match="monitoring_heads"):
+            await asyncio.wait_for(subscriber.ready(), 15.0)
 
 
 async def test_subscriber_that_got_no_token_at_first_has_a_fallback_once_it_gets_one(

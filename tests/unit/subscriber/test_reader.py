@@ -55,6 +55,15 @@ def test_patience_counts_from_entering() -> None:
     readiness.begin(100.0)
     assert not readiness.waited_enough(101.9)
     assert readiness.waited_enough(102.0)
+    assert readiness.left_s(101.5) == 0.5
+
+
+def test_patience_has_no_end_once_it_was_ready() -> None:
+    readiness: Readiness[Position] = Readiness(2.0)
+    readiness.begin(100.0)
+    readiness.reach(HERE)
+    assert not readiness.waited_enough(1e9)
+    assert readiness.left_s(1e9) == float("inf")
 
 
 async def test_a_bug_is_what_ends_it_not_the_expected_error_beside_it() -> None:
