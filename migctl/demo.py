@@ -54,11 +54,13 @@ async def demo(
     seconds: float = 20.0,
     rate: float | None = None,
     mode: Mode = "dual",
+    schema: str = "public",
     watch: Callable[[Scene], None] = lambda _: None,
 ) -> DemoResult:
     """Run the demo; the captures, the report and the logs stay in `out`.
 
-    seconds: of publishing. rate: events/s, all types together; None: the host source's own. watch: called at each change.
+    seconds: of publishing. rate: events/s, all types together; None: the host source's own.
+    schema: of the tables. watch: called at each change.
     Must run in the main thread. Raises MigctlError where a part does not come up; a failing comparison is a result.
     """
     scene = Scene(seconds=seconds)
@@ -71,7 +73,9 @@ async def demo(
         watch(scene)
 
     source = ["--source", "host", *(["--rate", str(rate)] if rate else [])]
-    async with Rehearsal(out, mode=mode, source=source, notify=lambda line: show(line=line)) as rehearsal:
+    async with Rehearsal(
+        out, mode=mode, source=source, schema=schema, notify=lambda line: show(line=line)
+    ) as rehearsal:
         await rehearsal.start()
         began = mono()
         rehearsal.begin()

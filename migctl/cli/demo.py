@@ -45,6 +45,7 @@ def demo(
     kills the stand-in for Supabase midway, and compares what arrived. Then stops everything; exit 0 only if nothing was lost.
     """
     from migctl.clock import now
+    from migctl.config import load
     from migctl.demo import demo as run_demo
 
     folder = out or Path(".migctl") / f"demo-{now():%Y%m%d-%H%M%S}"
@@ -55,6 +56,7 @@ def demo(
                 seconds=seconds,
                 rate=rate,
                 mode=mode,
+                schema=load().supabase.schema_,
                 watch=lambda scene: display.show(scene.since_start_s, scene.line, _draw(scene)),
             )
         )

@@ -109,6 +109,8 @@ def replay(
                 max_wait_s=max_wait,
                 target=target,
                 journal=settings.journal_path if target is not None else None,
+                schema=settings.supabase.schema_,
+                config=config,
                 watch=lambda scene: display.show(scene.since_start_s, scene.line, _draw(scene)),
             )
         )

@@ -31,6 +31,7 @@ from migctl.serve_client import NotRunning, ServeHttp
 from migctl.serve_client.status import status_by
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
+from migctl.stack.standin_process import StandinOptions
 from migctl.status import ServeStatus
 from migctl.transports.protocol import TransportName
 
@@ -75,11 +76,14 @@ class Rehearsal:
         target: Target | None = None,
         journal: Path | None = None,
         source: Sequence[str] = (),
+        schema: str = "public",
+        config: Path | None = None,
         notify: Callable[[str], None],
     ) -> None:
         """out: a folder that is not there or empty; target: None for a stack of its own; source: options of `serve`.
 
         journal: of the target, which knows its writer by it; None for one of its own, that ends with the rehearsal.
+        schema: of the tables. config: the file of settings that its parts read; None for the one that is found here, if any.
 
         Raises Refused where `out` has something in it.
         """
@@ -92,6 +96,8 @@ class Rehearsal:
         self._journal = journal
         self._before = Position("", 0)
         self._source = source
+        self._schema = schema
+        self._config = config
         self._notify = notify
         self._work = Path()
         self._serve: Child | None = None
@@ -133,10 +139,11 @@ class Rehearsal:
 
         if self._target is None and self.mode != "websocket":
             self._notify("starting a stack of its own: PostgreSQL, Valkey and a stand-in for Supabase")
-            self.stack = EmbeddedStack(self._work / "stack")
+            options = StandinOptions().with_schemas([self._schema])
+            self.stack = EmbeddedStack(self._work / "stack", standin=options)
             self._target = self.stack.start()
             self._notify("applying the schema")
-            await schema.apply(self._target.need("database_url"), "public", who="rehearsal")
+            await schema.apply(self._target.need("database_url"), self._schema, who="rehearsal")
         self._notify(f"starting serve in mode {self.mode}")
         gate = ["--gate"] if self._source else []
         # The port is chosen here, so that subscribers start up beside serve rather than after it; they wait for it.
@@ -159,12 +166,17 @@ class Rehearsal:
         journal = (await self.status()).journal
         self._before = Position(journal.epoch, journal.head)
 
+    @property
+    def _journal_path(self) -> Path:
+        return self._journal or self._work / "serve" / "journal.db"
+
     def _launch(self, name: str, arguments: list[str]) -> Child:
         environ = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
         environ["MIGCTL_STATE_DIR"] = str(self._work / name)
         environ["MIGCTL_WITNESS"] = "off"  # its captures are the witnesses
-        if self._journal is not None:
-            environ["MIGCTL_JOURNAL"] = str(self._journal.absolute())
+        # Named to all of them: a file of settings has those of the operator's own `serve`.
+        environ["MIGCTL_JOURNAL"] = str(self._journal_path.absolute())
+        environ["MIGCTL_SCHEMA"] = self._schema
         if self._target is not None:
             environ["SUPABASE_URL"] = self._target.supabase_url
             parts = {
@@ -176,7 +188,8 @@ class Rehearsal:
             environ.update({key: value for key, value in parts.items() if value})
         if self.stack is not None:
             environ["MIGCTL_MESSAGES_PER_SECOND"] = STACK_MESSAGES_PER_SECOND
-        program = [sys.executable, "-m", "migctl", *arguments]
+        config = ["--config", str(self._config.absolute())] if self._config is not None else []
+        program = [sys.executable, "-m", "migctl", *arguments, *config]
         return launch(program, log=self.out / "logs" / f"{name}.log", death=signal.SIGTERM, environ=environ)
 
     async def _wait(self, condition: Callable[[], bool], what: str, child: Child) -> None:
@@ -295,7 +308,7 @@ class Rehearsal:
         if self.stack is not None:
             self.stack.stop()
         with whole_file(self.out / "journal.ndjson", durable=False) as part, part.open("wb") as file:
-            for entry in read_file(self._journal or self._work / "serve" / "journal.db"):
+            for entry in read_file(self._journal_path):
                 if entry.epoch == self._before.epoch and entry.seq > self._before.seq:
                     file.write(encode_entry(entry) + b"\n")
         return self.out

@@ -78,12 +78,14 @@ async def replay(
     max_wait_s: float | None = None,
     target: Target | None = None,
     journal: Path | None = None,
+    schema: str = "public",
+    config: Path | None = None,
     watch: Callable[[ReplayScene], None] = lambda _: None,
 ) -> ReplayResult:
     """Publish the recording and compare; captures, journal, report and logs stay in `out`.
 
     facts: of the same recording, speed and bound (`survey`).
-    target, journal: a confirmed project and its journal; None for a stack of its own.
+    target, journal: a confirmed project and its journal; None for a stack of its own. schema, config: as of Rehearsal.
     Must run in the main thread. Raises MigctlError where a part does not come up or an event is refused.
     """
     scene = ReplayScene(total=facts.reading.events, expected_s=facts.expected_s)
@@ -101,7 +103,9 @@ async def replay(
         show(scene)
 
     arrived = now()
-    async with Rehearsal(out, mode=mode, target=target, journal=journal, notify=notify) as rehearsal:
+    async with Rehearsal(
+        out, mode=mode, target=target, journal=journal, schema=schema, config=config, notify=notify
+    ) as rehearsal:
         await rehearsal.start()
         notify("publishing")
         async with asyncio.TaskGroup() as group:

@@ -114,6 +114,24 @@ def test_a_recorded_stream_is_replayed_whole_through_both_transports(tmp_path: P
     assert left_running(tmp_path) == []
 
 
+@pytest.mark.parametrize("where", [None, "elsewhere.yaml"])
+def test_a_rehearsal_has_the_schema_of_the_settings_and_a_journal_of_its_own(
+    tmp_path: Path, where: str | None
+) -> None:
+    """Tables outside public; and the journal that the settings name is that of the operator's `serve`."""
+    (tmp_path / (where or "migctl.yaml")).write_text(
+        "supabase: {schema: panels}\njournal: {path: kept.db}\n", encoding="utf-8"
+    )
+    lines = [f'{{"event_type":"a","data":{{"n":{n}}}}}\n' for n in range(20)]
+    (tmp_path / "a.ndjson").write_text("".join(lines))
+    config = ["--config", where] if where else []
+    ended = migctl("replay", "a.ndjson", "--speed", "max", "--output", "json", *config, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    said: dict[str, Any] = json.loads(ended.stdout)
+    assert (said["published"], said["lost"], said["verdict"]) == (20, 0, "pass")
+    assert not list(tmp_path.glob("kept.db*"))
+
+
 def test_a_truncated_recording_is_told_with_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "cut.ndjson").write_text(
         '{"event_type":"a","data":{}}\n{"event_type":"a","da\n{"event_type":"a","data":{}}\n'
