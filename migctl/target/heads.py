@@ -41,7 +41,9 @@ class Heads:
     ) -> Head:
         """Make the epoch's row, or move it up, and return it as it is then.
 
-        Idempotent, and never down. Raises Fenced for a fence below the row's, Transient, Systemic.
+        Idempotent, and never down. What an epoch follows, and what was lost before it, stays as it was said first: readers may have
+        crossed it, and who comes later must cross the same. So `ownership.links` takes both from heads where they know the epoch.
+        Raises Fenced for a fence below the row's, Transient, Systemic.
         """
         action = f"move {self.name} of {epoch.epoch} to table_head {table_head}, journal_head {journal_head}"
         body = dumps(

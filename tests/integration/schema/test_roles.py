@@ -116,6 +116,31 @@ def test_what_an_epoch_was_opened_with_is_kept_when_later_moves_leave_it_out(
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (("e1", 7, 9), ("e1", 7, 12), ("e1", 7, 9)),
+        (("e1", 7, 9), ("e1", 5, 9), ("e1", 7, 9)),
+        (("e1", 7, 9), ("e0", 1, 2), ("e1", 7, 9)),
+        ((None, None, None), ("e1", 7, 9), ("e1", 7, 9)),
+        (("e1", 7, 9), (None, None, None), ("e1", 7, 9)),
+    ],
+)
+def test_of_two_losses_that_are_declared_before_an_epoch_the_first_stays_whole(
+    connection: psycopg.Connection[tuple[object, ...]],
+    first: tuple[object, ...],
+    second: tuple[object, ...],
+    kept: tuple[object, ...],
+) -> None:
+    """Readers may have crossed it: who comes later must cross the same one."""
+    act(connection, "service_role")
+    for said in (first, second):
+        connection.execute("select monitoring_move_head('e2', 'w', 1, 0, 0, %s, %s, %s)", said)
+    assert connection.execute("select prev_epoch, lost_from, lost_to from monitoring_heads").fetchall() == [
+        kept
+    ]
+
+
+@pytest.mark.parametrize(
     ("role", "topic", "extension", "seen"),
     [
         ("authenticated", "public.monitoring_events", "broadcast", 1),
