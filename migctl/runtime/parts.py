@@ -17,13 +17,13 @@ from migctl.runtime.connections import Connections
 from migctl.runtime.flags import make_flags
 from migctl.status import BreakersStatus
 from migctl.transports import Transport, TransportName, create
-from migctl.transports.websocket import Gateway
 
 if TYPE_CHECKING:
     from migctl.delivery import Relay
     from migctl.delivery.fallback import Fallback
     from migctl.target import RetryTable
     from migctl.transports.realtime import Broadcast
+    from migctl.transports.websocket import Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +80,10 @@ def make_parts(
             raise Usage(f"mode {mode} needs a target", do="set SUPABASE_URL, or serve in mode websocket")
         relay, retries = _relay(settings, target, journal, stack)
     flags = make_flags(settings, mode, target, override=override, stack=stack)
-    made = create(
-        mode,
-        settings,
-        journal=journal,
-        target=target,
-        table=relay,
-        flags=flags,
-    )
-    gateway = next((one for one in made if isinstance(one, Gateway)), None)
-    if relay is None or retries is None or target is None:
+    made = create(mode, settings, journal=journal, target=target, table=relay, flags=flags)
+    gateway, broadcast = made.gateway, made.broadcast
+    if relay is None or retries is None or target is None or broadcast is None:
         return Parts(journal, gateway, None, None, Connections(None, None, gateway), flags)
-    from migctl.transports.realtime import Broadcast
-
-    (broadcast,) = (one for one in made if isinstance(one, Broadcast))
     connections = Connections(relay, broadcast, gateway)
     fallback = None
     if gateway is not None:

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
 
 from migctl.transports.protocol import Audience, Table, Transport, TransportName, TransportStatus
 
 if TYPE_CHECKING:
     from migctl.config import Mode, Settings, Target
     from migctl.journal import Log
+    from migctl.transports.realtime import Broadcast
+    from migctl.transports.websocket import Gateway
     from migctl.transports.websocket.assigning import Flags
 
-__all__ = ["Audience", "Table", "Transport", "TransportName", "TransportStatus", "create"]
+__all__ = ["Audience", "Made", "Table", "Transport", "TransportName", "TransportStatus", "create"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made(Sequence["Transport"]):
+    """The transports of a mode, each by its name, or all of them as a sequence, the gateway first. None: the mode has it not."""
+
+    gateway: Gateway | None
+    broadcast: Broadcast | None
+
+    @property
+    def all(self) -> tuple[Transport, ...]:
+        return tuple(one for one in (self.gateway, self.broadcast) if one is not None)
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def __iter__(self) -> Iterator[Transport]:
+        return iter(self.all)
+
+    @overload
+    def __getitem__(self, index: int) -> Transport: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Transport]: ...
+
+    def __getitem__(self, index: int | slice) -> Transport | Sequence[Transport]:
+        return self.all[index]
 
 
 def create(
@@ -22,43 +53,42 @@ def create(
     target: Target | None = None,
     table: Table | None = None,
     flags: Flags | None = None,
-) -> list[Transport]:
+) -> Made:
     """The transports of a mode, over one journal: `dual` is both.
 
     target, table: needed where the mode has Realtime. flags: say who has which transport.
     Raises ValueError for a mode with Realtime and without its parts.
     """
-    made: list[Transport] = []
-    gateway = None
-    if mode in ("websocket", "dual"):
-        from migctl.transports.websocket import Gateway
+    gateway = _gateway(settings, journal, flags) if mode in ("websocket", "dual") else None
+    if mode == "websocket":
+        return Made(gateway, None)
+    if target is None or table is None:
+        raise ValueError(f"mode {mode} needs a target and its table")
+    from migctl.transports.realtime import Broadcast
 
-        gateway = Gateway(
-            journal,
-            legacy_frame=settings.legacy.frame,
-            heartbeat_s=settings.gateway.heartbeat_s,
-            upstream=settings.legacy.upstream,
-            max_queue_bytes=settings.gateway.max_queue_bytes,
-            stall_s=settings.gateway.stall_s,
-            grace_s=settings.gateway.grace_s,
-            flags=flags,
-            joins_per_s=settings.realtime.joins_per_s,
-        )
-        made.append(gateway)
-    if mode in ("realtime", "dual"):
-        from migctl.transports.realtime import Broadcast
+    broadcast = Broadcast(
+        journal,
+        target,
+        settings,
+        table,
+        messages_per_second=settings.realtime.messages_per_second,
+        subscribers=settings.realtime.expected_subscribers,
+        audience=gateway,
+    )
+    return Made(gateway, broadcast)
 
-        if target is None or table is None:
-            raise ValueError(f"mode {mode} needs a target and its table")
-        made.append(
-            Broadcast(
-                journal,
-                target,
-                settings,
-                table,
-                messages_per_second=settings.realtime.messages_per_second,
-                subscribers=settings.realtime.expected_subscribers,
-                audience=gateway,
-            )
-        )
-    return made
+
+def _gateway(settings: Settings, journal: Log, flags: Flags | None) -> Gateway:
+    from migctl.transports.websocket import Gateway
+
+    return Gateway(
+        journal,
+        legacy_frame=settings.legacy.frame,
+        heartbeat_s=settings.gateway.heartbeat_s,
+        upstream=settings.legacy.upstream,
+        max_queue_bytes=settings.gateway.max_queue_bytes,
+        stall_s=settings.gateway.stall_s,
+        grace_s=settings.gateway.grace_s,
+        flags=flags,
+        joins_per_s=settings.realtime.joins_per_s,
+    )

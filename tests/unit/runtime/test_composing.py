@@ -15,6 +15,7 @@ from migctl.runtime.composing import compose
 from migctl.runtime.parts import make_parts
 from migctl.runtime.target import resolve
 from migctl.server.access.tokens import mint_token
+from migctl.transports import create
 
 TARGET = Target(
     supabase_url="http://127.0.0.1:9", anon_key="a" * 40, service_role_key="s" * 40, jwt_secret="j" * 40
@@ -74,6 +75,26 @@ async def test_a_mode_has_its_parts_and_no_other(
         )
         assert (parts.relay is not None) is to_target
         assert [transport.name for transport in parts.transports] == transports
+
+
+@pytest.mark.parametrize(
+    ("mode", "names"),
+    [("websocket", ["websocket"]), ("realtime", ["realtime"]), ("dual", ["websocket", "realtime"])],
+)
+async def test_transports_of_a_mode_are_a_sequence_and_fields(
+    tmp_path: Path, mode: Mode, names: list[str]
+) -> None:
+    async with opened(tmp_path) as journal, AsyncExitStack() as stack:
+        target = TARGET if mode != "websocket" else None
+        relay = make_parts(Settings(), mode, target, journal=journal, stack=stack).relay
+        made = create(mode, Settings(), journal=journal, target=target, table=relay)
+    assert [one.name for one in made] == names
+    assert (len(made), made[0].name, [one.name for one in made[-1:]]) == (len(names), names[0], names[-1:])
+    assert [one for one in (made.gateway, made.broadcast) if one is not None] == list(made)
+    assert (made.gateway is not None, made.broadcast is not None) == (
+        "websocket" in names,
+        "realtime" in names,
+    )
 
 
 async def test_mode_with_realtime_and_no_target_is_usage(tmp_path: Path) -> None:
