@@ -1,7 +1,16 @@
 """Sending: groups of units to an outlet, one at a time, so that the order of acceptance is the order in the journal.
 
 What is accepted while a group is under way goes with the next. A group that failed is sent again as it was, by the same ids; only
-units that are refused for what they are leave it, with the error, and their neighbours go on.
+units that are refused for what they are leave it, with the error, and their neighbours go on. `fate` says which:
+
+| the outlet raises                          | of one unit    | of several                                   |
+|--------------------------------------------|----------------|----------------------------------------------|
+| Conflict, which names its events           | `Leave`        | `Leave`: the others are sent again at once   |
+| Unfit, with reasons                        | `Leave`        | `Leave`: the others are sent again at once   |
+| Unfit, without                             | `End`, refused | `Halve`: one of them is found so             |
+| TooLarge                                   | `End`, refused | `Halve`, and later groups are smaller        |
+| Transient; NotNow asks for some time first | `Again`        | `Again`, after a delay, without who is late  |
+| anything else                              | `End`          | `End`, each with an error of its own         |
 """
 
 from __future__ import annotations
@@ -10,6 +19,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from random import Random
 
+import msgspec
+
 from migctl.clock import mono
 from migctl.errors import MigctlError, Poison, Transient
 from migctl.events import Event
@@ -17,7 +28,7 @@ from migctl.journal import Appended, Conflict
 from migctl.publisher.drafts import Published
 from migctl.publisher.outlet import NotNow, Outlet, TooLarge, Unfit
 from migctl.publisher.waiting import Unit, Waiting
-from migctl.resilience import Backoff
+from migctl.resilience import Backoff, Retry
 from migctl.telemetry import get_logger
 
 GROUP_EVENTS = 2000
@@ -25,6 +36,44 @@ GROUP_BYTES = 4 << 20
 BACKOFF = Backoff(first_s=0.05, most_s=2.0)
 
 log = get_logger("publisher")
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """Units with these events leave the group. wrong: index among the events of the group to what is wrong."""
+
+    wrong: Mapping[int, str]
+    conflict: bool
+
+
+class Halve(msgspec.Struct, frozen=True):
+    """Each half is sent by itself. smaller: what comes later stays below the size of a half."""
+
+    smaller: bool
+
+
+class Again(msgspec.Struct, frozen=True):
+    """It is sent again, in a while, and not before `asked_s` are over."""
+
+    asked_s: float
+
+
+class End(msgspec.Struct, frozen=True):
+    """Nothing of the group comes to be. refused: for what it is."""
+
+    refused: bool
+
+
+def fate(error: MigctlError, *, units: int) -> Leave | Halve | Again | End:
+    """What becomes of a group that the outlet did not take. Pure; table above."""
+    if isinstance(error, Conflict):
+        return Leave(dict(error.conflicts), conflict=True)
+    if isinstance(error, Unfit):
+        if error.reasons:
+            return Leave(error.reasons, conflict=False)
+        return Halve(smaller=isinstance(error, TooLarge)) if units > 1 else End(refused=True)
+    if isinstance(error, Transient):
+        return Again(error.after_s if isinstance(error, NotNow) else 0.0)
+    return End(refused=False)
 
 
 class Sender:
@@ -48,8 +97,7 @@ class Sender:
         self._waiting = waiting
         self._more = more
         self._give_up_s = give_up_s
-        self._backoff = backoff
-        self._random = random or Random().random
+        self._retry = Retry(backoff, random=random or Random().random)
         self._group_bytes = GROUP_BYTES
         self.idle = asyncio.Event()
         self.idle.set()
@@ -75,61 +123,56 @@ class Sender:
 
     async def _see_through(self, units: list[Unit]) -> None:
         """Return once each of these was told its fate."""
-        failures = 0
+        self._retry.succeeded()
         while units:
             for unit in units:
                 unit.tried = True
             events = [event for unit in units for event in unit.events]
             try:
                 appended = await self._outlet.append(events)
-            except Conflict as error:
-                units = self._without(units, dict(error.conflicts), _conflict)
-            except Unfit as error:
-                if error.reasons:
-                    units = self._without(units, error.reasons, _unfit)
-                    continue
-                if len(units) > 1:
-                    await self._in_halves(units, error)
-                else:
-                    self._fail(units, Poison(f"{_names(units[0])} is refused: {error.what}", do=error.do))
-                return
-            except Transient as error:
-                failures += 1
-                self._log_failure(units, error, failures)
-                units = self._not_too_late(units, error)
-                if units:
-                    await asyncio.sleep(self._delay_s(failures, error))
-                    units = self._not_gone(units)
             except MigctlError as error:
-                for unit in units:  # an error of its own for each: it is raised in as many places
-                    self._fail([unit], type(error)(f"{_names(unit)}: {error.what}", do=error.do))
-                return
+                units = await self._apply(fate(error, units=len(units)), units, error)
             else:
                 self._acknowledge(units, events, appended)
                 return
 
-    def _delay_s(self, failures: int, error: Transient) -> float:
-        # Asked to stay away for a while, we come back at random within another: others were asked the same.
-        asked_s = error.after_s if isinstance(error, NotNow) else 0.0
-        return asked_s + self._backoff.delay_s(failures, self._random)
+    async def _apply(
+        self, found: Leave | Halve | Again | End, units: list[Unit], error: MigctlError
+    ) -> list[Unit]:
+        """Who is still to be sent."""
+        match found:
+            case Leave(wrong, conflict):
+                return self._without(units, wrong, _conflict if conflict else _unfit)
+            case Halve(smaller):
+                half = len(units) // 2
+                if smaller:
+                    # A proxy on the way may take less than the server does: later groups stay below what it refused.
+                    self._group_bytes = min(self._group_bytes, sum(unit.size for unit in units) // 2)
+                await self._see_through(units[:half])
+                await self._see_through(units[half:])
+            case Again(asked_s):
+                self._log_failure(units, error, asked_s)
+                left = self._not_too_late(units, error)
+                if left:
+                    await self._retry.wait()
+                return self._not_gone(left)
+            case End(refused=True):
+                self._fail(units, Poison(f"{_names(units[0])} is refused: {error.what}", do=error.do))
+            case End():
+                for unit in units:  # an error of its own for each: it is raised in as many places
+                    self._fail([unit], type(error)(f"{_names(unit)}: {error.what}", do=error.do))
+        return []
 
-    def _log_failure(self, units: list[Unit], error: Transient, failures: int) -> None:
-        if failures == 1:
-            log.warning(
-                "not acknowledged; sent again",
-                first_id=units[0].events[0].id,
-                units=len(units),
-                reason=error.what,
-            )
+    def _log_failure(self, units: list[Unit], error: MigctlError, asked_s: float) -> None:
+        failure = self._retry.failed(error, asked_s=asked_s)
+        log.log(
+            failure.level,
+            "not acknowledged; sent again",
+            first_id=units[0].events[0].id,
+            units=len(units),
+            reason=error.what,
+        )
         self.waiting_for = error.what
-
-    async def _in_halves(self, units: list[Unit], error: Unfit) -> None:
-        half = len(units) // 2
-        if isinstance(error, TooLarge):
-            # A proxy on the way may take less than the server does: later groups stay below what it refused.
-            self._group_bytes = min(self._group_bytes, sum(unit.size for unit in units) // 2)
-        await self._see_through(units[:half])
-        await self._see_through(units[half:])
 
     def _acknowledge(self, units: list[Unit], events: list[Event], appended: Appended) -> None:
         if self.waiting_for is not None:
@@ -176,14 +219,12 @@ class Sender:
         self._waiting.settled(gone)
         return [unit for unit in units if not unit.answer.done()] if gone else units
 
-    def _not_too_late(self, units: list[Unit], error: Transient) -> list[Unit]:
-        if self._give_up_s is None:
-            return units
-        before = mono() - self._give_up_s
-        for unit in units:
-            if unit.since < before:
-                self._fail([unit], given_up(unit, f"within {self._give_up_s:g} s: {error.what}", error.do))
-        return [unit for unit in units if unit.since >= before]
+    def _not_too_late(self, units: list[Unit], error: MigctlError) -> list[Unit]:
+        now = mono()
+        late = [unit for unit in units if is_late(unit, self._give_up_s, now)]
+        for unit in late:
+            self._fail([unit], given_up(unit, f"within {self._give_up_s:g} s: {error.what}", error.do))
+        return [unit for unit in units if unit not in late] if late else units
 
     def _fail(self, units: list[Unit], error: MigctlError) -> None:
         self._waiting.settled(units)
@@ -192,6 +233,11 @@ class Sender:
             self.failed += len(unit.events)
             log.error("not published", first_id=unit.events[0].id, events=len(unit.events), reason=error.what)
             unit.fail(error)
+
+
+def is_late(unit: Unit, give_up_s: float | None, now: float) -> bool:
+    """Whether it was asked for longer ago than it may take; None: however long that is."""
+    return give_up_s is not None and now - unit.since > give_up_s
 
 
 def given_up(unit: Unit, why: str, do: str) -> Transient:

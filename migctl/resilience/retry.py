@@ -48,6 +48,7 @@ class Retry:
     | `succeeded`    | 0                | 0                                                         |
     | `failed` (n-1 failures before), a retry may mend it | n | of `backoff` for the n-th failure   |
     | the same, no retry changes it (`error.retry` False) | n | of `slow` for the n-th failure      |
+    | either, and to stay away was asked (`asked_s`)      | n | as above, after what was asked      |
     | `wait` is over | as before        | 0: a delay is waited once                                 |
 
     slow: default is as long as `backoff` ever stays away. What only an operator can mend is tried again all the same: they may be
@@ -72,11 +73,14 @@ class Retry:
         self.failures = 0
         self._delay_s = 0.0
 
-    def failed(self, error: MigctlError) -> Failure:
-        """It failed, once more or anew."""
+    def failed(self, error: MigctlError, *, asked_s: float = 0.0) -> Failure:
+        """It failed, once more or anew. asked_s: the other side asked to be left alone for so long.
+
+        We come back at random within another delay after that: others were asked the same.
+        """
         self.failures += 1
         policy = self._backoff if error.retry else self._slow
-        self._delay_s = policy.delay_s(self.failures, self._random)
+        self._delay_s = asked_s + policy.delay_s(self.failures, self._random)
         return Failure(self.failures, self._delay_s)
 
     async def wait(self, news: News | None = None, *, least_s: float = 0.0) -> bool:

@@ -27,6 +27,13 @@ def test_delays_double_up_to_the_bound_and_begin_anew_after_a_success() -> None:
     assert one.failed(LOST).delay_s == 0.1
 
 
+@pytest.mark.parametrize(("error", "delays"), [(LOST, [5.1, 5.2, 0.4]), (FORBIDDEN, [7.0, 7.0, 2.0])])
+def test_what_was_asked_for_comes_before_the_delay(error: MigctlError, delays: list[float]) -> None:
+    one = retry()
+    found = [one.failed(error, asked_s=asked_s).delay_s for asked_s in (5.0, 5.0, 0.0)]
+    assert found == pytest.approx(delays)
+
+
 def test_delays_are_random_from_nothing_to_their_bound() -> None:
     assert Retry(Backoff(0.1, 2.0), random=lambda: 0.0).failed(LOST).delay_s == 0.0
     assert Retry(Backoff(0.1, 2.0), random=lambda: 0.5).failed(LOST).delay_s == 0.05
