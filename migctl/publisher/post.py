@@ -54,47 +54,63 @@ class Post:
             raise TooLarge(f"a request of {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
         answer = await self._http.post("/events?detail=1", body)
         if answer.status != 201:
-            raise self._refused(answer)
-        try:
-            said = _stored.decode(answer.content)
-            if len(said.items) != len(events):
-                raise ValueError(f"{len(said.items)} items for {len(events)} events")
-        except ValueError as error:
-            raise self._stranger(f"201 without what was stored: {error}") from None
-        seqs = [item.seq for item in said.items]
-        elsewhere = {index: item.epoch for index, item in enumerate(said.items) if item.epoch is not None}
-        return Appended(
-            said.accepted, said.duplicates, said.epoch, said.first_seq, said.last_seq, seqs, elsewhere
-        )
+            raise refused(self.url, answer)
+        return stored(self.url, answer, len(events))
 
-    def _refused(self, answer: Answer) -> MigctlError:
-        """What an answer other than 201 means."""
-        status, wrong = answer.status, answer.wrong()
-        what = f"{self.url}/events: {answer.words()}"
-        if status in (409, 413, 422):
-            reasons = {one.index: one for one in wrong if one.index is not None}
-            if status == 409 and reasons and len(reasons) == len(wrong):
-                return Conflict([(index, one.id or "") for index, one in reasons.items()])
-            if status == 413 and not reasons:
-                return TooLarge(what)
-            return Unfit(
-                what,
-                do="mend what the message names",
-                reasons={
-                    index: f"{one.field or 'event'}: {one.reason} ({one.code})"
-                    for index, one in reasons.items()
-                },
-            )
-        if status in (429, 503):
-            return NotNow(what, do="nothing: it is sent again", after_s=answer.retry_after_s)
-        if status in (408, 425) or status >= 500:
-            return Transient(what, do="see what `migctl status` says there")
-        if status in (401, 403):
-            return Systemic(what, do="give a token of purpose ingest: Publisher(url, token=...)")
-        return self._stranger(answer.words())
 
-    def _stranger(self, what: str) -> MigctlError:
-        return Usage(
-            f"{self.url}/events: {what}",
-            do="give the address of `migctl serve`, such as http://127.0.0.1:8080",
+def refused(url: str, answer: Answer) -> MigctlError:
+    """What an answer other than 201 means. Pure.
+
+    | status        | the body names                        | error                                            |
+    |---------------|---------------------------------------|--------------------------------------------------|
+    | 409           | an item in each error                 | Conflict                                         |
+    | 413           | no item                               | TooLarge: fewer may fit                          |
+    | 409, 413, 422 | anything else                         | Unfit: of the items that it names, or of no one  |
+    | 429, 503      | (any)                                 | NotNow, after its Retry-After                    |
+    | 408, 425, 5xx | (any)                                 | Transient                                        |
+    | 401, 403      | (any)                                 | Systemic: the token                              |
+    | another       | (any)                                 | Usage: no `serve` answers there                  |
+    """
+    status, wrong = answer.status, answer.wrong()
+    what = f"{url}/events: {answer.words()}"
+    if status in (409, 413, 422):
+        reasons = {one.index: one for one in wrong if one.index is not None}
+        if status == 409 and reasons and len(reasons) == len(wrong):
+            return Conflict([(index, one.id or "") for index, one in reasons.items()])
+        if status == 413 and not reasons:
+            return TooLarge(what)
+        return Unfit(
+            what,
+            do="mend what the message names",
+            reasons={
+                index: f"{one.field or 'event'}: {one.reason} ({one.code})" for index, one in reasons.items()
+            },
         )
+    if status in (429, 503):
+        return NotNow(what, do="nothing: it is sent again", after_s=answer.retry_after_s)
+    if status in (408, 425) or status >= 500:
+        return Transient(what, do="see what `migctl status` says there")
+    if status in (401, 403):
+        return Systemic(what, do="give a token of purpose ingest: Publisher(url, token=...)")
+    return _stranger(url, answer.words())
+
+
+def stored(url: str, answer: Answer, events: int) -> Appended:
+    """What an answer 201 says of so many events. Pure. Raises Usage where it does not say what became of each."""
+    try:
+        said = _stored.decode(answer.content)
+        if len(said.items) != events:
+            raise ValueError(f"{len(said.items)} items for {events} events")
+    except ValueError as error:
+        raise _stranger(url, f"201 without what was stored: {error}") from None
+    seqs = [item.seq for item in said.items]
+    elsewhere = {index: item.epoch for index, item in enumerate(said.items) if item.epoch is not None}
+    return Appended(
+        said.accepted, said.duplicates, said.epoch, said.first_seq, said.last_seq, seqs, elsewhere
+    )
+
+
+def _stranger(url: str, what: str) -> MigctlError:
+    return Usage(
+        f"{url}/events: {what}", do="give the address of `migctl serve`, such as http://127.0.0.1:8080"
+    )
