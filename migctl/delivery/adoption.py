@@ -58,6 +58,18 @@ def _is_foreign(heads: Sequence[Head], epochs: Sequence[EpochInfo], writer_id: s
     return False
 
 
+def is_followed(opened: EpochInfo, heads: Sequence[Head] | None) -> bool:
+    """Whether somebody may have followed the open epoch, so that what it follows can't be changed any more. Pure.
+
+    | the open epoch          | the table has heard of it | is followed                               |
+    |-------------------------|---------------------------|-------------------------------------------|
+    | follows another         | (any)                     | yes: the chain was said when it was opened |
+    | follows none            | yes                       | yes                                       |
+    | follows none            | no, or there is no table  | no: it keeps its events, and gets a link  |
+    """
+    return opened.prev_epoch is not None or opened.epoch in {head.epoch for head in heads or ()}
+
+
 async def adopt(
     journal: Log, heads: Sequence[Head] | None, found: Foreign, reason: str
 ) -> tuple[EpochInfo, int]:
@@ -68,9 +80,6 @@ async def adopt(
     opened = (await journal.epochs())[-1]
     why = f"adopted from writer {found.writer_id}: {reason}"
     if found.prev_epoch is not None:
-        told = {head.epoch for head in heads or ()}
-        if opened.prev_epoch is None and opened.epoch not in told:
-            await journal.link_epoch(opened.epoch, prev_epoch=found.prev_epoch, lost=found.lost, reason=why)
-        else:
-            await journal.rotate_epoch(opened.epoch, prev_epoch=found.prev_epoch, lost=found.lost, reason=why)
+        follow = journal.rotate_epoch if is_followed(opened, heads) else journal.link_epoch
+        await follow(opened.epoch, prev_epoch=found.prev_epoch, lost=found.lost, reason=why)
     return (await journal.epochs())[-1], journal.head

@@ -7,6 +7,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+import msgspec
 
 from migctl.delivery.attempts import Attempts
 from migctl.journal import EpochInfo
@@ -20,6 +23,34 @@ class Reached:
 
     table_head: int = 0
     journal_head: int = 0
+
+
+class Announce(msgspec.Struct, frozen=True):
+    """Heads are to say this now."""
+
+    reached: Reached
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """They say it already. Whoever moves the table head wakes us; for the journal alone we come again within this time."""
+
+    within_s: float
+
+
+def decide(announced: Reached | None, reached: Reached, *, behind_s: float) -> Announce | Quiet:
+    """What is to be announced of an epoch. Pure. announced: None where nothing was, since the relay took it up.
+
+    | announced   | reached the same                 | reached another         |
+    |-------------|----------------------------------|-------------------------|
+    | nothing yet | announce: we are its writer now  | announce                |
+    | something   | quiet, for at most `behind_s`    | announce, also a lower  |
+    """
+    return Quiet(behind_s) if reached == announced else Announce(reached)
+
+
+def is_through(announced: Reached, seq: int) -> bool:
+    """Whether both heads were announced to be this far."""
+    return min(announced.table_head, announced.journal_head) >= seq
 
 
 class Announcer:
@@ -65,23 +96,27 @@ class Announcer:
     async def run(self, epoch: EpochInfo, reached: Callable[[], Reached]) -> None:
         """Until cancelled. reached: how far the epoch is now."""
 
-        async def announce() -> Reached:
-            now = reached()
-            await self._move(epoch, now)
-            return now
-
-        first = True
+        announced: Reached | None = None
         while True:
-            if first or reached() != self.announced:
-                self.announced, first = await self._attempts.until_done(announce), False
-                self._moved.wake()
-                await asyncio.sleep(self._apart_s)
-            if reached() == self.announced:
-                await self._moved.wait(self._behind_s)
+            due = decide(announced, reached(), behind_s=self._behind_s)
+            if isinstance(due, Quiet):
+                await self._moved.wait(due.within_s)
+                continue
+            announced = self.announced = await self._attempts.until_done(
+                partial(self._announce, epoch, reached)
+            )
+            self._moved.wake()
+            await asyncio.sleep(self._apart_s)
+
+    async def _announce(self, epoch: EpochInfo, reached: Callable[[], Reached]) -> Reached:
+        """How far it is at this try; what it was at the one before may be long ago."""
+        now = reached()
+        await self._move(epoch, now)
+        return now
 
     async def until(self, seq: int) -> None:
         """Return once both heads were announced to be this far."""
-        while min(self.announced.table_head, self.announced.journal_head) < seq:
+        while not is_through(self.announced, seq):
             await self._moved.wait()
 
     async def _move(self, epoch: EpochInfo, to: Reached) -> None:

@@ -93,20 +93,44 @@ async def _kept(
     return keep
 
 
-async def _agreed(journal: Log, writer: TableWriter, epoch: str, low: int, high: int) -> int:
-    """Up to which seq, from `low` to `high`, journal and table have the same events.
+class Parting:
+    """Up to which seq, from `low` to `high`, journal and table have the same events. Pure: `ask` names a seq, `answer` says of it.
 
-    Where they part, they part for good: so the place is found by halving.
+    Where they part, they part for good: so the place is found by halving, the end first, where they mostly agree. Where `high` is
+    not above `low` nothing is asked, and it is `high`.
+
+    | asked          | the same                       | another                                      |
+    |----------------|--------------------------------|----------------------------------------------|
+    | `high`         | all of them: `at` is `high`    | it lies from `low` to below `high`           |
+    | one between    | it lies from there on          | it lies below                                |
     """
-    if high <= low or await _same(journal, writer, epoch, high):
-        return high
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if await _same(journal, writer, epoch, middle):
-            low = middle
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low = min(low, high)
+        self._high = high
+        self.ask: int | None = high if high > low else None
+
+    @property
+    def at(self) -> int:
+        """Once there is nothing to ask."""
+        return self._low
+
+    def answer(self, *, same: bool) -> None:
+        """Whether the event of `ask` is the same in both."""
+        assert self.ask is not None
+        if same:
+            self._low = self.ask
         else:
-            high = middle
-    return low
+            self._high = self.ask
+        middle = (self._low + self._high) // 2
+        self.ask = middle if self._low < middle < self._high else None
+
+
+async def _agreed(journal: Log, writer: TableWriter, epoch: str, low: int, high: int) -> int:
+    parting = Parting(low, high)
+    while (seq := parting.ask) is not None:
+        parting.answer(same=await _same(journal, writer, epoch, seq))
+    return parting.at
 
 
 async def _same(journal: Log, writer: TableWriter, epoch: str, seq: int) -> bool:

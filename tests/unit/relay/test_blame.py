@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,13 @@ import pytest
 import respx
 
 from migctl.config import Settings, Target
+from migctl.delivery.attempts import Attempts, SharedBreaker
+from migctl.delivery.blame import Blamed
+from migctl.delivery.burying import Burying
+from migctl.errors import Poison
 from migctl.journal.sqlite import SqliteJournal
+from migctl.resilience import BreakerRules
+from migctl.target import TableWriter
 from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.relaying import publish, relaying
@@ -101,6 +108,23 @@ async def test_each_burial_comes_right_after_a_read_of_the_table(journal: Sqlite
         for place, asked in enumerate(tables.asked):
             if asked == "bury":
                 assert tables.asked[place - 2 : place] == ["write", "read"]
+
+
+async def test_a_burial_that_is_repeated_after_a_crash_is_one_dead_letter(journal: SqliteJournal) -> None:
+    """The tombstone stood, the cursor did not pass it yet: the next process buries it again."""
+    with answering() as tables:
+        await publish(journal, [event()])
+        (entry,) = await journal.read(0, limit=1)
+        resilience, counted = Settings().resilience, Counter[str]()
+        rules = BreakerRules(**resilience.breaker.model_dump())
+        attempts = Attempts("table", SharedBreaker("table", rules), resilience, lambda: 0.0)
+        writer = TableWriter(TARGET, "public")
+        for _ in range(2):
+            burying = Burying(journal, writer, attempts, counted, a_minute=20)
+            assert await burying.bury(Blamed(entry, Poison("refused", do="mend it"))) is None
+        await writer.aclose()
+        assert (counted, burying.status().waiting) == ({"poison": 1}, 1)
+        assert (len(await journal.dead_letters()), tables.asked) == (1, ["bury", "bury"])
 
 
 async def test_a_storm_is_held_and_what_is_held_goes_on_once_it_is_accepted(journal: SqliteJournal) -> None:
