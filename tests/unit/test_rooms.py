@@ -23,11 +23,6 @@ FAILS_BY_A_WORD = {ROOT / "tests/kit/failpoint.py"}
 
 # An entry that is no longer needed fails the suite: take it out.
 WITHOUT_A_FAST_TEST = {
-    "migctl.delivery.adoption": WIRE,
-    "migctl.delivery.announcing": WIRE,
-    "migctl.delivery.blame": WIRE,
-    "migctl.delivery.burying": WIRE,
-    "migctl.delivery.claim": WIRE,
     "migctl.demo": PROCESS,
     "migctl.faults.lane": WIRE,
     "migctl.faults.proxy_process": PROCESS,
@@ -38,9 +33,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.journal.sqlite.inspection": FILE,
     "migctl.journal.sqlite.reader": FILE,
     "migctl.publisher.inprocess": PROCESS,
-    "migctl.publisher.post": WIRE,
     "migctl.publisher.publisher": WIRE,
-    "migctl.publisher.sending": WIRE,
     "migctl.rehearsal.rehearsal": PROCESS,
     "migctl.replay.run": PROCESS,
     "migctl.runtime.adopting": FILE,

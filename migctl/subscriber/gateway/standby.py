@@ -26,6 +26,17 @@ from migctl.transports import wire
 log = get_logger("subscriber")
 
 
+def is_word(redirect: Redirect | None, *, greeted: bool) -> bool:
+    """Whether a frame says where to go. Pure. greeted: another frame came before it on this socket.
+
+    | the frame is         | the first | a later one                         |
+    |----------------------|-----------|-------------------------------------|
+    | `sys.fallback`       | yes       | yes                                 |
+    | anything else        | yes: to nowhere, where somebody is sent it is said first | no |
+    """
+    return redirect is not None or not greeted
+
+
 class Standby:
     """`run` until cancelled; it never ends by itself. changed, redirected, heartbeat_s: as of Stream."""
 
@@ -93,6 +104,6 @@ class Standby:
                 frame = self._address.frame(await socket.recv(decode=False))
             self._liveness.hear(clock.mono())
             redirect = read_redirect(frame)
-            if redirect is not None or not greeted:
-                greeted = True
+            if is_word(redirect, greeted=greeted):
                 self._redirected(redirect)
+            greeted = True
