@@ -1,8 +1,14 @@
 """Supervisor: the small process that owns the stack of a state folder and outlives the terminal that asked for it.
 
-SIGTERM and SIGINT: stop the parts in order and leave. SIGHUP: start the parts that are down, and the stand-in anew where other
-options are wanted for it. A part that dies stays down. When it is killed itself, the kernel takes its parts along (launcher), so
-nothing is left behind.
+What it does after signals, which may have come together (`decide`):
+
+| came                          | it                                                                                              |
+|-------------------------------|-------------------------------------------------------------------------------------------------|
+| SIGTERM or SIGINT, any others | stops the parts in order and leaves                                                             |
+| SIGHUP                        | starts the parts that are down, and the stand-in anew where other options are wanted for it     |
+| SIGCHLD alone                 | says of each part that went down, once, that it did; a part that dies stays down                |
+
+When it is killed itself, the kernel takes its parts along (launcher), so nothing is left behind.
 
 `python -m migctl.stack.supervisor STATE_DIR` says how the start went in one line of JSON on stdout, then detaches.
 """
@@ -15,8 +21,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from migctl import telemetry
 from migctl.errors import MigctlError
@@ -25,6 +32,21 @@ from migctl.stack.embedded import EmbeddedStack, Ports
 from migctl.stack.process import Process
 
 _log = telemetry.get_logger("stack")
+
+
+Action = Literal["leave", "start", "look"]
+
+
+def decide(signals: Collection[int]) -> Action:
+    """What to do after these. Pure; table above."""
+    if signal.SIGTERM in signals or signal.SIGINT in signals:
+        return "leave"
+    return "start" if signal.SIGHUP in signals else "look"
+
+
+def newly_down(down: Collection[str], before: Collection[str]) -> list[str]:
+    """The parts whose going down was not said yet. One that came back, and goes down again, is said again."""
+    return sorted(set(down) - set(before))
 
 
 class Supervisor:
@@ -37,7 +59,7 @@ class Supervisor:
         )
         self._revision = 0
         self._wake_reader, self._wake_writer = socket.socketpair()
-        self._down: set[str] = set()
+        self._down: Collection[str] = ()
 
     def listen(self) -> None:
         """From now on a signal is a byte to read, never an interruption of what is being done."""
@@ -53,10 +75,10 @@ class Supervisor:
     def serve(self) -> None:
         """Answer signals until one of them means the end; then the parts are stopped."""
         while True:
-            got = set(self._wake_reader.recv(64))
-            if got & {signal.SIGTERM, signal.SIGINT}:
+            action = decide(set(self._wake_reader.recv(64)))
+            if action == "leave":
                 break
-            if signal.SIGHUP in got:
+            if action == "start":
                 self._start_missing()
             self._notice()
         _log.info("stopping")
@@ -82,9 +104,9 @@ class Supervisor:
 
     def _notice(self) -> None:
         down = {status.part for status in self._stack.status() if not status.up}
-        for part in down - self._down:
+        for part in newly_down(down, self._down):
             _log.warning("part is down; `migctl stack up` starts it again", part=part)
-        self._down = set(down)
+        self._down = down
 
     def _write(self, errors: dict[str, str]) -> None:
         self._revision += 1

@@ -6,7 +6,7 @@ Sends, listens and probes; what that means for the breaker of broadcast is for `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from migctl import clock
@@ -26,6 +26,13 @@ EVENT = "canary"
 _DO = "nothing: a canary is tried again; if it stays so, see the project's Realtime logs, and `migctl schema verify --delivery`"
 
 _log = get_logger("broadcast")
+
+
+def number_of(event: str, payload: Mapping[str, object], own_id: str) -> int | None:
+    """Which canary this message is. Pure; None for anything else: other serves have theirs on this topic too."""
+    number = payload.get("n")
+    ours = event == EVENT and payload.get("from") == own_id
+    return number if ours and isinstance(number, int) and not isinstance(number, bool) else None
 
 
 class Canary:
@@ -122,8 +129,8 @@ class Canary:
             await self._retry.wait(least_s=least_s)
 
     def _heard(self, event: str, payload: dict[str, object]) -> None:
-        number = payload.get("n")
-        if event != EVENT or payload.get("from") != self._id or not isinstance(number, int):
+        number = number_of(event, payload, self._id)
+        if number is None:
             return
         took_s = self._health.arrived(number, clock.mono())
         if took_s is not None:

@@ -6,6 +6,8 @@ is the canary's to say.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import httpx
 
 from migctl.config import Target
@@ -53,19 +55,32 @@ class Endpoint:
                 said, _ = await read(answer, SMALL_BYTES)
         except errors.FAILED_REQUEST as error:
             raise errors.of_exception(action, error) from error
-        if answer.status_code == 429:
-            raise RateLimited(f"{action}: HTTP 429, {errors.told(said).message}", do=TOO_FAST)
-        if answer.status_code == 422:
-            raise errors.Rejected(
-                f"{action}: HTTP 422, {errors.short(said)}",
-                do="lower realtime.max_hint_bytes to what the plan allows",
-                code="422",
-                reason=errors.short(said),
-            )
-        if not answer.is_success:
-            raise errors.of_answer(action, answer.status_code, said, blames=True)
-        left = answer.headers.get("x-rate-limit-remaining", "")
-        return int(left) if left.isdecimal() and len(left) < MOST_DIGITS else None
+        return left_of(action, answer.status_code, said, answer.headers)
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+def left_of(action: str, status: int, said: bytes, headers: Mapping[str, str]) -> int | None:
+    """What an answer says is left of the rate; None where it does not. Pure. Raises what else it means.
+
+    | status  | means                                                                        |
+    |---------|------------------------------------------------------------------------------|
+    | 2xx     | taken; `x-rate-limit-remaining` is the rate, where it is a number            |
+    | 429     | RateLimited                                                                  |
+    | 422     | Rejected: this message                                                       |
+    | another | as any answer of the target                                                  |
+    """
+    if status == 429:
+        raise RateLimited(f"{action}: HTTP 429, {errors.told(said).message}", do=TOO_FAST)
+    if status == 422:
+        raise errors.Rejected(
+            f"{action}: HTTP 422, {errors.short(said)}",
+            do="lower realtime.max_hint_bytes to what the plan allows",
+            code="422",
+            reason=errors.short(said),
+        )
+    if not 200 <= status < 300:
+        raise errors.of_answer(action, status, said, blames=True)
+    left = headers.get("x-rate-limit-remaining", "")
+    return int(left) if left.isdecimal() and len(left) < MOST_DIGITS else None

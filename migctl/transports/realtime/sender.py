@@ -12,7 +12,7 @@ from typing import Literal
 from migctl import clock
 from migctl.config import Settings, Target
 from migctl.errors import Poison, Systemic, Transient
-from migctl.resilience import Backoff, Retry
+from migctl.resilience import Backoff, BreakerState, Retry
 from migctl.target.tokens import sender_token
 from migctl.telemetry import get_logger
 from migctl.transports.realtime.cadence import Pace
@@ -23,6 +23,34 @@ from migctl.transports.realtime.reach import Reach
 Way = Literal["channel", "http"]
 
 _log = get_logger("broadcast")
+
+
+def way(
+    *, joined: bool, answered: bool, http_away_s: float, breaker: BreakerState, trial: bool = False
+) -> Way | None:
+    """How a message goes now; None: not at all. Pure.
+
+    joined: there is a channel. answered: the target has said why there is none; before that nothing is known to be wrong, and a
+    channel is a matter of milliseconds. http_away_s: for how long HTTP is left alone after a failure. trial: it is a canary.
+
+    | channel | answered | HTTP left alone | breaker            | a message  | a canary |
+    |---------|----------|-----------------|--------------------|------------|----------|
+    | joined  | (any)    | (any)           | (any)              | channel    | channel  |
+    | none    | no       | (any)           | (any)              | none       | none     |
+    | none    | yes      | yes             | (any)              | none       | none     |
+    | none    | yes      | no              | closed             | http       | http     |
+    | none    | yes      | no              | open, or half open | none       | http     |
+    """
+    if joined:
+        return "channel"
+    if not answered or http_away_s > 0:
+        return None
+    return "http" if trial or breaker == "closed" else None
+
+
+def leaves_too_little(left: int | None, subscribers: int) -> bool:
+    """Whether what is left of the rate is less than one more message to all of them takes. None: it was not said."""
+    return left is not None and left < 1 + subscribers
 
 
 class Sender:
@@ -88,16 +116,23 @@ class Sender:
 
     def way(self, now: float) -> Way | None:
         """How the next message would go; None: not at all."""
-        if self.channel is not None:
-            return "channel"
-        return "http" if self._http_is_there(now) and self.reach.health.state == "closed" else None
+        return self._way(now)
+
+    def _way(self, now: float, *, trial: bool = False) -> Way | None:
+        return way(
+            joined=self.channel is not None,
+            answered=self.reason is not None,
+            http_away_s=self._http_not_before - now,
+            breaker=self.reach.health.state,
+            trial=trial,
+        )
 
     async def ready(self) -> Way:
         """Wait until there is a way."""
-        while (way := self.way(clock.mono())) is None:
+        while (found := self.way(clock.mono())) is None:
             left_s = self._http_not_before - clock.mono()
             await self.reach.news.wait(left_s if left_s > 0 else None)
-        return way
+        return found
 
     async def send(self, topic: str, event: str, payload: bytes) -> bool:
         """Hand one message over; False where it could not be. That it arrives is not known either way."""
@@ -108,11 +143,8 @@ class Sender:
             except ChannelLost:
                 return False  # `run` hears of it too
             return True
-        return self._http_is_there(clock.mono()) and await self._post(topic, event, payload)
-
-    def _http_is_there(self, now: float) -> bool:
-        # Before the first answer of the target nothing is known to be wrong, and a channel is a matter of milliseconds.
-        return self.reason is not None and now >= self._http_not_before
+        # Whoever sends has waited for a way; what comes without one is a trial.
+        return self._way(clock.mono(), trial=True) == "http" and await self._post(topic, event, payload)
 
     async def _post(self, topic: str, event: str, payload: bytes) -> bool:
         assert self._endpoint is not None
@@ -129,7 +161,7 @@ class Sender:
             return False
         self.by_http += 1
         self._http_retry.succeeded()
-        if left is not None and left < 1 + self.pace.subscribers:
+        if leaves_too_little(left, self.pace.subscribers):
             self.pace.spend(clock.mono())
         return True
 
