@@ -28,6 +28,8 @@ from migctl.rollout.walk import Step
 
 # In the order in which they are walked.
 NAMES = ("2a-internal", "2b-25", "2b-50", "2b-75", "2b-100", "2c-deprecate")
+# Those that `rollout run` walks: the last is `rollout complete`.
+WALKED = NAMES[:-1]
 _GATES: tuple[str, ...] = get_args(GateName)
 
 
@@ -173,8 +175,8 @@ class Stage(_Section):
             )
         return self
 
-    def step(self) -> Step:
-        """As the walk needs it."""
+    def step(self, window_s: float = 60.0) -> Step:
+        """As the walk needs it. window_s: of the witness whose evidence it goes by."""
         cohorts = tuple(name for name, percent in self.open.segments.items() if percent > 0)
         return Step(
             stage=self.stage,
@@ -185,6 +187,9 @@ class Stage(_Section):
             max_evidence_age_s=60.0 * self.max_evidence_age_minutes,
             move_timeout_s=self.move_timeout_s,
             settle_timeout_s=self.settle_timeout_s,
+            window_s=window_s,
+            drills=tuple(self.drills),
+            max_drill_age_s=3600.0 * self.max_drill_age_hours,
         )
 
 

@@ -8,15 +8,27 @@ on from where it stood, and neither skips a step nor does one twice.
 | moving | everybody connected has moved, or `move_timeout` | settling | - | - | paused |
 | settling | the marker released on both transports | soaking | - | pause after `settle_timeout` | paused |
 | soaking | `soak_minutes` of evidence | judged | abort or pause, as the gate says | pause (or abort), resumed by itself | paused |
-| judged | nothing: `pass` goes to the next stage | moving | abort or pause | - | paused |
-| paused by no data | evidence again | soaking, anew | abort or pause | stays | paused by a person |
+| judged | drills that the stage asks for | moving | abort or pause | stays | paused |
+| paused by no data | evidence again | soaking; anew where too few windows were seen | abort or pause | stays | paused by a person |
+| paused by settling | the marker after all, or another one | soaking, or settling | abort or pause | stays | paused |
 | paused by a person | `resume` | soaking, anew | abort | stays | stays |
 | aborted | `resume`, by a person | moving, at the last stage judged `pass` | - | - | stays |
 | done | nothing | - | - | - | - |
+
+Of a soak, by window:
+
+| a window | is evidence | was seen |
+|---|---|---|
+| `pass` | yes | yes |
+| quiet: all was seen, and nothing was there | no | yes: a sparse stream takes longer, and begins nothing again |
+| inconclusive, terminated, or not there | no | no |
+
+No evidence for `max_evidence_age` is "no data", quiet or not: where nothing comes, nothing is proven.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -31,13 +43,18 @@ PauseKind = Literal["person", "no_data", "gate", "brake", "settling"]
 
 # A soak with less of its minutes seen than this would count survivors only: it begins again.
 MIN_SEEN = 0.95
+# A marker that did not come out of both transports is followed by another one after so many settle timeouts.
+MARK_AGAIN = 5
+_BOTH = frozenset(("websocket", "realtime"))
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the walk, from its stage's file.
 
     stage: its name. percent, segments: what is opened. soak_minutes: of evidence. The timeouts are seconds.
-    max_evidence_age_s: the last minute may be older than this before there is "no data".
+    max_evidence_age_s: the last window may be older than this before there is "no data". window_s: how long one is; `soak_minutes`
+    counts windows, so that a rehearsal with short ones is short. drills: that must have passed before the next stage begins, in the
+    last max_drill_age_s.
     """
 
     stage: str
@@ -48,6 +65,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     max_evidence_age_s: float
     move_timeout_s: float
     settle_timeout_s: float
+    window_s: float = 60.0
+    drills: tuple[str, ...] = ()
+    max_drill_age_s: float = 604_800.0
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +94,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What is known now. minutes: of this step, in order. moved: everybody connected is where the flag says.
 
     epoch: the open one. marker: the marker's position, once it is in the journal; released: transports on which the witness saw it.
-    braked: a brake that was pulled since this step began, in words. share: the flag has what the step says.
+    braked: a brake of others that takes from what the step opens, in words. share: the flag has what the step says, or more.
+    withheld: why the next stage may not begin, though this one has passed; None where it may.
     """
 
     minutes: Sequence[Minute] = ()
@@ -84,10 +105,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     released: frozenset[str] = frozenset()
     braked: str | None = None
     share: bool = True
+    withheld: str | None = None
 
 
 class Open(msgspec.Struct, frozen=True):
-    """Write the step's share to the record."""
+    """Write the step's share to the record, and this state, in one transaction."""
+
+    state: State
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -140,7 +164,7 @@ def advance(
         return Write(_paused(state, "gate", outcome.reason or "a gate failed", now))
     if state.phase == "soaking":
         return _soaking(state, step, seen, outcome, now)
-    return _judged(state, following, now, step_id)
+    return _judged(state, step, following, seen, now, step_id)
 
 
 def paused(state: State, reason: str, now: datetime) -> State:
@@ -148,6 +172,11 @@ def paused(state: State, reason: str, now: datetime) -> State:
     if state.phase in ("done", "aborted"):
         raise ValueError(f"the rollout is {state.phase}")
     return _paused(state, "person", reason, now)
+
+
+def braked(state: State, reason: str, now: datetime) -> State:
+    """A brake keeps the walk from raising: it pauses."""
+    return _paused(state, "brake", reason, now)
 
 
 def aborted(state: State, reason: str, now: datetime) -> State:
@@ -195,9 +224,25 @@ def resumed(state: State, first: str, step_id: str, now: datetime) -> State:
     return begun(state.version, state.stage, state.step_id, now, passed=state.passed)
 
 
+def words(state: State) -> str:
+    """What has come to be, for people."""
+    return state.reason or _WORDS[state.phase]
+
+
+_WORDS: dict[Phase, str] = {
+    "moving": "the stage begins",
+    "settling": "everybody has moved, or had the time to",
+    "soaking": "the marker came out of both transports",
+    "judged": "every gate passed",
+    "paused": "it waits",
+    "aborted": "it was taken back",
+    "done": "every stage has passed",
+}
+
+
 def _moving(state: State, step: Step, seen: Seen, now: datetime) -> Action:
     if not seen.share:
-        return Open()
+        return Open(_next(state, now))
     left_s = step.move_timeout_s - _seconds(state, now)
     if seen.moved or left_s <= 0:
         return Write(_next(state, now, phase="settling", marker=None, reason=None))
@@ -209,10 +254,10 @@ def _settling(state: State, step: Step, seen: Seen, now: datetime) -> Action:
         return Mark()
     if state.marker != seen.marker:
         return Write(_next(state, state.since, marker=seen.marker))
-    if seen.released >= {"websocket", "realtime"}:
+    if seen.released >= _BOTH:
         return Write(_next(state, now, phase="soaking", soak_from=now, reason=None))
     left_s = step.settle_timeout_s - _seconds(state, now)
-    missing = sorted({"websocket", "realtime"} - seen.released)
+    missing = sorted(_BOTH - seen.released)
     if left_s <= 0:
         return Write(_paused(state, "settling", f"the marker did not arrive on {' and '.join(missing)}", now))
     return Wait(f"the marker on {' and '.join(missing)}", left_s)
@@ -234,20 +279,27 @@ def _soaking(state: State, step: Step, seen: Seen, outcome: Outcome, now: dateti
     silent = _silent(state, step, minutes, now)
     if silent is not None:
         return _without_data(state, step, silent, now)
-    good = [minute for minute in minutes if minute.counts]
-    if len(good) < step.soak_minutes:
-        elapsed = _minutes(state, now)
-        if elapsed >= step.soak_minutes and len(good) < MIN_SEEN * elapsed:
-            reason = f"only {len(good)} of {elapsed} minutes were seen"
+    good = sum(minute.counts for minute in minutes)
+    if good < step.soak_minutes:
+        seen_windows, windows = _seen_of(state, step, minutes)
+        if windows >= step.soak_minutes and seen_windows < MIN_SEEN * windows:
+            reason = f"only {seen_windows} of {windows} minutes were seen"
             return Write(_next(state, now, soak_from=now, reason=f"the soak begins again: {reason}"))
-        left = step.soak_minutes - len(good)
-        return Wait(f"{left:,} of {step.soak_minutes:,} minutes of evidence", 60.0 * left)
+        left = step.soak_minutes - good
+        return Wait(f"{left:,} of {step.soak_minutes:,} minutes of evidence", step.window_s * left)
     if outcome.verdict == "pass":
         return Write(_next(state, now, phase="judged", passed=(*state.passed, state.stage), reason=None))
     return Wait(outcome.reason or "evidence")
 
 
-def _judged(state: State, following: Step | None, now: datetime, step_id: str) -> Action:
+def _judged(
+    state: State, step: Step, following: Step | None, seen: Seen, now: datetime, step_id: str
+) -> Action:
+    if following is not None and seen.withheld is not None:
+        return Wait(seen.withheld)
+    silent = _silent(state, step, _counted(state, seen.minutes), now)
+    if silent is not None:
+        return Wait(silent)
     if following is None:
         return Write(_next(state, now, phase="done", reason="every stage has passed"))
     return Write(
@@ -269,20 +321,59 @@ def _while_paused(state: State, step: Step, seen: Seen, now: datetime) -> Action
         if any(
             minute.counts and minute.expected and minute.started_at >= state.since for minute in seen.minutes
         ):
-            reason = "data has returned; the soak begins again"
-            return Write(_next(state, now, phase="soaking", paused=None, soak_from=now, reason=reason))
+            return Write(_returned(state, step, seen, now))
         return Wait(state.reason or "no data")
+    if state.paused == "settling":
+        return _while_unsettled(state, step, seen, now)
     return Wait(f"{state.reason or 'paused'}; `migctl rollout resume` goes on")
+
+
+def _while_unsettled(state: State, step: Step, seen: Seen, now: datetime) -> Action:
+    """Nobody has to come for this: what the marker did not reach may be back."""
+    if state.marker is not None and state.marker == seen.marker and seen.released >= _BOTH:
+        return Write(_next(state, now, phase="soaking", paused=None, soak_from=now, reason=None))
+    is_of_old = bool(seen.epoch) and not (state.marker or "").startswith(f"{seen.epoch}/")
+    # A witness that was started anew begins behind the marker, and never hears of it.
+    if is_of_old or _seconds(state, now) > MARK_AGAIN * step.settle_timeout_s:
+        return Write(
+            _next(state, now, phase="settling", paused=None, marker=None, reason="a new marker is placed")
+        )
+    return Wait(state.reason or "the marker did not arrive")
+
+
+def _returned(state: State, step: Step, seen: Seen, now: datetime) -> State:
+    """Data is there again. What was seen of the soak still counts, unless too little was."""
+    seen_windows, windows = _seen_of(state, step, _counted(state, seen.minutes))
+    if seen_windows >= MIN_SEEN * windows:
+        return _next(state, now, phase="soaking", paused=None, reason="data has returned; the soak goes on")
+    reason = "data has returned; the soak begins again"
+    return _next(state, now, phase="soaking", paused=None, soak_from=now, reason=reason)
+
+
+def _seen_of(state: State, step: Step, minutes: Sequence[Minute]) -> tuple[int, int]:
+    """Windows that were seen, and how many there were: whole ones, from the soak's begin to the last that was heard of."""
+    if state.soak_from is None or not minutes:
+        return 0, 0
+    first = math.ceil(state.soak_from.timestamp() / step.window_s)
+    last = round(max(minute.started_at for minute in minutes).timestamp() / step.window_s)
+    seen = len({minute.started_at for minute in minutes if minute.counts or minute.quiet})
+    return seen, max(last - first + 1, seen)
 
 
 def _silent(state: State, step: Step, minutes: Sequence[Minute], now: datetime) -> str | None:
     good = [minute for minute in minutes if minute.counts and minute.expected]
-    last = max((minute.started_at for minute in good), default=state.soak_from or state.since)
-    age_s = (now - last).total_seconds() - 60.0
+    # By the end of the last window, or the begin of the soak: none may have closed since.
+    ends = [minute.started_at + timedelta(seconds=step.window_s) for minute in good]
+    last = max(ends, default=(state.soak_from or state.since) + timedelta(seconds=step.window_s))
+    age_s = (now - last).total_seconds()
     if age_s <= step.max_evidence_age_s:
         return None
     why = next((minute.reason for minute in reversed(minutes) if minute.reason), None)
-    return f"no evidence for {age_s / 60:.0f} min" + (f": {why}" if why else "")
+    return f"no evidence for {_long(age_s)}" + (f": {why}" if why else "")
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def _without_data(state: State, step: Step, reason: str, now: datetime) -> Action:
@@ -306,8 +397,3 @@ def _next(state: State, since: datetime, **changed: object) -> State:
 
 def _seconds(state: State, now: datetime) -> float:
     return (now - state.since).total_seconds()
-
-
-def _minutes(state: State, now: datetime) -> int:
-    """Whole minutes since the soak began."""
-    return int((now - (state.soak_from or state.since)) / timedelta(minutes=1))

@@ -46,13 +46,14 @@ def write_state(folder: Path, said: WitnessStatus) -> None:
 
 
 @contextlib.contextmanager
-def holding(folder: Path) -> Iterator[str | None]:
+def holding(folder: Path, *, lock: str = LOCK) -> Iterator[str | None]:
     """The name of this folder's witness, for as long as the block lasts; None where another process is it. Raises OSError.
 
-    The name is of the folder: who takes over after a kill has the lease at once.
+    lock: the file that says who it is; a folder has one for each thing that it does once. The name is of the
+    folder: who takes over after a kill has the lease at once.
     """
     make_private_folder(folder)
-    with os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as file:
+    with os.fdopen(os.open(folder / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

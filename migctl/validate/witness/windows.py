@@ -128,6 +128,11 @@ class Windows:
         """What waits, about."""
         return self._held
 
+    @property
+    def journal_is_read(self) -> bool:
+        """Whether it was reached, so that what is committed from now on is told."""
+        return self._begin is not None
+
     # What is heard
 
     def journal_begins(self, epoch: str, seq: int, at: datetime, *, reason: str | None = None) -> None:

@@ -18,6 +18,7 @@ from migctl.status import AlertStatus, SeenStatus, WindowStatus, WitnessStatus
 from migctl.status.witness import WitnessState
 from migctl.telemetry import get_logger
 from migctl.validate.witness.alerting import Webhook
+from migctl.validate.witness.cohorts import cohorts_of
 from migctl.validate.witness.listening import Make, listen
 from migctl.validate.witness.minute import Minute
 from migctl.validate.witness.state import Kept, holding, read_state, write_state
@@ -109,7 +110,8 @@ class Witness:
 
     def _take(self, minute: Minute, writing: Writing | None, webhook: Webhook, trouble: Trouble) -> None:
         if writing is not None:
-            minute = msgspec.structs.replace(minute, step=writing.step)
+            cohorts = cohorts_of(minute, writing.shares)
+            minute = msgspec.structs.replace(minute, step=writing.step, cohorts=cohorts)
             writing.add(minute)
         self._count += 1
         self._last, self._changed = minute, True

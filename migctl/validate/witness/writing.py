@@ -8,7 +8,9 @@ from collections.abc import Callable
 import msgspec
 
 from migctl.errors import MigctlError
+from migctl.flags.assignment import Assignments, Switch
 from migctl.flags.record import Record
+from migctl.flags.shares import Shares
 from migctl.resilience import Backoff, Retry
 from migctl.resilience.waiting import News
 from migctl.telemetry import get_logger
@@ -17,6 +19,7 @@ from migctl.validate.witness.state import Kept
 
 LEASE = "witness"
 FLAG = "transport"
+SWITCH = Switch(FLAG, "realtime", "websocket")
 LEASE_S = 15.0
 RENEW_S = 5.0
 AT_ONCE = 500
@@ -37,6 +40,7 @@ class Writing:
         self.standby = False
         self.unwritten: str | None = None
         self.step: str | None = None  # of the rollout that is under way, as far as it is known
+        self.shares: Shares | None = None  # in force, as the record said last
 
     def add(self, minute: Minute) -> None:
         """A window has closed. Of one that another witness writes there is nothing to keep."""
@@ -53,6 +57,7 @@ class Writing:
                 retry.succeeded()
                 await self._news.wait(RENEW_S)
             except MigctlError as error:
+                self.shares = None
                 if self.unwritten != error.what:
                     self.unwritten = error.what
                     self._changed()
@@ -72,6 +77,7 @@ class Writing:
             self._changed()
             return
         self.step = _step((await self._record.rollout(FLAG)).state)
+        self.shares = Assignments(SWITCH, (await self._record.read()).snapshot).shares()
         while minutes := self._kept.first(AT_ONCE):
             await self._record.write_minutes(minutes)
             self._kept.written(minutes)

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 from aiohttp import web
 
+from migctl import clock
 from migctl.config import Target
 from migctl.flags.record import Record
+from migctl.serve_client import ServeHttp
 from migctl.stack.launcher import any_free_port
 from migctl.validate.witness.alerting import Webhook
 from migctl.validate.witness.minute import Minute
 from migctl.validate.witness.state import Kept
+from migctl.validate.witness.tail import Tail
 from migctl.validate.witness.trouble import Alert
+from migctl.validate.witness.windows import Limits, Windows
 from migctl.validate.witness.writing import Writing
 from tests.kit.conditions import until
+from tests.kit.served import event, serving
 from tests.kit.witnessing import at
 
 
@@ -120,3 +126,61 @@ async def test_a_webhook_that_is_not_there_ends_nothing() -> None:
         for _ in range(200):
             webhook.tell(ALERT)
         await asyncio.sleep(0)
+
+
+async def test_the_tail_reads_what_is_committed_and_does_not_count_its_own_requests(tmp_path: Path) -> None:
+    limits = Limits(window_s=0.5, grace_s=2.5)
+    windows, found = Windows(clock.now(), limits), list[Minute]()
+
+    async def closed(least: int) -> bool:
+        found.extend(windows.tick(clock.now()))
+        return sum(each.expected for each in found) >= least
+
+    async with serving(tmp_path) as served:
+        http = ServeHttp(served.url)
+        try:
+            async with running(Tail(http, windows).run()):
+                # The window in which the witness began, and what came before it read the journal, is none of its own.
+                await until(lambda: windows.journal_is_read)
+                begin = clock.now() + timedelta(seconds=limits.window_s)
+                await until(lambda: clock.now() > begin)
+                for _ in range(3):
+                    await served.journal.append([event(), event()])
+                await until(lambda: closed(6))
+        finally:
+            await http.aclose()
+    assert sum(each.expected for each in found) == 6
+    assert sum(each.lost for each in found) == 6
+    assert {each.reason for each in found if each.expected} == {
+        "websocket was not reached yet: it did not answer yet"
+    }
+    assert sum(each.requests for each in found) == 0
+
+
+async def test_the_tail_goes_over_to_a_new_epoch_and_its_window_is_no_evidence(tmp_path: Path) -> None:
+    limits = Limits(window_s=0.5, grace_s=2.5)
+    windows, found = Windows(clock.now(), limits), list[Minute]()
+
+    async def closed(least: int) -> bool:
+        found.extend(windows.tick(clock.now()))
+        return sum(each.expected for each in found) >= least
+
+    async with serving(tmp_path) as served:
+        http = ServeHttp(served.url)
+        try:
+            async with running(Tail(http, windows).run()):
+                await until(lambda: windows.journal_is_read)
+                begin = clock.now() + timedelta(seconds=limits.window_s)
+                await until(lambda: clock.now() > begin)
+                await served.journal.append([event()])
+                old = served.journal.epoch
+                await until(lambda: closed(1))
+                new = (await served.journal.rotate_epoch(old, lost=None, reason="a test")).epoch
+                await served.journal.append([event(), event()])
+                await until(lambda: closed(3))
+        finally:
+            await http.aclose()
+    epochs = [each.epoch for each in found if each.expected]
+    assert (epochs[0], set(epochs)) == (old, {old, new})
+    assert "the journal began a new epoch" in {each.reason for each in found}
+    assert not [each for each in found if each.counts]

@@ -9,7 +9,7 @@ import pytest
 from migctl.rollout import walk
 from migctl.rollout.gates import Gate
 from migctl.rollout.walk import Action, Mark, Open, Roll, Seen, State, Step, Wait, Write
-from migctl.validate.witness.minute import Minute
+from migctl.validate.witness.minute import QUIET, Minute
 from tests.unit.rollout.test_gates import GOOD
 
 T0 = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -240,3 +240,80 @@ def test_a_whole_walk_needs_nothing_but_its_state() -> None:
             now += 1
     assert (one.phase, order, one.passed) == ("done", names, tuple(names))
     assert 5 * 240 <= now < 5 * 240 + 30
+
+
+QUIET_ONE: dict[str, Any] = {"expected": 0, "matched": 0, "verdict": "inconclusive", "reason": QUIET}
+
+
+def test_quiet_minutes_are_no_evidence_and_begin_nothing_again() -> None:
+    sparse = [one for n in range(0, 12, 2) for one in (*minutes(1, n), *minutes(1, n + 1, **QUIET_ONE))]
+    wait = go(soaking(), Seen(minutes=sparse, epoch="e"), 12.5)
+    assert wait == Wait("4 of 10 minutes of evidence", 240.0)
+
+
+def test_minutes_that_nobody_saw_begin_a_soak_again_and_quiet_ones_beside_them_do_not_help() -> None:
+    seen = [*minutes(5), *minutes(4, 5, **QUIET_ONE), *minutes(2, 10)]
+    again = written(go(soaking(), Seen(minutes=seen, epoch="e"), 12.5))
+    assert again.reason == "the soak begins again: only 11 of 12 minutes were seen"
+
+
+def test_a_stream_that_is_silent_pauses_and_goes_on_where_it_was() -> None:
+    seen = [*minutes(5), *minutes(3, 5, **QUIET_ONE)]
+    silent = written(go(soaking(), Seen(minutes=seen, epoch="e"), 8.5))
+    assert (silent.paused, silent.reason) == ("no_data", "no evidence for 4 min: no event was committed")
+    back = [*seen, *minutes(1, 9)]
+    # 9 of 10 were seen: too few
+    again = written(go(msgspec.structs.replace(silent, version=7), Seen(minutes=back, epoch="e"), 10.1))
+    assert (again.phase, again.soak_from) == ("soaking", at(10.1))
+    back = [*seen, *minutes(1, 8, **QUIET_ONE), *minutes(1, 9)]
+    on = written(go(msgspec.structs.replace(silent, version=7), Seen(minutes=back, epoch="e"), 10.1))
+    assert (on.phase, on.soak_from) == ("soaking", T0)
+
+
+def test_windows_are_counted_by_their_own_length() -> None:
+    short = msgspec.structs.replace(STEP, soak_minutes=3, window_s=2.0, max_evidence_age_s=10.0)
+
+    def window(n: int, **more: Any) -> Minute:
+        (one,) = minutes(1, **more)
+        return msgspec.structs.replace(one, id=f"w{n}", started_at=T0 + timedelta(seconds=2 * n))
+
+    one = state("soaking", soak_from=T0 - timedelta(seconds=0.5))
+    at_s = 1 / 60
+    assert go(one, Seen(epoch="e"), 9 * at_s, short) == Wait("3 of 3 minutes of evidence", 6.0)
+    assert written(go(one, Seen(epoch="e"), 13 * at_s, short)).reason == "no evidence for 12 s"
+    seen = Seen(minutes=[window(0), window(1)], epoch="e")
+    assert go(one, seen, 7 * at_s, short) == Wait("1 of 3 minutes of evidence", 2.0)
+    seen = Seen(minutes=[window(0), window(1), window(2)], epoch="e")
+    assert written(go(one, seen, 9 * at_s, short)).phase == "judged"
+    seen = Seen(minutes=[window(0), window(1, verdict="inconclusive", reason="x"), window(2)], epoch="e")
+    assert "only 2 of 3" in str(written(go(one, seen, 9 * at_s, short)).reason)
+
+
+def test_what_a_stage_asks_for_besides_holds_the_next_one_back_while_gates_go_on() -> None:
+    seen = Seen(minutes=minutes(10), epoch="e", withheld="drill failover has no record")
+    assert go(state("judged", soak_from=T0), seen, 10.5) == Wait("drill failover has no record")
+    assert written(go(state("judged", soak_from=T0), seen, 10.5, following=None)).phase == "done"
+    bad = msgspec.structs.replace(seen, minutes=[*minutes(10), *minutes(1, 10, lost=1)])
+    assert isinstance(go(state("judged", soak_from=T0), bad, 11.5), Roll)
+
+
+def test_what_was_judged_does_not_go_on_by_evidence_that_is_old() -> None:
+    old = Seen(minutes=minutes(10), epoch="e")
+    assert go(state("judged", soak_from=T0), old, 60) == Wait("no evidence for 50 min")
+
+
+def test_a_marker_that_arrives_late_is_settled_by_and_one_that_never_does_is_followed_by_another() -> None:
+    paused = state("paused", paused="settling", reason="late")
+    seen = Seen(epoch="e", marker="e/9")
+    assert go(paused, seen, 1) == Wait("late")
+    late = written(go(paused, msgspec.structs.replace(seen, released=BOTH), 1))
+    assert (late.phase, late.paused, late.soak_from) == ("soaking", None, at(1))
+    again = written(go(paused, seen, 3))
+    assert (again.phase, again.paused, again.marker) == ("settling", None, None)
+    assert written(go(paused, Seen(epoch="f", marker="e/9"), 1)).phase == "settling"
+
+
+def test_a_step_is_opened_with_the_state_that_says_so() -> None:
+    opened = go(state("moving"), Seen(share=False), 3)
+    assert isinstance(opened, Open)
+    assert (opened.state.phase, opened.state.version, opened.state.since) == ("moving", 8, at(3))
