@@ -1,6 +1,7 @@
 -- drops rows: monitoring_flags, monitoring_brakes, monitoring_processes, monitoring_rollouts, monitoring_audit, monitoring_evidence
 
 drop function if exists {schema}.monitoring_evidence_write(jsonb);
+drop function if exists {schema}.monitoring_rollout_open(jsonb, text, bigint, bigint, jsonb, text[], text[]);
 drop function if exists {schema}.monitoring_rollout_write(text, bigint, jsonb, bigint, text, text, text);
 drop function if exists {schema}.monitoring_lease(text, text, double precision);
 drop function if exists {schema}.monitoring_process(text, text, text);

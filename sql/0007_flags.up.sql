@@ -296,6 +296,31 @@ begin
 end
 $rollout_write$;
 
+-- Moves a rollout to its next state, and raises the share with it, or does neither: a walker that was held up for long finds its lease taken,
+-- or its state moved by a person, before anybody gets more.
+create function {schema}.monitoring_rollout_open(
+  p_rollout     jsonb,
+  p_target      text,
+  p_expected_n  bigint,
+  p_seen_n      bigint,
+  p_document    jsonb,
+  p_lifts       text[],
+  p_raises      text[]
+)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $rollout_open$
+begin
+  perform {schema}.monitoring_rollout_write(
+    p_rollout ->> 'flag', (p_rollout ->> 'expected')::bigint, p_rollout -> 'state', (p_rollout ->> 'fence')::bigint,
+    p_rollout ->> 'action', p_rollout ->> 'actor', p_rollout ->> 'reason');
+  return {schema}.monitoring_flags_write(
+    p_target, p_expected_n, p_seen_n, p_document, 'up', p_lifts, p_raises, p_rollout ->> 'actor', p_rollout ->> 'reason');
+end
+$rollout_open$;
+
 -- Keeps a minute of evidence; of two for one minute the worse.
 create function {schema}.monitoring_evidence_write(p_minutes jsonb)
 returns jsonb
@@ -324,6 +349,7 @@ revoke all on function {schema}.monitoring_brake(text, jsonb, jsonb, bigint, big
 revoke all on function {schema}.monitoring_process(text, text, text) from public, anon, authenticated;
 revoke all on function {schema}.monitoring_lease(text, text, double precision) from public, anon, authenticated;
 revoke all on function {schema}.monitoring_rollout_write(text, bigint, jsonb, bigint, text, text, text) from public, anon, authenticated;
+revoke all on function {schema}.monitoring_rollout_open(jsonb, text, bigint, bigint, jsonb, text[], text[]) from public, anon, authenticated;
 revoke all on function {schema}.monitoring_evidence_write(jsonb) from public, anon, authenticated;
 
 grant execute on function {schema}.monitoring_flags_read(bigint) to service_role;
@@ -332,4 +358,5 @@ grant execute on function {schema}.monitoring_brake(text, jsonb, jsonb, bigint, 
 grant execute on function {schema}.monitoring_process(text, text, text) to service_role;
 grant execute on function {schema}.monitoring_lease(text, text, double precision) to service_role;
 grant execute on function {schema}.monitoring_rollout_write(text, bigint, jsonb, bigint, text, text, text) to service_role;
+grant execute on function {schema}.monitoring_rollout_open(jsonb, text, bigint, bigint, jsonb, text[], text[]) to service_role;
 grant execute on function {schema}.monitoring_evidence_write(jsonb) to service_role;

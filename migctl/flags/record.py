@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 # A flag set may be large, and brakes are kept for ever.
 MOST_BYTES = 16 << 20
+# Below what a hosted target gives at once.
+PAGE_MINUTES = 1000
 
 
 def target_name(settings: Settings, target: Target) -> str:
@@ -117,6 +119,11 @@ class _Said(msgspec.Struct):
     brakes: list[_Brake]
     lifts: dict[str, int]
     processes: list[Process]
+
+
+class _Kept(msgspec.Struct):
+    started_at: str
+    document: msgspec.Raw
 
 
 class _Recorded(msgspec.Struct):
@@ -232,20 +239,56 @@ class Record:
         }  # fmt: skip
         return (await self._call("rollout_write", said, _Version)).version
 
+    async def open_step(
+        self,
+        flag: str,
+        state: bytes,
+        document: object,
+        *,
+        expected: int,
+        fence: int | None,
+        expected_n: int,
+        seen_n: int,
+        lifts: Sequence[str] = (),
+        raises: Sequence[str] = (),
+        action: str,
+        actor: str,
+        reason: str,
+    ) -> Row:
+        """Move a rollout to its next state and raise the share with it, or neither. As `write_rollout` and `write`, up.
+
+        Raises Changed, Unshown, Transient, Systemic.
+        """
+        rollout = {
+            "flag": flag, "expected": expected, "state": msgspec.Raw(state), "fence": fence, "action": action,
+            "actor": actor, "reason": reason,
+        }  # fmt: skip
+        said = {
+            "p_rollout": rollout, "p_target": self.name, "p_expected_n": expected_n, "p_seen_n": seen_n,
+            "p_document": document, "p_lifts": list(lifts), "p_raises": list(raises),
+        }  # fmt: skip
+        return (await self._call("rollout_open", said, _Row)).row()
+
     async def write_minutes(self, minutes: Sequence[object]) -> int:
         """Keep minutes of evidence; of two for one minute the worse. How many were new or worse."""
         said = {"p_minutes": [msgspec.to_builtins(minute) for minute in minutes]}
         return await self._call("evidence_write", said, int)
 
     async def minutes(self, kind: type[T], *, since: str, limit: int = 20_000) -> list[T]:
-        """Evidence from this moment (RFC 3339) on, in order."""
-        action = f"read the evidence since {since}"
-        path = f"monitoring_evidence?select=document&started_at=gte.{since.replace('+', '%2B')}&order=started_at.asc&limit={limit}"
-        body = await self._rest.get(action, path, most_bytes=MOST_BYTES * 4)
-        return [
-            answers.typed(action, bytes(each["document"]), kind)
-            for each in answers.typed(action, body, list[dict[str, msgspec.Raw]])
-        ]
+        """Evidence from this moment (RFC 3339) on, in order. A target gives so many rows at once: it is asked for the rest."""
+        action, found, after = f"read the evidence since {since}", list[T](), f"gte.{since}"
+        while len(found) < limit:
+            path = (
+                f"monitoring_evidence?select=started_at,document&started_at={after.replace('+', '%2B')}"
+                f"&order=started_at.asc&limit={min(PAGE_MINUTES, limit - len(found))}"
+            )
+            body = await self._rest.get(action, path, most_bytes=MOST_BYTES * 4)
+            page = answers.typed(action, body, list[_Kept])
+            if not page:
+                break
+            found += [answers.typed(action, bytes(each.document), kind) for each in page]
+            after = f"gt.{page[-1].started_at}"
+        return found
 
     async def history(self, *, flag: str | None = None, limit: int = 100) -> list[Audited]:
         """What was done, the newest first."""

@@ -104,6 +104,12 @@ FUNCTIONS = (
                 " p_reason text",
                 "$rollout_write$",
             ),
+            (
+                "monitoring_rollout_open",
+                "p_rollout jsonb, p_target text, p_expected_n bigint, p_seen_n bigint, p_document jsonb,"
+                " p_lifts text[], p_raises text[]",
+                "$rollout_open$",
+            ),
             ("monitoring_evidence_write", "p_minutes jsonb", "$evidence_write$"),
         )
     ),
