@@ -200,8 +200,9 @@ class Service:
 def _admin(parts: Parts) -> Sequence[web.RouteDef]:
     """Routes for what an operator does while it runs."""
     from migctl.server.routes.flag_admin import flag_routes
+    from migctl.server.routes.marker import marker_routes
 
-    routes = flag_routes(parts.flags)
+    routes = [*flag_routes(parts.flags), *marker_routes(parts.journal)]
     if parts.to_target is None:
         return routes
     from migctl.server.routes.dead_letters import dead_letter_routes
