@@ -18,6 +18,7 @@ from migctl.stack.standin_process import StandinProcess
 from migctl.stack.valkey import Valkey
 from tests.kit.conditions import until
 from tests.kit.serve_process import ServeProcess, serving_process
+from tests.kit.sources import Source
 from tests.kit.targets import environment_of, target_of
 from tests.kit.walking import Ledger, WalkerProcess, write_settings, write_stages
 
@@ -41,29 +42,6 @@ def valkey(tmp_path: Path) -> Iterator[Valkey]:
     server.wait_ready()
     yield server
     server.stop()
-
-
-class Source:
-    """Posts some events a second, unless it is silent."""
-
-    def __init__(self, serve: ServeProcess) -> None:
-        self._serve = serve
-        self.silent = False
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Source]:
-        async def post() -> None:
-            while True:
-                if not self.silent:
-                    await self._serve.post(3)
-                await asyncio.sleep(0.1)
-
-        task = asyncio.create_task(post())
-        try:
-            yield self
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
 
 
 @pytest.mark.slow
