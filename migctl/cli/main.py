@@ -20,6 +20,7 @@ from migctl.cli import (
     journal,
     output,
     replay,
+    rollout,
     schema,
     serve,
     stack,
@@ -36,6 +37,7 @@ _ORDER = (
     "config",
     "serve",
     "status",
+    "rollout",
     "flags",
     "deadletter",
     "capture",
@@ -85,6 +87,9 @@ app.command("demo", short_help="The whole job once, on a stack of its own.")(dem
 app.add_typer(config.app, name="config", short_help="Settings and stages: checked, and shown as they hold.")
 app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
 app.command("status", short_help="What a running serve does.")(status.status)
+app.add_typer(
+    rollout.app, name="rollout", short_help="How many users have Realtime: up step by step, down at once."
+)
 app.add_typer(flags.app, name="flags", short_help="Who has which transport, and other variants.")
 app.add_typer(deadletter.app, name="deadletter", short_help="Events that the table refused.")
 app.command("capture", short_help="Record what a subscriber really receives.")(capture.capture)

@@ -15,7 +15,7 @@ from migctl.flags.definitions import Flag, FlagSet
 from migctl.flags.evaluator import Compiled, Evaluation, Reason
 from migctl.flags.logic import TARGETING_KEY, Context
 from migctl.flags.shares import Shares, shares_of
-from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets
+from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets, naming
 
 Why = Reason
 
@@ -129,7 +129,7 @@ class Assignments:
             shares = shares_of(flag, self.switch.opened, self.switch.otherwise) if flag is not None else None
             if shares is None:
                 return None
-            shares = effective(shares, self._brakes)
+            shares = effective(naming(shares, self._brakes, plain.flag_set), self._brakes)
             if found is None or shares.percent < found.percent:
                 found = shares
         return found
@@ -151,7 +151,7 @@ def _braked(flag_set: FlagSet, switch: Switch, brakes: Sequence[Brake]) -> FlagS
         return flag_set
     shares = shares_of(flag, switch.opened, switch.otherwise)
     if shares is not None:
-        targeting: object = effective(shares, brakes).targeting()
+        targeting: object = effective(naming(shares, brakes, flag_set), brakes).targeting()
         default = flag.default
     else:
         # A rule in its author's own words: whoever has the opened variant by it is bucketed once more.

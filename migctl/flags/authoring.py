@@ -6,17 +6,19 @@ anybody gets more goes as `up`: it ends the live brakes of the flag, and is refu
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from migctl.errors import Usage
 from migctl.flags import changes, editing
 from migctl.flags.assignment import Switch
 from migctl.flags.definitions import FlagSet, Invalid
+from migctl.flags.disk import Process
 from migctl.flags.editing import Edit
 from migctl.flags.files import checked
 from migctl.flags.record import Changed, Record, Unshown
-from migctl.flags.snapshot import Brake, Row, Snapshot, flag_sets, merged
+from migctl.flags.shares import Shares, shares_of
+from migctl.flags.snapshot import Brake, Row, Snapshot, flag_sets, merged, to_look_at
 
 # Each is a whole round by somebody else in between; nobody edits so often.
 MOST_TRIES = 5
@@ -27,12 +29,14 @@ class Seen:
     """What an author is shown. n: of the record, which the write must still find there. known: with what is held elsewhere.
 
     flag_set: what the next row is made of; empty before the first. brakes: in force on the switch.
+    processes: that the record lists.
     """
 
     n: int
     known: Snapshot
     flag_set: FlagSet
     brakes: tuple[Brake, ...]
+    processes: tuple[Process, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +85,37 @@ class Author:
             flag_set = checked(
                 said.head.document
             )  # the record went back: its own row is what the next one is made of
-        return Seen(said.n, known, flag_set, tuple(known.live_brakes(self._switch.flag)))
+        brakes = tuple(known.live_brakes(self._switch.flag))
+        return Seen(said.n, known, flag_set, brakes, said.processes)
 
-    def propose(self, seen: Seen, edit: Edit) -> Proposal:
-        """What the edit makes of what was seen. Raises Usage where it can't be used."""
+    def _written(self, flag_set: FlagSet) -> Shares | None:
+        flag = flag_set.flags.get(self._switch.flag)
+        return shares_of(flag, self._switch.opened, self._switch.otherwise) if flag is not None else None
+
+    def propose(self, seen: Seen, edit: Edit, *, up: bool = False) -> Proposal:
+        """What the edit makes of what was seen. up: it raises also where it only ends brakes. Raises Usage."""
         try:
             after = editing.checked(edit(seen.flag_set))
             changes.check(seen.flag_set, after)
         except Invalid as error:
             raise Unusable(error) from None
-        return Proposal(seen.flag_set, after, editing.raises(seen.flag_set, after, self._switch))
+        return Proposal(seen.flag_set, after, up or editing.raises(seen.flag_set, after, self._switch))
 
     async def write(
-        self, seen: Seen, edit: Edit, *, actor: str, reason: str, shown: Collection[str] = ()
+        self,
+        seen: Seen,
+        edit: Edit,
+        *,
+        actor: str,
+        reason: str,
+        shown: Collection[str] = (),
+        up: bool = False,
     ) -> Written:
-        """Write it. shown: ids of the brakes that whoever wants it has seen.
+        """Write it. shown: ids of the brakes that whoever wants it has seen. up: see `propose`.
 
         Raises Changed, Unshown, Usage, Transient, Systemic.
         """
-        first = proposal = self.propose(seen, edit)
+        first = proposal = self.propose(seen, edit, up=up)
         for _ in range(MOST_TRIES):
             lifts = self._lifts(seen, proposal, shown)
             try:
@@ -116,7 +132,7 @@ class Author:
             except Changed:
                 seen = await self.look()
                 self._compare(first, seen)
-                proposal = self.propose(seen, edit)
+                proposal = self.propose(seen, edit, up=up)
                 if proposal.raises and not first.raises:
                     raise Changed(
                         "the flags were changed meanwhile, so that this would give somebody more than it did",
@@ -129,14 +145,10 @@ class Author:
     def _lifts(self, seen: Seen, proposal: Proposal, shown: Collection[str]) -> tuple[str, ...]:
         if not proposal.raises:
             return ()
-        unshown = [brake for brake in seen.brakes if brake.id not in shown]
-        if unshown:
-            raise Unshown(
-                "this would raise a share, and ends what nobody has looked at: "
-                + "; ".join(map(said_of, unshown)),
-                do="see whether its reason is gone; then confirm on a terminal, or name each: "
-                + " ".join(f"--lift {brake.id}" for brake in unshown),
-            )
+        holding = to_look_at(seen.brakes, self._written(seen.flag_set))
+        error = unshown([brake for brake in holding if brake.id not in shown])
+        if error is not None:
+            raise error
         return tuple(brake.id for brake in seen.brakes)
 
     def _compare(self, first: Proposal, seen: Seen) -> None:
@@ -150,6 +162,17 @@ class Author:
                 + "\n".join(lines),
                 do="look at it, and try again",
             ) from None
+
+
+def unshown(brakes: Sequence[Brake]) -> Unshown | None:
+    """What a raise is refused with that would end these brakes, which nobody looked at; None where there are none."""
+    if not brakes:
+        return None
+    return Unshown(
+        "this would raise a share, and ends what nobody has looked at: " + "; ".join(map(said_of, brakes)),
+        do="see whether its reason is gone; then confirm on a terminal, or name each: "
+        + " ".join(f"--lift {brake.id}" for brake in brakes),
+    )
 
 
 def said_of(brake: Brake) -> str:

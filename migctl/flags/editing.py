@@ -75,6 +75,11 @@ def with_percent(flag_set: FlagSet, switch: Switch, split: str, percent: float) 
     )
 
 
+def lowered_to(flag_set: FlagSet, switch: Switch, split: str, percent: float) -> FlagSet:
+    """With the share of `all`, or of a segment, at `percent` or where it stands below that. Raises Invalid."""
+    return with_percent(flag_set, switch, split, min(percent, written(flag_set, switch).of(split)))
+
+
 def with_shares(flag_set: FlagSet, switch: Switch, shares: Shares) -> FlagSet:
     """With the switch saying this; the flag is made where it is not there."""
     flag = flag_set.flags.get(switch.flag) or new_switch(switch)

@@ -39,6 +39,11 @@ def target_name(settings: Settings, target: Target) -> str:
     return f"{place}/{settings.supabase.schema_}"
 
 
+def name_of_local(settings: Settings) -> str:
+    """That of the embedded stack, which is the same where none runs."""
+    return settings.flags.target or f"local/{settings.supabase.schema_}"
+
+
 class Changed(Wanting):
     """Somebody else wrote meanwhile: nothing of this was written."""
 
@@ -48,7 +53,7 @@ class Unshown(Wanting):
 
 
 class Rollout(msgspec.Struct, frozen=True):
-    """Where a rollout stands. state: a document of `rollout`; holder, fence, left_s: of the walker's lease."""
+    """Where a rollout stands. state: a document of `rollout`; holder, fence, left_s, expires_at: of the walker's lease."""
 
     flag: str
     version: int
@@ -56,6 +61,7 @@ class Rollout(msgspec.Struct, frozen=True):
     holder: str | None = None
     fence: int = 0
     left_s: float | None = None
+    expires_at: str | None = None
 
 
 class Audited(msgspec.Struct, frozen=True):
@@ -215,7 +221,7 @@ class Record:
     async def rollout(self, flag: str) -> Rollout:
         """Where it stands; version 0 before the first. Raises Transient, Systemic."""
         action = f"read the rollout of {flag}"
-        path = f"monitoring_rollouts?select=flag,version,state,holder,fence&flag=eq.{flag}"
+        path = f"monitoring_rollouts?select=flag,version,state,holder,fence,expires_at&flag=eq.{flag}"
         found = answers.typed(
             action, await self._rest.get(action, path, most_bytes=MOST_BYTES), list[Rollout]
         )
@@ -290,10 +296,14 @@ class Record:
             after = f"gt.{page[-1].started_at}"
         return found
 
-    async def history(self, *, flag: str | None = None, limit: int = 100) -> list[Audited]:
-        """What was done, the newest first."""
+    async def history(
+        self, *, flag: str | None = None, actions: Sequence[str] = (), limit: int = 100
+    ) -> list[Audited]:
+        """What was done, the newest first. actions: only these, such as `rollout.*` and `flags.brake`."""
         action = "read the audit of flags"
         of = f"&flag=eq.{flag}" if flag else ""
+        if actions:
+            of += "&or=(" + ",".join(f"action.like.{one}" for one in actions) + ")"
         path = f"monitoring_audit?select=at,action,flag,actor,reason,before,after{of}&order=id.desc&limit={limit}"
         return answers.typed(action, await self._rest.get(action, path, most_bytes=MOST_BYTES), list[Audited])
 

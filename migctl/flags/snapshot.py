@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from migctl.flags.definitions import FlagSet, Invalid, read
+from migctl.flags.segments import segments_of
 from migctl.flags.shares import ALL, EVERYTHING, Shares, shares_of
 
 T = TypeVar("T")
@@ -160,6 +161,31 @@ def all_merged(target: str, snapshots: Iterable[Snapshot]) -> Snapshot:
 def flag_sets(snapshot: Snapshot) -> list[FlagSet]:
     """The flag sets in use, each of which caps the others; one, but where the record gave a number twice; none before the first."""
     return [read(row.document) for row in snapshot.rows]
+
+
+def to_look_at(brakes: Iterable[Brake], written: Shares | None) -> list[Brake]:
+    """Those that whoever raises a share has to be shown: what hold less than what is written.
+
+    | its split        | it is passed over                                             |
+    |------------------|---------------------------------------------------------------|
+    | `all`, a segment | at or above the written share: whoever pulled it went there   |
+    | `everything`     | never: that was an alarm                                      |
+    """
+    return [
+        brake
+        for brake in brakes
+        if written is None or brake.split == EVERYTHING or brake.max_percent < written.of(brake.split)
+    ]
+
+
+def naming(shares: Shares, brakes: Iterable[Brake], flag_set: FlagSet) -> Shares:
+    """With each segment named that a brake is for: one that had the share of all until now, and nothing of its own to be capped."""
+    known = segments_of(flag_set)
+    segments = dict(shares.segments)
+    for brake in brakes:
+        if brake.split in known:
+            segments.setdefault(brake.split, shares.percent)
+    return msgspec.structs.replace(shares, segments=segments)
 
 
 def effective(shares: Shares, brakes: Iterable[Brake]) -> Shares:

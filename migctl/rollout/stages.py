@@ -28,7 +28,7 @@ from migctl.rollout.walk import Step
 
 # In the order in which they are walked.
 NAMES = ("2a-internal", "2b-25", "2b-50", "2b-75", "2b-100", "2c-deprecate")
-# Those that `rollout run` walks: the last is `rollout complete`.
+# Those that `rollout run` walks, and that a share can stand at; the last is `rollout complete`.
 WALKED = NAMES[:-1]
 _GATES: tuple[str, ...] = get_args(GateName)
 

@@ -28,6 +28,9 @@ from migctl.runtime.target import resolve
 from migctl.serve_client.control import reached
 from migctl.server.routes.flag_admin import HEAR
 
+# Of the audit, the newest first: more than anybody reads.
+MOST_ENTRIES = 300
+
 TierName = Literal["record", "redis", "disk", "file"]
 
 
@@ -110,7 +113,7 @@ class Desk:
 
     async def history(self) -> list[Audited]:
         """What was done to flags, the newest first."""
-        return [one for one in await self.record.history() if one.action.startswith("flags.")]
+        return await self.record.history(actions=("flags.*",), limit=MOST_ENTRIES)
 
 
 @asynccontextmanager
@@ -127,7 +130,7 @@ async def desk(settings: Settings, notify: Callable[[str], None]) -> AsyncIterat
     record = Record(target, settings.supabase.schema_, name)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(record.aclose)
-        redis = RedisStore(target.redis_url, name, _nobody_hears) if target.redis_url else None
+        redis = RedisStore(target.redis_url, name, nobody_hears) if target.redis_url else None
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         yield Desk(settings, target, record, Author(record, TRANSPORT, kept), redis, kept)
@@ -148,5 +151,5 @@ def file_is_record(settings: Settings) -> bool:
     return settings.mode == "websocket" and settings.supabase.url is None
 
 
-async def _nobody_hears(_: Snapshot) -> None:
+async def nobody_hears(_: Snapshot) -> None:
     """A command asks by itself."""

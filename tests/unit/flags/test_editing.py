@@ -13,7 +13,7 @@ from migctl.flags.assignment import Assignments, Switch
 from migctl.flags.definitions import FlagSet, Invalid, read
 from migctl.flags.segments import rule_of, segments_of, with_segments
 from migctl.flags.shares import ALL, Shares
-from migctl.flags.snapshot import Row, Snapshot
+from migctl.flags.snapshot import Brake, Row, Snapshot, to_look_at
 from migctl.runtime.flags import step_edit
 
 SWITCH = Switch("transport", "realtime", "websocket")
@@ -176,3 +176,47 @@ def test_a_step_leaves_users_and_other_segments_as_they_are() -> None:
 def test_a_step_of_a_segment_that_nobody_defined_is_refused() -> None:
     with pytest.raises(Invalid, match="no such segment"):
         step_edit(50, {"moon": 100})(FlagSet())
+
+
+def test_a_brake_caps_a_segment_that_has_the_share_of_all() -> None:
+    flag_set = with_segments(FlagSet(), {"internal": rule_of(USERS[:20])})
+    flag_set = editing.with_percent(flag_set, SWITCH, ALL, 100)
+    row = Row(n=1, id="a", document=flag_set.document())
+    snapshot = Snapshot(target="t").with_row(row)
+    braked = Assignments(
+        SWITCH,
+        snapshot.with_brake(Brake(id="b", flag="transport", max_percent=0, split="internal")),
+        blind=False,
+    )
+    on = {user for user in USERS if braked.assign(user).variant == "realtime"}
+    assert on == set(USERS[20:])
+    found = braked.shares()
+    assert found is not None
+    assert (found.percent, found.segments) == (100, {"internal": 0})
+
+
+def test_a_lower_share_is_never_a_higher_one() -> None:
+    flag_set = editing.with_percent(with_segments(FlagSet(), {"eu": rule_of(["u"])}), SWITCH, ALL, 20)
+    assert editing.written(editing.lowered_to(flag_set, SWITCH, ALL, 25), SWITCH).percent == 20
+    assert editing.written(editing.lowered_to(flag_set, SWITCH, ALL, 10), SWITCH).percent == 10
+    assert editing.written(editing.lowered_to(flag_set, SWITCH, "eu", 5), SWITCH).segments == {"eu": 5}
+
+
+@pytest.mark.parametrize(
+    ("split", "max_percent", "shown"),
+    [
+        (ALL, 25, False),
+        (ALL, 24, True),
+        ("eu", 10, False),
+        ("eu", 5, True),
+        ("us", 25, False),
+        ("everything", 100, True),
+    ],
+)
+def test_a_brake_at_or_above_the_written_share_needs_no_look_but_an_alarm_does(
+    split: str, max_percent: float, shown: bool
+) -> None:
+    written = Shares("realtime", "websocket", segments={"eu": 10}, percent=25)
+    brake = Brake(id="b", flag="transport", max_percent=max_percent, split=split)
+    assert to_look_at([brake], written) == ([brake] if shown else [])
+    assert to_look_at([brake], None) == [brake]

@@ -1,0 +1,185 @@
+"""How a move of the rollout looks: what it would do, what became of it, and the same as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from migctl.rollout.standing import Gated, GateView
+    from migctl.runtime.handing import Handed
+    from migctl.runtime.rollout_moves import Outcome, Proposed
+
+SCHEMA = "migctl.rollout.change/1"
+
+
+def share(percent: float | None) -> str:
+    return "?" if percent is None else f"{percent:g} %"
+
+
+def before(of: Proposed) -> Iterator[str]:
+    """What it would do, before anybody is asked."""
+    from migctl.flags.authoring import said_of
+
+    yield f"{of.command}\n  on {of.where}"
+    if of.after is not None and (of.direction != "same" or of.before != of.after):
+        was = f"{share(of.before)} -> " if of.before is not None else "at most "
+        yield f"  {of.split}: {was}{share(of.after)} on Realtime"
+    if of.stage is not None and of.stage != of.stage_before:
+        yield f"  stage: {of.stage_before or 'none'} -> {of.stage}"
+    if of.asks:
+        yield from gate_lines(of.gated)
+    if of.command == "promote":
+        for why in of.wanting:
+            yield f"  wanting: {why}"
+    for brake in of.brakes if of.asks else ():
+        yield f"  it ends {said_of(brake)}"
+
+
+def gate_lines(of: Gated | None) -> Iterator[str]:
+    """A line for each gate, with its evidence by digest."""
+    if of is None:
+        yield "  gates: the evidence can't be read"
+        return
+    yield f"  gates: {of.verdict}, {of.seen:,} of {of.needed:,} minutes of evidence"
+    for gate in of.gates:
+        yield f"    {gate_words(gate)}"
+
+
+def gate_words(gate: GateView) -> str:
+    """`min_match_percent 99.9: pass, 100 of 1,440 events; sha256 ab12cd34ef56`."""
+    value = "no value" if gate.value is None else f"{gate.value:g}"
+    words = f"{gate.name} {gate.bound:g}: {gate.verdict}{' (dry run)' if gate.dry_run else ''}, {value}, {gate.samples:,} events"
+    if gate.missing is not None:
+        words += f"; missing: {gate.missing}"
+    if gate.sha256 is not None:
+        words += f"; {gate.evidence:,} min, sha256 {gate.sha256[:12]}"
+    return words
+
+
+def after(of: Outcome) -> Iterator[str]:
+    """What became of it."""
+    what, done = of.proposed, of.done
+    where = f"on {what.where}"
+    if done is None:
+        yield f"{what.command} {where}: dry run, nothing was changed"
+        return
+    if what.direction == "same" and done.written is None and what.after is not None:
+        if what.after == what.before:
+            yield f"{what.command} {where}: it is {share(what.before)} already; nothing was written"
+        else:
+            yield f"{what.command} {where}: {share(what.before)} is not above {share(what.after)}; nothing was written"
+    if done.handed is not None:
+        yield f"{what.command} {where}: {_confirmed(done.handed)}"
+        yield from _stores(done.handed)
+    if done.brake is not None:
+        yield f"brake {done.brake.id}: {done.brake.split} at most {done.brake.max_percent:g} %"
+    if done.written is not None:
+        yield f"written to the record as n {done.written.row.n}"
+        for brake_id in done.written.lifted:
+            yield f"ended brake {brake_id}"
+    if done.state is not None:
+        why = f" by {done.state.paused}" if done.state.paused else ""
+        yield f"the rollout {where} stands at {done.state.stage}, {done.state.phase}{why}"
+    if done.unmoved is not None:
+        yield f"the rollout's state was not moved: {done.unmoved}"
+
+
+def _confirmed(of: Handed) -> str:
+    count, known = len(of.confirmed), len(of.confirmed) + len(of.unconfirmed)
+    if not known:
+        return "no process is known; one that starts reads it from the record"
+    noun = "process" if known == 1 else "processes"
+    return f"{count} of {known} {noun} confirmed within {max(of.took_s, 0.01):.2f} s"
+
+
+def _stores(of: Handed) -> Iterator[str]:
+    for name, store in (("the record", of.record), ("Redis", of.redis)):
+        if store is not None and not store.has:
+            yield f"{name} does not have it yet: {store.why}"
+
+
+def wanting(of: Outcome) -> tuple[str, str] | None:
+    """Why the command ends with 1, and what to do; None where all is well."""
+    handed = of.done.handed if of.done is not None else None
+    if handed is None:
+        return None
+    what = f"{of.proposed.command} on {of.proposed.where}"
+    is_down = of.done is not None and of.done.brake is not None
+    if handed.unconfirmed:
+        names = "; ".join(f"{one.name} ({one.why})" for one in handed.unconfirmed)
+        do = "see to each of them; what is reached hands it on"
+        if is_down and not handed.is_kept:
+            do = "see to each of them, and give the command again: nobody has it but this folder"
+        return f"{what}: not confirmed within a second by {names}", do
+    if is_down and not handed.is_kept:
+        return (
+            f"{what}: no process is known here, and the record can't be reached: nobody has it but this folder",
+            "run it in the state folder of a serve (MIGCTL_STATE_DIR), or again once the record is back",
+        )
+    return None
+
+
+def document(of: Outcome) -> dict[str, object]:
+    """As JSON."""
+    import msgspec
+
+    what, done = of.proposed, of.done
+    handed = done.handed if done is not None else None
+    found = {
+        **_head(what),
+        "dry_run": done is None,
+        "changed": done is not None and bool(done.brake or done.written or done.handed is None),
+        "n": done.written.row.n if done is not None and done.written is not None else None,
+        "brake": msgspec.to_builtins(done.brake) if done is not None else None,
+        "lifted": list(done.written.lifted) if done is not None and done.written is not None else [],
+        "state": None,
+        "state_unmoved": done.unmoved if done is not None else None,
+    }
+    if done is not None and done.state is not None:
+        state = done.state
+        found["state"] = {
+            "stage": state.stage,
+            "phase": state.phase,
+            "paused": state.paused,
+            "reason": state.reason,
+        }
+    return {**found, **_handed(handed)}
+
+
+def refused(of: Proposed, why: str) -> dict[str, object]:
+    """As JSON, where nothing was done."""
+    return {**_head(of), "dry_run": False, "changed": False, "refused": why}
+
+
+def _head(of: Proposed) -> dict[str, object]:
+    import msgspec
+
+    return {
+        "schema": SCHEMA,
+        "command": of.command,
+        "target": of.where,
+        "flag": "transport",
+        "direction": of.direction,
+        "split": of.split,
+        "percent": {"before": of.before, "after": of.after},
+        "stage": {"before": of.stage_before, "after": of.stage},
+        "brakes": msgspec.to_builtins(list(of.brakes)),
+        "gates": msgspec.to_builtins(of.gated),
+        "wanting": list(of.wanting),
+    }
+
+
+def _handed(of: Handed | None) -> dict[str, object]:
+    if of is None:
+        return {"processes": None}
+    return {
+        "processes": {
+            "known": len(of.confirmed) + len(of.unconfirmed),
+            "confirmed": [{"id": one.id, "name": one.name, "n": one.n} for one in of.confirmed],
+            "unconfirmed": [{"id": one.id, "name": one.name, "why": one.why} for one in of.unconfirmed],
+            "took_s": of.took_s,
+        },
+        "record": None if of.record is None else {"has": of.record.has, "why": of.record.why},
+        "redis": None if of.redis is None else {"has": of.redis.has, "why": of.redis.why},
+    }

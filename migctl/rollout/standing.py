@@ -1,0 +1,209 @@
+"""Standing: where a rollout is, what its gates say, and what it waits for. Pure.
+
+What a gate says is judged from the minutes that count for it: since the soak began, or since a person set the share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from migctl.errors import Systemic
+from migctl.rollout.gates import GateName, Judged, NoData, OnFailure, Outcome, Verdict, judge_all
+from migctl.rollout.walk import Phase, State, Step
+from migctl.validate.witness.minute import Minute
+
+
+class Awaited(msgspec.Struct, frozen=True, kw_only=True):
+    """The state. reason: why it is in it; awaits: what for; left_s: about how long, None where nobody knows."""
+
+    phase: Phase | None
+    reason: str | None = None
+    awaits: str | None = None
+    left_s: float | None = None
+    since: datetime | None = None
+    paused_by: str | None = None
+
+
+class GateView(msgspec.Struct, frozen=True, kw_only=True):
+    """One gate. value: the worst minute's; samples: the fewest events at any transport or cohort; window: first and last minute.
+
+    missing: what evidence it lacks, in words; missing_events: how many. beyond: minutes beyond the bound, of which failure_limit
+    may be. evidence: how many minutes were judged; sha256: of their digests, in order.
+    """
+
+    name: GateName
+    bound: float
+    value: float | None
+    verdict: Verdict
+    samples: int
+    min_events: int
+    missing: str | None
+    missing_events: int
+    window: tuple[datetime, datetime] | None
+    evidence: int
+    sha256: str | None
+    beyond: int
+    failure_limit: int
+    no_data: NoData
+    on_failure: OnFailure
+    dry_run: bool
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A minute that a verdict is made of, by its digest."""
+
+    started_at: datetime
+    verdict: str
+    sha256: str
+
+
+class Gated(msgspec.Struct, frozen=True, kw_only=True):
+    """All gates of a step. seen, needed: minutes of evidence, and of the soak. age_s: since the newest began; None without one.
+
+    wanting: why the step may not be promoted by it, one reason a line; empty where it may.
+    """
+
+    verdict: Verdict
+    gates: list[GateView]
+    seen: int
+    needed: int
+    age_s: float | None
+    wanting: list[str]
+    evidence: list[Evidence]
+
+
+def state_of(document: object) -> State | None:
+    """The state that the record has; None before the first. Raises Systemic where it is none that this version knows."""
+    if document is None:
+        return None
+    try:
+        return msgspec.convert(document, State, strict=False)
+    except msgspec.ValidationError as error:
+        raise Systemic(
+            f"the rollout's state in the record can't be read: {error}",
+            do="use the migctl that wrote it; `migctl rollout abort` and a lower `set` work all the same",
+        ) from None
+
+
+def counts_from(state: State | None) -> datetime | None:
+    """From when on evidence counts; None before the first stage: then whatever there is."""
+    return None if state is None else state.soak_from or state.since
+
+
+def gated(step: Step, state: State | None, minutes: Sequence[Minute], now: datetime) -> Gated:
+    """What the gates of a step say. minutes: in order."""
+    begin = counts_from(state)
+    of = [minute for minute in minutes if begin is None or minute.started_at >= begin]
+    good = [minute for minute in of if minute.counts]
+    whole = len(good) >= step.soak_minutes
+    outcome = judge_all(step.gates, of, whole=whole)
+    age_s = (now - good[-1].started_at).total_seconds() if good else None
+    digests = {minute.id: minute for minute in good}
+    return Gated(
+        verdict=outcome.verdict,
+        gates=[_view(one, digests) for one in outcome.gates],
+        seen=len(good),
+        needed=step.soak_minutes,
+        age_s=age_s,
+        wanting=_wanting(outcome, step, len(good), age_s),
+        evidence=[Evidence(minute.started_at, minute.verdict, minute.sha256) for minute in good],
+    )
+
+
+def _view(one: Judged, digests: Mapping[str, Minute]) -> GateView:
+    judged = [digests[name] for name in one.minutes]
+    joined = "\n".join(minute.sha256 for minute in judged).encode()
+    gate = one.gate
+    return GateView(
+        name=gate.name, bound=gate.bound, value=one.value, verdict=one.verdict, samples=one.samples, min_events=gate.min_events,
+        missing=one.missing, missing_events=one.missing_events,
+        window=(judged[0].started_at, judged[-1].started_at) if judged else None,
+        evidence=len(judged), sha256=hashlib.sha256(joined).hexdigest() if judged else None,
+        beyond=len(one.failed), failure_limit=gate.failure_limit,
+        no_data=gate.no_data, on_failure=gate.on_failure, dry_run=gate.dry_run,
+    )  # fmt: skip
+
+
+def _wanting(outcome: Outcome, step: Step, seen: int, age_s: float | None) -> list[str]:
+    """Why these gates promote nothing."""
+    found = []
+    for one in outcome.gates:
+        if one.gate.dry_run or one.verdict in ("pass", "terminated"):
+            continue
+        what = one.missing if one.verdict == "inconclusive" else _beyond(one)
+        found.append(f"{one.gate.name}: {what}")
+    if not any(not one.gate.dry_run for one in outcome.gates):
+        found.append("the stage has no gate that decides")
+    if seen < step.soak_minutes:
+        found.append(f"the soak: {seen:,} of {step.soak_minutes:,} minutes of evidence")
+    # A minute is over, and written, about a minute and a half after it began.
+    if age_s is not None and age_s - 60.0 > step.max_evidence_age_s:
+        found.append(
+            f"the newest evidence is {age_s / 60:,.0f} min old, and may be {step.max_evidence_age_s / 60:g}"
+        )
+    return found
+
+
+def _beyond(one: Judged) -> str:
+    limit = one.gate.failure_limit
+    return f"{one.value:g}, bound {one.gate.bound:g}: beyond it in {len(one.failed)} min, and {limit} may be"
+
+
+def awaited(
+    state: State | None, step: Step | None, of: Gated | None, now: datetime, *, walked: bool
+) -> Awaited:
+    """What it waits for. step: of the state's stage; of: what its gates say. walked: somebody holds the walker's lease.
+
+    | phase            | awaits                                               | left_s            |
+    |------------------|------------------------------------------------------|-------------------|
+    | none             | a first `set`, or `run`                              |                   |
+    | moving, settling | users, the marker                                    | of their timeouts |
+    | soaking          | minutes of evidence, or what a gate lacks            | of the soak       |
+    | judged           | the next stage                                       |                   |
+    | paused           | evidence, where that is why; else a person           |                   |
+    | aborted          | a person                                             |                   |
+    | done             | `complete`                                           |                   |
+    """
+    if state is None:
+        return Awaited(phase=None, awaits="`migctl rollout set N`, or `migctl rollout run`")
+    awaits, left_s = _AWAITS.get(state.phase, ""), None
+    spent_s = (now - state.since).total_seconds()
+    if state.phase == "moving" and step is not None:
+        left_s = step.move_timeout_s - spent_s
+    elif state.phase == "settling" and step is not None:
+        left_s = step.settle_timeout_s - spent_s
+    elif state.phase == "soaking" and of is not None:
+        left = max(0, of.needed - of.seen)
+        left_s = 60.0 * left if left else None
+        awaits = f"evidence: {of.seen:,} of {of.needed:,} minutes"
+        if not left and of.wanting:
+            awaits = of.wanting[0]
+    elif state.phase == "paused":
+        awaits = _PAUSED.get(state.paused or "person", _PAUSED["person"])
+    if state.phase in ("moving", "settling", "soaking", "judged") and not walked:
+        awaits += "; nobody walks: `migctl rollout run` does"
+        left_s = None
+    return Awaited(
+        phase=state.phase, reason=state.reason, awaits=awaits, left_s=None if left_s is None else max(0.0, left_s),
+        since=state.since, paused_by=state.paused,
+    )  # fmt: skip
+
+
+_AWAITS: Mapping[str, str] = {
+    "moving": "connected users move to their transport",
+    "settling": "the marker on both transports",
+    "judged": "the next stage",
+    "aborted": "`migctl rollout resume`, which begins the last stage that passed",
+    "done": "`migctl rollout complete`",
+}
+_PAUSED: Mapping[str, str] = {
+    "person": "`migctl rollout resume`, or `promote`",
+    "no_data": "evidence: it goes on by itself",
+    "gate": "`migctl rollout resume`, once the cause is gone",
+    "brake": "`migctl rollout resume`, which ends the brake",
+    "settling": "`migctl rollout resume`, once the marker can arrive",
+}

@@ -1,0 +1,377 @@
+"""Rollout: what a person does to a share, composed: up by a row of the record, down by a brake that is handed to everybody at once.
+
+Going down waits for nobody: what stands is taken from whoever says it soonest, and the record's own state is moved afterwards,
+where it can be. Going up needs the record, at the version that the person saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import uuid4
+
+import msgspec
+
+from migctl import clock
+from migctl.config import Settings, Target, from_environment, secret
+from migctl.errors import MigctlError, Refused, Transient
+from migctl.events import format_time
+from migctl.flags.authoring import Author, Seen, Written
+from migctl.flags.definitions import FlagSet
+from migctl.flags.disk import Process, ProcessesFile, SnapshotFile
+from migctl.flags.editing import Edit, lowered_to
+from migctl.flags.record import Audited, Changed, Record, Rollout, name_of_local, target_name
+from migctl.flags.redis_store import RedisStore
+from migctl.flags.shares import ALL, EVERYTHING, Shares, shares_of
+from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets, merged, naming, to_look_at
+from migctl.rollout import steps as pure
+from migctl.rollout import walk
+from migctl.rollout.stages import WALKED, Stage, load
+from migctl.rollout.standing import state_of
+from migctl.rollout.walk import State, Step
+from migctl.runtime.flagging import file_is_record, nobody_hears
+from migctl.runtime.flags import TRANSPORT, flags_file
+from migctl.runtime.handing import Handed, Hands
+from migctl.runtime.looking import Looked, look
+from migctl.runtime.target import resolve
+
+# How long going down waits for somebody to say what stands, and for the record to take the new state.
+SOON_S = 0.5
+STATE_WITHIN_S = 2.0
+PATIENT_S = 20.0
+MOST_TRIES = 5
+
+ROLLOUT = ("rollout.*", "flags.brake")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known. seen: of the record, None where it was not reached, and `away` says why. tier: where `snapshot` is from.
+
+    rollout, state: of the record. looked: what processes say. own: brakes of commands here that nobody confirmed yet.
+    """
+
+    snapshot: Snapshot
+    tier: str
+    seen: Seen | None = None
+    away: MigctlError | None = None
+    rollout: Rollout | None = None
+    state: State | None = None
+    known: tuple[Process, ...] = ()
+    looked: tuple[Looked, ...] = ()
+    own: tuple[Brake, ...] = ()
+
+    @property
+    def flag_set(self) -> FlagSet:
+        if self.seen is not None:
+            return self.seen.flag_set
+        found = flag_sets(self.snapshot)
+        return found[0] if found else FlagSet()
+
+    @property
+    def disabled(self) -> bool:
+        flag = self.flag_set.flags.get(TRANSPORT.flag)
+        return flag is not None and flag.state == "DISABLED"
+
+    @property
+    def written(self) -> Shares | None:
+        """As the flag set says; nothing is opened before the first. None where it says it in words of its own."""
+        flag = self.flag_set.flags.get(TRANSPORT.flag)
+        if flag is None or flag.state == "DISABLED":
+            return Shares(TRANSPORT.opened, TRANSPORT.otherwise)
+        return shares_of(flag, TRANSPORT.opened, TRANSPORT.otherwise)
+
+    @property
+    def live(self) -> list[Brake]:
+        return self.snapshot.live_brakes(TRANSPORT.flag)
+
+    @property
+    def brakes(self) -> list[Brake]:
+        """Those to be looked at."""
+        return to_look_at(self.live, self.written)
+
+    @property
+    def effective(self) -> Shares | None:
+        """What is left of it under the brakes."""
+        written = self.written
+        return None if written is None else effective(naming(written, self.live, self.flag_set), self.live)
+
+    @property
+    def all_effective(self) -> list[Shares]:
+        """What is in force at each place that said so; the record's alone, where it said it."""
+        mine = self.effective
+        known = self.seen is not None or self.snapshot.rows
+        found = [mine] if mine is not None and known else []
+        if self.seen is None:
+            found += [shares for one in self.looked if (shares := one.shares) is not None]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a change. brake, or row: of those that were made. state: as it was moved to; unmoved: why it was not."""
+
+    handed: Handed | None = None
+    brake: Brake | None = None
+    written: Written | None = None
+    state: State | None = None
+    unmoved: str | None = None
+
+
+@dataclass
+class Control:
+    """Of one target. record, redis: None where there is none, or it can't be had now."""
+
+    settings: Settings
+    where: str
+    name: str
+    record: Record | None
+    redis: RedisStore | None
+    hands: Hands
+    token: str | None
+    kept: Snapshot
+
+    @cached_property
+    def steps(self) -> Sequence[Step]:
+        """In the order in which they are walked. Raises Usage where a file is wrong, which is in nobody's way down."""
+        return [load(name).step() for name in WALKED]
+
+    @property
+    def author(self) -> Author:
+        assert self.record is not None
+        own = {one.id: one for one in self.hands.own()}
+        return Author(self.record, TRANSPORT, merged(self.kept, Snapshot(target=self.name, brakes=own)))
+
+    def stage(self, name: str) -> Stage:
+        """Raises Usage where its file is wrong."""
+        return load(name)
+
+    async def look(self, *, within_s: float = PATIENT_S, processes: bool = True) -> Standing:
+        """All that can be known within this time. Never raises for who is away."""
+        own = self.hands.own()
+        held = merged(self.kept, Snapshot(target=self.name, brakes={one.id: one for one in own}))
+        listed = ProcessesFile(self.settings.state).read(self.name).known
+        seen, rollout, away, looked = None, None, _no_target(), tuple[Looked, ...]()
+        tier = "disk"
+
+        async def ask_record() -> None:
+            nonlocal seen, rollout, away
+            assert self.record is not None
+            away = Transient(f"the record: no answer within {within_s:g} s", do="try again")
+            try:
+                async with asyncio.timeout(within_s):
+                    found, at = await asyncio.gather(self.author.look(), self.record.rollout(TRANSPORT.flag))
+                seen, rollout, away = found, at, None
+            except TimeoutError:
+                pass
+            except MigctlError as error:
+                away = error
+
+        async def ask_redis() -> None:
+            nonlocal held, tier
+            assert self.redis is not None
+            try:
+                async with asyncio.timeout(min(within_s, 1.0)):
+                    has = await self.redis.read()
+            except (TimeoutError, MigctlError):
+                return
+            tier = "redis" if has.n > held.n else tier
+            held = merged(held, has)
+
+        async def ask_processes() -> None:
+            nonlocal looked
+            looked = await look(self.settings.state, listed, self.token, within_s=min(within_s, 1.0))
+
+        legs = [ask_record()] if self.record is not None else []
+        legs += [ask_redis()] if self.redis is not None else []
+        legs += [ask_processes()] if processes else []
+        await asyncio.gather(*legs)
+        snapshot = merged(held, seen.known) if seen is not None else held
+        state = state_of(rollout.state) if rollout is not None else None
+        if seen is not None:
+            tier = "record"
+        return Standing(snapshot, tier, seen, away, rollout, state, listed, looked, own)
+
+    async def pull(
+        self,
+        max_percent: float,
+        split: str,
+        *,
+        actor: str,
+        reason: str,
+        stage: Callable[[State | None], State],
+        action: str,
+    ) -> Done:
+        """Down: a brake, handed to everybody at once; then the state, where the record takes it.
+
+        split `everything` is an abort: what is written stays, so that somebody looks at the brake before it ends.
+        """
+        at = format_time(clock.now())
+        brake = Brake(
+            id=str(uuid4()), flag=TRANSPORT.flag, max_percent=max_percent, split=split, by=actor, at=at, reason=reason
+        )  # fmt: skip
+        lower: Edit | None = None
+        if split != EVERYTHING:
+            lower = lambda of: lowered_to(of, TRANSPORT, split, max_percent)  # noqa: E731
+        handed = await self.hands.brake(brake, lower=lower)
+        if handed.record is None or not handed.record.has:
+            return Done(handed, brake, unmoved="the record is away; a walker pauses by the brake")
+        try:
+            async with asyncio.timeout(STATE_WITHIN_S):
+                state = await self.move(stage, action=action, actor=actor, reason=reason)
+        except TimeoutError:
+            return Done(handed, brake, unmoved=f"the record did not answer within {STATE_WITHIN_S:g} s")
+        except MigctlError as error:
+            return Done(handed, brake, unmoved=error.what)
+        return Done(handed, brake, state=state)
+
+    async def move(
+        self, make: Callable[[State | None], State], *, action: str, actor: str, reason: str
+    ) -> State:
+        """Move the state, whatever it is by then: a person's word. Raises Transient, Systemic, Changed where that never ends."""
+        assert self.record is not None
+        for _ in range(MOST_TRIES):
+            at = await self.record.rollout(TRANSPORT.flag)
+            state = make(state_of(at.state))
+            try:
+                await self.write(at, state, action=action, actor=actor, reason=reason)
+            except Changed:
+                continue
+            return state
+        raise Changed("the rollout is changed all the time", do="find out by whom: `migctl rollout history`")
+
+    async def write(self, at: Rollout, state: State, *, action: str, actor: str, reason: str) -> None:
+        """Write the state at the version that was seen. Raises Changed, Transient, Systemic."""
+        assert self.record is not None
+        numbered = msgspec.json.encode(msgspec.structs.replace(state, version=at.version + 1))
+        await self.record.write_rollout(
+            TRANSPORT.flag, numbered, expected=at.version, fence=None, action=action, actor=actor, reason=reason
+        )  # fmt: skip
+
+    async def move_seen(
+        self, standing: Standing, state: State, *, action: str, actor: str, reason: str
+    ) -> None:
+        """Move the state that a person was shown. Raises Wanting with who changed it meanwhile, Transient, Systemic."""
+        assert standing.rollout is not None
+        try:
+            await self.write(standing.rollout, state, action=action, actor=actor, reason=reason)
+        except Changed:
+            assert self.record is not None
+            (last,) = await self.record.history(flag=TRANSPORT.flag, actions=("rollout.*",), limit=1)
+            what = last.action.removeprefix("rollout.")
+            raise Changed(
+                f"the rollout was changed meanwhile: {what} by {last.actor} ({last.reason or 'no reason'})",
+                do="look at `migctl rollout status`, and try again",
+            ) from None
+
+    async def open(
+        self, standing: Standing, edit: Edit, *, actor: str, reason: str, shown: Collection[str]
+    ) -> tuple[Written, Handed]:
+        """Up: a row of the record, handed to everybody. Raises Changed, Unshown, Usage, Transient, Systemic."""
+        assert standing.seen is not None
+        written = await self.author.write(
+            standing.seen, edit, actor=actor, reason=reason, shown=shown, up=True
+        )
+        self.hands.forget(written.lifted)
+        handed = await self.hands.hand(Snapshot(target=self.name).with_row(written.row))
+        return written, handed
+
+    def by_hand(self, percent: float, split: str, reason: str) -> Callable[[State | None], State]:
+        """The state once a person has set a share: a segment's leaves the stage as it is."""
+
+        def make(state: State | None) -> State:
+            if split == ALL:
+                stage = pure.at_or_below(percent, self.steps).stage
+            else:
+                stage = state.stage if state is not None else self.steps[0].stage
+            return walk.set_by_hand(state, stage, str(uuid4()), reason, clock.now())
+
+        return make
+
+    def stopped(self, reason: str) -> Callable[[State | None], State]:
+        """The state once a person has aborted it."""
+
+        def make(state: State | None) -> State:
+            now = clock.now()
+            first = state or walk.begun(0, self.steps[0].stage, str(uuid4()), now)
+            return walk.aborted(first, reason, now)
+
+        return make
+
+    async def history(self, limit: int) -> list[Audited]:
+        """What was done to the rollout, brakes among it; the newest first. Raises Transient, Systemic."""
+        assert self.record is not None
+        return await self.record.history(actions=ROLLOUT, limit=limit)
+
+
+def require(standing: Standing) -> Seen:
+    """What the record said. Raises why it did not: a share rises only by the record."""
+    if standing.seen is None:
+        assert standing.away is not None
+        away = standing.away
+        kind = type(away) if away.exit_code == 3 else Transient
+        raise kind(f"the record can't be reached, and only there a share rises: {away.what}", do=away.do)
+    return standing.seen
+
+
+@asynccontextmanager
+async def control(
+    settings: Settings, notify: Callable[[str], None], *, start: bool = True
+) -> AsyncIterator[Control]:
+    """start: an embedded stack that is down is started; without, nothing is waited for, and what is not there is None.
+
+    Raises Refused where a file is the record, Usage where a stage or what was kept can't be read.
+    """
+    if file_is_record(settings):
+        raise Refused(
+            f"without a target {flags_file(settings)} is the record of flags, and who edits it changes them",
+            do="edit the file; a running serve sees it within a second",
+        )
+    target = (
+        await resolve(settings, need=("service_role_key",), notify=notify) if start else _at_hand(settings)
+    )
+    name = target_name(settings, target) if target is not None else name_of_local(settings)
+    token = secret("MIGCTL_TOKEN")
+    async with AsyncExitStack() as stack:
+        record = redis = None
+        if target is not None and target.service_role_key:
+            record = Record(target, settings.supabase.schema_, name)
+            stack.push_async_callback(record.aclose)
+        if target is not None and target.redis_url:
+            redis = RedisStore(target.redis_url, name, nobody_hears)
+            stack.push_async_callback(redis.aclose)
+        hands = Hands(settings, name, record=record, redis=redis, token=token)
+        where = target.name if target is not None else "the embedded stack, which is down"
+        kept = _kept(settings, name, notify if not start else None)
+        yield Control(settings, where, name, record, redis, hands, token, kept)
+
+
+def _at_hand(settings: Settings) -> Target | None:
+    """The target without starting anything; None where there is no stack yet."""
+    target = from_environment(settings)
+    if target is not None:
+        return target
+    from migctl.stack import state
+
+    record = state.read(settings.state)
+    return record.target if record is not None else None
+
+
+def _kept(settings: Settings, name: str, notify: Callable[[str], None] | None) -> Snapshot:
+    """What this folder has. notify: is told where it can't be read, which is in nobody's way down; None raises Usage."""
+    try:
+        return SnapshotFile(settings.state).read(name)
+    except MigctlError as error:
+        if notify is None:
+            raise
+        notify(f"passed over: {error.what}")
+        return Snapshot(target=name)
+
+
+def _no_target() -> MigctlError | None:
+    return Transient(
+        "there is no record to ask: the embedded stack is down", do="start it: `migctl stack up`"
+    )

@@ -1,0 +1,386 @@
+"""Moves: what each command of `migctl rollout` does, from what is known to what became of it.
+
+A move says first what it would do (Proposed), and goes on where whoever is asked agrees; going down asks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Protocol
+from uuid import uuid4
+
+from migctl import clock
+from migctl.config import Settings
+from migctl.errors import MigctlError, Usage, Wanting
+from migctl.events import format_time
+from migctl.flags.authoring import unshown
+from migctl.flags.definitions import FlagSet
+from migctl.flags.editing import Edit, with_step, written
+from migctl.flags.segments import missing_segments, segments_of
+from migctl.flags.shares import ALL, EVERYTHING
+from migctl.flags.snapshot import Brake, Snapshot
+from migctl.rollout import drills, walk
+from migctl.rollout import steps as pure
+from migctl.rollout.standing import Gated, counts_from, gated
+from migctl.rollout.steps import Direction
+from migctl.rollout.walk import State
+from migctl.runtime.flags import TRANSPORT, first_flags, step_edit
+from migctl.runtime.rollout import SOON_S, Control, Done, Standing, control, require
+from migctl.validate.witness.minute import Minute
+
+# Before the first stage there is no soak: so much of what the witness saw is judged.
+BEFORE_MINUTES = 60
+_ACTIVE = ("moving", "settling", "soaking", "judged")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What a move would do. before, after: percent of the split in force. brakes: what a raise would end, to be looked at.
+
+    stage: the rollout's after it; None where it stays. gated: what its gates say now. wanting: why they promote nothing.
+    """
+
+    command: str
+    where: str
+    direction: Direction
+    split: str = ALL
+    before: float | None = None
+    after: float | None = None
+    brakes: Sequence[Brake] = ()
+    stage_before: str | None = None
+    stage: str | None = None
+    gated: Gated | None = None
+    wanting: Sequence[str] = ()
+    remarks: Sequence[str] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to agree: it gives more, or ends a brake."""
+        return self.direction == "up"
+
+
+class Asking(Protocol):
+    """Shows a proposal, and returns the ids of the brakes that were looked at. Raises Refused where nobody agrees, Usage."""
+
+    def __call__(self, proposed: Proposed) -> Collection[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """done: None where nothing was done: a dry run."""
+
+    proposed: Proposed
+    done: Done | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who wants it, and why. dry_run: nothing is done. notify: is told in a line what an operator must hear."""
+
+    actor: str
+    reason: str
+    asking: Asking
+    dry_run: bool = False
+    notify: Callable[[str], None] = field(default=lambda _: None)
+
+
+async def set_share(settings: Settings, percent: float, split: str, wish: Wish) -> Outcome:
+    """Raise or lower the share of all, or of a segment. Raises Wanting, Usage, Refused, and for a raise Transient, Systemic."""
+    async with control(settings, wish.notify, start=False) as at:
+        standing = await at.look(within_s=SOON_S)
+        known = standing.all_effective
+        if standing.seen is not None or known:
+            way = _direction(standing, percent, split)
+            _check_segment(standing, split, way)
+            if way == "down" or standing.seen is not None:
+                return await _set(at, standing, way, percent, split, wish)
+    async with control(settings, wish.notify) as at:
+        standing = await at.look(processes=False)
+        require(standing)
+        way = _direction(standing, percent, split)
+        _check_segment(standing, split, way)
+        return await _set(at, standing, way, percent, split, wish)
+
+
+async def _set(
+    at: Control, standing: Standing, way: Direction, percent: float, split: str, wish: Wish
+) -> Outcome:
+    command = f"set {percent:g}" + (f" of segment {split}" if split != ALL else "")
+    before = max((shares.of(split) for shares in standing.all_effective), default=None)
+    state = standing.state
+    make = at.by_hand(percent, split, wish.reason or f"{command} by hand")
+    if way == "down":
+        proposed = Proposed(command, at.where, way, split, before, percent, stage_before=_stage(state))
+        wish.asking(proposed)
+        if wish.dry_run:
+            return Outcome(proposed, None)
+        done = await at.pull(percent, split, actor=wish.actor, reason=wish.reason, stage=make, action="set")
+        return Outcome(proposed, done)
+    if way == "same":
+        return await _same(at, standing, Proposed(command, at.where, way, split, before, percent), wish)
+    if standing.disabled:
+        raise Wanting(
+            f"the flag {TRANSPORT.flag} is disabled on {at.where}: whatever its share, nobody gets Realtime",
+            do="see why: `migctl flags history`; then `migctl flags enable transport`",
+        )
+    proposed = Proposed(
+        command, at.where, way, split, before, percent, standing.brakes, _stage(state), make(state).stage,
+        await gates_of(at, standing),
+    )  # fmt: skip
+    shown = wish.asking(proposed)
+    if wish.dry_run:
+        return Outcome(proposed, None)
+    check_shown(standing, shown)
+    if state is not None and (state.phase in _ACTIVE or state.paused == "no_data"):
+        # First: a walker that is in the middle of something stops before the share is another one.
+        held = walk.paused(state, f"{command} by {wish.actor}", clock.now())
+        await at.move_seen(standing, held, action="pause", actor=wish.actor, reason=wish.reason)
+    row, handed = await at.open(
+        standing, _share_edit(percent, split), actor=wish.actor, reason=wish.reason, shown=shown
+    )
+    return Outcome(proposed, await _moved(at, Done(handed, written=row), make, "set", wish))
+
+
+async def _same(at: Control, standing: Standing, proposed: Proposed, wish: Wish) -> Outcome:
+    """Nothing is written; but whoever did not hear it the last time does now."""
+    if wish.dry_run:
+        return Outcome(proposed, None)
+    snapshot = Snapshot(target=at.name, brakes={one.id: one for one in standing.live})
+    if standing.seen is not None and standing.seen.known.rows:
+        snapshot = standing.snapshot
+    return Outcome(proposed, Done(await at.hands.hand(snapshot)))
+
+
+async def abort(settings: Settings, wish: Wish) -> Outcome:
+    """Nobody has Realtime any more, at once, whatever is away. Asks nobody, and reads nothing first."""
+    async with control(settings, wish.notify, start=False) as at:
+        proposed = Proposed("abort", at.where, "down", EVERYTHING, None, 0.0)
+        wish.asking(proposed)
+        if wish.dry_run:
+            return Outcome(proposed, None)
+        done = await at.pull(
+            0.0, EVERYTHING, actor=wish.actor, reason=wish.reason,
+            stage=at.stopped(wish.reason or "aborted by hand"), action="abort",
+        )  # fmt: skip
+        return Outcome(proposed, done)
+
+
+async def revert(settings: Settings, wish: Wish) -> Outcome:
+    """The share of the step before, at once. Where the record is away the step is known by the share."""
+    async with control(settings, wish.notify, start=False) as at:
+        standing = await at.look(within_s=SOON_S)
+        known = standing.all_effective
+        if not known:
+            require(standing)
+        now = max((shares.percent for shares in known), default=0.0)
+        stage = standing.state.stage if standing.state is not None else pure.at_or_below(now, at.steps).stage
+        earlier = pure.before(stage, at.steps)
+        percent = earlier.percent if earlier is not None else 0.0
+        split = ALL if earlier is not None or now > 0 else next(iter(at.steps[0].segments), ALL)
+        reason = wish.reason or f"back from {stage}"
+        name = earlier.stage if earlier is not None else at.steps[0].stage
+        if max((shares.of(split) for shares in known), default=0.0) <= percent:
+            proposed = Proposed(
+                "revert", at.where, "same", split, now, percent, stage_before=stage, stage=name
+            )
+            return await _same(at, standing, proposed, wish)
+        proposed = Proposed("revert", at.where, "down", split, now, percent, stage_before=stage, stage=name)
+        wish.asking(proposed)
+        if wish.dry_run:
+            return Outcome(proposed, None)
+
+        def make(state: State | None) -> State:
+            return walk.set_by_hand(state, name, str(uuid4()), reason, clock.now())
+
+        done = await at.pull(percent, split, actor=wish.actor, reason=reason, stage=make, action="revert")
+        return Outcome(proposed, done)
+
+
+async def pause(settings: Settings, wish: Wish) -> Outcome:
+    """The walk stops where it is; shares stay. Raises Wanting where there is nothing to pause, Transient, Systemic."""
+    async with control(settings, wish.notify) as at:
+        standing, state = await _state(at)
+        if state.paused == "person":
+            proposed = Proposed("pause", at.where, "same", stage_before=state.stage, stage=state.stage)
+            return Outcome(proposed, Done(state=state))
+        try:
+            after = walk.paused(state, wish.reason or f"paused by {wish.actor}", clock.now())
+        except ValueError as error:
+            raise Wanting(f"there is nothing to pause: {error}", do="see `migctl rollout status`") from None
+        proposed = Proposed("pause", at.where, "same", stage_before=state.stage, stage=state.stage)
+        if wish.dry_run:
+            return Outcome(proposed, None)
+        await at.move_seen(standing, after, action="pause", actor=wish.actor, reason=wish.reason)
+        return Outcome(proposed, Done(state=after))
+
+
+async def resume(settings: Settings, wish: Wish) -> Outcome:
+    """Go on from a pause, or begin the last step that passed after an abort. Raises as `promote`."""
+    async with control(settings, wish.notify) as at:
+        standing, state = await _state(at)
+        try:
+            after = walk.resumed(state, at.steps[0].stage, str(uuid4()), clock.now())
+        except ValueError as error:
+            raise Wanting(str(error), do="see `migctl rollout status`") from None
+        step = at.steps[pure.index_of(after.stage, at.steps)]
+        again = state.phase == "aborted"
+        before, stands = standing.effective, standing.written
+        target = step.percent if again or stands is None else stands.percent
+        opens = again or bool(standing.brakes)
+        proposed = Proposed(
+            "resume", at.where, "up" if opens else "same", ALL, before.percent if before else None, target,
+            standing.brakes, state.stage, after.stage, await gates_of(at, standing),
+        )  # fmt: skip
+        shown = wish.asking(proposed)
+        if wish.dry_run:
+            return Outcome(proposed, None)
+        check_shown(standing, shown)
+        done = Done(state=after)
+        if opens:
+            edit = step_edit(step.percent, step.segments) if again else _as_it_is
+            row, handed = await at.open(
+                standing, edit, actor=wish.actor, reason=wish.reason or "resume", shown=shown
+            )
+            done = Done(handed, written=row, state=after)
+        await at.move_seen(standing, after, action="resume", actor=wish.actor, reason=wish.reason)
+        return Outcome(proposed, done)
+
+
+async def promote(settings: Settings, wish: Wish, *, force: bool) -> Outcome:
+    """Begin the next step, where every gate of this one passes. Raises Wanting where not, Changed, Unshown, Transient, Systemic.
+
+    force: also where they don't; the reason goes into the audit.
+    """
+    async with control(settings, wish.notify) as at:
+        standing, state = await _state(at)
+        if state.phase in ("aborted", "done"):
+            raise Wanting(
+                f"the rollout is {state.phase}: nothing is promoted",
+                do="`migctl rollout resume`" if state.phase == "aborted" else "`migctl rollout complete`",
+            )
+        step = at.steps[pure.index_of(state.stage, at.steps)]
+        following = pure.following(state.stage, at.steps)
+        if following is None:
+            raise Wanting(f"{state.stage} is the last step", do="go on with `migctl rollout complete`")
+        of = await gates_of(at, standing)
+        wanting = list(of.wanting) if of is not None else ["the evidence can't be read"]
+        lacking = drills.missing(step, drills.read(settings.state), clock.now())
+        wanting += [lacking] if lacking is not None else []
+        before = standing.effective
+        proposed = Proposed(
+            "promote", at.where, "up", ALL, before.percent if before else None, following.percent, standing.brakes,
+            state.stage, following.stage, of, wanting,
+        )  # fmt: skip
+        shown = wish.asking(proposed)
+        if wanting and not force:
+            raise Wanting(
+                f"{state.stage} on {at.where} is not promoted: " + "; ".join(wanting),
+                do="wait for the evidence; or `migctl rollout promote --force --reason WHY`, which is audited",
+            )
+        if wish.dry_run:
+            return Outcome(proposed, None)
+        check_shown(standing, shown)
+        passed = (*(name for name in state.passed if name != step.stage), *(() if wanting else (step.stage,)))
+        reason = wish.reason or "its gates pass"
+        after = walk.begun(
+            state.version, following.stage, str(uuid4()), clock.now(), passed=passed,
+            reason=f"forced: {reason}" if wanting else None,
+        )  # fmt: skip
+        # First: of two at once one is told before anybody is moved.
+        action = "promote-forced" if wanting else "promote"
+        await at.move_seen(standing, after, action=action, actor=wish.actor, reason=reason)
+        edit = step_edit(following.percent, following.segments)
+        row, handed = await at.open(standing, edit, actor=wish.actor, reason=reason, shown=shown)
+        return Outcome(proposed, Done(handed, written=row, state=after))
+
+
+async def gates_of(at: Control, standing: Standing) -> Gated | None:
+    """What the gates of the stage say now; None where the evidence can't be read."""
+    if at.record is None or standing.seen is None:
+        return None
+    state, now = standing.state, clock.now()
+    begin = counts_from(state) or now - timedelta(minutes=BEFORE_MINUTES)
+    step = at.steps[pure.index_of(state.stage, at.steps) if state is not None else 0]
+    try:
+        minutes = await at.record.minutes(Minute, since=format_time(begin))
+    except MigctlError:
+        return None
+    return gated(step, state, minutes, now)
+
+
+def check_shown(standing: Standing, shown: Collection[str]) -> None:
+    """Raises Wanting where a brake that would be ended was not looked at."""
+    error = unshown([brake for brake in standing.brakes if brake.id not in shown])
+    if error is not None:
+        raise error
+
+
+async def _state(at: Control) -> tuple[Standing, State]:
+    standing = await at.look(processes=False)
+    require(standing)
+    if standing.state is None:
+        raise Wanting(
+            f"no rollout has begun on {at.where}",
+            do="begin it: `migctl rollout set N --reason WHY`, or `migctl rollout run`",
+        )
+    return standing, standing.state
+
+
+async def _moved(
+    at: Control, done: Done, make: Callable[[State | None], State], action: str, wish: Wish
+) -> Done:
+    """The share is another one by now, so that the state follows whatever it has become; where it can't, that is said."""
+    try:
+        state = await at.move(make, action=action, actor=wish.actor, reason=wish.reason)
+    except MigctlError as error:
+        return replace(done, unmoved=error.what)
+    return replace(done, state=state)
+
+
+def _direction(standing: Standing, percent: float, split: str) -> Direction:
+    known = standing.all_effective
+    if not known:
+        # A rule of somebody's own: no brake can raise it.
+        return "down" if standing.seen is not None else "up"
+    return pure.direction(percent, known, split)
+
+
+def _share_edit(percent: float, split: str) -> Edit:
+    first = first_flags()
+
+    def edit(flag_set: FlagSet) -> FlagSet:
+        if split == ALL:
+            return with_step(flag_set, TRANSPORT, percent, {}, first=first)
+        return with_step(
+            flag_set, TRANSPORT, written(flag_set, TRANSPORT).percent, {split: percent}, first=first
+        )
+
+    return edit
+
+
+def _check_segment(standing: Standing, split: str, way: Direction) -> None:
+    """Raises Usage for a segment that nobody has defined. A raise brings those that come with migctl; a brake needs it there already.
+
+    Where no flag set is known, a brake goes by its name.
+    """
+    flag_set = standing.flag_set
+    if split == ALL or not missing_segments(flag_set, [split]) or (way == "down" and not flag_set.flags):
+        return
+    known = (
+        segments_of(flag_set) if way == "down" else {**segments_of(first_flags()), **segments_of(flag_set)}
+    )
+    if split not in known:
+        raise Usage(
+            f"there is no segment {split!r}; known: {', '.join(known) or 'none'}",
+            do="define it: `migctl flags import` a file of segments",
+        )
+
+
+def _as_it_is(flag_set: FlagSet) -> FlagSet:
+    return flag_set
+
+
+def _stage(state: State | None) -> str | None:
+    return state.stage if state is not None else None
