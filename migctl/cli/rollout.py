@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output, rollout_change
+from migctl.cli import context, output, rollout_change, rollout_run
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -111,6 +111,7 @@ def history(
 
 
 app.command("set", context_settings={"ignore_unknown_options": True})(rollout_change.set_)
+app.command("run")(rollout_run.run)
 app.command("promote")(rollout_change.promote)
 app.command("pause")(rollout_change.pause)
 app.command("resume")(rollout_change.resume)

@@ -140,8 +140,8 @@ def _wanting(outcome: Outcome, step: Step, seen: int, age_s: float | None) -> li
         found.append("the stage has no gate that decides")
     if seen < step.soak_minutes:
         found.append(f"the soak: {seen:,} of {step.soak_minutes:,} minutes of evidence")
-    # A minute is over, and written, about a minute and a half after it began.
-    if age_s is not None and age_s - 60.0 > step.max_evidence_age_s:
+    # A window is over when it has lasted.
+    if age_s is not None and age_s - step.window_s > step.max_evidence_age_s:
         found.append(
             f"the newest evidence is {age_s / 60:,.0f} min old, and may be {step.max_evidence_age_s / 60:g}"
         )
@@ -178,7 +178,7 @@ def awaited(
         left_s = step.settle_timeout_s - spent_s
     elif state.phase == "soaking" and of is not None:
         left = max(0, of.needed - of.seen)
-        left_s = 60.0 * left if left else None
+        left_s = (step.window_s if step is not None else 60.0) * left if left else None
         awaits = f"evidence: {of.seen:,} of {of.needed:,} minutes"
         if not left and of.wanting:
             awaits = of.wanting[0]

@@ -137,7 +137,7 @@ class Control:
     @cached_property
     def steps(self) -> Sequence[Step]:
         """In the order in which they are walked. Raises Usage where a file is wrong, which is in nobody's way down."""
-        return [load(name).step() for name in WALKED]
+        return [load(name).step(self.settings.evidence.window_s) for name in WALKED]
 
     @property
     def author(self) -> Author:

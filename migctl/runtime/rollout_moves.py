@@ -361,9 +361,9 @@ def _share_edit(percent: float, split: str) -> Edit:
 
 
 def _check_segment(standing: Standing, split: str, way: Direction) -> None:
-    """Raises Usage for a segment that nobody has defined. A raise brings those that come with migctl; a brake needs it there already.
+    """Raises Usage for a segment that nobody has defined. A raise brings those that come with migctl.
 
-    Where no flag set is known, a brake goes by its name.
+    A brake needs it there already; where no flag set is known, it goes by its name.
     """
     flag_set = standing.flag_set
     if split == ALL or not missing_segments(flag_set, [split]) or (way == "down" and not flag_set.flags):
