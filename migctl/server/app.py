@@ -123,6 +123,11 @@ def build(
     async def schema(_: web.Request) -> web.StreamResponse:
         return answer(200, json_schema())
 
+    async def openapi(_: web.Request) -> web.StreamResponse:
+        from migctl.server.openapi import document
+
+        return answer(200, document(), as_is=True)
+
     async def metrics(_: web.Request) -> web.StreamResponse:
         return web.Response(
             body=scraped.page(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
@@ -140,6 +145,7 @@ def build(
     app.router.add_post("/events", events.post)
     app.router.add_get("/events", events.get)
     app.router.add_get("/ws", gone if gateway is None else gateway.handle)
+    app.router.add_get("/openapi.json", openapi)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/api/status", api_status)

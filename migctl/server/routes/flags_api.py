@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -16,7 +16,17 @@ from aiohttp import web
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events.jsontext import depth_of
 from migctl.flags.authoring import Unusable
-from migctl.flags.managing import ANY, Absent, Kind, Managing, NoRecord, Order, OtherTarget, OtherVersion
+from migctl.flags.managing import (
+    ANY,
+    MAX_REASON_CHARS,
+    Absent,
+    Kind,
+    Managing,
+    NoRecord,
+    Order,
+    OtherTarget,
+    OtherVersion,
+)
 from migctl.flags.record import Changed, Unshown
 from migctl.server.access.guard import name_of, over_control_socket
 from migctl.server.answers import answer, refusal
@@ -29,6 +39,8 @@ RETRY_AFTER_S = 1
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_CHARS)]
+
 _TAG = re.compile(r'\s*(W/)?("[^"]*")\s*(?:,|\Z)|\s*(\*)\s*\Z')
 
 
@@ -36,7 +48,7 @@ class PutFlag(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Asks to define a flag. target: as `GET /api/flags` says it. flag: in flagd's format. lift: brakes that a raise may end."""
 
     target: str
-    reason: str
+    reason: Reason
     flag: dict[str, object]
     lift: list[str] = []
     dry_run: bool = False
@@ -46,7 +58,7 @@ class PutSegment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Asks to define a segment. segment: users, starts_with, ends_with, or rule."""
 
     target: str
-    reason: str
+    reason: Reason
     segment: dict[str, object]
     lift: list[str] = []
     dry_run: bool = False

@@ -31,7 +31,7 @@ _AS_STANDARD = {"BRAKED": "TARGETING_MATCH", "OVERRIDE": "STATIC"}
 _CODES: Mapping[str, ErrorCode] = {"FLAG_NOT_FOUND": "FLAG_NOT_FOUND", "PARSE_ERROR": "PARSE_ERROR"}
 
 
-class Success(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluationSuccess(msgspec.Struct, frozen=True, kw_only=True):
     """What a flag is. value: left out where the code's own default holds; variant is empty then."""
 
     key: str
@@ -41,7 +41,7 @@ class Success(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Scalar]
 
 
-class Failure(msgspec.Struct, frozen=True, rename="camel"):
+class EvaluationFailure(msgspec.Struct, frozen=True, rename="camel"):
     """Why a flag could not be evaluated."""
 
     key: str
@@ -49,14 +49,14 @@ class Failure(msgspec.Struct, frozen=True, rename="camel"):
     error_details: str
 
 
-class Bulk(msgspec.Struct, frozen=True):
+class BulkEvaluation(msgspec.Struct, frozen=True):
     """Every flag, in the order of their keys. metadata: of the flag set, with its number `n`."""
 
-    flags: list[Success | Failure]
+    flags: list[EvaluationSuccess | EvaluationFailure]
     metadata: dict[str, Scalar]
 
 
-class BulkFailure(msgspec.Struct, frozen=True, rename="camel"):
+class BulkEvaluationFailure(msgspec.Struct, frozen=True, rename="camel"):
     """Why none could be."""
 
     error_code: ErrorCode
@@ -80,9 +80,9 @@ def ofrep_routes(assignments: Callable[[], Assignments]) -> list[web.RouteDef]:
         try:
             context = context_in(await request.read())
         except BadContext as error:
-            return answer(error.status, Failure(key, error.code, str(error)))
+            return answer(error.status, EvaluationFailure(key, error.code, str(error)))
         said = evaluated(assignments(), key, context, int(clock.now().timestamp()))
-        if isinstance(said, Failure):
+        if isinstance(said, EvaluationFailure):
             return answer(404 if said.error_code == "FLAG_NOT_FOUND" else 400, said)
         return answer(200, said, as_is=True)
 
@@ -90,7 +90,7 @@ def ofrep_routes(assignments: Callable[[], Assignments]) -> list[web.RouteDef]:
         try:
             context = context_in(await request.read())
         except BadContext as error:
-            return answer(error.status, BulkFailure(error.code, str(error)))
+            return answer(error.status, BulkEvaluationFailure(error.code, str(error)))
         bulk = evaluated_all(assignments(), context, int(clock.now().timestamp()))
         # Of what is answered, so that whatever could change it (a rule, a brake, the clock that a rule asks) changes the tag.
         tag = f'"{hashlib.sha256(dumps(bulk)).hexdigest()[:32]}"'
@@ -123,24 +123,28 @@ def context_in(body: bytes) -> dict[str, object]:
     return context
 
 
-def evaluated(of: Assignments, key: str, context: Mapping[str, object], timestamp: int) -> Success | Failure:
+def evaluated(
+    of: Assignments, key: str, context: Mapping[str, object], timestamp: int
+) -> EvaluationSuccess | EvaluationFailure:
     """What a flag is. timestamp: Unix seconds, for rules that ask."""
     user = context.get(TARGETING_KEY)
     if not isinstance(user, str) and of.needs_key(key):
-        return Failure(key, "TARGETING_KEY_MISSING", f"the rule of {key!r} asks for a {TARGETING_KEY}")
+        return EvaluationFailure(
+            key, "TARGETING_KEY_MISSING", f"the rule of {key!r} asks for a {TARGETING_KEY}"
+        )
     asked = context_of(user if isinstance(user, str) else None, context, flag_key=key, timestamp=timestamp)
     said = of.evaluate(key, asked)
     if said.error_code is not None:
-        return Failure(key, _CODES.get(said.error_code, "GENERAL"), said.details or said.error_code)
+        return EvaluationFailure(key, _CODES.get(said.error_code, "GENERAL"), said.details or said.error_code)
     return _success(said)
 
 
-def evaluated_all(of: Assignments, context: Mapping[str, object], timestamp: int) -> Bulk:
+def evaluated_all(of: Assignments, context: Mapping[str, object], timestamp: int) -> BulkEvaluation:
     """What every flag is."""
     flag_set = of.flag_set
     keys = sorted(flag_set.flags) if flag_set is not None else []
     metadata: dict[str, Scalar] = {**(flag_set.metadata if flag_set is not None else {}), "n": of.snapshot.n}
-    return Bulk([evaluated(of, key, context, timestamp) for key in keys], metadata)
+    return BulkEvaluation([evaluated(of, key, context, timestamp) for key in keys], metadata)
 
 
 def is_known(tag: str, given: list[str]) -> bool:
@@ -149,11 +153,11 @@ def is_known(tag: str, given: list[str]) -> bool:
     return tag.strip('"') in texts
 
 
-def _success(said: Evaluation) -> Success:
+def _success(said: Evaluation) -> EvaluationSuccess:
     metadata = dict(said.metadata)
     if said.reason in _AS_STANDARD:
         metadata["migctl_reason"] = said.reason
-    return Success(
+    return EvaluationSuccess(
         key=said.key,
         value=msgspec.UNSET if said.variant is None else said.value,
         reason=_AS_STANDARD.get(said.reason, said.reason),

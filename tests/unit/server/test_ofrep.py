@@ -10,8 +10,8 @@ from migctl.flags.snapshot import Brake, Row, Snapshot
 from migctl.server.routes.ofrep import (
     MAX_BODY_BYTES,
     BadContext,
-    Failure,
-    Success,
+    EvaluationFailure,
+    EvaluationSuccess,
     context_in,
     evaluated,
     evaluated_all,
@@ -64,7 +64,7 @@ def test_what_is_no_context_is_refused_with_a_code(body: bytes, status: int, cod
     assert (refused.value.status, refused.value.code) == (status, code)
 
 
-def said(of: Assignments, key: str, **context: object) -> Success | Failure:
+def said(of: Assignments, key: str, **context: object) -> EvaluationSuccess | EvaluationFailure:
     return evaluated(of, key, context, 0)
 
 
@@ -73,7 +73,7 @@ def test_a_value_is_left_out_where_the_code_decides_and_a_number_beside_a_fracti
     assert b'"value":1.0' in msgspec.json.encode(said(of, "menu"))
     for key, reason in (("off", "DISABLED"), ("code", "DEFAULT")):
         found = said(of, key)
-        assert isinstance(found, Success)
+        assert isinstance(found, EvaluationSuccess)
         assert (found.variant, found.reason) == ("", reason)
         assert b"value" not in msgspec.json.encode(found)
 
@@ -86,7 +86,7 @@ def test_failures_have_their_codes() -> None:
         ("rule", {"x": "c"}, "GENERAL"),
     ):
         found = said(of, key, **context)
-        assert isinstance(found, Failure)
+        assert isinstance(found, EvaluationFailure)
         assert (found.error_code, found.key) == (code, key)
         assert found.error_details
 
@@ -98,7 +98,7 @@ def test_reasons_of_ours_are_said_as_standard_ones_with_ours_beside() -> None:
     found = [
         (one.reason, one.metadata.get("migctl_reason"), one.value)
         for one in (braked, decided, stale)
-        if isinstance(one, Success)
+        if isinstance(one, EvaluationSuccess)
     ]
     assert found == [
         ("TARGETING_MATCH", "BRAKED", "w"), ("STATIC", "OVERRIDE", "w"), ("STALE", None, "w"),
