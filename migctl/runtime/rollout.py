@@ -51,7 +51,8 @@ ROLLOUT = ("rollout.*", "flags.brake")
 class Standing:
     """What is known. seen: of the record, None where it was not reached, and `away` says why. tier: where `snapshot` is from.
 
-    rollout, state: of the record. looked: what processes say. own: brakes of commands here that nobody confirmed yet.
+    rollout, state: of the record; unreadable: why its state can't be read. looked: what processes say. own: brakes of commands here
+    that nobody confirmed yet.
     """
 
     snapshot: Snapshot
@@ -63,6 +64,7 @@ class Standing:
     known: tuple[Process, ...] = ()
     looked: tuple[Looked, ...] = ()
     own: tuple[Brake, ...] = ()
+    unreadable: MigctlError | None = None
 
     @property
     def flag_set(self) -> FlagSet:
@@ -190,10 +192,14 @@ class Control:
         legs += [ask_processes()] if processes else []
         await asyncio.gather(*legs)
         snapshot = merged(held, seen.known) if seen is not None else held
-        state = state_of(rollout.state) if rollout is not None else None
+        state, unreadable = None, None
+        try:
+            state = state_of(rollout.state) if rollout is not None else None
+        except MigctlError as error:  # in nobody's way down
+            unreadable = error
         if seen is not None:
             tier = "record"
-        return Standing(snapshot, tier, seen, away, rollout, state, listed, looked, own)
+        return Standing(snapshot, tier, seen, away, rollout, state, listed, looked, own, unreadable)
 
     async def pull(
         self,

@@ -120,6 +120,8 @@ async def _set(
         return Outcome(proposed, done)
     if way == "same":
         return await _same(at, standing, Proposed(command, at.where, way, split, before, percent), wish)
+    if standing.unreadable is not None:
+        raise standing.unreadable
     if standing.disabled:
         raise Wanting(
             f"the flag {TRANSPORT.flag} is disabled on {at.where}: whatever its share, nobody gets Realtime",
@@ -320,6 +322,8 @@ def check_shown(standing: Standing, shown: Collection[str]) -> None:
 async def _state(at: Control) -> tuple[Standing, State]:
     standing = await at.look(processes=False)
     require(standing)
+    if standing.unreadable is not None:
+        raise standing.unreadable
     if standing.state is None:
         raise Wanting(
             f"no rollout has begun on {at.where}",

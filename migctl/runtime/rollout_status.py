@@ -31,7 +31,8 @@ async def status_of(at: Control) -> RolloutStatus:
     walker = _walker(of.rollout, now)
     awaited = standing.awaited(state, step, gates, now, walked=walker is not None)
     processes = [_process(one, of) for one in looked]
-    away = of.away.what if of.away is not None else None
+    not_said = of.away or of.unreadable
+    away = not_said.what if not_said is not None else None
     effective, percent, tier = of.effective, None, of.tier
     if of.seen is not None or of.snapshot.rows:
         percent = effective.percent if effective is not None else None

@@ -195,3 +195,19 @@ def test_an_abort_that_reaches_nobody_says_so_and_is_shown_until_it_has(
     stage.call("abort")
     assert stage.call("status")["own"] == []
     assert brake in [one["id"] for one in stage.call("status")["brakes"]]
+
+
+async def test_a_state_that_this_version_can_not_read_stands_in_nobodys_way_down(
+    target: Target, record: Record, tmp_path: Path
+) -> None:
+    stage = Stage(tmp_path, target)
+    stage.call("set", "50", *WHY)
+    await record.write_rollout(
+        "transport", b'{"phase":"later"}', expected=1, fence=None, action="set", actor="ada", reason="newer"
+    )
+    done = stage.call("set", "25")
+    assert done["brake"]["max_percent"] == 25
+    assert "can't be read" in done["state_unmoved"]
+    assert "can't be read" in stage.call("status")["away"]
+    stage.call("set", "50", *WHY, code=3)
+    assert stage.call("abort")["brake"]["split"] == "everything"
