@@ -150,6 +150,7 @@ class Service:
                 started_at=started_at,
                 draining=self.draining,
                 witness=read_state(self.settings.state) if self.mode == "dual" else None,
+                keeps_witness=self.witness is not None,
             ),
             ready=lambda: serve_readiness(parts, draining=self.draining),
             refusing=lambda: "draining" if self.draining else None,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from migctl import __version__
+from migctl import __version__, clock
 from migctl.config import Mode, Target
 from migctl.journal import Journal
 from migctl.runtime.feed import Feed
@@ -40,6 +40,7 @@ def serve_status(
     started_at: datetime,
     draining: bool,
     witness: WitnessStatus | None = None,
+    keeps_witness: bool = False,
 ) -> ServeStatus:
     """What the parts say now, and what is wrong with it."""
     relay, to_target = parts.relay, parts.to_target
@@ -67,9 +68,16 @@ def serve_status(
         http=http,
         flags=parts.flags.status(),
         witness=witness,
+        witness_silent_s=silent_s(witness, started_at, clock.now()) if keeps_witness else None,
         log=LogStatus(lost_lines=lost_lines()),
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
+
+
+def silent_s(witness: WitnessStatus | None, started_at: datetime, now: datetime) -> float:
+    """Since the witness said something. What one said that ran before this serve does not count against it."""
+    last = started_at if witness is None else max(witness.at, started_at)
+    return max(0.0, (now - last).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

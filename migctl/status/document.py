@@ -90,6 +90,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none.
 
     flags, log: None of an older one.
+    witness_silent_s: since the witness that this serve keeps said something; None where it keeps none.
     """
 
     schema: Literal["migctl.status/1"] = "migctl.status/1"
@@ -113,6 +114,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     http: HttpStatus
     flags: FlagsStatus | None = None
     witness: WitnessStatus | None = None
+    witness_silent_s: float | None = None
     log: LogStatus | None = None
 
 

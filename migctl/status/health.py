@@ -16,6 +16,8 @@ from migctl.status.sources import AnySource, TapStatus
 
 # A batch takes less, and a Realtime reader that waits longer has already repaired its gap from elsewhere.
 OLDEST_WAITS_S = 5.0
+# It says something every 2 s, and takes a few to start.
+WITNESS_SILENT_S = 15.0
 WELL = ("running", "connected")
 
 _TRIED_AGAIN = "nothing: it is tried again"
@@ -114,6 +116,11 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
         yield from _source(of.source)
     if of.flags is not None:
         yield from _flags(of.flags)
+    if of.witness_silent_s is not None and of.witness_silent_s > WITNESS_SILENT_S:
+        yield Problem(
+            part="witness", state="gone, and gates have no evidence", reason=f"silent for {of.witness_silent_s:.0f} s",
+            do="see witness.log in the state folder; it is started again by itself where it ended",
+        )  # fmt: skip
 
 
 def _connection(part: Part, of: ConnectionStatus, breaker: BreakerStatus | None) -> Problem:

@@ -253,3 +253,13 @@ def test_ready_is_who_takes_events_and_delivers_them_in_some_way(
 ) -> None:
     found = readiness(replace(well(), **change))
     assert (found.ready, msgspec.to_builtins(found)) == (ready, said)
+
+
+@pytest.mark.parametrize(("silent_s", "is_gone"), [(None, False), (14.0, False), (16.0, True)])
+def test_a_witness_that_says_nothing_is_told_where_one_is_kept(silent_s: float | None, is_gone: bool) -> None:
+    found = [
+        one
+        for one in problems(replace(status("everything"), witness_silent_s=silent_s))
+        if one.part == "witness"
+    ]
+    assert [one.state for one in found] == ["gone, and gates have no evidence"] * is_gone
