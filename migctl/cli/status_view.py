@@ -124,6 +124,9 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
         yield from _source(of.source, done=of.source_done)
     if of.flags is not None:
         yield from _flags(of.flags)
+    if of.stage is not None and of.stage.stage is not None:
+        known = "" if of.stage.heard else " (as it was known last)"
+        yield "stage", f"{of.stage.stage}{known}: {', '.join(of.stage.changed) or 'no settings of its own'}"
     http = of.http
     yield (
         "http",

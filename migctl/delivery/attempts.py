@@ -91,6 +91,10 @@ class SharedBreaker:
         finally:
             self._trial = None
 
+    def follow(self, rules: BreakerRules) -> None:
+        """Go by these rules from now on."""
+        self._breaker.follow(rules)
+
     def hurry(self) -> None:
         """Something else got through to the same place: try now. A trial that hangs since before is given up for a new one."""
         now = clock.mono()

@@ -62,6 +62,13 @@ class Classifier:
         self._fixed: dict[str, EventClass | None] = {}
         self._rates: dict[str, _Rate] = {}
 
+    def follow(self, patterns: Mapping[str, EventClass], rates: Rates) -> None:
+        """Go by these from now on. Types that have no pattern are measured anew where the windows are others."""
+        if rates.window_s != self._rules.window_s:
+            self._rates.clear()
+        self._rules, self._patterns = rates, dict(patterns)
+        self._fixed.clear()
+
     def observe(self, event_type: str, at_s: float) -> EventClass:
         """Count one event and return its class. at_s: its commit time in seconds, not falling."""
         fixed = self._by_pattern(event_type)

@@ -71,6 +71,10 @@ class FallbackRule:
         self._well_since: float | None = None
         self.active = False
 
+    def follow(self, *, max_lag_s: float, hold_s: float, min_away_s: float) -> None:
+        """Other bounds from the next step on."""
+        self._max_lag_s, self._hold_s, self._min_away_s = max_lag_s, hold_s, min_away_s
+
     def step(self, now: float, health: Health) -> Move | None:
         """The move that is due now, to be announced once."""
         if not self.active:
@@ -168,6 +172,11 @@ class Fallback:
         self._reason: str | None = None
         self._since: datetime | None = None
         self._times = 0
+
+    def follow(self, settings: Settings) -> None:
+        """Go by these from the next step on."""
+        self._settings = of = settings.fallback
+        self._rule.follow(max_lag_s=of.max_lag_s, hold_s=of.hold_s, min_away_s=of.min_away_s)
 
     @property
     def active(self) -> bool:

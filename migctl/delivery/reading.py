@@ -31,6 +31,10 @@ class Reader:
         """When the first that waits was committed."""
         return self._entries[0].committed_at if self._entries else None
 
+    def follow(self, rules: Rules) -> None:
+        """Read by these from now on."""
+        self._rules = rules
+
     def begin(self, epoch: str, after: int) -> None:
         """Go on in this epoch, after this seq. Nothing may wait from before."""
         assert not self._entries

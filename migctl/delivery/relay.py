@@ -64,8 +64,8 @@ class Relay:
         self._writer = writer
         self._heads = heads
         self._rules = _rules(batching)
-        rates = Rates(**batching.rates.model_dump())
-        self._reader = Reader(journal, self._rules, Classifier(batching.classes, rates))
+        self._classifier = Classifier(batching.classes, Rates(**batching.rates.model_dump()))
+        self._reader = Reader(journal, self._rules, self._classifier)
         self._sending_since: datetime | None = None  # the commit of the oldest that is under way
         random = (rng or Random()).random
         resilience = settings.resilience
@@ -93,6 +93,16 @@ class Relay:
         self.burying = Burying(
             journal, writer, self._table, self._tombstones, a_minute=batching.max_dead_letters_per_minute
         )
+
+    def follow(self, settings: Settings) -> None:
+        """Batches, breaker and timeouts by these from the next on; what only a start reads stays."""
+        batching, resilience = settings.relay, settings.resilience
+        self._rules = _rules(batching)
+        self._reader.follow(self._rules)
+        self._classifier.follow(batching.classes, Rates(**batching.rates.model_dump()))
+        self._breaker.follow(BreakerRules(**resilience.breaker.model_dump()))
+        self._writer.follow(resilience.request_timeout)
+        self._heads.follow(resilience.request_timeout)
 
     @property
     def table_head(self) -> int:

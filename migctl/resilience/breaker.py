@@ -94,6 +94,11 @@ class Breaker:
         self.reason: str | None = None
         self.opened = 0  # how often it was closed and opened; trials that failed are not counted
 
+    def follow(self, rules: BreakerRules) -> None:
+        """Go by these rules from now on. What was counted counts; a time that runs is over when it was to be."""
+        self._rules = rules
+        self._open_for_s = rules.open_s if self.state == "closed" else min(self._open_for_s, rules.max_open_s)
+
     def wait_s(self, now: float) -> float:
         """Seconds until a request may go; 0 is now. While half-open it is infinite: the trial's result decides."""
         if self.state == "closed":

@@ -29,6 +29,11 @@ class RequestTimeout:
     """initial_s: until an answer was measured; min_s, max_s: the timeout is never outside. All in seconds."""
 
     def __init__(self, initial_s: float, min_s: float, max_s: float) -> None:
+        self.bound(initial_s, min_s, max_s)
+        self._memories = [_Memory() for _ in range(len(_CLASSES) + 1)]
+
+    def bound(self, initial_s: float, min_s: float, max_s: float) -> None:
+        """Other bounds from now on; what was measured stays. Raises ValueError."""
         if not 0 < min_s <= max_s or not 0 < initial_s <= max_s:
             raise ValueError(
                 f"expected min_s and initial_s above 0 and at most max_s, got {initial_s}, {min_s}, {max_s}"
@@ -36,7 +41,6 @@ class RequestTimeout:
         self._initial_s = initial_s
         self._min_s = min_s
         self._max_s = max_s
-        self._memories = [_Memory() for _ in range(len(_CLASSES) + 1)]
 
     def seconds(self, size: int = 0) -> float:
         """The timeout for a request of this many bytes, those of its answer included. A larger one never has less."""

@@ -14,7 +14,8 @@ from migctl.errors import Usage
 from migctl.flags.service import FlagService
 from migctl.journal import Journal
 from migctl.runtime.connections import Connections
-from migctl.runtime.flags import make_flags
+from migctl.runtime.flags import TRANSPORT, make_flags, record_of
+from migctl.runtime.staged import StagedSettings
 from migctl.status import BreakersStatus
 from migctl.transports import Transport, TransportName, create
 
@@ -41,7 +42,10 @@ class ToTarget:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """gateway: None in mode realtime. to_target: None in mode websocket. fallback: None unless there are both."""
+    """gateway: None in mode realtime. to_target: None in mode websocket. fallback: None unless there are both.
+
+    staged: settings of the rollout's stage; None in mode websocket.
+    """
 
     journal: Journal
     gateway: Gateway | None
@@ -49,6 +53,7 @@ class Parts:
     fallback: Fallback | None
     connections: Connections
     flags: FlagService
+    staged: StagedSettings | None = None
 
     @property
     def relay(self) -> Relay | None:
@@ -98,7 +103,13 @@ def make_parts(
             settings,
         )
         gateway.withhold_while(lambda: _is_open(connections.breakers()))
-    return Parts(journal, gateway, ToTarget(target, relay, broadcast, retries), fallback, connections, flags)
+    to_target = ToTarget(target, relay, broadcast, retries)
+    staged = StagedSettings(settings, TRANSPORT.flag, record_of(settings, target))
+    stack.push_async_callback(staged.aclose)
+    for one in (relay, broadcast, fallback):
+        if one is not None:
+            staged.follow(one.follow)
+    return Parts(journal, gateway, to_target, fallback, connections, flags, staged)
 
 
 def _is_open(breakers: BreakersStatus) -> bool:

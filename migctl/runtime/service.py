@@ -97,6 +97,8 @@ class Service:
             await relay.burying.load()
             # Before an event is taken: a journal that was put back would give seqs a second time.
             await relay.claim(within_s=settings.relay.claim_s)
+        if parts.staged is not None:
+            parts.staged.begin()
         app = self._application(parts, feed)
         check_upstream(settings)
         control = stack.enter_context(bound(settings.state))
@@ -112,6 +114,8 @@ class Service:
                 carriers.append(group.create_task(relay.run(), name="relay"))
             if parts.fallback is not None:
                 carriers.append(group.create_task(parts.fallback.run(), name="fallback"))
+            if parts.staged is not None:
+                carriers.append(group.create_task(parts.staged.run(), name="stage"))
             watch = group.create_task(_watch(journal), name="journal-watch")
             observing = group.create_task(parts.connections.run(), name="connections")
             feeding = group.create_task(feed.run(journal), name="source")
@@ -136,6 +140,19 @@ class Service:
         from migctl.target.token_command import token_command_of
 
         journal, relay, started_at = parts.journal, parts.relay, now()
+        assignment = Assignment(
+            assign=parts.flags.assign,
+            away=lambda: parts.fallback is not None and parts.fallback.active,
+            target=self.target,
+            schema=self.settings.supabase.schema_,
+            epoch=lambda: journal.epoch,
+            live=self.settings.realtime.live,
+            fallback=self.settings.fallback,
+            token_command=token_command_of(self.settings),
+            token_ttl_s=self.settings.realtime.token_ttl_s,
+        )
+        if parts.staged is not None:
+            parts.staged.follow(lambda settings: assignment.follow(settings.fallback))
         return build(
             journal=journal,
             gateway=parts.gateway,
@@ -157,17 +174,7 @@ class Service:
             tokens=self.tokens,
             commits=journal.commit_seconds,
             batches=relay.figures if relay is not None else None,
-            assignment=Assignment(
-                assign=parts.flags.assign,
-                away=lambda: parts.fallback is not None and parts.fallback.active,
-                target=self.target,
-                schema=self.settings.supabase.schema_,
-                epoch=lambda: journal.epoch,
-                live=self.settings.realtime.live,
-                fallback=self.settings.fallback,
-                token_command=token_command_of(self.settings),
-                token_ttl_s=self.settings.realtime.token_ttl_s,
-            ),
+            assignment=assignment,
             admin=_admin(parts),
             flags=_flags(parts),
         )

@@ -69,6 +69,7 @@ def serve_status(
         flags=parts.flags.status(),
         witness=witness,
         witness_silent_s=silent_s(witness, started_at, clock.now()) if keeps_witness else None,
+        stage=parts.staged.status() if parts.staged is not None else None,
         log=LogStatus(lost_lines=lost_lines()),
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))

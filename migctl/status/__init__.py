@@ -53,6 +53,7 @@ from migctl.status.sources import (
     StdinStatus,
     TapStatus,
 )
+from migctl.status.stage import StageStatus
 from migctl.status.witness import AlertStatus, SeenStatus, WindowStatus, WitnessState, WitnessStatus
 
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "SharesStatus",
     "SourceState",
     "SourceStatus",
+    "StageStatus",
     "StdinStatus",
     "TapStatus",
     "TransportName",

@@ -25,6 +25,7 @@ from migctl.status.delivery import (
 )
 from migctl.status.flags import FlagsStatus
 from migctl.status.sources import AnySource
+from migctl.status.stage import StageStatus
 from migctl.status.witness import WitnessStatus
 
 
@@ -115,6 +116,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     flags: FlagsStatus | None = None
     witness: WitnessStatus | None = None
     witness_silent_s: float | None = None
+    stage: StageStatus | None = None
     log: LogStatus | None = None
 
 

@@ -121,6 +121,11 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
             part="witness", state="gone, and gates have no evidence", reason=f"silent for {of.witness_silent_s:.0f} s",
             do="see witness.log in the state folder; it is started again by itself where it ended",
         )  # fmt: skip
+    if of.stage is not None and of.stage.reason is not None:
+        yield Problem(
+            part="stage", state="settings not taken over", reason=of.stage.reason,
+            do=of.stage.do or "mend its file: `migctl config check`",
+        )  # fmt: skip
 
 
 def _connection(part: Part, of: ConnectionStatus, breaker: BreakerStatus | None) -> Problem:

@@ -26,6 +26,10 @@ class Heads:
         self._rest = Rest(target, schema_name, timeouts)
         self.name = f"{schema_name}.{schema.HEADS}"
 
+    def follow(self, timeouts: TimeoutSection) -> None:
+        """Other bounds for the next request on."""
+        self._rest.follow(timeouts)
+
     @property
     def timeout_s(self) -> float:
         """How long the last request was given."""

@@ -43,6 +43,10 @@ _CONNECTS = "connection.connect_tcp.started"
 _REQUEST_BEGINS = "http11.send_request_headers.started"
 
 
+def _bounds(timeouts: TimeoutSection) -> tuple[float, float, float]:
+    return timeouts.initial_s, timeouts.min_s, timeouts.max_s
+
+
 class Rest:
     """Requests to `/rest/v1`. Every call raises Transient, Systemic, Poison or Refused, nothing of httpx."""
 
@@ -63,9 +67,14 @@ class Rest:
             },
         )
         self._was_401 = False
-        bounds = (timeouts.initial_s, timeouts.min_s, timeouts.max_s)
+        bounds = _bounds(timeouts)
         self._connecting, self._answering = RequestTimeout(*bounds), RequestTimeout(*bounds)
         self.timeout_s = self._answering.seconds()  # of the last request
+
+    def follow(self, timeouts: TimeoutSection) -> None:
+        """Other bounds for the next request on."""
+        for one in (self._connecting, self._answering):
+            one.bound(*_bounds(timeouts))
 
     async def get(
         self, action: str, path: str, *, answer_bytes: int = 0, most_bytes: int = SMALL_BYTES

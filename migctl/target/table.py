@@ -105,6 +105,10 @@ class TableWriter:
         self._rest = Rest(target, schema_name, timeouts)
         self.name = f"{schema_name}.{schema.EVENTS}"
 
+    def follow(self, timeouts: TimeoutSection) -> None:
+        """Other bounds for the next request on."""
+        self._rest.follow(timeouts)
+
     @property
     def timeout_s(self) -> float:
         """How long the last request was given."""

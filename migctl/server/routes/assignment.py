@@ -84,6 +84,10 @@ class Assignment:
         self._token_command = token_command
         self._token_ttl_s = token_ttl_s
 
+    def follow(self, fallback: FallbackSection) -> None:
+        """Say this from now on."""
+        self._fallback = fallback
+
     async def get(self, request: web.Request) -> web.StreamResponse:
         user = request.query.get("user", "")
         if not 0 < len(user) <= MAX_USER_CHARS:

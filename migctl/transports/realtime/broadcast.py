@@ -13,7 +13,7 @@ from random import Random
 from migctl import clock
 from migctl.config import Settings, Target
 from migctl.journal import Log
-from migctl.resilience import BreakerState, BreakerStatus, News, within
+from migctl.resilience import BreakerRules, BreakerState, BreakerStatus, News, within
 from migctl.status import BroadcastStatus, TransportName, TransportStatus
 from migctl.target.schema import canary_channel, channel
 from migctl.telemetry import get_logger
@@ -77,6 +77,10 @@ class Broadcast:
         self._moved = News()
         self._minutely = Minutely()
         self._hints = self._events = self._superseded = self._heartbeats = 0
+
+    def follow(self, settings: Settings) -> None:
+        """The breaker by these from now on; what only a start reads stays."""
+        self._reach.health.follow(BreakerRules(**settings.resilience.breaker.model_dump()))
 
     @property
     def name(self) -> TransportName:

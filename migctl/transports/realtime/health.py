@@ -106,6 +106,10 @@ class Health:
         self._silence = Silence(every_s=every_s, silent_s=silent_s, first_s=first_s)
         self._breaker = Breaker(rules, changed)
 
+    def follow(self, rules: BreakerRules) -> None:
+        """Go by these rules from now on."""
+        self._breaker.follow(rules)
+
     @property
     def state(self) -> BreakerState:
         return self._breaker.state

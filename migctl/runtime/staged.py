@@ -1,0 +1,182 @@
+"""The settings of the stage that the rollout is in, laid over those of a running `serve`, without a restart.
+
+Which stage holds stands in the record. With that away, what was known last holds, and is kept in the state folder, so that a start
+offline goes on with it. A stage whose file can't be used changes nothing that is in force, and is told.
+
+| the record says | settings in force |
+|---|---|
+| no rollout yet | those of `migctl.yaml` |
+| a stage, in any phase but aborted | with those of its file laid over them |
+| aborted: everybody is on the WebSocket | those of `migctl.yaml` |
+| a stage whose file can't be used | as before |
+| nothing, it is away | as before |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from migctl import clock
+from migctl.config import Settings
+from migctl.config.files import make_private_folder, write_whole
+from migctl.config.staged import laid, overlaid
+from migctl.config.yamlfile import Path_
+from migctl.errors import MigctlError
+from migctl.flags.record import Record
+from migctl.resilience import Backoff, Retry
+from migctl.rollout.stages import Stage, load
+from migctl.status import StageStatus
+from migctl.telemetry import get_logger
+
+# As often as flags ask the record by themselves, or less: nothing waits for these settings.
+EVERY_S = 2.0
+FILE = "stage.json"
+
+log = get_logger("stage")
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What was known last. stage: None before the first, and while the rollout is aborted."""
+
+    target: str
+    stage: str | None
+
+
+def stage_of(state: object) -> str | None:
+    """The stage whose settings hold, by the rollout's state in the record. Pure."""
+    if not isinstance(state, dict) or state.get("phase") == "aborted":
+        return None
+    stage = state.get("stage")
+    return stage if isinstance(stage, str) else None
+
+
+class StagedSettings:
+    """Of one `serve`. record: None where there is none: then nothing is ever laid over. find: a stage by its name; raises Usage.
+
+    `follow` names who is to go by the settings in force; `run` follows the record until cancelled.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        flag: str,
+        record: Record | None,
+        *,
+        find: Callable[[str], Stage] = load,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self.settings = settings
+        self._below = settings
+        self._flag = flag
+        self._record = record
+        self._find = find
+        self._every_s = every_s
+        self._path: Path = settings.state / FILE
+        self._followers: list[Callable[[Settings], None]] = []
+        self._stage: str | None = None
+        self._changed: list[str] = []
+        self._since: datetime = clock.now()
+        self._trouble: MigctlError | None = None
+        self._heard = False
+        self._kept: Kept | None = None
+
+    def follow(self, follower: Callable[[Settings], None]) -> None:
+        """Tell it of the settings in force now, and of each change."""
+        self._followers.append(follower)
+        follower(self.settings)
+
+    def begin(self) -> None:
+        """Before `run`: what was known last holds until the record says something."""
+        if self._record is None:
+            return
+        try:
+            kept = msgspec.json.decode(self._path.read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            log.warning("what was kept of the stage can't be read", path=str(self._path), reason=str(error))
+            return
+        if kept.target == self._record.name:
+            self._kept = kept
+            self._take(kept.stage)
+
+    async def run(self) -> None:
+        """Outages of the record are survived."""
+        if self._record is None:
+            return
+        retry = Retry(Backoff(0.5, 5.0))
+        while True:
+            try:
+                rollout = await self._record.rollout(self._flag)
+            except MigctlError as error:
+                if retry.failed(error).number == 1:
+                    log.info("the stage of the rollout is not known anew", reason=error.what, do=error.do)
+                await retry.wait()
+                continue
+            retry.succeeded()
+            self._said(stage_of(rollout.state))
+            await asyncio.sleep(self._every_s)
+
+    async def aclose(self) -> None:
+        if self._record is not None:
+            await self._record.aclose()
+
+    def status(self) -> StageStatus:
+        """For `/api/status`."""
+        trouble = self._trouble
+        return StageStatus(
+            stage=self._stage,
+            changed=list(self._changed),
+            since=self._since,
+            heard=self._heard,
+            reason=trouble.what if trouble is not None else None,
+            do=trouble.do if trouble is not None else None,
+        )
+
+    def _said(self, stage: str | None) -> None:
+        self._heard = True
+        if stage != self._stage or self._trouble is not None:
+            self._take(stage)
+        assert self._record is not None
+        said = Kept(self._record.name, stage)
+        if said == self._kept:
+            return
+        self._kept = said
+        try:
+            make_private_folder(self._path.parent)
+            write_whole(self._path, msgspec.json.encode(said), durable=False)
+        except OSError as error:
+            log.warning("the stage is not kept", path=str(self._path), reason=str(error))
+
+    def _take(self, stage: str | None) -> None:
+        try:
+            settings, changed = self._below, []
+            if stage is not None:
+                says = self._find(stage).settings
+                settings = overlaid(self._below, says, source=f"stage {stage}")
+                changed = [".".join(map(str, path)) for path in _leaves(laid(says))]
+        except MigctlError as error:
+            if self._trouble is None or self._trouble.what != error.what:  # once per change
+                log.warning(
+                    "settings of the stage are not taken over", stage=stage, reason=error.what, do=error.do
+                )
+            self._trouble = error
+            return
+        is_new = stage != self._stage
+        self._stage, self._changed, self._trouble, self.settings = stage, changed, None, settings
+        if is_new:
+            self._since = clock.now()
+            log.info("settings of the stage hold", stage=stage, changed=changed)
+        for follower in self._followers:
+            follower(settings)
+
+
+def _leaves(says: object, path: Path_ = ()) -> list[Path_]:
+    if not isinstance(says, dict) or path[-1:] == ("classes",):
+        return [path]
+    return [found for key, value in says.items() for found in _leaves(value, (*path, key))]

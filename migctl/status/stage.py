@@ -1,0 +1,22 @@
+"""What a `serve` says of the stage of the rollout: whose settings are laid over its own."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from migctl.events.times import Moment
+
+
+class StageStatus(Struct, frozen=True, kw_only=True):
+    """stage: whose settings hold; None: those of migctl.yaml alone. changed: keys that it says. since: when they were taken over.
+
+    heard: the record has said so since the start; else it is what was known last. reason, do: why the settings of the stage are not
+    taken over; None where they are.
+    """
+
+    stage: str | None
+    changed: list[str]
+    since: Moment
+    heard: bool
+    reason: str | None = None
+    do: str | None = None
