@@ -9,22 +9,64 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from migctl.errors import Refused, Usage
+
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+STATE_FOLDER = ".migctl"
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make the folder, and what it lies in, for the owner alone; one of ours that others could read is mended. Raises OSError.
+    """Make the folder, and what it lies in, for the owner alone. Raises OSError.
 
-    Folders above it that are there already are left as they are, and so is a folder that is everybody's (sticky, as /tmp is).
+    One that is there already and that others could read is mended where it is ours alone: it is called `.migctl`, or nothing is in
+    it yet. Any other (a home folder, a checkout) stays as it is, as do those above it: what we write into it is private by itself.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     for one in missing:
         one.chmod(PRIVATE_FOLDER)
-    found = folder.stat()
-    if found.st_uid == os.geteuid() and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
-        folder.chmod(PRIVATE_FOLDER)
+    if not missing:
+        _mend(folder)
+
+
+def make_state_folder(folder: Path) -> None:
+    """The state folder, made and mended as any private one. Whoever may write into it could take the place of our files.
+
+    Raises Refused where that is somebody else, and Usage where it can't be made.
+    """
+    try:
+        make_private_folder(folder)
+        found = folder.stat()
+    except OSError as error:
+        raise Usage(
+            f"{folder}: {error.strerror or error}",
+            do="name a folder that you can write to: MIGCTL_STATE_DIR=PATH",
+        ) from None
+    if found.st_uid != os.geteuid():
+        raise Refused(
+            f"{folder}: the state folder belongs to another user (uid {found.st_uid}, and this is {os.geteuid()})",
+            do=f"run as that user, or name a folder of your own: MIGCTL_STATE_DIR={folder.absolute() / STATE_FOLDER}",
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Refused(
+            f"{folder}: other users can write to the state folder (mode {stat.S_IMODE(found.st_mode):04o})",
+            do=f"chmod go-w {folder}, or name a folder of its own: MIGCTL_STATE_DIR={folder.absolute() / STATE_FOLDER}",
+        )
+
+
+def _mend(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(opened)
+        if found.st_uid != os.geteuid() or not found.st_mode & 0o077 or found.st_mode & stat.S_ISVTX:
+            return
+        with os.scandir(opened) as inside:
+            used = any(inside)
+        if folder.resolve().name == STATE_FOLDER or not used:
+            os.fchmod(opened, PRIVATE_FOLDER)
+    finally:
+        os.close(opened)
 
 
 def mend_private_tree(folder: Path, *, but: Collection[str] = ()) -> None:

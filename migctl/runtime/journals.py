@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from migctl.config import Settings
-from migctl.config.files import make_private_folder
+from migctl.config.files import make_state_folder
 from migctl.journal import Journal
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.copies import backup, export, write_lines
@@ -39,7 +39,7 @@ async def open_journal(
     """
     path = path or settings.journal_path
     if path.absolute().parent == settings.state.absolute():
-        make_private_folder(settings.state)
+        make_state_folder(settings.state)
     keep = _keep_of(settings, relayed=settings.mode != "websocket" if relayed is None else relayed)
     return await SqliteJournal.open(path, keep=keep if keeping else None, adopting=adopting, say=notify)
 

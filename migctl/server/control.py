@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from migctl.config.files import make_private_folder
+from migctl.config.files import make_state_folder
 from migctl.errors import Refused, Usage
 from migctl.serve_client.control import SOCKET, near
 
@@ -18,7 +18,7 @@ from migctl.serve_client.control import SOCKET, near
 @contextmanager
 def bound(folder: Path) -> Iterator[socket.socket]:
     """The listening end, for as long as the block lasts. Raises Refused where another `serve` answers there already."""
-    make_private_folder(folder)
+    make_state_folder(folder)
     with near(folder) as path:
         _clear(path, folder)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

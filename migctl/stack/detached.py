@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from migctl.config import Target
-from migctl.config.files import make_private_folder, open_private_log
+from migctl.config.files import make_private_folder, make_state_folder, open_private_log
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.stack import state
 from migctl.stack.embedded import PARTS, Part, PartStatus
@@ -240,8 +240,8 @@ def _gone(state_dir: Path) -> MigctlError:
 
 @contextlib.contextmanager
 def _turn(state_dir: Path) -> Iterator[None]:
+    make_state_folder(state_dir)
     try:
-        make_private_folder(state_dir)
         lock = os.open(state_dir / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise not_writable(state_dir, error) from None

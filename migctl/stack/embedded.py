@@ -34,6 +34,8 @@ PARTS: tuple[Part, ...] = get_args(Part)  # in the order of their start
 _LEFTOVER_S = 15.0
 _LOCK_S = 1.0
 _ATTEMPTS = 5
+# What a stack of before its first start may have in its folder.
+OURS = frozenset({*PARTS, "supervisor.log", "supervisor.log.1", "standin.json"})
 _IN_USE = "address already in use"
 
 
@@ -265,6 +267,7 @@ class EmbeddedStack:
     def _take_folder(self) -> None:
         path = self.folder / "lock"
         try:
+            self._check_folder()
             make_private_folder(self.folder)
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -288,6 +291,16 @@ class EmbeddedStack:
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         self._lock = lock
+
+    def _check_folder(self) -> None:
+        """What is in it is mended, ended and discarded as ours, so it must be."""
+        there = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+        foreign = sorted(there - OURS)
+        if foreign and not there & {"lock", "keys.json"}:
+            raise Refused(
+                f"{self.folder}: is no folder of a stack: {foreign[0]} is in it",
+                do="name another state folder with MIGCTL_STATE_DIR, or move what is in the way",
+            )
 
     def _mend_modes(self) -> None:
         try:

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from migctl.config.files import make_private_folder, mend_private_tree, open_private_log, write_whole
+from migctl.config.files import (
+    make_private_folder,
+    make_state_folder,
+    mend_private_tree,
+    open_private_log,
+    write_whole,
+)
+from migctl.errors import Refused, Usage
+from tests.kit.other_user import NOBODY
 
 
 def mode(path: Path) -> int:
@@ -18,10 +27,75 @@ def test_a_folder_of_ours_is_for_its_owner_alone_and_so_is_what_was_made_above_i
     assert (mode(tmp_path), mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o755, 0o700, 0o700)
 
 
-def test_a_folder_that_others_could_read_is_mended(tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir(mode=0o755)
-    make_private_folder(tmp_path / "state")
-    assert mode(tmp_path / "state") == 0o700
+# Name, whether something is in it, mode before, mode after. One that is ours alone is mended; any other is somebody's.
+MENDED = [
+    ("state", False, 0o755, 0o700),
+    ("state", True, 0o755, 0o755),
+    ("state", True, 0o770, 0o770),
+    (".migctl", True, 0o755, 0o700),
+    (".migctl", True, 0o777, 0o700),
+    (".migctl", True, 0o1777, 0o1777),
+    ("state", True, 0o700, 0o700),
+]
+
+
+@pytest.mark.parametrize(("name", "used", "before", "after"), MENDED)
+def test_a_folder_that_is_ours_alone_is_mended_and_what_is_in_use_otherwise_is_left(
+    tmp_path: Path, name: str, used: bool, before: int, after: int
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    if used:
+        (folder / "README.md").touch()
+    folder.chmod(before)
+    make_private_folder(folder)
+    assert mode(folder) == after
+
+
+@pytest.mark.parametrize("by", ["dot", "link"])
+def test_a_folder_is_known_by_its_own_name_however_it_is_named(
+    tmp_path: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "letter").touch()
+    home.chmod(0o755)
+    (tmp_path / ".migctl").symlink_to(home)
+    monkeypatch.chdir(home)
+    make_private_folder(Path() if by == "dot" else tmp_path / ".migctl")
+    assert mode(home) == 0o755
+
+
+@pytest.mark.parametrize("before", [0o775, 0o757, 0o777, 0o1777])
+def test_a_state_folder_that_others_can_write_to_is_refused_with_the_way_out(
+    tmp_path: Path, before: int
+) -> None:
+    folder = tmp_path / "shared"
+    (folder / "theirs").mkdir(parents=True)
+    folder.chmod(before)
+    with pytest.raises(
+        Refused, match=f"other users can write to the state folder .mode {before:04o}"
+    ) as refused:
+        make_state_folder(folder)
+    assert f"MIGCTL_STATE_DIR={folder}/.migctl" in refused.value.do
+    assert mode(folder) == before
+    make_state_folder(folder / ".migctl")
+    assert mode(folder / ".migctl") == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_state_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o700)
+    os.chown(tmp_path / "theirs", NOBODY, NOBODY)
+    with pytest.raises(Refused, match=f"belongs to another user .uid {NOBODY}"):
+        make_state_folder(tmp_path / "theirs")
+    assert mode(tmp_path / "theirs") == 0o700
+
+
+def test_a_state_folder_that_cannot_be_made_is_usage(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Usage, match="Not a directory"):
+        make_state_folder(tmp_path / "file" / ".migctl")
 
 
 def test_a_file_is_replaced_whole_and_is_for_its_owner_alone(tmp_path: Path) -> None:
