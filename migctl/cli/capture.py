@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
     from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
     from migctl.subscriber.subscriber import Subscriber
+    from migctl.validate.capture_file import CaptureSummary
 
 
 def capture(
@@ -97,14 +98,14 @@ def capture(
     file.check(force=force)
     until = Until(idle_s=until_idle, count=count, after_s=seconds, drain_s=drain)
 
-    async def work() -> dict[str, object]:
+    async def work() -> CaptureSummary:
         stop, stop_now = _signals()
         async with await _subscriber(transport, settings, url, wait) as subscriber:
             role = "subscriber" if transport == "websocket" else AUTHENTICATED
             return await Capture(subscriber, transport, role, file, until, output.note).run(stop, stop_now)
 
     summary = context.run_fast(work())
-    if summary["ready_at"] is None:
+    if summary.ready_at is None:
         output.error("interrupted before it was ready", "nothing was captured")
         raise typer.Exit(context.EXIT_INTERRUPTED)
     if output_format == "json":
@@ -170,7 +171,7 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     return stop, stop_now
 
 
-def _print(summary: dict[str, object], path: Path) -> None:
+def _print(summary: CaptureSummary, path: Path) -> None:
     output.table(
         (
             "transport",
@@ -181,9 +182,12 @@ def _print(summary: dict[str, object], path: Path) -> None:
         ),
         [
             [
-                summary[key]
-                for key in ("transport", "received", "repeats_dropped", "gaps_repaired", "reconnects")
+                summary.transport,
+                summary.received,
+                summary.repeats_dropped,
+                summary.gaps_repaired,
+                summary.reconnects,
             ]
         ],
     )
-    output.note(f"{path}: {'complete' if summary['complete'] else 'NOT complete'} ({summary['reason']})")
+    output.note(f"{path}: {'complete' if summary.complete else 'NOT complete'} ({summary.reason})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from migctl.errors import Usage
 
 if TYPE_CHECKING:
     from migctl.config import Settings
+    from migctl.journal import Inventory
 
 app = typer.Typer(
     help="The journal: the durable file that every event is in before its producer is answered.",
@@ -38,11 +39,11 @@ def status(
     """What the journal holds, how far its cursors are, and when it is full at this rate. Works while serve runs."""
     from migctl.runtime import journals
 
-    said = journals.status(_settings(journal, config))
+    found = journals.status(_settings(journal, config))
     if output_format == "json":
-        output.document(said)
+        output.document(found)
         return
-    _show(said)
+    _show(found)
 
 
 @app.command()
@@ -96,17 +97,17 @@ def verify(
     """
     from migctl.runtime import journals
 
-    said = journals.verify(_settings(journal, config).journal_path)
+    found = journals.verify(_settings(journal, config).journal_path)
     if output_format == "json":
-        output.document(said)
+        output.document(found)
     else:
-        for problem in said["problems"]:
+        for problem in found.problems:
             output.show(problem)
         output.show(
-            f"{said['verdict']}: {said['events']} events in {said['epochs']} epoch{'s' * (said['epochs'] != 1)} "
-            f"of {said['path']}"
+            f"{found.verdict}: {found.events} events in {found.epochs} epoch{'s' * (found.epochs != 1)} "
+            f"of {found.path}"
         )
-    if said["problems"]:
+    if found.problems:
         raise typer.Exit(1)
 
 
@@ -215,57 +216,57 @@ def _settings(journal: Path | None, config: Path | None) -> Settings:
     return load(file=config, flags={("journal", "path"): str(journal) if journal is not None else None})
 
 
-def _show(said: dict[str, Any]) -> None:
-    opened = said["open_in"]
-    full = said["full"] or "never at this rate"
-    if said["full"] is None and said["full_in_hours"] is not None:
-        full = f"in {said['full_in_hours']:.0f} h at this rate"
+def _show(of: Inventory) -> None:
+    opened = of.open_in
+    full = of.full or "never at this rate"
+    if of.full is None and of.full_in_hours is not None:
+        full = f"in {of.full_in_hours:.0f} h at this rate"
     output.table(
         ["", ""],
         [
-            ["journal", said["path"]],
-            ["writer", said["writer_id"]],
-            ["open in", f"process {opened['pid']} since {opened['since']}" if opened else "no process"],
-            ["events held", f"{said['events_held']:,} ({said['rate_events_per_s']:g}/s)"],
-            ["in use", f"{_mib(said['used_bytes'])} of {_mib(said['max_bytes'])}"],
-            ["free in the file, its log", f"{_mib(said['reusable_bytes'])}, {_mib(said['log_bytes'])}"],
-            ["disk free", f"{_mib(said['disk_free_bytes'])}, at least {_mib(said['min_free_bytes'])} wanted"],
+            ["journal", of.path],
+            ["writer", of.writer_id],
+            ["open in", f"process {opened.pid} since {opened.since}" if opened else "no process"],
+            ["events held", f"{of.events_held:,} ({of.rate_events_per_s:g}/s)"],
+            ["in use", f"{_mib(of.used_bytes)} of {_mib(of.max_bytes)}"],
+            ["free in the file, its log", f"{_mib(of.reusable_bytes)}, {_mib(of.log_bytes)}"],
+            ["disk free", f"{_mib(of.disk_free_bytes)}, at least {_mib(of.min_free_bytes)} wanted"],
             ["full", full],
-            ["dead letters", said["dead_letters"]],
+            ["dead letters", of.dead_letters],
         ],
     )
     output.table(
         ["EPOCH", ("TAIL", "right"), ("HEAD", "right"), "BEGAN (UTC)", "LOST BEFORE IT"],
         [
             [
-                each["epoch"],
-                each["tail"],
-                each["head"],
-                each["started_at"][:19].replace("T", " "),
-                f"{each['lost_from']} to {each['lost_to']}" if each["lost_from"] is not None else "-",
+                each.epoch,
+                each.tail,
+                each.head,
+                each.started_at[:19].replace("T", " "),
+                f"{each.lost_from} to {each.lost_to}" if each.lost_from is not None else "-",
             ]
-            for each in said["epochs"]
+            for each in of.epochs
         ],
     )
-    for each in said["epochs"]:
-        if each["reason"] is not None:
-            output.note(f"{each['epoch']}: {each['reason']}")
-    if not said["cursors"]:
+    for each in of.epochs:
+        if each.reason is not None:
+            output.note(f"{each.epoch}: {each.reason}")
+    if not of.cursors:
         output.note("no cursor: no relay has read this journal yet")
         return
     output.table(
         ["CURSOR", "EPOCH", ("SEQ", "right"), ("BEHIND", "right")],
         [
             [
-                each["name"],
-                each["epoch"],
-                each["seq"],
-                "?" if each["behind_events"] is None else each["behind_events"],
+                each.name,
+                each.epoch,
+                each.seq,
+                "?" if each.behind_events is None else each.behind_events,
             ]
-            for each in said["cursors"]
+            for each in of.cursors
         ],
     )
 
 
-def _mib(count: int) -> str:
-    return f"{count / (1 << 20):,.1f} MiB"
+def _mib(count: int | None) -> str:
+    return "no bound" if count is None else f"{count / (1 << 20):,.1f} MiB"

@@ -81,15 +81,22 @@ def drop_unwritten() -> None:
             os.close(nowhere)
 
 
+def _plain(value: object) -> object:
+    """What JSON has no word for: a struct is an object, anything else its text."""
+    import msgspec
+
+    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else str(value)
+
+
 def document(value: object) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """One JSON document on stdout: of a struct, or of what JSON knows."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
     sys.stdout.flush()
 
 
 def line(value: object) -> None:
     """One NDJSON line on stdout, for commands that stream."""
-    sys.stdout.write(json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain) + "\n")
     sys.stdout.flush()
 
 

@@ -140,26 +140,28 @@ def _print_facts(facts: Facts, path: Path, speed: str, output_format: str) -> No
     if output_format == "json":
         output.document({"schema": "migctl.recording/1", "recording": str(path), **facts.document()})
         return
-    said = facts.document()
+    from migctl.events import format_time
+
+    read = facts.reading
     rows = [
-        ("events", f"{said['count']:,}"),
-        ("first", said["first"] or "-"),
-        ("last", said["last"] or "-"),
-        ("span", _span(said["span_s"])),
-        ("steps back in time", f"{said['steps_back']:,} (largest {_span(said['largest_step_back_s'])})"),
-        ("without a time", f"{said['without_time']:,}"),
-        ("duplicate ids", f"{said['duplicate_ids']:,}"),
-        ("event types", f"{len(said['by_event_type']):,}"),
-        ("ignored", f"{said['ignored'] + said['control']:,}"),
+        ("events", f"{read.events:,}"),
+        ("first", format_time(facts.first) if facts.first is not None else "-"),
+        ("last", format_time(facts.last) if facts.last is not None else "-"),
+        ("span", _span(facts.span_s)),
+        ("steps back in time", f"{facts.steps_back:,} (largest {_span(facts.largest_step_back_s)})"),
+        ("without a time", f"{facts.without_time:,}"),
+        ("duplicate ids", f"{facts.duplicate_ids:,}"),
+        ("event types", f"{len(facts.by_event_type):,}"),
+        ("ignored", f"{read.ignored + read.control:,}"),
         (
             "not an event",
-            f"{said['rejected']:,}" + (" and a torn last line" if said["torn_last_line"] else ""),
+            f"{read.rejected:,}" + (" and a torn last line" if read.torn_last_line else ""),
         ),
-        (f"time at --speed {speed}", _span(said["expected_s"])),
+        (f"time at --speed {speed}", _span(facts.expected_s)),
     ]
     output.table(["", ("", "right")], rows, title=str(path))
-    for line in said["rejected_lines"][:5]:
-        output.note(f"{path}:{line['line']}: {line['reason']}")
+    for line, reason in read.reasons[:5]:
+        output.note(f"{path}:{line}: {reason}")
 
 
 def _span(seconds: float) -> str:

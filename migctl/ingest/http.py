@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid5
 
 from msgspec.structs import replace
@@ -49,15 +49,6 @@ class ItemError:
     field: str | None
     code: str
     reason: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "index": self.index,
-            "id": self.id,
-            "field": self.field,
-            "code": self.code,
-            "reason": self.reason,
-        }
 
 
 class BadBody(ValueError):

@@ -1,5 +1,6 @@
 """The journal: Protocols by role, what is true of every journal, and SQLite for one machine. Only runtime picks one."""
 
+from migctl.journal.documents import Inventory, Verification
 from migctl.journal.errors import (
     Conflict,
     EpochMoved,
@@ -18,6 +19,7 @@ __all__ = [
     "DeadLetters",
     "EpochInfo",
     "EpochMoved",
+    "Inventory",
     "Journal",
     "JournalBroken",
     "JournalStalled",
@@ -29,4 +31,5 @@ __all__ = [
     "Places",
     "Room",
     "SecondWriter",
+    "Verification",
 ]

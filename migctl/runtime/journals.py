@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from migctl.config import Settings
 from migctl.config.files import make_state_folder
-from migctl.journal import Journal
+from migctl.journal import Inventory, Journal
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.copies import backup, export, write_lines
 from migctl.journal.sqlite.dead_letters import read_dead_letters, read_entry
@@ -44,7 +43,7 @@ async def open_journal(
     return await SqliteJournal.open(path, keep=keep if keeping else None, adopting=adopting, say=notify)
 
 
-def status(settings: Settings) -> dict[str, Any]:
+def status(settings: Settings) -> Inventory:
     """What the journal of these settings holds, and when it is full. Raises Usage where there is none."""
     return _status(settings.journal_path, _keep_of(settings, relayed=settings.mode != "websocket"))
 

@@ -27,7 +27,7 @@ def answer(
 
 def errors(status: int, items: Sequence[ItemError], headers: dict[str, str] | None = None) -> web.Response:
     """A refusal with everything that is wrong."""
-    return answer(status, {"errors": [item.as_json() for item in items]}, headers)
+    return answer(status, {"errors": list(items)}, headers)
 
 
 def refusal(

@@ -24,7 +24,7 @@ from migctl.server.counts import Counts
 from migctl.server.routes.assignment import Assignment
 from migctl.server.routes.events import Events
 from migctl.server.routes.metrics import CONTENT_TYPE, Metrics
-from migctl.status import HttpStatus, Readiness, ServeStatus, json_schema
+from migctl.status import HttpStatus, Readiness, ServeStatus, SubscribersStatus, json_schema
 from migctl.status.health import readiness
 from migctl.telemetry import get_logger
 from migctl.telemetry.metrics import Histogram
@@ -134,7 +134,9 @@ def build(
         )
 
     async def subscribers(_: web.Request) -> web.StreamResponse:
-        return answer(200, {"subscribers": gateway.subscribers() if gateway is not None else []})
+        return answer(
+            200, SubscribersStatus(subscribers=gateway.subscribers() if gateway is not None else [])
+        )
 
     async def gone(_: web.Request) -> web.StreamResponse:
         return refusal(

@@ -21,7 +21,7 @@ from migctl.server.routes.flag_admin import Confirmation
 from migctl.server.routes.flags_api import MAX_LIMIT, PutFlag, PutSegment
 from migctl.server.routes.marker import Marker, Placed
 from migctl.server.routes.ofrep import BulkEvaluationFailure, EvaluationFailure, EvaluationSuccess
-from migctl.status import ServeStatus
+from migctl.status import ServeStatus, SubscribersStatus
 from migctl.status.document import Readiness
 from migctl.status.flags import FlagsStatus
 from migctl.subscriber.gateway.serve_client import Assignment
@@ -135,12 +135,6 @@ BULK: Schema = {
         "metadata": {"type": "object"},
     },
 }
-SUBSCRIBERS: Schema = {
-    "type": "object",
-    "required": ["subscribers"],
-    "properties": {"subscribers": {"type": "array", "items": OBJECT}},
-}
-
 AWAY = Answer("the record of flags is away", headers={"Retry-After": "seconds"})
 NOT_HERE = Answer("there is none")
 TAG = {"ETag": "of what stands, for If-Match"}
@@ -267,7 +261,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *_managed("/api/flags", OneFlag, Flags, PutFlag),
     *_managed("/api/segments", OneSegment, Segments, PutSegment),
-    Operation("get", "/admin/subscribers", "who is attached", {200: Answer("each socket", SUBSCRIBERS)}),
+    Operation("get", "/admin/subscribers", "who is attached", {200: Answer("each socket", SubscribersStatus)}),
     Operation("get", "/admin/flags", "what this process holds of flags", {200: Answer("status", FlagsStatus)}),
     Operation(
         "post", "/admin/flags/hear", "hand it a snapshot with brakes",

@@ -18,9 +18,8 @@ from migctl.errors import MigctlError
 from migctl.events import Position, format_time, parse_time
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.release import Discontinuity, Release
-from migctl.validate.capture_file import CaptureFile
+from migctl.validate.capture_file import CaptureFile, CaptureSummary, Jump, Place
 
-SCHEMA = "migctl.capture/1"
 # The longest that a commit is taken to last.
 IN_FLIGHT_S = 1.0
 ASK_EVERY_S = 0.25
@@ -83,7 +82,7 @@ class Capture:
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _head_known: bool = False
 
-    async def run(self, stop: asyncio.Event, stop_now: asyncio.Event | None = None) -> dict[str, object]:
+    async def run(self, stop: asyncio.Event, stop_now: asyncio.Event | None = None) -> CaptureSummary:
         """Capture until `stop`, or until a bound is met; the summary, which then also stands beside the lines.
 
         stop_now: end without draining. Raises what the subscriber raises, and Systemic where the disk is full; the lines written so
@@ -269,35 +268,34 @@ class Capture:
         finally:
             later.cancel()
 
-    def _summary(self, *, complete: bool, reason: str) -> dict[str, object]:
+    def _summary(self, *, complete: bool, reason: str) -> CaptureSummary:
         merge = self.subscriber.merge
-        return {
-            "schema": SCHEMA,
-            "transport": self.transport,
-            "role": self.role,
-            "started_at": self._times.get("started_at"),
-            "ready_at": self._times.get("ready_at"),
-            "stop_requested_at": self._times.get("stop_requested_at"),
-            "ended_at": format_time(clock.now()),
-            "from": _position(self._from),
-            "to": _position(self._to),
-            "received": self.file.lines,
-            "repeats_dropped": merge.repeats_dropped,
-            "gaps_repaired": merge.gaps_repaired,
-            "reconnects": self.subscriber.reconnects,
-            "discontinuities": [
-                {
-                    "after": _position(gap.after),
-                    "resumed": _position(gap.resumed),
-                    "reason": gap.reason,
-                    "lost_from": gap.lost_from,
-                    "lost_to": gap.lost_to,
-                }
+        return CaptureSummary(
+            transport=self.transport,
+            role=self.role,
+            started_at=self._times.get("started_at"),
+            ready_at=self._times.get("ready_at"),
+            stop_requested_at=self._times.get("stop_requested_at"),
+            ended_at=format_time(clock.now()),
+            began=_place(self._from),
+            reached=_place(self._to),
+            received=self.file.lines,
+            repeats_dropped=merge.repeats_dropped,
+            gaps_repaired=merge.gaps_repaired,
+            reconnects=self.subscriber.reconnects,
+            discontinuities=[
+                Jump(
+                    after=_place(gap.after),
+                    resumed=_place(gap.resumed),
+                    reason=gap.reason,
+                    lost_from=gap.lost_from,
+                    lost_to=gap.lost_to,
+                )
                 for gap in self._discontinuities
             ],
-            "complete": complete,
-            "reason": reason,
-        }
+            complete=complete,
+            reason=reason,
+        )
 
 
 def is_past(last_committed_at: datetime | None, asked_at: datetime) -> bool:
@@ -310,8 +308,8 @@ def has_reached(here: Position | None, head: Position | None) -> bool:
     return head is None or (here is not None and here.epoch == head.epoch and here.seq >= head.seq)
 
 
-def _position(position: Position | None) -> dict[str, object] | None:
-    return None if position is None else {"epoch": position.epoch, "seq": position.seq}
+def _place(position: Position | None) -> Place | None:
+    return None if position is None else Place(position.epoch, position.seq)
 
 
 def _time(text: str | None) -> datetime | None:

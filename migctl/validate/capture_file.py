@@ -8,10 +8,54 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from migctl.config.files import PRIVATE_FILE, make_private_folder, write_whole
 from migctl.errors import MigctlError, Refused, Systemic, Usage
 from migctl.subscriber.core.release import Release, encode_release
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A position, as an object."""
+
+    epoch: str
+    seq: int
+
+
+class Jump(msgspec.Struct, frozen=True, kw_only=True):
+    """A discontinuity that was handed out."""
+
+    after: Place | None
+    resumed: Place | None
+    reason: str
+    lost_from: int | None
+    lost_to: int | None
+
+
+class CaptureSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a capture. Times are texts; ready_at is None where it was stopped before. from, to: positions.
+
+    complete: nothing is to be excused of what it lacks. reason: why it ended.
+    """
+
+    schema: Literal["migctl.capture/1"] = "migctl.capture/1"
+    transport: Literal["websocket", "realtime", "dual"]
+    role: str
+    started_at: str | None
+    ready_at: str | None
+    stop_requested_at: str | None
+    ended_at: str
+    began: Place | None = msgspec.field(name="from")
+    reached: Place | None = msgspec.field(name="to")
+    received: int
+    repeats_dropped: int
+    gaps_repaired: int
+    reconnects: int
+    discontinuities: list[Jump]
+    complete: bool
+    reason: str
 
 
 class CaptureFile:
@@ -69,7 +113,7 @@ class CaptureFile:
         self._whole_bytes += len(text)
         self.lines += len(releases)
 
-    def finish(self, summary: dict[str, object]) -> None:
+    def finish(self, summary: CaptureSummary) -> None:
         """Make the lines durable and put the summary beside them, whole or not at all. Raises Systemic."""
         if self._descriptor is None:
             return
@@ -79,7 +123,10 @@ class CaptureFile:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            write_whole(self.summary_path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+            write_whole(
+                self.summary_path,
+                json.dumps(msgspec.to_builtins(summary), indent=2, ensure_ascii=False) + "\n",
+            )
         except OSError as error:
             raise Systemic(
                 f"{self.summary_path}: {error.strerror}: the capture has {self.lines} lines and no summary",

@@ -18,6 +18,39 @@ DATABASE = "only PostgreSQL can say whether it is right: tests/integration"
 FILE = "it is what becomes of real files: tests/contract, tests/integration/journal"
 THROUGH = "a fast test comes to it by two imports"
 
+# Objects with keys of text that a function of ours may return: JSON that has a form of its own, or that goes out as it is.
+FLAGD = "a tree in flagd's format, which is written and evaluated as it is"
+REPORT = "the consistency report: a document that is kept, and read again as JSON"
+YAML = "a file of settings before it is checked"
+PLAIN_OBJECTS = {
+    "migctl.config.problems.document": "printed as it is; who reads fields has Problem",
+    "migctl.config.showing.as_document": "printed as it is",
+    "migctl.config.staged.laid": YAML,
+    "migctl.config.staged.merge": YAML,
+    "migctl.config.validating.keys_of": YAML,
+    "migctl.demo.document": REPORT,
+    "migctl.flags.definitions.document": FLAGD,
+    "migctl.flags.evaluator.context_of": FLAGD,
+    "migctl.flags.schemas.flags_schema": "JSON Schema",
+    "migctl.flags.schemas.segments_schema": "JSON Schema",
+    "migctl.flags.segments.read_segments": FLAGD,
+    "migctl.flags.segments.rule_of": FLAGD,
+    "migctl.flags.segments.segments_of": FLAGD,
+    "migctl.flags.shares.targeting": FLAGD,
+    "migctl.ingest.gauges.read": "the data of an event, which has no form",
+    "migctl.ingest.gauges.verdict": "the data of an event, which has no form",
+    "migctl.ingest.outages.document": "a line of a file; who reads fields has OutageStatus",
+    "migctl.rehearsal.rehearsal.compare": REPORT,
+    "migctl.replay.recording.document": "printed as it is; who reads fields has Facts",
+    "migctl.rollout.schemas.json_schema": "JSON Schema",
+    "migctl.server.openapi.document": "OpenAPI",
+    "migctl.server.routes.assignment.document": "answered as it is; who reads it has Assignment",
+    "migctl.server.routes.ofrep.context_in": "what a stranger says of itself, and only rules of flags read",
+    "migctl.status.reading.json_schema": "JSON Schema",
+    "migctl.validate.consistency.to_json": REPORT,
+    "migctl.validate.document.build": REPORT,
+}
+
 # It stops a real process in the middle of a function, which no value can.
 FAILS_BY_A_WORD = {ROOT / "tests/kit/failpoint.py"}
 
@@ -220,3 +253,21 @@ def test_tests_and_benchmarks_pass_values_and_patch_nothing() -> None:
     assert len(files) > 200
     found = [one for path in files if path not in FAILS_BY_A_WORD for one in patches(path)]
     assert found == []
+
+
+def returns_a_plain_object(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    known = ast.unparse(node.returns) if node.returns is not None else ""
+    return any(form in known for form in ("dict[str, Any]", "dict[str, object]", "Mapping[str, object]"))
+
+
+def test_what_goes_from_room_to_room_has_fields_and_no_keys_of_text() -> None:
+    """A renamed field is a type error where it is read; a renamed key is found by nobody. cli only prints what it makes."""
+    found = {
+        f"{name_of(path)}.{node.name}"
+        for path in modules()
+        if path.relative_to(ROOT).parts[1] != "cli" and "standin" not in path.parts
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if not node.name.startswith("_") and returns_a_plain_object(node)
+    }
+    assert sorted(found - PLAIN_OBJECTS.keys()) == []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from shutil import disk_usage
-from typing import Any
 
 from migctl.clock import now
 from migctl.events import format_time
+from migctl.journal.documents import CursorHeld, EpochHeld, HighWater, Inventory, Verification
 from migctl.journal.model import EpochInfo, Mark
 from migctl.journal.sqlite import highwater, outlook, retention
 from migctl.journal.sqlite.files import opened
@@ -19,8 +19,8 @@ from migctl.journal.sqlite.retention import Extent, Keep
 from migctl.journal.sqlite.rows import SEQ_BITS, SEQ_MASK
 
 
-def status(path: Path, keep: Keep) -> dict[str, Any]:
-    """A document for people and machines; keys carry their unit. Raises Usage where there is no journal."""
+def status(path: Path, keep: Keep) -> Inventory:
+    """Of one moment. Raises Usage where there is no journal."""
     layout = Layout.of(path)
     with opened(path) as database:
         database.execute("BEGIN")  # one moment for all of it
@@ -30,47 +30,46 @@ def status(path: Path, keep: Keep) -> dict[str, Any]:
         ahead = outlook.read(database, disk_usage(layout.database.parent).free, keep)
         space = ahead.space
         last = epochs[-1]
-        return {
-            "schema": "migctl.journal.status/1",
-            "path": str(path),
-            "writer_id": meta(database, "writer_id"),
-            "open_in": holder(layout),
-            "epoch": last.epoch,
-            "head": last.head,
-            "tail": last.tail,
-            "epochs": [_epoch_document(info) for info in epochs],
-            "cursors": [
-                {"name": name, "epoch": epoch, "seq": seq, "behind_events": _behind(extents, epoch, seq)}
+        return Inventory(
+            path=str(path),
+            writer_id=meta(database, "writer_id"),
+            open_in=holder(layout),
+            epoch=last.epoch,
+            head=last.head,
+            tail=last.tail,
+            epochs=[_held(info) for info in epochs],
+            cursors=[
+                CursorHeld(name=name, epoch=epoch, seq=seq, behind_events=_behind(extents, epoch, seq))
                 for name, (epoch, seq) in cursors.items()
             ],
-            "dead_letters": database.execute("SELECT count(*) FROM dead_letters").fetchone()[0],
-            "events_held": ahead.events_held,
-            "used_bytes": space.used_bytes,
-            "reusable_bytes": space.reusable_bytes,
-            "log_bytes": layout.log_bytes(),
-            "disk_free_bytes": space.free_bytes,
-            "max_bytes": keep.max_bytes,
-            "min_free_bytes": keep.min_free_bytes,
-            "retain_hours": keep.hours,
-            "retain_min_events": keep.min_events,
-            "rate_events_per_s": round(ahead.events_per_s, 3),
-            "held_back_hours": round(ahead.held_back_hours, 3),
-            "full": retention.why_full(space, keep),
-            "full_in_hours": ahead.full_in_hours,
-        }
+            dead_letters=database.execute("SELECT count(*) FROM dead_letters").fetchone()[0],
+            events_held=ahead.events_held,
+            used_bytes=space.used_bytes,
+            reusable_bytes=space.reusable_bytes,
+            log_bytes=layout.log_bytes(),
+            disk_free_bytes=space.free_bytes,
+            max_bytes=keep.max_bytes,
+            min_free_bytes=keep.min_free_bytes,
+            retain_hours=keep.hours,
+            retain_min_events=keep.min_events,
+            rate_events_per_s=round(ahead.events_per_s, 3),
+            held_back_hours=round(ahead.held_back_hours, 3),
+            full=retention.why_full(space, keep),
+            full_in_hours=ahead.full_in_hours,
+        )
 
 
-def _epoch_document(info: EpochInfo) -> dict[str, Any]:
-    return {
-        "epoch": info.epoch,
-        "prev_epoch": info.prev_epoch,
-        "started_at": format_time(info.started_at),
-        "tail": info.tail,
-        "head": info.head,
-        "lost_from": info.lost_from,
-        "lost_to": info.lost_to,
-        "reason": info.reason,
-    }
+def _held(info: EpochInfo) -> EpochHeld:
+    return EpochHeld(
+        epoch=info.epoch,
+        prev_epoch=info.prev_epoch,
+        started_at=format_time(info.started_at),
+        tail=info.tail,
+        head=info.head,
+        lost_from=info.lost_from,
+        lost_to=info.lost_to,
+        reason=info.reason,
+    )
 
 
 def _behind(extents: list[Extent], epoch: str, seq: int) -> int | None:
@@ -81,7 +80,7 @@ def _behind(extents: list[Extent], epoch: str, seq: int) -> int | None:
     return extents[place].head - seq + sum(extent.head for extent in extents[place + 1 :])
 
 
-def verify(path: Path) -> dict[str, Any]:
+def verify(path: Path) -> Verification:
     """Look at every page and every event. `problems` is empty where the journal holds together.
 
     Of one moment, also while it is written; until it is done, the write-ahead log can't be cut. Raises Usage where there is no
@@ -107,17 +106,16 @@ def verify(path: Path) -> dict[str, Any]:
         writer_id = meta(database, "writer_id")
         problems += _verify_chain(read_epochs(database))
     problems += _verify_mark(mark, writer_id, extents)
-    return {
-        "schema": "migctl.journal.verify/1",
-        "path": str(path),
-        "writer_id": writer_id,
-        "epochs": len(extents),
-        "events": sum(extent.head - extent.tail + 1 for extent in extents),
-        "high_water": None if mark is None else {"epoch": mark.epoch, "seq": mark.head},
-        "at": format_time(now()),
-        "problems": problems,
-        "verdict": "fail" if problems else "pass",
-    }
+    return Verification(
+        path=str(path),
+        writer_id=writer_id,
+        epochs=len(extents),
+        events=sum(extent.head - extent.tail + 1 for extent in extents),
+        high_water=None if mark is None else HighWater(epoch=mark.epoch, seq=mark.head),
+        at=format_time(now()),
+        problems=problems,
+        verdict="fail" if problems else "pass",
+    )
 
 
 def _verify_epoch(database: sqlite3.Connection, extent: Extent) -> list[str]:

@@ -14,12 +14,12 @@ import os
 import struct
 import threading
 from pathlib import Path
-from typing import TypedDict
 
 from migctl.clock import now
 from migctl.config.files import PRIVATE_FILE
 from migctl.errors import Usage
 from migctl.events import format_time
+from migctl.journal.documents import OpenIn
 from migctl.journal.errors import SecondWriter
 from migctl.journal.sqlite.layout import Layout
 
@@ -30,13 +30,6 @@ _BYTE = (1 << 30) + 4096
 # from this process (POSIX), so none may be made.
 _open_here: set[tuple[int, int]] = set()
 _guard = threading.Lock()
-
-
-class Holder(TypedDict):
-    """Which process has a journal open for writing, and since when."""
-
-    pid: int
-    since: str
 
 
 class WriterLock:
@@ -124,17 +117,17 @@ def _second(journal: Path, held_by: str) -> SecondWriter:
 
 def _words(lock: int) -> str:
     found = _read(os.pread(lock, 4096, 0))
-    return "another process" if found is None else f"process {found['pid']} (since {found['since']})"
+    return "another process" if found is None else f"process {found.pid} (since {found.since})"
 
 
-def _read(text: bytes) -> Holder | None:
+def _read(text: bytes) -> OpenIn | None:
     with contextlib.suppress(ValueError, KeyError, TypeError):
         said = json.loads(text)
-        return {"pid": int(said["pid"]), "since": str(said["since"])}
+        return OpenIn(pid=int(said["pid"]), since=str(said["since"]))
     return None
 
 
-def holder(layout: Layout) -> Holder | None:
+def holder(layout: Layout) -> OpenIn | None:
     """Which process has the journal open for writing, for those who only look; None where none has."""
     try:
         found = _read(layout.lock.read_bytes())
@@ -143,7 +136,7 @@ def holder(layout: Layout) -> Holder | None:
     if found is None:
         return None
     try:
-        os.kill(found["pid"], 0)
+        os.kill(found.pid, 0)
     except ProcessLookupError:
         return None  # the writer was killed
     except PermissionError:

@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from migctl.clock import mono, now
 from migctl.journal import Log
-from migctl.status import GatewayStatus, TransportName, TransportStatus
+from migctl.status import GatewayStatus, SubscriberStatus, TransportName, TransportStatus
 from migctl.telemetry import get_logger
 from migctl.telemetry.minutely import Minutely
 from migctl.transports import wire
@@ -317,18 +317,18 @@ class Gateway:
             session.cut()
         return len(left)
 
-    def subscribers(self) -> list[dict[str, object]]:
-        """Who is attached, one by one. closing: the code of a goodbye that is not answered yet."""
+    def subscribers(self) -> list[SubscriberStatus]:
+        """Who is attached, one by one."""
         return [
-            {
-                "peer": session.peer,
-                "form": session.form,
-                "standby": session.standby,
-                "user": session.user,
-                "assigned": session.assigned,
-                "queued_bytes": session.queued_bytes,
-                "closing": session.close_code,
-            }
+            SubscriberStatus(
+                peer=session.peer,
+                form=session.form,
+                standby=session.standby,
+                user=session.user,
+                assigned=session.assigned,
+                queued_bytes=session.queued_bytes,
+                closing=session.close_code,
+            )
             for session in self._sockets
         ]
 

@@ -67,6 +67,16 @@ def served(tmp_path: Path) -> Iterator[Serve]:
     serve.process.communicate()
 
 
+# What scripts read: a key may be added at the end of its kind, and none is renamed.
+STATUS_KEYS = [
+    "schema", "path", "writer_id", "open_in", "epoch", "head", "tail", "epochs", "cursors", "dead_letters", "events_held",
+    "used_bytes", "reusable_bytes", "log_bytes", "disk_free_bytes", "max_bytes", "min_free_bytes", "retain_hours",
+    "retain_min_events", "rate_events_per_s", "held_back_hours", "full", "full_in_hours",
+]  # fmt: skip
+EPOCH_KEYS = ["epoch", "prev_epoch", "started_at", "tail", "head", "lost_from", "lost_to", "reason"]
+VERIFY_KEYS = ["schema", "path", "writer_id", "epochs", "events", "high_water", "at", "problems", "verdict"]
+
+
 def document(done: subprocess.CompletedProcess[str]) -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -88,6 +98,8 @@ def test_a_live_journal_is_shown_exported_verified_and_copied_and_outlives_kill_
     said = document(migctl(tmp_path, "journal", "status", "-o", "json"))
     assert (said["head"], said["tail"], said["open_in"]["pid"]) == (40, 1, served.process.pid)
     assert said["full"] is None
+    assert list(said) == STATUS_KEYS
+    assert list(said["epochs"][0]) == EPOCH_KEYS
     lines = migctl(tmp_path, "journal", "export", "--from", "39").stdout.splitlines()
     assert [json.loads(line)["seq"] for line in lines] == [39, 40]
     assert (
@@ -100,6 +112,13 @@ def test_a_live_journal_is_shown_exported_verified_and_copied_and_outlives_kill_
     served.process.wait()
     assert [entry.seq for entry in read_file(tmp_path / "copy.db")] == list(range(1, 41))
     assert migctl(tmp_path, "journal", "verify").stdout.startswith("pass: 45 events")
+    verified = document(migctl(tmp_path, "journal", "verify", "-o", "json"))
+    assert list(verified) == VERIFY_KEYS
+    assert (verified["epochs"], verified["problems"], list(verified["high_water"])) == (
+        1,
+        [],
+        ["epoch", "seq"],
+    )
     assert "no process" in migctl(tmp_path, "journal", "status").stdout
 
 
