@@ -90,7 +90,7 @@ def show(
         output.table(["KEY", "VALUE", "FROM"], [[one.key, _text(one.value), one.origin] for one in shown])
     else:
         _show_yaml(shown)
-    _say_head(found, stage, secrets)
+    _print_head(found, stage, secrets)
 
 
 @app.command()
@@ -141,7 +141,7 @@ def _show_yaml(shown: list[Value]) -> None:
     output.plain(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110).rstrip())
 
 
-def _say_head(found: Resolved, stage: str | None, secrets: dict[str, str | None]) -> None:
+def _print_head(found: Resolved, stage: str | None, secrets: dict[str, str | None]) -> None:
     output.note(f"file: {found.file or 'none, so what nothing else says is the default'}")
     if stage is not None:
         output.note(f"stage: {stage}")

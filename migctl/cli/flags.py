@@ -31,7 +31,7 @@ def list_(config: context.ConfigOption = None, output_format: context.OutputOpti
             {**_head("list", found), "flags": flags, "brakes": [_brake(one) for one in found.brakes]}
         )
         return
-    _say_where(found)
+    _print_where(found)
     if not found.flag_set.flags:
         output.note("no flags yet: `migctl flags import configs/flags/transport.yaml` makes the first")
         return
@@ -48,7 +48,7 @@ def list_(config: context.ConfigOption = None, output_format: context.OutputOpti
             for flag in found.flag_set.flags.values()
         ],
     )
-    _say_brakes(found)
+    _print_brakes(found)
 
 
 @app.command()
@@ -66,11 +66,11 @@ def show(
         of = [_brake(one) for one in found.brakes if one.flag == key]
         output.document({**_head("show", found), "flag": _document(found, flag), "brakes": of})
         return
-    _say_where(found)
+    _print_where(found)
     row = found.snapshot.rows[0]
     output.plain(editing.as_yaml(editing.only(found.flag_set, key)).rstrip())
     output.note(f"n {row.n}, written by {row.by} at {row.at}: {row.reason or 'no reason'}")
-    _say_brakes(found)
+    _print_brakes(found)
 
 
 @app.command("eval")
@@ -108,7 +108,7 @@ def evaluate(
     if output_format == "json":
         output.document({**_head("eval", found), **answer})
     elif said.reason != "ERROR":
-        _say_where(found)
+        _print_where(found)
         variant = said.variant if said.variant is not None else "(the code's own default)"
         output.plain(f"{key} for {user}: {variant}, {said.reason}, by {tier}, n {found.snapshot.n}")
     if said.reason == "ERROR":
@@ -131,8 +131,8 @@ def export(
 
     found = _look(config)
     if found.away is not None or found.brakes:
-        _say_where(found)
-        _say_brakes(found)
+        _print_where(found)
+        _print_brakes(found)
     if form == "flagd":
         output.document(found.flag_set.document())
     else:
@@ -248,7 +248,7 @@ def _brake(brake: Brake) -> object:
     return msgspec.to_builtins(brake)
 
 
-def _say_where(found: Shown) -> None:
+def _print_where(found: Shown) -> None:
     output.note(found.where)
     if found.away is not None:
         output.note(
@@ -256,7 +256,7 @@ def _say_where(found: Shown) -> None:
         )
 
 
-def _say_brakes(found: Shown) -> None:
+def _print_brakes(found: Shown) -> None:
     from migctl.flags.authoring import said_of
 
     for brake in found.brakes:

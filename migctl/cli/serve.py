@@ -105,7 +105,7 @@ def serve(
         if settings.witness and settings.mode == "dual" and not until_done:
             service.tokens, token = with_witness(service.tokens)
             service.witness = KeptWitness(settings, token=token, config=config)
-        return await service.run(stop, _say_ready)
+        return await service.run(stop, _print_ready)
 
     left = context.run_fast(work())
     if left.backlog:
@@ -115,7 +115,7 @@ def serve(
     output.note(f"stopped at seq {left.head}")
 
 
-def _say_ready(service: Service) -> None:
+def _print_ready(service: Service) -> None:
     target = f" -> {service.target.name}" if service.target is not None else ""
     output.note(f"serving: {service.mode} on {service.url}{target}")
     upstream = service.settings.legacy.upstream

@@ -126,7 +126,7 @@ def watch(
                 show.add(minute)
 
             async with witness_of(
-                settings, url, bounds=bounds, write=not no_write, say=output.note
+                settings, url, bounds=bounds, write=not no_write, notify=output.note
             ) as witness:
                 witness.closed = closed
                 await witness.run(stop, most=windows)

@@ -40,7 +40,7 @@ async def open_journal(
     if path.absolute().parent == settings.state.absolute():
         make_state_folder(settings.state)
     keep = _keep_of(settings, relayed=settings.mode != "websocket" if relayed is None else relayed)
-    return await SqliteJournal.open(path, keep=keep if keeping else None, adopting=adopting, say=notify)
+    return await SqliteJournal.open(path, keep=keep if keeping else None, adopting=adopting, notify=notify)
 
 
 def status(settings: Settings) -> Inventory:

@@ -43,7 +43,7 @@ async def witness_of(
     *,
     bounds: Bounds,
     write: bool = True,
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Witness]:
     """url: of the serve that is watched; None is that of the settings. Raises Usage where the target lacks a part."""
     from migctl.serve_client import ServeHttp
@@ -52,7 +52,7 @@ async def witness_of(
     from migctl.validate.witness.windows import Limits
     from migctl.validate.witness.witness import Witness
 
-    target = await resolve(settings, need=("anon_key", "service_role_key"), notify=say)
+    target = await resolve(settings, need=("anon_key", "service_role_key"), notify=notify)
     access_token = access_token_of(settings, target)
     token = secret("MIGCTL_TOKEN")
     http = ServeHttp(url or f"http://{settings.listen}", token=token)
@@ -80,7 +80,7 @@ async def witness_of(
             limits=Limits(window_s=settings.evidence.window_s, grace_s=settings.evidence.grace_s),
             bounds=bounds,
             webhook=settings.alerts.webhook,
-            say=say,
+            notify=notify,
         )
     finally:
         await http.aclose()

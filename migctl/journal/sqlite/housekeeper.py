@@ -58,7 +58,7 @@ class Housekeeper:
             else:
                 self.full_in_hours = outlook.full_in_hours
                 self._judge(why_full(outlook.space, self._keep))
-            await asyncio.sleep(STEP_PAUSE_S if more else self._keep.look_every_s)
+            await asyncio.sleep(STEP_PAUSE_S if more else self._keep.check_every_s)
 
     async def _step(self) -> bool:
         try:

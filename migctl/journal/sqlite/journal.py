@@ -58,11 +58,11 @@ class SqliteJournal(Records):
         *,
         keep: Keep | None,
         lock_wait_s: float,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
         self._layout = layout
         self._lock = lock
-        self._say = say
+        self._notify = notify
         super().__init__(
             Store(
                 layout,
@@ -102,12 +102,12 @@ class SqliteJournal(Records):
         adopting: bool = False,
         lock_wait_s: float = 5.0,
         open_wait_s: float = 30.0,
-        say: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> SqliteJournal:
         """Open or create the journal for writing.
 
         keep: what is kept, and how large it may become; None keeps everything, without a bound.
-        adopting: it may stand where another journal was lost. say: for what an operator must hear.
+        adopting: it may stand where another journal was lost. notify: for what an operator must hear.
         lock_wait_s: how long events wait while another process locks the file; open_wait_s: how long this call does.
         Raises Refused where another process writes to it or another journal stood here, Usage where the file can't be opened or
         is no journal, JournalStalled where another process locks it for long.
@@ -125,13 +125,18 @@ class SqliteJournal(Records):
         try:
             mark = check_place(layout, adopting=adopting)
             if lock.hold_file() > 1:
-                say(
+                notify(
                     f"{layout.database} has other names too (hard links): its log and its high-water mark lie beside this one, "
                     "so never open it by another"
                 )
             layout.make_private()
             opened = await open_database(
-                layout, mark, adopting=adopting, lock_wait_s=lock_wait_s, open_wait_s=open_wait_s, say=say
+                layout,
+                mark,
+                adopting=adopting,
+                lock_wait_s=lock_wait_s,
+                open_wait_s=open_wait_s,
+                notify=notify,
             )
             failure = Failure()
             try:
@@ -144,7 +149,9 @@ class SqliteJournal(Records):
         except BaseException:
             lock.release()
             raise
-        return cls(layout, lock, opened, high_water, failure, keep=keep, lock_wait_s=lock_wait_s, say=say)
+        return cls(
+            layout, lock, opened, high_water, failure, keep=keep, lock_wait_s=lock_wait_s, notify=notify
+        )
 
     # Log: the events.
 
@@ -310,7 +317,7 @@ class SqliteJournal(Records):
 
     def _announce_rotation(self, text: str) -> None:
         _log.warning("epoch rotated", epoch=self.epoch, head=self._head, text=text)
-        self._say(text)
+        self._notify(text)
 
     def _trimmed(self, tails: dict[int, int]) -> None:
         for ordinal, tail in tails.items():

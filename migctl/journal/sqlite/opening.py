@@ -61,7 +61,7 @@ async def open_database(
     adopting: bool,
     lock_wait_s: float,
     open_wait_s: float,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Opened:
     """Open or create the file; the caller holds the writer's lock.
 
@@ -81,7 +81,7 @@ async def open_database(
             raise stalled("locked", layout)
         if waited >= _SAID_AFTER_S and not said:
             said = True
-            say(f"{stalled('locked', layout).what}; waiting for it, up to {open_wait_s:g} s")
+            notify(f"{stalled('locked', layout).what}; waiting for it, up to {open_wait_s:g} s")
         await asyncio.sleep(_AGAIN_S)
 
 

@@ -30,7 +30,7 @@ class Keep:
     max_bytes: int | None = None
     min_free_bytes: int | None = None
     readers: frozenset[str] = frozenset()
-    look_every_s: float = 1.0
+    check_every_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

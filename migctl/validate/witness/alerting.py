@@ -29,8 +29,8 @@ class Webhook:
         self._waiting: asyncio.Queue[Alert] = asyncio.Queue(MOST_WAITING)
 
     def tell(self, alert: Alert) -> None:
-        say = log.warning if alert.status == "raised" else log.info
-        say(f"alert {alert.status}", reason=alert.reason, window=alert.window.id)
+        emit = log.warning if alert.status == "raised" else log.info
+        emit(f"alert {alert.status}", reason=alert.reason, window=alert.window.id)
         if self._url is None:
             return
         if self._waiting.full():

@@ -50,7 +50,7 @@ class Witness:
     bounds: Bounds = field(default_factory=Bounds)
     webhook: str | None = None
     closed: Callable[[Minute], None] = lambda _: None
-    say: Callable[[str], None] = lambda _: None
+    notify: Callable[[str], None] = lambda _: None
     _count: int = 0
     _last: Minute | None = None
     _changed: bool = True
@@ -60,7 +60,7 @@ class Witness:
         """Until `stop`, or until so many windows have closed. Raises OSError where the folder can't be used."""
         with holding(self.folder) as name:
             if name is None:
-                self.say("another witness of this folder writes the evidence; this one only shows it")
+                self.notify("another witness of this folder writes the evidence; this one only shows it")
             before = read_state(self.folder) if name is not None else None
             self._alert = before.alert if before is not None else None
             windows = Windows(clock.now(), self.limits)
@@ -80,7 +80,7 @@ class Witness:
             if writing is not None:
                 await writing.finish(FINISH_S)
             if name is not None:
-                self._say(windows, writing, kept, "stopped")
+                self._publish(windows, writing, kept, "stopped")
 
     async def _tick(
         self,
@@ -103,7 +103,7 @@ class Witness:
                 self._take(minute, writing, webhook, trouble)
             if own and (self._changed or clock.mono() - said_at >= SAY_EVERY_S):
                 standby = writing is not None and writing.standby
-                self._say(windows, writing, kept, "standby" if standby else "watching")
+                self._publish(windows, writing, kept, "standby" if standby else "watching")
                 self._changed, said_at = False, clock.mono()
             if over or (most is not None and self._count >= most):
                 return
@@ -125,7 +125,7 @@ class Witness:
     def _change(self) -> None:
         self._changed = True
 
-    def _say(self, windows: Windows, writing: Writing | None, kept: Kept, state: WitnessState) -> None:
+    def _publish(self, windows: Windows, writing: Writing | None, kept: Kept, state: WitnessState) -> None:
         said = WitnessStatus(
             pid=os.getpid(),
             at=clock.now(),

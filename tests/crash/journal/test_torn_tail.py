@@ -80,7 +80,7 @@ async def test_torn_log_keeps_a_true_beginning_and_the_rest_begins_an_epoch_of_i
         path = folder / left.path.name
         tear(path.with_name(path.name + "-wal"), chance)
         said: list[str] = []
-        journal = await SqliteJournal.open(path, say=said.append)
+        journal = await SqliteJournal.open(path, notify=said.append)
         kept = [one for one in journals.seen_in(path) if one[0] == left.epoch]
         assert kept == [(left.epoch, seq, id_) for seq, id_ in enumerate(left.ids[: len(kept)], 1)]
         first = await journal.append([event()])

@@ -43,7 +43,7 @@ async def hello(ws: ClientConnection) -> tuple[str, str | None]:
 async def test_reader_that_retention_overtakes_is_closed_with_4410_and_told_trimmed_when_it_comes_again(
     tmp_path: Path,
 ) -> None:
-    keep = Keep(hours=0.0, min_events=10, readers=frozenset({"relay"}), look_every_s=0.02)
+    keep = Keep(hours=0.0, min_events=10, readers=frozenset({"relay"}), check_every_s=0.02)
     async with serving(tmp_path, keep=keep, stall_s=DEADLINE_S, grace_s=DEADLINE_S) as served:
         for _ in range(400):  # more than is held in memory, where retention would not be felt
             await served.journal.append([event(LARGE)])

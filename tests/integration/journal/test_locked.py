@@ -23,7 +23,7 @@ from tests.kit.entries import event
 from tests.kit.locking import ALONE, locked
 from tests.kit.serve_process import serving_process
 
-SOON = Keep(hours=0.0, min_events=0, max_bytes=1 << 30, look_every_s=0.02)
+SOON = Keep(hours=0.0, min_events=0, max_bytes=1 << 30, check_every_s=0.02)
 
 
 async def test_events_are_refused_with_who_locks_the_file_and_taken_once_it_is_free(path: Path) -> None:
@@ -128,7 +128,7 @@ async def test_a_journal_that_is_locked_at_the_start_is_waited_for_aloud(path: P
     await (await SqliteJournal.open(path)).aclose()
     said: list[str] = []
     with locked(path, ALONE) as lock:
-        opening = asyncio.create_task(SqliteJournal.open(path, say=said.append))
+        opening = asyncio.create_task(SqliteJournal.open(path, notify=said.append))
         await until(lambda: said)
         assert f"process {lock.pid} (python" in said[0]
         assert not opening.done()

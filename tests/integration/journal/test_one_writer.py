@@ -89,7 +89,7 @@ async def test_a_journal_with_two_names_says_so(tmp_path: Path) -> None:
     await (await SqliteJournal.open(path)).aclose()
     hard_linked(path)
     said: list[str] = []
-    await (await SqliteJournal.open(path, say=said.append)).aclose()
+    await (await SqliteJournal.open(path, notify=said.append)).aclose()
     assert "hard links" in said[0]
 
 

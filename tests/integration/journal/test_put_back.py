@@ -93,7 +93,7 @@ async def test_a_copy_put_back_begins_an_epoch_that_both_kinds_of_reader_cross_w
         if mark == "put back too":
             highwater.path_of(path).write_bytes(high_water)
 
-        journal = await SqliteJournal.open(path, say=said.append)
+        journal = await SqliteJournal.open(path, notify=said.append)
         await compared(journal, standin)
         async with served(journal, port), publishing(journal, standin) as (relay, _):
             await journal.append(after)

@@ -19,7 +19,7 @@ from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.relaying import Tables, relayed, relaying
 
-SOON = Keep(hours=0.0, min_events=20, readers=frozenset({"relay"}), look_every_s=0.02)
+SOON = Keep(hours=0.0, min_events=20, readers=frozenset({"relay"}), check_every_s=0.02)
 
 
 def events(count: int, pad: int = 10) -> list[Event]:
@@ -56,7 +56,7 @@ async def test_retention_follows_the_relay_and_never_passes_it(
 
 
 async def test_an_id_is_known_as_long_as_its_event_is_held_and_room_is_used_again(path: Path) -> None:
-    journal = await SqliteJournal.open(path, keep=Keep(hours=0.0, min_events=20, look_every_s=0.01))
+    journal = await SqliteJournal.open(path, keep=Keep(hours=0.0, min_events=20, check_every_s=0.01))
     first = events(200, 3000)
     await journal.append(first)
     await until(lambda: journal.tail == 181)
@@ -73,7 +73,7 @@ async def test_an_id_is_known_as_long_as_its_event_is_held_and_room_is_used_agai
 async def test_a_journal_at_its_bound_takes_no_events_keeps_what_is_not_relayed_and_recovers(
     standin: Target, path: Path
 ) -> None:
-    keep = Keep(hours=0.0, min_events=0, max_bytes=1 << 20, readers=frozenset({"relay"}), look_every_s=0.02)
+    keep = Keep(hours=0.0, min_events=0, max_bytes=1 << 20, readers=frozenset({"relay"}), check_every_s=0.02)
     journal = await SqliteJournal.open(path, keep=keep)
     while journal.full is None:
         await journal.append(events(10, 4000))
@@ -139,7 +139,7 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged_and_is_left_once_
 
 
 async def test_an_open_journal_says_in_how_many_hours_it_is_full_at_this_rate(path: Path) -> None:
-    journal = await SqliteJournal.open(path, keep=Keep(hours=24.0, max_bytes=4 << 20, look_every_s=0.01))
+    journal = await SqliteJournal.open(path, keep=Keep(hours=24.0, max_bytes=4 << 20, check_every_s=0.01))
     await journal.append(events(200, 3000))
     await until(lambda: journal.full_in_hours is not None)
     assert 0 < (journal.full_in_hours or 0) < 1

@@ -202,7 +202,7 @@ async def test_a_letter_is_retried_after_the_journal_has_let_its_event_go(
     tmp_path: Path, target: Target, tables: Tables, retries: RetryTable
 ) -> None:
     await tables.run(REFUSE_COLD)
-    keep = Keep(hours=0.0, min_events=1, look_every_s=0.01, readers=frozenset({"relay"}))
+    keep = Keep(hours=0.0, min_events=1, check_every_s=0.01, readers=frozenset({"relay"}))
     journal = await SqliteJournal.open(tmp_path / "trimming.db", keep=keep)
     cold = event(COLD)
     try:

@@ -85,7 +85,7 @@ async def test_nonsense_where_a_trimmed_epoch_begins(
     tmp_path: Path, target: Target, tables: Tables, front: Front
 ) -> None:
     path = tmp_path / "trimmed.db"
-    trimmed = await SqliteJournal.open(path, keep=Keep(hours=0.0, min_events=20, look_every_s=0.01))
+    trimmed = await SqliteJournal.open(path, keep=Keep(hours=0.0, min_events=20, check_every_s=0.01))
     await publish(trimmed, [event() for _ in range(50)], group=10)
     await until(lambda: trimmed.tail == 31)
     await trimmed.aclose()

@@ -19,7 +19,7 @@ from migctl.journal.sqlite.retention import Keep, Space, Trimmed
 from tests.kit.conditions import until
 from tests.kit.entries import event
 
-KEEP = Keep(hours=0.0, min_events=0, max_bytes=1 << 30, look_every_s=0.0)
+KEEP = Keep(hours=0.0, min_events=0, max_bytes=1 << 30, check_every_s=0.0)
 
 
 def alter(path: Path, statement: str) -> None:
