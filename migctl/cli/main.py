@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from migctl.cli import (
     capture,
+    clients,
     config,
     context,
     deadletter,
@@ -37,6 +38,7 @@ _ORDER = (
     "config",
     "serve",
     "status",
+    "clients",
     "rollout",
     "flags",
     "deadletter",
@@ -87,6 +89,7 @@ app.command("demo", short_help="The whole job once, on a stack of its own.")(dem
 app.add_typer(config.app, name="config", short_help="Settings and stages: checked, and shown as they hold.")
 app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
 app.command("status", short_help="What a running serve does.")(status.status)
+app.command("clients", short_help="Who is subscribed, and to which transport.")(clients.clients)
 app.add_typer(
     rollout.app, name="rollout", short_help="How many users have Realtime: up step by step, down at once."
 )

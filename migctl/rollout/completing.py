@@ -17,6 +17,7 @@ Who holds it back:
 | a standby socket, the witness | no |
 | a process that did not answer | yes: it may have subscribers, and nobody can say how many |
 | a process whose memory of who left begins within `drain_minutes` | yes: somebody may have left before |
+| a process that runs in mode websocket | yes: what it takes would reach nobody |
 
 `--accept-lost N` gives up at most N subscribers. It covers no process: what cannot be counted cannot be accepted.
 """
@@ -29,22 +30,9 @@ from typing import Literal
 
 import msgspec
 
-Transport = Literal["websocket", "standby"]
-Protocol = Literal["legacy", "v2", "piped"]
+from migctl.status.clients import ClientStatus
+
 Completion = Literal["rampdown", "draining", "completed"]
-
-
-class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A socket that a process has or had. witness: it is the witness's own. connected: at the moment that the process answered."""
-
-    transport: Transport
-    protocol: Protocol
-    user: str | None = None
-    remote: str | None = None
-    since: datetime
-    last_seen: datetime
-    connected: bool
-    witness: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,19 +40,24 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     process: str
     remembers_from: datetime | None
-    clients: tuple[Client, ...] = ()
+    clients: tuple[ClientStatus, ...] = ()
+    mode: Literal["websocket", "realtime", "dual"] = "dual"
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds it back. silent: processes that did not answer; short: those whose memory does not reach back far enough."""
+    """Who holds it back. silent: processes that did not answer; short: those whose memory does not reach back far enough.
 
-    clients: tuple[Client, ...] = ()
+    alone: those that have nothing but the WebSocket.
+    """
+
+    clients: tuple[ClientStatus, ...] = ()
     silent: tuple[str, ...] = ()
     short: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
 
     def covered(self, accept_lost: int) -> bool:
         """Nobody holds it back but subscribers, and no more of them than are given up."""
-        return not self.silent and not self.short and len(self.clients) <= accept_lost
+        return not (self.silent or self.short or self.alone) and len(self.clients) <= accept_lost
 
 
 class Go(msgspec.Struct, frozen=True):
@@ -93,6 +86,7 @@ def holding(asked: Sequence[Asked], drain_minutes: float, now: datetime) -> Hold
         short=tuple(
             one.process for one in asked if one.remembers_from is not None and one.remembers_from > oldest
         ),
+        alone=tuple(one.process for one in asked if one.mode == "websocket"),
     )
 
 
@@ -124,7 +118,7 @@ def advance(
     return Go("completed") if held.covered(accept_lost) else Hold(_words(held))
 
 
-def _holds(client: Client, oldest: datetime) -> bool:
+def _holds(client: ClientStatus, oldest: datetime) -> bool:
     if client.transport != "websocket" or client.witness:
         return False
     return client.connected or client.last_seen > oldest
@@ -141,4 +135,6 @@ def _words(held: Holding) -> str:
         said.append(f"no answer from {', '.join(held.silent)}, which may have subscribers")
     if held.short:
         said.append(f"{', '.join(held.short)} cannot say yet who left lately")
+    if held.alone:
+        said.append(f"{', '.join(held.alone)} runs in mode websocket: what it takes reaches nobody elsewhere")
     return "; ".join(said)

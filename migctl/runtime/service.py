@@ -19,6 +19,7 @@ from migctl.runtime.feed import Feed, Source
 from migctl.runtime.flags import reached_at
 from migctl.runtime.journals import open_journal
 from migctl.runtime.parts import Parts, make_parts
+from migctl.runtime.remembering import Remembering
 from migctl.runtime.status import serve_readiness, serve_status
 from migctl.runtime.witness import KeptWitness
 from migctl.server.access.tokens import Tokens
@@ -99,8 +100,11 @@ class Service:
             await relay.claim(within_s=settings.relay.claim_s)
         if parts.staged is not None:
             parts.staged.begin()
-        app = self._application(parts, feed)
+        of = parts.flags.registration
+        remembering = Remembering(settings.state, parts.gateway, self.mode, lambda: (of.id, of.name))
+        app = self._application(parts, feed, remembering)
         check_upstream(settings)
+        remembering.begin()
         control = stack.enter_context(bound(settings.state))
         listener = listening(app, settings.listen_host, settings.listen_port, control=control)
         # Before anybody asks: an answer that moves a subscriber away and back would be worse than a start that is late by a little.
@@ -116,6 +120,7 @@ class Service:
                 carriers.append(group.create_task(parts.fallback.run(), name="fallback"))
             if parts.staged is not None:
                 carriers.append(group.create_task(parts.staged.run(), name="stage"))
+            carriers.append(group.create_task(remembering.run(), name="who leaves"))
             watch = group.create_task(_watch(journal), name="journal-watch")
             observing = group.create_task(parts.connections.run(), name="connections")
             feeding = group.create_task(feed.run(journal), name="source")
@@ -133,10 +138,12 @@ class Service:
                 task.cancel()
             await asyncio.wait([flags])
             await parts.flags.end()
+        remembering.end()
         log.info("stopped", head=self.left.head, backlog=self.left.backlog)
 
-    def _application(self, parts: Parts, feed: Feed) -> web.Application:
+    def _application(self, parts: Parts, feed: Feed, remembering: Remembering) -> web.Application:
         from migctl.server import Assignment, build
+        from migctl.server.routes.clients import client_routes
         from migctl.target.token_command import token_command_of
 
         journal, relay, started_at = parts.journal, parts.relay, now()
@@ -175,7 +182,7 @@ class Service:
             commits=journal.commit_seconds,
             batches=relay.figures if relay is not None else None,
             assignment=assignment,
-            admin=_admin(parts),
+            admin=[*_admin(parts), *client_routes(remembering.status)],
             flags=_flags(parts),
         )
 

@@ -58,7 +58,9 @@ async def witness_of(
     http = ServeHttp(url or f"http://{settings.listen}", token=token)
 
     def websocket(position: Position | None) -> WebsocketSubscriber:
-        return WebsocketSubscriber(f"ws{http.url.removeprefix('http')}/ws", token=token, position=position)
+        return WebsocketSubscriber(
+            f"ws{http.url.removeprefix('http')}/ws?client=witness", token=token, position=position
+        )
 
     def realtime(position: Position | None) -> RealtimeSubscriber:
         return RealtimeSubscriber(

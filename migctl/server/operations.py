@@ -22,6 +22,7 @@ from migctl.server.routes.flags_api import MAX_LIMIT, PutFlag, PutSegment
 from migctl.server.routes.marker import Marker, Placed
 from migctl.server.routes.ofrep import BulkEvaluationFailure, EvaluationFailure, EvaluationSuccess
 from migctl.status import ServeStatus, SubscribersStatus
+from migctl.status.clients import ClientsStatus
 from migctl.status.document import Readiness
 from migctl.status.flags import FlagsStatus
 from migctl.subscriber.gateway.serve_client import Assignment
@@ -262,6 +263,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *_managed("/api/flags", OneFlag, Flags, PutFlag),
     *_managed("/api/segments", OneSegment, Segments, PutSegment),
     Operation("get", "/admin/subscribers", "who is attached", {200: Answer("each socket", SubscribersStatus)}),
+    Operation("get", "/admin/clients", "every subscriber that is here, or was", {200: Answer("each", ClientsStatus)}),
     Operation("get", "/admin/flags", "what this process holds of flags", {200: Answer("status", FlagsStatus)}),
     Operation(
         "post", "/admin/flags/hear", "hand it a snapshot with brakes",

@@ -21,7 +21,7 @@ from migctl.server.access.tokens import Token, Tokens, presented_in
 from migctl.server.answers import refusal
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames, resume
-from migctl.transports.websocket.upstream import TOKEN_IS_OURS, points_at
+from migctl.transports.websocket.upstream import TOKEN_IS_OURS, TOKEN_NAME, points_at
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -81,6 +81,7 @@ def guard(rules: Rules, refused: Counter[str]) -> Middleware:
             return await _refuse(request, decision)
         if decision.token is not None:
             request[TOKEN] = decision.token
+            request[TOKEN_NAME] = decision.token.name
         return await handler(request)
 
     return check

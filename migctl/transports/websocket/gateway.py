@@ -19,12 +19,14 @@ from aiohttp.abc import AbstractStreamWriter
 from migctl.clock import mono, now
 from migctl.journal import Log
 from migctl.status import GatewayStatus, SubscriberStatus, TransportName, TransportStatus
+from migctl.status.clients import ClientStatus
 from migctl.telemetry import get_logger
 from migctl.telemetry.minutely import Minutely
 from migctl.transports import wire
 from migctl.transports.websocket import frames, resume
 from migctl.transports.websocket.assigning import Assigning, Flags
 from migctl.transports.websocket.catching_up import RUN_BYTES, CatchingUp
+from migctl.transports.websocket.leavers import Leavers
 from migctl.transports.websocket.live import Live
 from migctl.transports.websocket.session import Form, Session
 from migctl.transports.websocket.sockets import Sockets
@@ -331,6 +333,14 @@ class Gateway:
             )
             for session in self._sockets
         ]
+
+    def clients(self) -> list[ClientStatus]:
+        """Who is attached, and who was, as far as that is remembered."""
+        return self._sockets.clients(self._live.position)
+
+    def remember(self, leavers: Leavers) -> None:
+        """Who left before this start. Before anybody is served."""
+        self._sockets.left = leavers
 
     def state(self) -> TransportStatus:
         if self._sockets.draining:

@@ -30,7 +30,14 @@ class Live:
         """From the next run on it gets all that is above its own `after`."""
         (self._legacy if session.form == "legacy" else self._v2).add(session)
 
+    def position(self, session: Session) -> str | None:
+        """The last that it was sent, `epoch/seq`; None where it is not, and never was, at the live edge."""
+        if session in self._v2 or session in self._legacy:
+            return f"{self.epoch}/{max(session.after, self.delivered)}"
+        return session.position
+
     def leave(self, session: Session) -> None:
+        session.position = self.position(session)
         self._v2.discard(session)
         self._legacy.discard(session)
 
@@ -58,6 +65,8 @@ class Live:
         """The epoch that the journal is in; True for a new one: v2 sessions must come again, and legacy ones just go on."""
         if epoch == self.epoch:
             return False
+        for session in self._v2:
+            session.position = self.position(session)
         self._left.add(self.epoch)
         self.epoch, self.delivered = epoch, 0
         for session in self._legacy:
@@ -88,4 +97,5 @@ class Live:
                 gone.append(session)
         self.frames_written += count * (len(live) - len(gone))
         for session in gone:
-            self.leave(session)
+            live.discard(session)
+            session.position = f"{self.epoch}/{max(session.after, first - 1)}"

@@ -31,7 +31,7 @@ class Wish:
     """What a v2 client asked for in its address. position: the last it has; None for a fresh start.
 
     user: whom it is for; None takes no assignment. assigned: the transport that it was told so far; None where it does not say.
-    fallback: it is here because Realtime, which it is assigned, has failed.
+    fallback: it is here because Realtime, which it is assigned, has failed. witness: it only watches, and is no subscriber.
     """
 
     role: Role = "subscriber"
@@ -39,6 +39,7 @@ class Wish:
     user: str | None = None
     assigned: TransportName | None = None
     fallback: bool = False
+    witness: bool = False
 
 
 NO_WISH = Wish()
@@ -96,6 +97,7 @@ def wish_in(query: Mapping[str, str]) -> Wish:
         user,
         _assigned_in(query),
         fallback=query.get("fallback") == "1",
+        witness=query.get("client") == "witness",
     )
 
 

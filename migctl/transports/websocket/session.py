@@ -23,7 +23,8 @@ class Session:
 
     user: whom it is for; None takes no assignment. assigned: the transport that the flag gives that user, as of the last look.
     told, told_n: the transport that it was told, and by the flag set of which number. fallback: it is here while Realtime, which it
-    is told, has failed.
+    is told, has failed. since: monotonic, as `heard_at`. position: the last that it was sent, once it left the live edge.
+    token: the name of the one that it came with. witness: it is the witness's own.
     """
 
     __slots__ = (
@@ -37,10 +38,14 @@ class Session:
         "heard_at",
         "max_queue_bytes",
         "peer",
+        "position",
+        "since",
         "standby",
+        "token",
         "told",
         "told_n",
         "user",
+        "witness",
     )
 
     def __init__(
@@ -55,6 +60,8 @@ class Session:
         user: str | None = None,
         told: TransportName | None = None,
         fallback: bool = False,
+        token: str | None = None,
+        witness: bool = False,
     ) -> None:
         self._transport = transport
         self._abort: asyncio.TimerHandle | None = None
@@ -63,6 +70,10 @@ class Session:
         self.peer = peer
         self.max_queue_bytes = max_queue_bytes
         self.heard_at = heard_at
+        self.since = heard_at
+        self.token = token
+        self.witness = witness
+        self.position: str | None = None
         self.after = 0
         self.close_code: int | None = None
         self.user = user

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import timedelta
 
 from aiohttp import ClientConnectionResetError, web
 from aiohttp.abc import AbstractStreamWriter
 
-from migctl.clock import mono
+from migctl.clock import mono, now
 from migctl.resilience import News
 from migctl.status import GatewayStatus, TransportState, UpstreamStatus
+from migctl.status.clients import ClientStatus
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.assigning import Assigning
+from migctl.transports.websocket.leavers import Leavers
 from migctl.transports.websocket.resume import NO_WISH, Wish
 from migctl.transports.websocket.session import Form, Session
+from migctl.transports.websocket.upstream import TOKEN_NAME
 
 # What clients say is commands of the old protocol at most; more than this closes the socket.
 MAX_CLIENT_BYTES = 1 << 20
@@ -37,6 +41,7 @@ class Sockets:
         self._open: set[Session] = set()
         self._closed_by_code: Counter[int] = Counter()
         self._news = News()
+        self.left = Leavers(now())
         self.draining = False
 
     def __len__(self) -> int:
@@ -94,6 +99,8 @@ class Sockets:
             user=wish.user,
             told=wish.assigned,
             fallback=wish.fallback,
+            token=request.get(TOKEN_NAME),
+            witness=wish.witness,
         )
         if self.draining:
             session.close(frames.DRAINING, "draining", grace_s=self._grace_s)
@@ -102,11 +109,18 @@ class Sockets:
             yield socket, session, writer
         finally:
             self._open.discard(session)
+            self.left.add(_client(session, session.position, mono(), connected=False))
             code = session.close_code or frames.ABNORMAL
             self._closed_by_code[code] += 1
             self._news.wake()
             session.finish(grace_s=self._grace_s)
             log.info("subscriber left", peer=session.peer, form=form, code=code)
+
+    def clients(self, position: Callable[[Session], str | None]) -> list[ClientStatus]:
+        """Who is here, and who left, as far as that is remembered. position: of one that is here."""
+        at = mono()
+        here = [_client(session, position(session), at, connected=True) for session in self._open]
+        return [*here, *self.left.all()]
 
     def status(
         self,
@@ -146,3 +160,21 @@ class Sockets:
             upstream=upstream,
             moves=assigning.count(attached) if assigning is not None else None,
         )
+
+
+def _client(session: Session, position: str | None, at: float, *, connected: bool) -> ClientStatus:
+    """at: monotonic, now. Of one that leaves the end of its socket is the last that was seen of it."""
+    moment = now()
+    silent_s = at - session.heard_at if connected else 0.0
+    return ClientStatus(
+        transport="standby" if session.standby else "websocket",
+        protocol=session.form,
+        user=session.user,
+        remote=session.peer,
+        token=session.token,
+        since=moment - timedelta(seconds=at - session.since),
+        last_seen=moment - timedelta(seconds=silent_s),
+        connected=connected,
+        position=position,
+        witness=session.witness,
+    )

@@ -30,6 +30,8 @@ PING_EVERY_S = 20.0
 
 # True on a request whose token is ours: the old service never sees it.
 TOKEN_IS_OURS = web.RequestKey("token is ours", bool)
+# Set by the guard: the name of the token that the request passed with.
+TOKEN_NAME = web.RequestKey("token name", str)
 
 _OWN_HEADERS = frozenset(
     ("host", "connection", "upgrade", "content-length", "transfer-encoding", "te", "trailer")

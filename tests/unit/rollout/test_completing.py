@@ -10,18 +10,16 @@ import pytest
 
 from migctl.rollout.completing import (
     Asked,
-    Client,
     Completion,
     Go,
     Hold,
     Holding,
     Nothing,
-    Protocol,
-    Transport,
     advance,
     begin,
     holding,
 )
+from migctl.status.clients import ClientProtocol, ClientStatus, ClientTransport
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 DRAIN = 60.0
@@ -32,14 +30,14 @@ def ago(minutes: float) -> datetime:
 
 
 def client(
-    seen: float, *, connected: bool = False, transport: Transport = "websocket", witness: bool = False
-) -> Client:
-    return Client(
+    seen: float, *, connected: bool = False, transport: ClientTransport = "websocket", witness: bool = False
+) -> ClientStatus:
+    return ClientStatus(
         transport=transport, protocol="v2", user="u", since=ago(900), last_seen=ago(seen), connected=connected, witness=witness
     )  # fmt: skip
 
 
-def held_by(*clients: Client, drain: float = DRAIN) -> Holding:
+def held_by(*clients: ClientStatus, drain: float = DRAIN) -> Holding:
     return holding([Asked(process="a", remembers_from=ago(1440), clients=clients)], drain, NOW)
 
 
@@ -56,12 +54,12 @@ def held_by(*clients: Client, drain: float = DRAIN) -> Holding:
         (client(0, connected=True, witness=True), False),
     ],
 )
-def test_who_holds_it_back(one: Client, holds: bool) -> None:
+def test_who_holds_it_back(one: ClientStatus, holds: bool) -> None:
     assert held_by(one).clients == ((one,) if holds else ())
 
 
-@pytest.mark.parametrize("protocol", get_args(Protocol))
-def test_each_protocol_is_a_subscriber(protocol: Protocol) -> None:
+@pytest.mark.parametrize("protocol", get_args(ClientProtocol))
+def test_each_protocol_is_a_subscriber(protocol: ClientProtocol) -> None:
     one = msgspec.structs.replace(client(0, connected=True), protocol=protocol)
     assert held_by(one).clients == (one,)
 
