@@ -80,6 +80,14 @@ def why_not(snapshot: Snapshot, said: Confirmation) -> str | None:
     return None
 
 
+async def load_client() -> None:
+    """Before the second begins: httpx imports what it needs of anyio with its first request, which takes as long on a busy machine."""
+    import anyio.lowlevel
+    import anyio.streams.tls
+
+    await anyio.lowlevel.checkpoint()
+
+
 @dataclass
 class Round:
     """One time that a snapshot is handed to everybody. Each leg ends by itself when the time is over."""

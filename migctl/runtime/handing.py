@@ -21,7 +21,7 @@ from migctl.flags.record import Record, Said
 from migctl.flags.redis_store import RedisStore
 from migctl.flags.snapshot import Brake, Snapshot, flag_sets
 from migctl.resilience import within
-from migctl.runtime.confirming import Confirmed, Round, Store, Unconfirmed
+from migctl.runtime.confirming import Confirmed, Round, Store, Unconfirmed, load_client
 from migctl.serve_client.control import announced
 
 WITHIN_S = 1.0
@@ -118,6 +118,7 @@ class Hands:
     async def _hand(
         self, snapshot: Snapshot, within_s: float, to_record: Callable[[Said], Awaitable[Store]]
     ) -> Handed:
+        await load_client()
         round_, asked = Round(snapshot, within_s, self._token), _Asked()
         async with asyncio.TaskGroup() as group:
             group.create_task(round_.by_socket(self._folder))
