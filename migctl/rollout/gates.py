@@ -79,6 +79,8 @@ class Judged:
         if not self.missing_events:
             return "a minute with a figure for it"
         words = f"{self.missing_events:,} more event{'s' if self.missing_events != 1 else ''}"
+        if not self.minutes:
+            return f"{words}, and no window of evidence yet"
         if self.per_minute <= 0:
             return f"{words}, and none arrive"
         minutes = max(1, round(self.missing_events / self.per_minute))

@@ -48,7 +48,7 @@ def minutes(count: int, *, matched: int = 10, ago: float = 5) -> list[Minute]:
     [
         (minutes(4), "pass", []),
         (minutes(3), "terminated", ["the soak: 3 of 4 minutes"]),
-        (minutes(0), "inconclusive", ["30 more events, and none arrive", "the soak: 0 of 4"]),
+        (minutes(0), "inconclusive", ["30 more events, and no window of evidence yet", "the soak: 0 of 4"]),
         (minutes(2), "inconclusive", ["10 more events, about 1 min at this rate", "the soak: 2 of 4"]),
         (minutes(4, matched=9), "fail", ["90, bound 99.9: beyond it in 4 min"]),
         (minutes(4, ago=30), "pass", ["the newest evidence is 27 min old"]),
