@@ -81,7 +81,7 @@ def why_not(snapshot: Snapshot, said: Confirmation) -> str | None:
 
 
 async def load_client() -> None:
-    """Before the second begins: httpx imports what it needs of anyio with its first request, which takes as long on a busy machine."""
+    """Before the second begins: httpx imports much of anyio with its first request, which takes as long on a busy machine."""
     import anyio.lowlevel
     import anyio.streams.tls
 
