@@ -238,6 +238,25 @@ begin
 end
 $process$;
 
+-- Takes out a process that was killed and is nowhere started again: a person says so, and the audit has it.
+create function {schema}.monitoring_process_forget(p_id text, p_actor text, p_reason text)
+returns jsonb
+language plpgsql
+security invoker
+set search_path = ''
+as $process_forget$
+declare
+  gone {schema}.monitoring_processes;
+begin
+  delete from {schema}.monitoring_processes where id = p_id returning * into gone;
+  if found then
+    insert into {schema}.monitoring_audit (action, actor, reason, before)
+    values ('flags.forget', p_actor, p_reason, to_jsonb(gone));
+  end if;
+  return coalesce((select jsonb_agg(to_jsonb(p) order by p.id) from {schema}.monitoring_processes p), '[]'::jsonb);
+end
+$process_forget$;
+
 -- Takes or renews the lease of a flag's walker, by the database's clock. Returns the row; its holder says who has it.
 create function {schema}.monitoring_lease(p_flag text, p_holder text, p_seconds double precision)
 returns jsonb
@@ -347,6 +366,7 @@ revoke all on function {schema}.monitoring_flags_write(text, bigint, bigint, jso
   from public, anon, authenticated;
 revoke all on function {schema}.monitoring_brake(text, jsonb, jsonb, bigint, bigint) from public, anon, authenticated;
 revoke all on function {schema}.monitoring_process(text, text, text) from public, anon, authenticated;
+revoke all on function {schema}.monitoring_process_forget(text, text, text) from public, anon, authenticated;
 revoke all on function {schema}.monitoring_lease(text, text, double precision) from public, anon, authenticated;
 revoke all on function {schema}.monitoring_rollout_write(text, bigint, jsonb, bigint, text, text, text) from public, anon, authenticated;
 revoke all on function {schema}.monitoring_rollout_open(jsonb, text, bigint, bigint, jsonb, text[], text[]) from public, anon, authenticated;
@@ -356,6 +376,7 @@ grant execute on function {schema}.monitoring_flags_read(bigint) to service_role
 grant execute on function {schema}.monitoring_flags_write(text, bigint, bigint, jsonb, text, text[], text[], text, text) to service_role;
 grant execute on function {schema}.monitoring_brake(text, jsonb, jsonb, bigint, bigint) to service_role;
 grant execute on function {schema}.monitoring_process(text, text, text) to service_role;
+grant execute on function {schema}.monitoring_process_forget(text, text, text) to service_role;
 grant execute on function {schema}.monitoring_lease(text, text, double precision) to service_role;
 grant execute on function {schema}.monitoring_rollout_write(text, bigint, jsonb, bigint, text, text, text) to service_role;
 grant execute on function {schema}.monitoring_rollout_open(jsonb, text, bigint, bigint, jsonb, text[], text[]) to service_role;

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, flags_edit, output
+from migctl.cli import context, flags_edit, flags_processes, output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,7 +172,7 @@ def history(
         return
     output.note(where)
     output.table(
-        ["WHEN", "WHO", "WHAT", "FLAGS", "SHARE", "WHY"],
+        [("WHEN", "whole"), "WHO", "WHAT", "FLAGS", "SHARE", "WHY"],
         [
             [
                 one.at[:19].replace("T", " "),
@@ -192,6 +192,7 @@ app.command("enable")(flags_edit.enable)
 app.command("disable")(flags_edit.disable)
 app.command("assign")(flags_edit.assign)
 app.command("import")(flags_edit.import_)
+app.command("processes")(flags_processes.processes)
 
 
 def _look(config: Path | None) -> Shown:

@@ -114,7 +114,7 @@ def show(*what: RenderableType) -> None:
 def table(
     columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str | None = None
 ) -> None:
-    """A table on stdout. A column is a name, or (name, "left" | "right"); no header where all names are empty."""
+    """A table on stdout. A column: a name, or (name, "left" | "right" | "whole": one line). No header where all names are empty."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -123,7 +123,12 @@ def table(
     drawn.show_header = any(column if isinstance(column, str) else column[0] for column in columns)
     for column in columns:
         name, justify = column if isinstance(column, tuple) else (column, "left")
-        drawn.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+        drawn.add_column(
+            name,
+            justify="right" if justify == "right" else "left",
+            overflow="fold",
+            no_wrap=justify == "whole",
+        )
     for row in rows:
         drawn.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     show(drawn)

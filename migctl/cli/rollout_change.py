@@ -13,7 +13,7 @@ from migctl.cli import context, output
 
 if TYPE_CHECKING:
     from migctl.config import Settings
-    from migctl.runtime.rollout_moves import Outcome, Proposed, Wish
+    from migctl.runtime.rollout_wish import Outcome, Proposed, Wish
 
     Move = Callable[[Settings, Wish], Awaitable[Outcome]]
 
@@ -186,7 +186,7 @@ def _run(move: Move, asked: _Asked, config: Path | None, output_format: context.
     from migctl.cli import rollout_view
     from migctl.config import load
     from migctl.errors import MigctlError, Wanting
-    from migctl.runtime.rollout_moves import Wish
+    from migctl.runtime.rollout_wish import Wish
     from migctl.schema import operator
 
     settings = load(file=config)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from migctl.rollout.standing import Gated, GateView
     from migctl.runtime.handing import Handed
-    from migctl.runtime.rollout_moves import Outcome, Proposed
+    from migctl.runtime.rollout_wish import Outcome, Proposed
 
 SCHEMA = "migctl.rollout.change/1"
 
@@ -108,9 +108,10 @@ def wanting(of: Outcome) -> tuple[str, str] | None:
     is_down = of.done is not None and of.done.brake is not None
     if handed.unconfirmed:
         names = "; ".join(f"{one.name} ({one.why})" for one in handed.unconfirmed)
-        do = "see to each of them; what is reached hands it on"
+        gone = "one that was killed for good: `migctl flags processes --forget NAME --reason WHY`"
+        do = f"see to each of them; what is reached hands it on; {gone}"
         if is_down and not handed.is_kept:
-            do = "see to each of them, and give the command again: nobody has it but this folder"
+            do = f"see to each of them, and give the command again: nobody has it but this folder; {gone}"
         return f"{what}: not confirmed within a second by {names}", do
     if is_down and not handed.is_kept:
         return (

@@ -16,7 +16,7 @@ from migctl.flags.definitions import FlagSet, Invalid
 from migctl.flags.disk import Process
 from migctl.flags.editing import Edit
 from migctl.flags.files import checked
-from migctl.flags.record import Changed, Record, Unshown
+from migctl.flags.record import Changed, Moved, Record, Unshown
 from migctl.flags.shares import Shares, shares_of
 from migctl.flags.snapshot import Brake, Row, Snapshot, flag_sets, merged, to_look_at
 
@@ -55,6 +55,15 @@ class Written:
     row: Row
     proposal: Proposal
     lifted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The state that a rollout comes to by a raise, in one transaction with it. expected: its version as it was seen."""
+
+    state: bytes
+    expected: int
+    action: str
 
 
 class Unusable(Usage):
@@ -110,26 +119,21 @@ class Author:
         reason: str,
         shown: Collection[str] = (),
         up: bool = False,
+        move: Move | None = None,
     ) -> Written:
-        """Write it. shown: ids of the brakes that whoever wants it has seen. up: see `propose`.
+        """Write it. shown: ids of the brakes that whoever wants it has seen. up: see `propose`. move: the rollout with it.
 
-        Raises Changed, Unshown, Usage, Transient, Systemic.
+        Raises Changed, Moved where the rollout stands elsewhere by now, Unshown, Usage, Transient, Systemic.
         """
+        up = up or move is not None
         first = proposal = self.propose(seen, edit, up=up)
         for _ in range(MOST_TRIES):
             lifts = self._lifts(seen, proposal, shown)
             try:
-                row = await self._record.write(
-                    proposal.after.document(),
-                    expected_n=seen.n,
-                    seen_n=seen.known.n,
-                    kind="up" if proposal.raises else "edit",
-                    lifts=lifts,
-                    raises=[self._switch.flag] if proposal.raises else [],
-                    actor=actor,
-                    reason=reason,
-                )
+                row = await self._put(seen, proposal, lifts, move, actor, reason)
             except Changed:
+                if move is not None:
+                    await self._check_unmoved(move)
                 seen = await self.look()
                 self._compare(first, seen)
                 proposal = self.propose(seen, edit, up=up)
@@ -141,6 +145,28 @@ class Author:
                 continue
             return Written(row, proposal, lifts)
         raise Changed("the flags are changed all the time", do="find out by whom: `migctl flags history`")
+
+    async def _put(
+        self, seen: Seen, proposal: Proposal, lifts: Sequence[str], move: Move | None, actor: str, reason: str
+    ) -> Row:
+        document, flag = proposal.after.document(), self._switch.flag
+        raises = [flag] if proposal.raises else []
+        if move is None:
+            return await self._record.write(
+                document, expected_n=seen.n, seen_n=seen.known.n, kind="up" if proposal.raises else "edit",
+                lifts=lifts, raises=raises, actor=actor, reason=reason,
+            )  # fmt: skip
+        return await self._record.open_step(
+            flag, move.state, document, expected=move.expected, fence=None, expected_n=seen.n, seen_n=seen.known.n,
+            lifts=lifts, raises=raises, action=move.action, actor=actor, reason=reason,
+        )  # fmt: skip
+
+    async def _check_unmoved(self, move: Move) -> None:
+        at = await self._record.rollout(self._switch.flag)
+        if at.version != move.expected:
+            raise Moved(
+                "the rollout was changed meanwhile", do="look at `migctl rollout status`, and try again"
+            ) from None
 
     def _lifts(self, seen: Seen, proposal: Proposal, shown: Collection[str]) -> tuple[str, ...]:
         if not proposal.raises:

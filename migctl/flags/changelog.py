@@ -10,6 +10,7 @@ from migctl.flags.editing import changed_parts, share_in_words
 from migctl.flags.record import Audited
 
 BRAKE = "flags.brake"
+FORGET = "flags.forget"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,10 @@ class _Brake(msgspec.Struct):
     split: str
 
 
+class _Process(msgspec.Struct):
+    name: str
+
+
 def entry_of(audited: Audited, switch: Switch) -> Entry:
     """A row or a brake that can't be read is shown all the same, without what it did."""
     n, lifts = None, list[str]()
@@ -51,6 +56,9 @@ def entry_of(audited: Audited, switch: Switch) -> Entry:
         if audited.action == BRAKE:
             brake = msgspec.convert(audited.after, _Brake)
             after = f"{brake.split} at most {brake.max_percent:g} %"
+        elif audited.action == FORGET:
+            # No flag is another one by it: it says which process is waited for no more.
+            before = after = f"without {msgspec.convert(audited.before, _Process).name}"
         else:
             row = msgspec.convert(audited.after, _Row)
             n, lifts = row.n, row.lifts

@@ -48,6 +48,10 @@ class Changed(Wanting):
     """Somebody else wrote meanwhile: nothing of this was written."""
 
 
+class Moved(Changed):
+    """Somebody else moved the rollout meanwhile: neither its state nor a share was written."""
+
+
 class Unshown(Wanting):
     """A brake is live that whoever raises was not shown: nothing was written."""
 
@@ -213,6 +217,11 @@ class Record:
     async def deregister(self, process_id: str) -> None:
         """It ended by itself: nobody waits for its confirmation any more."""
         await self._call("process", {"p_id": process_id, "p_name": None, "p_url": None}, list[Process])
+
+    async def forget(self, process_id: str, *, actor: str, reason: str) -> tuple[Process, ...]:
+        """Take out one that was killed, with an audit row. Returns all that are known. Raises Transient, Systemic."""
+        said = {"p_id": process_id, "p_actor": actor, "p_reason": reason}
+        return tuple(await self._call("process_forget", said, list[Process]))
 
     async def lease(self, flag: str, holder: str, seconds: float) -> Rollout:
         """Take or renew the walker's lease; whose it is now stands in the answer."""

@@ -12,14 +12,58 @@ The walk only raises: who was given more by hand keeps it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from uuid import UUID, uuid5
 
-from migctl.flags.shares import Shares
+import msgspec
+
+from migctl.events.times import parse_time
+from migctl.flags.shares import EVERYTHING, Shares
 from migctl.flags.snapshot import Brake
+from migctl.rollout import walk
 from migctl.rollout.walk import State, Step
 
 # A walker that is killed after it braked and before it said so pulls the very same brake once more.
 _DERIVED = UUID("0d5b8a0e-4a53-4f4e-8f0a-6e0a3c1f7b52")
+
+
+def soaked(state: State, step: Step) -> Step:
+    """The step with what this state opens: its own, or what a person set in place of that."""
+    if state.share is None:
+        return step
+    return msgspec.structs.replace(step, percent=state.share.percent, segments=state.share.segments)
+
+
+def under(
+    state: State | None, brakes: Iterable[Brake], first: str, step_id: str, now: datetime
+) -> State | None:
+    """Where a rollout stands under these brakes: an abort is one, also where the record was away and its state could not be moved.
+
+    | a brake for `everything` at 0 | the state            | stands       |
+    |-------------------------------|----------------------|--------------|
+    | none                          | any                  | as it says   |
+    | live                          | none yet             | aborted      |
+    | live, not older               | any but `aborted`    | aborted      |
+    | live, older                   | any                  | as it says: somebody spoke since |
+
+    first, step_id: of the step to be aborted where none has begun.
+    """
+    if state is not None and state.phase == "aborted":
+        return state
+    for brake in brakes:
+        if brake.split == EVERYTHING and brake.max_percent == 0:
+            at = _pulled(brake, now)
+            if state is None or at >= state.since:
+                return walk.aborted(state or walk.begun(0, first, step_id, at), brake.reason or "aborted", at)
+    return state
+
+
+def _pulled(brake: Brake, now: datetime) -> datetime:
+    """When. One that does not say it is taken for new: that way is down."""
+    try:
+        return min(parse_time(brake.at), now)
+    except ValueError:
+        return now
 
 
 def is_open(shares: Shares, step: Step) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from migctl.errors import Usage
 from migctl.flags.shares import ALL, Shares
-from migctl.rollout.walk import Step
+from migctl.rollout.walk import Share, State, Step
 
 Direction = Literal["up", "down", "same"]
 
@@ -32,6 +32,24 @@ def at_or_below(percent: float, steps: Sequence[Step]) -> Step:
         if found.percent < step.percent <= percent:
             found = step
     return found
+
+
+def by_hand(percent: float, split: str, state: State | None, steps: Sequence[Step]) -> tuple[str, Share]:
+    """The stage that a share set by hand belongs to, and what is soaked there: what a person set, and no more.
+
+    | set       | stage                      | soaked                                                   |
+    |-----------|----------------------------|----------------------------------------------------------|
+    | of all    | the highest at or below it | N of all; segments keep what they have                   |
+    | a segment | as it was; else the first  | N of the segment; the rest as it was soaked until now    |
+    """
+    if split == ALL:
+        return at_or_below(percent, steps).stage, Share(percent)
+    if state is None:
+        return steps[0].stage, Share(steps[0].percent, {split: percent})
+    if state.share is not None:
+        return state.stage, Share(state.share.percent, {**state.share.segments, split: percent})
+    step = steps[index_of(state.stage, steps)]
+    return state.stage, Share(step.percent, {**step.segments, split: percent})
 
 
 def before(stage: str, steps: Sequence[Step]) -> Step | None:

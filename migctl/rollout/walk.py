@@ -70,12 +70,20 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     max_drill_age_s: float = 604_800.0
 
 
+class Share(msgspec.Struct, frozen=True):
+    """What a person set in place of a step's own: percent of all, and of segments. One that is not named keeps what it has."""
+
+    percent: float
+    segments: dict[str, float] = {}
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """Where the rollout stands, as the record has it.
 
     version: of this state; a write names the one it read. step_id: of this attempt at the stage: evidence and marker belong to it.
     since: of the phase. soak_from: evidence counts that began later. marker: its position, `epoch/seq`; None before it was placed.
-    passed: stages judged `pass`, in order. paused: what by, and in which phase; reason: why it waits.
+    passed: stages judged `pass`, in order. paused: what by, and in which phase; reason: why it waits. share: what it soaks at;
+    None is the stage's own.
     """
 
     version: int
@@ -88,6 +96,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     passed: tuple[str, ...] = ()
     paused: PauseKind | None = None
     reason: str | None = None
+    share: Share | None = None
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +201,7 @@ def begun(
     *,
     passed: Sequence[str] = (),
     reason: str | None = None,
+    share: Share | None = None,
 ) -> State:
     """The first phase of a stage. version: of the state before; 0 where there was none."""
     return State(
@@ -202,13 +212,17 @@ def begun(
         since=now,
         passed=tuple(passed),
         reason=reason,
+        share=share,
     )
 
 
-def set_by_hand(state: State | None, stage: str, step_id: str, reason: str, now: datetime) -> State:
-    """A person set the share: the step is the highest at or below it, and waits for `resume`."""
-    before = begun(state.version if state else 0, stage, step_id, now, passed=state.passed if state else ())
-    return msgspec.structs.replace(before, phase="paused", paused="person", reason=reason)
+def set_by_hand(
+    state: State | None, stage: str, step_id: str, reason: str, now: datetime, share: Share | None = None
+) -> State:
+    """A person set the share: the step is the highest at or below it, and waits for `resume`, which soaks at that share."""
+    version, passed = (state.version, state.passed) if state is not None else (0, ())
+    before = begun(version, stage, step_id, now, passed=passed, reason=reason, share=share)
+    return msgspec.structs.replace(before, phase="paused", paused="person")
 
 
 def resumed(state: State, first: str, step_id: str, now: datetime) -> State:
@@ -221,7 +235,7 @@ def resumed(state: State, first: str, step_id: str, now: datetime) -> State:
         return begun(state.version, last, step_id, now, passed=state.passed[:-1])
     if state.phase != "paused":
         raise ValueError(f"the rollout is not paused: it is {state.phase}")
-    return begun(state.version, state.stage, state.step_id, now, passed=state.passed)
+    return begun(state.version, state.stage, state.step_id, now, passed=state.passed, share=state.share)
 
 
 def words(state: State) -> str:
@@ -266,16 +280,8 @@ def _settling(state: State, step: Step, seen: Seen, now: datetime) -> Action:
 def _soaking(state: State, step: Step, seen: Seen, outcome: Outcome, now: datetime) -> Action:
     minutes = _counted(state, seen.minutes)
     if state.marker is not None and seen.epoch and not state.marker.startswith(f"{seen.epoch}/"):
-        return Write(
-            _next(
-                state,
-                now,
-                phase="settling",
-                marker=None,
-                soak_from=None,
-                reason="a new epoch takes a new marker",
-            )
-        )
+        reason = "a new epoch takes a new marker"
+        return Write(_next(state, now, phase="settling", marker=None, soak_from=None, reason=reason))
     silent = _silent(state, step, minutes, now)
     if silent is not None:
         return _without_data(state, step, silent, now)
@@ -302,18 +308,7 @@ def _judged(
         return Wait(silent)
     if following is None:
         return Write(_next(state, now, phase="done", reason="every stage has passed"))
-    return Write(
-        _next(
-            state,
-            now,
-            phase="moving",
-            stage=following.stage,
-            step_id=step_id,
-            marker=None,
-            soak_from=None,
-            reason=None,
-        )
-    )
+    return Write(begun(state.version, following.stage, step_id, now, passed=state.passed))
 
 
 def _while_paused(state: State, step: Step, seen: Seen, now: datetime) -> Action:

@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
+
 from migctl import clock
 from migctl.errors import MigctlError, Refused, Usage, Wanting
 from migctl.events.ids import uuid7
@@ -26,7 +28,7 @@ from migctl.flags.record import Changed, Unshown
 from migctl.resilience import within
 from migctl.rollout import walk
 from migctl.rollout.drills import Drilled, missing
-from migctl.rollout.opening import brake_id, braked, is_open, marker_id
+from migctl.rollout.opening import brake_id, braked, is_open, marker_id, soaked, under
 from migctl.rollout.ports import Down, Flags, Held, Ledger, Serves, Told
 from migctl.rollout.walk import Action, Mark, Open, Roll, Seen, State, Step, Wait, Write
 from migctl.telemetry import get_logger
@@ -105,9 +107,17 @@ class Walker:
         held = await self.ledger.hold()
         state = held.state
         if state is None:
-            begun = walk.begun(held.version, self.steps[0].stage, self.new_id(), clock.now())
+            now, first, step_id = clock.now(), self.steps[0].stage, self.new_id()
+            begun = under(None, flags.brakes, first, step_id, now) or walk.begun(0, first, step_id, now)
+            begun = msgspec.structs.replace(begun, version=held.version + 1)
             return await self._do(Write(begun), begun, self.steps[0], flags, held, held_at)
         self._hear(state)
+        own = brake_id(state)  # of a gate that failed: the walk says that itself
+        others = [brake for brake in flags.brakes if brake.id != own]
+        stands = under(state, others, state.stage, state.step_id, clock.now())
+        if stands is not None and stands is not state:
+            step = self.steps[self._index(state)]
+            return await self._do(Write(stands), state, step, flags, held, held_at)
         self._end(state, is_first=is_first)
         if state.phase == "done":
             return state
@@ -155,7 +165,7 @@ class Walker:
         released = set(told.markers.get(marker or "", ()))
         for minute in self._minutes.values():
             released.update(minute.markers.get(marker or "", ()))
-        shares = flags.shares
+        shares, opens = flags.shares, soaked(state, step)
         own = (brake_id(state),)
         return Seen(
             minutes=minutes,
@@ -163,8 +173,8 @@ class Walker:
             epoch=told.epoch,
             marker=marker,
             released=frozenset(released),
-            braked=flags.closed or (braked(shares, flags.brakes, step, own=own) if shares else None),
-            share=shares is not None and is_open(shares, step),
+            braked=flags.closed or (braked(shares, flags.brakes, opens, own=own) if shares else None),
+            share=shares is not None and is_open(shares, opens),
             withheld=self._withheld(step),
         )
 
@@ -220,8 +230,9 @@ class Walker:
     async def _open(self, action: Open, state: State, step: Step, flags: Flags, held: Held) -> None:
         try:
             self._known = (state, action.state)
-            await self.ledger.open(action.state, step, flags, held, reason=self.reason)
-            self._tell(f"opened {step.stage}: {share_of(step)}", action.state)
+            opens = soaked(state, step)
+            await self.ledger.open(action.state, opens, flags, held, reason=self.reason)
+            self._tell(f"opened {step.stage}: {share_of(opens)}", action.state)
         except Unshown as error:
             # A lease that was taken refuses in the same way; then this raises.
             await self.ledger.hold()

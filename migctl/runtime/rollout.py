@@ -19,23 +19,24 @@ from migctl import clock
 from migctl.config import Settings, Target, from_environment, secret
 from migctl.errors import MigctlError, Refused, Transient
 from migctl.events import format_time
-from migctl.flags.authoring import Author, Seen, Written
-from migctl.flags.definitions import FlagSet
-from migctl.flags.disk import Process, ProcessesFile, SnapshotFile
+from migctl.flags.authoring import Author, Move
+from migctl.flags.disk import ProcessesFile, SnapshotFile
 from migctl.flags.editing import Edit, lowered_to
-from migctl.flags.record import Audited, Changed, Record, Rollout, name_of_local, target_name
+from migctl.flags.record import Audited, Changed, Moved, Record, Rollout, name_of_local, target_name
 from migctl.flags.redis_store import RedisStore
-from migctl.flags.shares import ALL, EVERYTHING, Shares, shares_of
-from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets, merged, naming, to_look_at
+from migctl.flags.shares import EVERYTHING
+from migctl.flags.snapshot import Brake, Snapshot, merged
 from migctl.rollout import steps as pure
 from migctl.rollout import walk
+from migctl.rollout.opening import under
 from migctl.rollout.stages import WALKED, Stage, load
 from migctl.rollout.standing import state_of
 from migctl.rollout.walk import State, Step
 from migctl.runtime.flagging import file_is_record, nobody_hears
 from migctl.runtime.flags import TRANSPORT, flags_file
-from migctl.runtime.handing import Handed, Hands
+from migctl.runtime.handing import Hands
 from migctl.runtime.looking import Looked, look
+from migctl.runtime.rollout_known import Done, Standing
 from migctl.runtime.target import resolve
 
 # How long going down waits for somebody to say what stands, and for the record to take the new state.
@@ -44,83 +45,7 @@ STATE_WITHIN_S = 2.0
 PATIENT_S = 20.0
 MOST_TRIES = 5
 
-ROLLOUT = ("rollout.*", "flags.brake")
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is known. seen: of the record, None where it was not reached, and `away` says why. tier: where `snapshot` is from.
-
-    rollout, state: of the record; unreadable: why its state can't be read. looked: what processes say. own: brakes of commands here
-    that nobody confirmed yet.
-    """
-
-    snapshot: Snapshot
-    tier: str
-    seen: Seen | None = None
-    away: MigctlError | None = None
-    rollout: Rollout | None = None
-    state: State | None = None
-    known: tuple[Process, ...] = ()
-    looked: tuple[Looked, ...] = ()
-    own: tuple[Brake, ...] = ()
-    unreadable: MigctlError | None = None
-
-    @property
-    def flag_set(self) -> FlagSet:
-        if self.seen is not None:
-            return self.seen.flag_set
-        found = flag_sets(self.snapshot)
-        return found[0] if found else FlagSet()
-
-    @property
-    def disabled(self) -> bool:
-        flag = self.flag_set.flags.get(TRANSPORT.flag)
-        return flag is not None and flag.state == "DISABLED"
-
-    @property
-    def written(self) -> Shares | None:
-        """As the flag set says; nothing is opened before the first. None where it says it in words of its own."""
-        flag = self.flag_set.flags.get(TRANSPORT.flag)
-        if flag is None or flag.state == "DISABLED":
-            return Shares(TRANSPORT.opened, TRANSPORT.otherwise)
-        return shares_of(flag, TRANSPORT.opened, TRANSPORT.otherwise)
-
-    @property
-    def live(self) -> list[Brake]:
-        return self.snapshot.live_brakes(TRANSPORT.flag)
-
-    @property
-    def brakes(self) -> list[Brake]:
-        """Those to be looked at."""
-        return to_look_at(self.live, self.written)
-
-    @property
-    def effective(self) -> Shares | None:
-        """What is left of it under the brakes."""
-        written = self.written
-        return None if written is None else effective(naming(written, self.live, self.flag_set), self.live)
-
-    @property
-    def all_effective(self) -> list[Shares]:
-        """What is in force at each place that said so; the record's alone, where it said it."""
-        mine = self.effective
-        known = self.seen is not None or self.snapshot.rows
-        found = [mine] if mine is not None and known else []
-        if self.seen is None:
-            found += [shares for one in self.looked if (shares := one.shares) is not None]
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of a change. brake, or row: of those that were made. state: as it was moved to; unmoved: why it was not."""
-
-    handed: Handed | None = None
-    brake: Brake | None = None
-    written: Written | None = None
-    state: State | None = None
-    unmoved: str | None = None
+ROLLOUT = ("rollout.*", "flags.brake", "flags.forget")
 
 
 @dataclass
@@ -197,6 +122,9 @@ class Control:
             state = state_of(rollout.state) if rollout is not None else None
         except MigctlError as error:  # in nobody's way down
             unreadable = error
+        if unreadable is None and (seen is not None or state is not None):
+            first = WALKED[0]
+            state = under(state, snapshot.live_brakes(TRANSPORT.flag), first, str(uuid4()), clock.now())
         if seen is not None:
             tier = "record"
         return Standing(snapshot, tier, seen, away, rollout, state, listed, looked, own, unreadable)
@@ -265,35 +193,54 @@ class Control:
         try:
             await self.write(standing.rollout, state, action=action, actor=actor, reason=reason)
         except Changed:
-            assert self.record is not None
-            (last,) = await self.record.history(flag=TRANSPORT.flag, actions=("rollout.*",), limit=1)
-            what = last.action.removeprefix("rollout.")
-            raise Changed(
-                f"the rollout was changed meanwhile: {what} by {last.actor} ({last.reason or 'no reason'})",
-                do="look at `migctl rollout status`, and try again",
-            ) from None
+            raise await self._changed() from None
 
     async def open(
-        self, standing: Standing, edit: Edit, *, actor: str, reason: str, shown: Collection[str]
-    ) -> tuple[Written, Handed]:
-        """Up: a row of the record, handed to everybody. Raises Changed, Unshown, Usage, Transient, Systemic."""
+        self,
+        standing: Standing,
+        edit: Edit,
+        state: State,
+        *,
+        action: str,
+        actor: str,
+        reason: str,
+        shown: Collection[str],
+    ) -> Done:
+        """Up: a row of the record and the state, both at what the person was shown, in one transaction; then handed to everybody.
+
+        Raises Changed with who changed it meanwhile, Unshown, Usage, Transient, Systemic.
+        """
         assert standing.seen is not None
-        written = await self.author.write(
-            standing.seen, edit, actor=actor, reason=reason, shown=shown, up=True
-        )
+        assert standing.rollout is not None
+        expected = standing.rollout.version
+        state = msgspec.structs.replace(state, version=expected + 1)
+        move = Move(msgspec.json.encode(state), expected, action)
+        try:
+            written = await self.author.write(
+                standing.seen, edit, actor=actor, reason=reason, shown=shown, move=move
+            )
+        except Moved:
+            raise await self._changed() from None
         self.hands.forget(written.lifted)
         handed = await self.hands.hand(Snapshot(target=self.name).with_row(written.row))
-        return written, handed
+        return Done(handed, written=written, state=state)
+
+    async def _changed(self) -> Changed:
+        """Who changed the rollout last."""
+        assert self.record is not None
+        (last,) = await self.record.history(flag=TRANSPORT.flag, actions=("rollout.*",), limit=1)
+        what = last.action.removeprefix("rollout.")
+        return Changed(
+            f"the rollout was changed meanwhile: {what} by {last.actor} ({last.reason or 'no reason'})",
+            do="look at `migctl rollout status`, and try again",
+        )
 
     def by_hand(self, percent: float, split: str, reason: str) -> Callable[[State | None], State]:
         """The state once a person has set a share: a segment's leaves the stage as it is."""
 
         def make(state: State | None) -> State:
-            if split == ALL:
-                stage = pure.at_or_below(percent, self.steps).stage
-            else:
-                stage = state.stage if state is not None else self.steps[0].stage
-            return walk.set_by_hand(state, stage, str(uuid4()), reason, clock.now())
+            stage, share = pure.by_hand(percent, split, state, self.steps)
+            return walk.set_by_hand(state, stage, str(uuid4()), reason, clock.now(), share)
 
         return make
 
@@ -311,16 +258,6 @@ class Control:
         """What was done to the rollout, brakes among it; the newest first. Raises Transient, Systemic."""
         assert self.record is not None
         return await self.record.history(actions=ROLLOUT, limit=limit)
-
-
-def require(standing: Standing) -> Seen:
-    """What the record said. Raises why it did not: a share rises only by the record."""
-    if standing.seen is None:
-        assert standing.away is not None
-        away = standing.away
-        kind = type(away) if away.exit_code == 3 else Transient
-        raise kind(f"the record can't be reached, and only there a share rises: {away.what}", do=away.do)
-    return standing.seen
 
 
 @asynccontextmanager

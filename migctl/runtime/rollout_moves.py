@@ -5,10 +5,8 @@ A move says first what it would do (Proposed), and goes on where whoever is aske
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
 from datetime import timedelta
-from typing import Protocol
 from uuid import uuid4
 
 from migctl import clock
@@ -20,70 +18,21 @@ from migctl.flags.definitions import FlagSet
 from migctl.flags.editing import Edit, with_step, written
 from migctl.flags.segments import missing_segments, segments_of
 from migctl.flags.shares import ALL, EVERYTHING
-from migctl.flags.snapshot import Brake, Snapshot
+from migctl.flags.snapshot import Snapshot
 from migctl.rollout import drills, walk
 from migctl.rollout import steps as pure
+from migctl.rollout.opening import is_open, soaked, wanted
 from migctl.rollout.standing import Gated, counts_from, gated
 from migctl.rollout.steps import Direction
 from migctl.rollout.walk import State
 from migctl.runtime.flags import TRANSPORT, first_flags, step_edit
-from migctl.runtime.rollout import SOON_S, Control, Done, Standing, control, require
+from migctl.runtime.rollout import SOON_S, Control, control
+from migctl.runtime.rollout_known import Done, Standing, require
+from migctl.runtime.rollout_wish import Outcome, Proposed, Wish
 from migctl.validate.witness.minute import Minute
 
 # Before the first stage there is no soak: so much of what the witness saw is judged.
 BEFORE_MINUTES = 60
-_ACTIVE = ("moving", "settling", "soaking", "judged")
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """What a move would do. before, after: percent of the split in force. brakes: what a raise would end, to be looked at.
-
-    stage: the rollout's after it; None where it stays. gated: what its gates say now. wanting: why they promote nothing.
-    """
-
-    command: str
-    where: str
-    direction: Direction
-    split: str = ALL
-    before: float | None = None
-    after: float | None = None
-    brakes: Sequence[Brake] = ()
-    stage_before: str | None = None
-    stage: str | None = None
-    gated: Gated | None = None
-    wanting: Sequence[str] = ()
-    remarks: Sequence[str] = ()
-
-    @property
-    def asks(self) -> bool:
-        """Whether somebody has to agree: it gives more, or ends a brake."""
-        return self.direction == "up"
-
-
-class Asking(Protocol):
-    """Shows a proposal, and returns the ids of the brakes that were looked at. Raises Refused where nobody agrees, Usage."""
-
-    def __call__(self, proposed: Proposed) -> Collection[str]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """done: None where nothing was done: a dry run."""
-
-    proposed: Proposed
-    done: Done | None
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Who wants it, and why. dry_run: nothing is done. notify: is told in a line what an operator must hear."""
-
-    actor: str
-    reason: str
-    asking: Asking
-    dry_run: bool = False
-    notify: Callable[[str], None] = field(default=lambda _: None)
 
 
 async def set_share(settings: Settings, percent: float, split: str, wish: Wish) -> Outcome:
@@ -135,14 +84,11 @@ async def _set(
     if wish.dry_run:
         return Outcome(proposed, None)
     check_shown(standing, shown)
-    if state is not None and (state.phase in _ACTIVE or state.paused == "no_data"):
-        # First: a walker that is in the middle of something stops before the share is another one.
-        held = walk.paused(state, f"{command} by {wish.actor}", clock.now())
-        await at.move_seen(standing, held, action="pause", actor=wish.actor, reason=wish.reason)
-    row, handed = await at.open(
-        standing, _share_edit(percent, split), actor=wish.actor, reason=wish.reason, shown=shown
-    )
-    return Outcome(proposed, await _moved(at, Done(handed, written=row), make, "set", wish))
+    done = await at.open(
+        standing, _share_edit(percent, split), make(state),
+        action="set", actor=wish.actor, reason=wish.reason, shown=shown,
+    )  # fmt: skip
+    return Outcome(proposed, done)
 
 
 async def _same(at: Control, standing: Standing, proposed: Proposed, wish: Wish) -> Outcome:
@@ -228,25 +174,29 @@ async def resume(settings: Settings, wish: Wish) -> Outcome:
             raise Wanting(str(error), do="see `migctl rollout status`") from None
         step = at.steps[pure.index_of(after.stage, at.steps)]
         again = state.phase == "aborted"
-        before, stands = standing.effective, standing.written
-        target = step.percent if again or stands is None else stands.percent
-        opens = again or bool(standing.brakes)
+        before, stands, opens = standing.effective, standing.written, soaked(after, step)
+        if again or stands is None:
+            percent, segments = opens.percent, dict(opens.segments)
+        else:
+            percent, segments = wanted(stands, opens)
+        # Of the brakes at or above what is written nobody gets more; they end too, or the next stage would meet them.
+        raises = again or bool(standing.brakes) or (stands is not None and not is_open(stands, opens))
         proposed = Proposed(
-            "resume", at.where, "up" if opens else "same", ALL, before.percent if before else None, target,
+            "resume", at.where, "up" if raises else "same", ALL, before.percent if before else None, percent,
             standing.brakes, state.stage, after.stage, await gates_of(at, standing),
         )  # fmt: skip
         shown = wish.asking(proposed)
         if wish.dry_run:
             return Outcome(proposed, None)
         check_shown(standing, shown)
-        done = Done(state=after)
-        if opens:
-            edit = step_edit(step.percent, step.segments) if again else _as_it_is
-            row, handed = await at.open(
-                standing, edit, actor=wish.actor, reason=wish.reason or "resume", shown=shown
-            )
-            done = Done(handed, written=row, state=after)
-        await at.move_seen(standing, after, action="resume", actor=wish.actor, reason=wish.reason)
+        reason = wish.reason or "resume"
+        if not raises and not standing.live:
+            await at.move_seen(standing, after, action="resume", actor=wish.actor, reason=reason)
+            return Outcome(proposed, Done(state=after))
+        edit = _as_it_is if not again and stands is None else step_edit(percent, segments)
+        done = await at.open(
+            standing, edit, after, action="resume", actor=wish.actor, reason=reason, shown=shown
+        )
         return Outcome(proposed, done)
 
 
@@ -290,12 +240,15 @@ async def promote(settings: Settings, wish: Wish, *, force: bool) -> Outcome:
             state.version, following.stage, str(uuid4()), clock.now(), passed=passed,
             reason=f"forced: {reason}" if wanting else None,
         )  # fmt: skip
-        # First: of two at once one is told before anybody is moved.
         action = "promote-forced" if wanting else "promote"
-        await at.move_seen(standing, after, action=action, actor=wish.actor, reason=reason)
-        edit = step_edit(following.percent, following.segments)
-        row, handed = await at.open(standing, edit, actor=wish.actor, reason=reason, shown=shown)
-        return Outcome(proposed, Done(handed, written=row, state=after))
+        opened = (following.percent, dict(following.segments))
+        if standing.written is not None:
+            opened = wanted(standing.written, following)  # who was given more by hand keeps it
+        edit = step_edit(*opened)
+        done = await at.open(
+            standing, edit, after, action=action, actor=wish.actor, reason=reason, shown=shown
+        )
+        return Outcome(proposed, done)
 
 
 async def gates_of(at: Control, standing: Standing) -> Gated | None:
@@ -330,17 +283,6 @@ async def _state(at: Control) -> tuple[Standing, State]:
             do="begin it: `migctl rollout set N --reason WHY`, or `migctl rollout run`",
         )
     return standing, standing.state
-
-
-async def _moved(
-    at: Control, done: Done, make: Callable[[State | None], State], action: str, wish: Wish
-) -> Done:
-    """The share is another one by now, so that the state follows whatever it has become; where it can't, that is said."""
-    try:
-        state = await at.move(make, action=action, actor=wish.actor, reason=wish.reason)
-    except MigctlError as error:
-        return replace(done, unmoved=error.what)
-    return replace(done, state=state)
 
 
 def _direction(standing: Standing, percent: float, split: str) -> Direction:

@@ -13,7 +13,8 @@ from migctl.rollout import steps as pure
 from migctl.rollout.report import EvidenceView, ProcessView, RolloutStatus, Walker
 from migctl.runtime import looking
 from migctl.runtime.flags import TRANSPORT
-from migctl.runtime.rollout import Control, Standing
+from migctl.runtime.rollout import Control
+from migctl.runtime.rollout_known import Standing
 from migctl.runtime.rollout_moves import gates_of
 
 # The record of a project far away may take its time; then the next best is shown.

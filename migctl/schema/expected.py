@@ -97,6 +97,7 @@ FUNCTIONS = (
                 "$brake$",
             ),
             ("monitoring_process", "p_id text, p_name text, p_url text", "$process$"),
+            ("monitoring_process_forget", "p_id text, p_actor text, p_reason text", "$process_forget$"),
             ("monitoring_lease", "p_flag text, p_holder text, p_seconds double precision", "$lease$"),
             (
                 "monitoring_rollout_write",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from migctl.errors import Usage
 from migctl.flags.shares import ALL, Shares
-from migctl.rollout import steps
+from migctl.rollout import steps, walk
 from migctl.rollout.stages import WALKED, load
 from migctl.rollout.steps import Direction
+from migctl.rollout.walk import Share
 
 STEPS = [load(name).step() for name in WALKED]
 
@@ -61,3 +64,16 @@ def test_the_highest_of_all_places_decides_which_way_it_goes(percent: float, way
 def test_a_segment_that_is_not_named_has_the_share_of_all() -> None:
     standing = [Shares("realtime", "websocket", segments={"eu": 10}, percent=50)]
     assert [steps.direction(25, standing, split) for split in (ALL, "eu", "us")] == ["down", "up", "down"]
+
+
+def test_what_is_soaked_after_a_share_by_hand() -> None:
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    stands = walk.begun(3, "2b-25", "s1", now)
+    assert steps.by_hand(30, ALL, stands, STEPS) == ("2b-25", Share(30))
+    assert steps.by_hand(50, "internal", None, STEPS) == ("2a-internal", Share(0, {"internal": 50}))
+    own = {**STEPS[1].segments, "internal": 50.0}
+    assert steps.by_hand(50, "internal", stands, STEPS) == ("2b-25", Share(25, own))
+    again = walk.set_by_hand(stands, "2b-25", "s2", "why", now, Share(30, {"beta": 5}))
+    assert steps.by_hand(50, "internal", again, STEPS) == (
+        "2b-25", Share(30, {"beta": 5, "internal": 50}),
+    )  # fmt: skip

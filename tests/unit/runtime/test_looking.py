@@ -8,9 +8,9 @@ import pytest
 
 from migctl.flags.snapshot import Brake, Row, Snapshot
 from migctl.runtime.looking import Looked, why_not
-from migctl.runtime.rollout import Standing
-from migctl.runtime.rollout_moves import Proposed
+from migctl.runtime.rollout_known import Standing
 from migctl.runtime.rollout_status import WITHIN_S
+from migctl.runtime.rollout_wish import Proposed
 from migctl.status.flags import BrakeStatus, FlagsStatus, SharesStatus
 from tests.unit.flags.test_shares import document, shares
 

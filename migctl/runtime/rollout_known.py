@@ -1,0 +1,103 @@
+"""Known: what a command of `migctl rollout` knows before it moves anything, and what became of what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migctl.errors import MigctlError, Transient
+from migctl.flags.authoring import Seen, Written
+from migctl.flags.definitions import FlagSet
+from migctl.flags.disk import Process
+from migctl.flags.record import Rollout
+from migctl.flags.shares import Shares, shares_of
+from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets, naming, to_look_at
+from migctl.rollout.walk import State
+from migctl.runtime.flags import TRANSPORT
+from migctl.runtime.handing import Handed
+from migctl.runtime.looking import Looked
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known. seen: of the record, None where it was not reached, and `away` says why. tier: where `snapshot` is from.
+
+    rollout, state: of the record; unreadable: why its state can't be read. looked: what processes say. own: brakes of commands here
+    that nobody confirmed yet.
+    """
+
+    snapshot: Snapshot
+    tier: str
+    seen: Seen | None = None
+    away: MigctlError | None = None
+    rollout: Rollout | None = None
+    state: State | None = None
+    known: tuple[Process, ...] = ()
+    looked: tuple[Looked, ...] = ()
+    own: tuple[Brake, ...] = ()
+    unreadable: MigctlError | None = None
+
+    @property
+    def flag_set(self) -> FlagSet:
+        if self.seen is not None:
+            return self.seen.flag_set
+        found = flag_sets(self.snapshot)
+        return found[0] if found else FlagSet()
+
+    @property
+    def disabled(self) -> bool:
+        flag = self.flag_set.flags.get(TRANSPORT.flag)
+        return flag is not None and flag.state == "DISABLED"
+
+    @property
+    def written(self) -> Shares | None:
+        """As the flag set says; nothing is opened before the first. None where it says it in words of its own."""
+        flag = self.flag_set.flags.get(TRANSPORT.flag)
+        if flag is None or flag.state == "DISABLED":
+            return Shares(TRANSPORT.opened, TRANSPORT.otherwise)
+        return shares_of(flag, TRANSPORT.opened, TRANSPORT.otherwise)
+
+    @property
+    def live(self) -> list[Brake]:
+        return self.snapshot.live_brakes(TRANSPORT.flag)
+
+    @property
+    def brakes(self) -> list[Brake]:
+        """Those to be looked at."""
+        return to_look_at(self.live, self.written)
+
+    @property
+    def effective(self) -> Shares | None:
+        """What is left of it under the brakes."""
+        written = self.written
+        return None if written is None else effective(naming(written, self.live, self.flag_set), self.live)
+
+    @property
+    def all_effective(self) -> list[Shares]:
+        """What is in force at each place that said so; the record's alone, where it said it."""
+        mine = self.effective
+        known = self.seen is not None or self.snapshot.rows
+        found = [mine] if mine is not None and known else []
+        if self.seen is None:
+            found += [shares for one in self.looked if (shares := one.shares) is not None]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a change. brake, or row: of those that were made. state: as it was moved to; unmoved: why it was not."""
+
+    handed: Handed | None = None
+    brake: Brake | None = None
+    written: Written | None = None
+    state: State | None = None
+    unmoved: str | None = None
+
+
+def require(standing: Standing) -> Seen:
+    """What the record said. Raises why it did not: a share rises only by the record."""
+    if standing.seen is None:
+        assert standing.away is not None
+        away = standing.away
+        kind = type(away) if away.exit_code == 3 else Transient
+        raise kind(f"the record can't be reached, and only there a share rises: {away.what}", do=away.do)
+    return standing.seen
