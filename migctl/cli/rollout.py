@@ -77,6 +77,8 @@ def plan(config: context.ConfigOption = None, output_format: context.OutputOptio
         return
     output.note(found.target)
     output.show(rollout_status_view.plan(stages, found))
+    for text in rollout_status_view.in_each(stages):
+        output.plain(text)
 
 
 @app.command()
@@ -107,7 +109,9 @@ def history(
     if not found:
         output.note("nothing was done yet")
         return
-    output.table(["WHEN", "WHO", "WHAT", "TO", "WHY"], [rollout_status_view.entry(one) for one in found])
+    output.table(
+        [("WHEN", "whole"), "WHO", "WHAT", "TO", "WHY"], [rollout_status_view.entry(one) for one in found]
+    )
 
 
 app.command("set", context_settings={"ignore_unknown_options": True})(rollout_change.set_)

@@ -36,7 +36,12 @@ def view(of: RolloutStatus) -> RenderableType:
         parts += [Text(line, style="yellow") for line in _missing(of.gates)]
     if of.problems:
         parts.append(Text("not well", style="bold red"))
-        parts += [Text(f"  {problem}") for problem in of.problems]
+        listed = Table.grid(padding=(0, 0), pad_edge=False)
+        listed.add_column(no_wrap=True)
+        listed.add_column(overflow="fold")
+        for problem in of.problems:
+            listed.add_row("  ", Text(problem))
+        parts.append(listed)
     return Group(*parts)
 
 
@@ -96,7 +101,7 @@ def _gates(gates: Sequence[GateView]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="dim")
     drawn.add_column("GATE", no_wrap=True)
     for name in ("BOUND", "WORST", "EVENTS", "MIN"):
         drawn.add_column(name, justify="right", no_wrap=True)
@@ -123,7 +128,7 @@ def _missing(gates: Sequence[GateView]) -> Iterator[str]:
 
 
 def plan(stages: Sequence[Stage], of: RolloutStatus) -> Table:
-    """A line a step."""
+    """A line a step; what must hold in each of them is below: `in_each`."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -132,14 +137,15 @@ def plan(stages: Sequence[Stage], of: RolloutStatus) -> Table:
     for name in ("", "STAGE", "OPENS"):
         drawn.add_column(name, no_wrap=name != "OPENS")
     drawn.add_column("SOAK", justify="right", no_wrap=True)
-    drawn.add_column("MUST HOLD", overflow="fold")
+    common = _common(stages)
+    drawn.add_column("MUST HOLD BESIDES" if common else "MUST HOLD", overflow="fold")
     for stage in stages:
         mark = "▶" if stage.stage == of.stage else "✓" if stage.stage in of.passed else ""
         opens = [
             f"{stage.open.percent:g} %",
             *(f"{name} {share:g} %" for name, share in stage.open.segments.items()),
         ]
-        holds = [_bound(gate.model_dump(exclude_none=True)) for gate in stage.gates]
+        holds = [bound for bound in _bounds(stage) if bound not in common]
         holds += [f"drill {name}" for name in stage.drills]
         style = "bold" if mark == "▶" else ""
         cells = [mark, stage.stage, ", ".join(opens), lasting(60.0 * stage.soak_minutes), ", ".join(holds)]
@@ -147,9 +153,28 @@ def plan(stages: Sequence[Stage], of: RolloutStatus) -> Table:
     return drawn
 
 
+def in_each(stages: Sequence[Stage]) -> Iterator[str]:
+    """What must hold in every step, once."""
+    common = _common(stages)
+    if common:
+        yield "must hold in each:"
+        yield from (f"  {bound}" for bound in common)
+
+
+def _common(stages: Sequence[Stage]) -> list[str]:
+    first, *others = [_bounds(stage) for stage in stages]
+    return [bound for bound in first if all(bound in bounds for bounds in others)]
+
+
+def _bounds(stage: Stage) -> list[str]:
+    return [_bound(gate.model_dump(exclude_none=True)) for gate in stage.gates]
+
+
 def _bound(gate: dict[str, object]) -> str:
     name = next(key for key in gate if key.startswith(("min_", "max_")) and key != "min_events")
-    return f"{name} {gate[name]}" + (" (dry run)" if gate.get("dry_run") else "")
+    value = gate[name]
+    words = f"{value:g}" if isinstance(value, float | int) else str(value)
+    return f"{name} {words}" + (" (dry run)" if gate.get("dry_run") else "")
 
 
 def entry(one: Audited) -> list[str]:
@@ -157,7 +182,7 @@ def entry(one: Audited) -> list[str]:
     return [
         one.at[:19].replace("T", " "),
         one.actor,
-        one.action.removeprefix("rollout."),
+        one.action.removeprefix("rollout.").removeprefix("flags."),
         _to(one),
         one.reason,
     ]
@@ -165,6 +190,9 @@ def entry(one: Audited) -> list[str]:
 
 def _to(one: Audited) -> str:
     after = one.after if isinstance(one.after, dict) else {}
+    if one.action == "flags.forget":
+        before = one.before if isinstance(one.before, dict) else {}
+        return f"without {before.get('name', '?')}"
     if "max_percent" in after:
         return f"{after.get('split')} at most {after['max_percent']:g} %"
     return f"{after.get('stage', '?')}, {after.get('phase', '?')}"

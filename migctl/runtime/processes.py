@@ -21,7 +21,7 @@ LOOK_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One process. seen_at: when it last told the record; None for one of this folder that has not registered. why: no answer."""
+    """One process. seen_at: when it last told the record; None where it has not registered. why: why it does not say more."""
 
     id: str
     name: str
