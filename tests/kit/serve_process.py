@@ -37,7 +37,7 @@ def run(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> sub
         [sys.executable, "-m", "migctl", *words],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
         env=environment(folder, more),
         cwd=folder,
