@@ -110,7 +110,8 @@ def history(
         output.note("nothing was done yet")
         return
     output.table(
-        [("WHEN", "whole"), "WHO", "WHAT", "TO", "WHY"], [rollout_status_view.entry(one) for one in found]
+        [("WHEN", "whole"), "WHO", ("WHAT", "whole"), "TO", "WHY"],
+        [rollout_status_view.entry(one) for one in found],
     )
 
 

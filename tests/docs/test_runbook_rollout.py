@@ -32,6 +32,11 @@ def killed_for_good(target: Target, name: str) -> None:
     asyncio.run(work())
 
 
+def lifts(run: Commands) -> list[str]:
+    brakes = json.loads(run("rollout", "status", "--output", "json").stdout)["brakes"]
+    return [word for brake in brakes for word in ("--lift", brake["id"])]
+
+
 def test_every_command_of_the_page_ends_well(
     standin: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -41,9 +46,9 @@ def test_every_command_of_the_page_ends_well(
         program, *words = shlex.split(line)
         assert program == "migctl", line
         if "BRAKE" in words:
-            brakes = json.loads(run("rollout", "status", "--output", "json").stdout)["brakes"]
-            words = [word for word in words if word not in ("--lift", "BRAKE")]
-            words += [word for brake in brakes for word in ("--lift", brake["id"])]
+            words = [word for word in words if word not in ("--lift", "BRAKE")] + lifts(run)
+        if words[1] == "revert":  # it is said of a rollout that is up
+            assert run("rollout", "set", "75", "--yes", "--reason", "x", *lifts(run)).returncode == 0
         if words == ["rollout", "resume"]:  # it is said of a walk that waits
             assert run("rollout", "pause", "--reason", "x").returncode == 0
         if "--forget" in words:
