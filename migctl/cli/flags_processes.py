@@ -79,4 +79,5 @@ def _say(found: Listed, forgotten: str | None, output_format: str, *, dry_run: b
 
 def _row(one: Known) -> list[str]:
     seen = "not registered" if one.seen_at is None else one.seen_at[:19].replace("T", " ")
-    return [one.name, one.url or "-", seen, "yes" if one.answers else f"no: {one.why}", one.id]
+    answers = "yes" if one.answers else "no"
+    return [one.name, one.url or "-", seen, answers + (f": {one.why}" if one.why else ""), one.id]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from migctl.errors import MigctlError
+from migctl.errors import MigctlError, Usage
 from migctl.flags.disk import Process
 from migctl.flags.shares import Shares
 from migctl.flags.snapshot import Snapshot
@@ -18,19 +18,21 @@ from migctl.resilience import within
 from migctl.runtime.flags import TRANSPORT
 from migctl.serve_client import ServeHttp
 from migctl.serve_client.control import reached
+from migctl.serve_client.errors import NotUnderstood
 from migctl.serve_client.status import status_by
 from migctl.status.flags import FlagsStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One process. flags: what it holds; None where it did not say, and why."""
+    """One process. flags: what it holds; None where it did not say, and why. answered: somebody is there all the same."""
 
     id: str
     name: str
     url: str | None
     flags: FlagsStatus | None
     why: str | None = None
+    answered: bool = False
 
     @property
     def shares(self) -> Shares | None:
@@ -97,12 +99,14 @@ async def look(
         if process.url is None:
             found.setdefault(process.id, Looked(process.id, process.name, None, None, "it has no address"))
             return
-        why = f"no answer within {within_s:g} s"
+        why, answered = f"no answer within {within_s:g} s", False
         try:
             await within(within_s, there(process, process.url))
+        except (Usage, NotUnderstood) as error:  # it wants a token, or is of another version
+            why, answered = error.what, True
         except MigctlError as error:
             why = error.what
-        found.setdefault(process.id, Looked(process.id, process.name, process.url, None, why))
+        found.setdefault(process.id, Looked(process.id, process.name, process.url, None, why, answered))
 
     async def ask_here() -> None:
         # What runs here is among those that are known, or has registered nowhere yet.

@@ -21,7 +21,7 @@ LOOK_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One process. seen_at: when it last told the record; None where it has not registered. why: why it does not say more."""
+    """One process. seen_at: when it last told the record; None where it has not registered. why: it says no more."""
 
     id: str
     name: str
@@ -88,8 +88,8 @@ def chosen(known: Sequence[Known], wanted: str, where: str) -> Known:
     (one,) = found
     if one.answers:
         raise Refused(
-            f"{one.name} answers, and takes part in what flags say: it stays",
-            do="stop it first (SIGTERM): it takes itself out then",
+            f"{one.name} answers: it stays" + (f" ({one.why})" if one.why else ""),
+            do="stop it (SIGTERM): it takes itself out then; where another one has its address, set MIGCTL_TOKEN",
         )
     return one
 
@@ -112,7 +112,7 @@ async def _listed(at: Control) -> Listed:
 
 
 def _known(one: Looked, seen_at: str | None) -> Known:
-    return Known(one.id, one.name, one.url, seen_at, one.flags is not None, one.why)
+    return Known(one.id, one.name, one.url, seen_at, one.flags is not None or one.answered, one.why)
 
 
 def _keep(at: Control, known: tuple[Process, ...]) -> None:

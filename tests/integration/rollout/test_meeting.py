@@ -171,8 +171,10 @@ async def test_a_process_that_was_killed_for_good_is_taken_out_by_a_person(
         assert found.returncode == code, found.stderr
         return json.loads(found.stdout) if found.stdout else found.stderr
 
+    # One that wants a token that we lack is there all the same.
     listed = {one["answers"]: one for one in processes()["processes"]}
     assert set(listed) == {True, False}
+    assert listed[True]["why"] is not None
     lives, dead = listed[True], listed[False]
     assert str(serves[0].process.pid) in lives["name"]
     assert dead["url"].startswith("http")
