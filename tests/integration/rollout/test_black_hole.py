@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,30 +17,26 @@ from migctl.errors import Transient
 from migctl.faults.tcp_proxy import tcp_proxy
 from migctl.flags.shares import ALL
 from migctl.runtime import rollout_moves
-from migctl.runtime.rollout_wish import Outcome, Wish
+from migctl.runtime.handing import Handed
+from migctl.runtime.rollout_wish import Outcome, Proposed, Wish
 from migctl.stack.valkey import Valkey
 from tests.integration.rollout.test_commands import ADMIN, WHY, Stage, percent
 from tests.kit.conditions import until
-from tests.kit.serve_process import ServeProcess, environment
-
-WISH = Wish("ada", "an alarm", lambda _: ())
+from tests.kit.serve_process import environment
 
 
-async def reached(
-    serves: Sequence[ServeProcess], share: float, move: Awaitable[Outcome]
-) -> tuple[Outcome, float]:
-    """What became of it, and after how many seconds the last serve gave its users this share."""
-    began = clock.mono()
+async def until_confirmed(move: Callable[[Wish], Awaitable[Outcome]]) -> tuple[Handed, float]:
+    """What became of it, and how many seconds after it was begun the last serve had confirmed: asked first, then handed on."""
+    began, asked_at = clock.mono(), list[float]()
 
-    async def all_have() -> float:
-        def have() -> bool:
-            return all(percent(serve) == share for serve in serves)
+    def asking(_: Proposed) -> tuple[str, ...]:
+        asked_at.append(clock.mono())
+        return ()
 
-        await until(lambda: asyncio.to_thread(have))
-        return clock.mono() - began
-
-    outcome, took_s = await asyncio.gather(move, all_have())
-    return outcome, took_s
+    outcome = await move(Wish("ada", "an alarm", asking))
+    assert outcome.done is not None
+    assert outcome.done.handed is not None
+    return outcome.done.handed, asked_at[0] - began + outcome.done.handed.took_s
 
 
 @pytest.mark.timeout(400)
@@ -54,10 +50,10 @@ async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_bl
         for name, value in environment(stage.desk, {**stage.environ, "MIGCTL_TOKEN": ADMIN}).items():
             monkeypatch.setenv(name, value)
         settings = load()
-        downs: list[tuple[float, Callable[[], Awaitable[Outcome]]]] = [
-            (25, lambda: rollout_moves.set_share(settings, 25, ALL, WISH)),
-            (10, lambda: rollout_moves.set_share(settings, 10, ALL, WISH)),
-            (0, lambda: rollout_moves.abort(settings, WISH)),
+        downs: list[tuple[float, Callable[[Wish], Awaitable[Outcome]]]] = [
+            (25, lambda wish: rollout_moves.set_share(settings, 25, ALL, wish)),
+            (10, lambda wish: rollout_moves.set_share(settings, 10, ALL, wish)),
+            (0, lambda wish: rollout_moves.abort(settings, wish)),
         ]
         with ExitStack() as stack:
             serves = [await asyncio.to_thread(stage.start, stack, number) for number in range(3)]
@@ -65,17 +61,15 @@ async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_bl
             supabase.swallow()
             redis.swallow()
             for share, move in downs:
-                outcome, took_s = await reached(serves, share, move())
-                assert outcome.done is not None
-                handed = outcome.done.handed
-                assert handed is not None
+                handed, took_s = await until_confirmed(move)
                 assert (len(handed.confirmed), handed.unconfirmed) == (3, ())
                 assert handed.record is not None
                 assert not handed.record.has
                 assert took_s < 1
+                assert [await asyncio.to_thread(percent, serve) for serve in serves] == [share] * 3
             # Up has nobody to ask.
             with pytest.raises(Transient, match="only there a share rises"):
-                await rollout_moves.set_share(settings, 75, ALL, WISH)
+                await rollout_moves.set_share(settings, 75, ALL, Wish("ada", "up", lambda _: ()))
             # What was said meanwhile stays said when both answer again.
             for proxy in (supabase, redis):
                 proxy.heal()
