@@ -84,15 +84,15 @@ EVENT: Schema = {
     "type": "object",
     "required": ["event_type", "data"],
     "properties": {
-        "id": {"type": "string", "format": "uuid", "description": "none: UUIDv7"},
+        "id": {"type": ["string", "null"], "format": "uuid", "description": "none: UUIDv7"},
         "event_type": {
             "type": "string",
             "minLength": 1,
             "maxLength": 512,
             "pattern": r"^(?!sys\.)[^\x00-\x1f\x7f]+$",
         },
-        "timestamp": {"type": "string", "format": "date-time", "description": "none: now"},
-        "source": {"type": "string", "minLength": 1, "maxLength": 512, "pattern": LINE},
+        "timestamp": {"type": ["string", "null"], "format": "date-time", "description": "none: now"},
+        "source": {"type": ["string", "null"], "minLength": 1, "maxLength": 512, "pattern": LINE},
         "data": {"type": "object"},
     },
 }
