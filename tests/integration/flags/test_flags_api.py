@@ -160,7 +160,7 @@ NONSENSE: list[tuple[str, Any, tuple[int, str, str | None]]] = [
     ("/api/flags/menu", {"flag": MENU, "target": "other/public", "reason": "x"}, (409, "target", "target")),
     ("/api/flags/menu", {"flag": MENU, "target": NAME, "reason": " "}, (422, "value", None)),
     ("/api/flags/menu", {"flag": MENU, "target": NAME, "reason": "\x1b[2J"}, (422, "value", None)),
-    ("/api/flags/menu", {"flag": MENU, "target": NAME, "reason": "x" * 2000}, (422, "value", None)),
+    ("/api/flags/menu", {"flag": MENU, "target": NAME, "reason": "x" * 2000}, (422, "shape", "reason")),
     ("/api/flags/menu", {"flag": {**MENU, "state": "ON"}, "target": NAME, "reason": "x"},
      (422, "definition", "flags.menu.state")),
     ("/api/flags/menu", {"flag": {**MENU, "x": 1}, "target": NAME, "reason": "x"},
