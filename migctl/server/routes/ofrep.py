@@ -1,7 +1,6 @@
 """OFREP 0.3.0: what a flag is for a context, one by key or all at once, for the OpenFeature clients of any language.
 
-Answers are from memory and never wait for a store. `BRAKED` and `OVERRIDE` are no reasons that unmodified clients know: they are
-said as TARGETING_MATCH and STATIC, with the word of ours in the metadata, `migctl_reason`.
+Answers are from memory and never wait for a store, in the words of `flags.standard`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,9 @@ from migctl import clock
 from migctl.events.jsontext import depth_of, dumps, loads
 from migctl.flags.assignment import Assignments
 from migctl.flags.definitions import Scalar
-from migctl.flags.evaluator import Evaluation, context_of
+from migctl.flags.evaluator import Evaluation
 from migctl.flags.logic import TARGETING_KEY
+from migctl.flags.standard import evaluated as in_standard_words
 from migctl.server.answers import answer
 
 MAX_BODY_BYTES = 1 << 20
@@ -27,8 +27,11 @@ MAX_DEPTH = 100
 ErrorCode = Literal["PARSE_ERROR", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "FLAG_NOT_FOUND", "GENERAL"]
 
 _ROOT = "/ofrep/v1/evaluate/flags"
-_AS_STANDARD = {"BRAKED": "TARGETING_MATCH", "OVERRIDE": "STATIC"}
-_CODES: Mapping[str, ErrorCode] = {"FLAG_NOT_FOUND": "FLAG_NOT_FOUND", "PARSE_ERROR": "PARSE_ERROR"}
+_CODES: Mapping[str, ErrorCode] = {
+    "FLAG_NOT_FOUND": "FLAG_NOT_FOUND",
+    "PARSE_ERROR": "PARSE_ERROR",
+    "TARGETING_KEY_MISSING": "TARGETING_KEY_MISSING",
+}
 
 
 class EvaluationSuccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,12 +131,7 @@ def evaluated(
 ) -> EvaluationSuccess | EvaluationFailure:
     """What a flag is. timestamp: Unix seconds, for rules that ask."""
     user = context.get(TARGETING_KEY)
-    if not isinstance(user, str) and of.needs_key(key):
-        return EvaluationFailure(
-            key, "TARGETING_KEY_MISSING", f"the rule of {key!r} asks for a {TARGETING_KEY}"
-        )
-    asked = context_of(user if isinstance(user, str) else None, context, flag_key=key, timestamp=timestamp)
-    said = of.evaluate(key, asked)
+    said = in_standard_words(of, key, user if isinstance(user, str) else None, context, timestamp)
     if said.error_code is not None:
         return EvaluationFailure(key, _CODES.get(said.error_code, "GENERAL"), said.details or said.error_code)
     return _success(said)
@@ -154,13 +152,10 @@ def is_known(tag: str, given: list[str]) -> bool:
 
 
 def _success(said: Evaluation) -> EvaluationSuccess:
-    metadata = dict(said.metadata)
-    if said.reason in _AS_STANDARD:
-        metadata["migctl_reason"] = said.reason
     return EvaluationSuccess(
         key=said.key,
         value=msgspec.UNSET if said.variant is None else said.value,
-        reason=_AS_STANDARD.get(said.reason, said.reason),
+        reason=said.reason,
         variant=said.variant or "",
-        metadata=metadata,
+        metadata=dict(said.metadata),
     )

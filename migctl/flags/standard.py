@@ -1,0 +1,38 @@
+"""Standard: what a flag is in OpenFeature's words. Pure.
+
+`BRAKED` and `OVERRIDE` are no reasons that unmodified clients know: they are said as TARGETING_MATCH and STATIC, with the word of
+ours in the metadata, `migctl_reason`.
+
+| ours                                                    | said            | migctl_reason |
+|---------------------------------------------------------|-----------------|---------------|
+| BRAKED                                                  | TARGETING_MATCH | BRAKED        |
+| OVERRIDE                                                | STATIC          | OVERRIDE      |
+| any other                                               | the same        |               |
+| a rule that asks for a targeting key, and there is none | ERROR, TARGETING_KEY_MISSING |  |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from migctl.flags.assignment import Assignments
+from migctl.flags.evaluator import Evaluation, context_of
+
+_AS_STANDARD: Mapping[str, str] = {"BRAKED": "TARGETING_MATCH", "OVERRIDE": "STATIC"}
+OURS = "migctl_reason"
+
+
+def evaluated(
+    of: Assignments, key: str, user: str | None, attributes: Mapping[str, object], timestamp: int
+) -> Evaluation:
+    """What a flag is. user: the targeting key. timestamp: Unix seconds, for rules that ask. Never raises."""
+    if user is None and of.needs_key(key):
+        said = f"the rule of {key!r} asks for a targetingKey"
+        return Evaluation(key, None, None, "ERROR", "TARGETING_KEY_MISSING", said)
+    found = of.evaluate(key, context_of(user, attributes, flag_key=key, timestamp=timestamp))
+    reason = _AS_STANDARD.get(found.reason)
+    if reason is None:
+        return found
+    return msgspec.structs.replace(found, reason=reason, metadata={**found.metadata, OURS: found.reason})
