@@ -19,6 +19,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from migctl.errors import Transient, Usage
 from migctl.telemetry import get_logger
 
+# The longest reason of a deletion (1,000 characters of four bytes each, percent-encoded) has room, beside the brakes that it lifts.
+MAX_LINE_BYTES = 32 << 10
+
 log = get_logger("server")
 
 
@@ -57,7 +60,12 @@ async def listening(
     Raises Transient (exit 3) where the port is taken, Usage where there is no such address.
     """
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_s, logger=_aiohttp_log()
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=shutdown_s,
+        logger=_aiohttp_log(),
+        max_line_size=MAX_LINE_BYTES,
     )
     await runner.setup()
     try:

@@ -238,3 +238,12 @@ def test_token_above_its_rate_is_told_when_to_come_back_and_others_are_not(
         assert said(serve.shop.get("/api/flags"))[:2] == (429, "rate")
         assert serve.admin.get("/api/flags").status_code == 200
         assert serve.nobody.get("/healthz").status_code == 200
+
+
+def test_longest_reason_that_there_may_be_can_be_given_to_a_deletion(serve: Managed) -> None:
+    serve.put("/api/flags/menu", MENU)
+    asked = {"target": NAME, "reason": "\U0001f600" * 1000}
+    answer = serve.admin.delete("/api/flags/menu", params=asked, headers={"If-Match": "*"})
+    assert answer.status_code == 200, answer.text
+    history = serve.shop.get("/api/flags/menu/history").json()
+    assert asked["reason"] in json.dumps(history, ensure_ascii=False)
