@@ -181,6 +181,7 @@ PUTTING: Mapping[int, Answer] = {
 }
 COMMANDED: Mapping[int, Answer] = {
     400: Answer("no JSON"),
+    404: Answer("mode websocket has no table"),
     409: Answer("refused", Failure),
     422: Answer("it can't be meant", _either("Refusal", "Failure")),
     503: Answer("the target is away", Failure),
