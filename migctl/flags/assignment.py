@@ -85,6 +85,11 @@ class Assignments:
         return found or Assigned(switch.otherwise, "DEFAULT", 0)
 
     @property
+    def is_blind(self) -> bool:
+        """The record was not reached since the start."""
+        return self._blind
+
+    @property
     def flag_set(self) -> FlagSet | None:
         """As it was written, without what brakes cap; None before the first."""
         return self._sets[0][0].flag_set if self._sets else None

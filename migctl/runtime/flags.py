@@ -74,8 +74,11 @@ def make_flags(
     *,
     override: TransportName | None,
     stack: AsyncExitStack,
+    listed: bool = True,
 ) -> FlagService:
     """target: of the mode. override: the kill switch, as `kill_switch` checked it. stack: closes the connections.
+
+    listed: whether the record lists this process, so that whoever changes a flag waits for it to confirm.
 
     Raises Usage where what was kept of flags can't be read.
     """
@@ -103,7 +106,7 @@ def make_flags(
         record = record_of(settings, of)
         service = FlagService(
             holder,
-            Registration(record, process_id, name, file),
+            Registration(record if listed else None, process_id, name, file),
             record=record,
             redis_url=of.redis_url,
             only=only,

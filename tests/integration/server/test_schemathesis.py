@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +15,11 @@ from tests.kit.managed import MENU, NAME, managing
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 # One text with each purpose, so that no route is closed.
 EVERYTHING, MASTER = mint_token("admin", "everything")
+# Mode websocket has no table, and no such routes.
+NOT_HERE = "/admin/dead-letters/"
 ENTRIES = [Token(purpose, MASTER.name, MASTER.digest).entry for purpose in PURPOSES]
 
-# A share that a brake caps, a flag that needs a key and one that does not, a segment that a flag asks for.
+# One that needs a key and one that does not.
 SEGMENT = {"users": ["ann"], "ends_with": ["@example.org"]}
 FLAGS = {
     "menu": MENU,
@@ -44,8 +45,13 @@ def test_schemathesis_finds_nothing(standin: Target, tmp_path: Path, with_tokens
             str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "--no-color",
             "run", f"{serve.url}/openapi.json", "--max-examples", "20", "--seed", "7",
             "--suppress-health-check", "all", "--warnings", "off", "--max-failures", "20",
+            "--exclude-path-regex", f"^{NOT_HERE}",
             *(word for name, value in headers.items() for word in ("-H", f"{name}: {value}")),
         ]  # fmt: skip
+        document = serve.nobody.get("/openapi.json").json()
+        tested = sum(
+            len(methods) for path, methods in document["paths"].items() if not path.startswith(NOT_HERE)
+        )
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=380, check=False, cwd=serve.folder
         )
@@ -53,11 +59,4 @@ def test_schemathesis_finds_nothing(standin: Target, tmp_path: Path, with_tokens
         assert serve.nobody.get("/healthz").status_code == 200
         log = (serve.folder / "serve.log").read_text()
         assert "an error of ours" not in log
-    operations = sum(len(one) for one in serve_paths().values())
-    assert f"Tested: {operations}" in done.stdout, done.stdout[-3000:]
-
-
-def serve_paths() -> dict[str, dict[str, object]]:
-    document = json.loads((CONFIG.parents[3] / "docs" / "openapi.json").read_text())
-    paths: dict[str, dict[str, object]] = document["paths"]
-    return paths
+    assert f"Tested: {tested}\n" in done.stdout, done.stdout[-3000:]
