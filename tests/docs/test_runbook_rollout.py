@@ -55,9 +55,7 @@ def test_every_command_of_the_page_ends_well(
             killed_for_good(standin, words[words.index("--forget") + 1])
             assert run("rollout", "set", "100", "--yes", "--reason", "x").returncode == 1
         done = run(*words)
-        # After an abort something is wrong, and that is what it was asked.
-        wanted = 1 if "--exit-status" in words else 0
-        assert done.returncode == wanted, f"{line}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
 def test_each_stage_has_its_checklist() -> None:
