@@ -30,6 +30,7 @@ from migctl.delivery.claim import claim
 from migctl.delivery.classes import Classifier, Rates
 from migctl.delivery.figures import BatchFigures
 from migctl.delivery.reading import Reader
+from migctl.delivery.touching import Touch
 from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
 from migctl.journal import EpochInfo, Journal
@@ -48,6 +49,7 @@ class Relay:
     """One for a journal; `run` is its whole life.
 
     settings: of these, `relay` has the classes and bounds of batches, and `resilience` what is done while the target fails.
+    touch: needed where the canary asks for it.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Relay:
         heads: Heads,
         settings: Settings,
         *,
+        touch: Touch | None = None,
         rng: Random | None = None,
     ) -> None:
         batching = settings.relay
@@ -77,6 +80,8 @@ class Relay:
         self._epochs: list[EpochInfo] | None = None  # those that were claimed; the last is the open one
         self._epoch = journal.epoch  # the one that is carried now
         self._done_to = 0
+        self._touch = touch
+        self._taken_up: EpochInfo | None = None  # the last one that heads know of
         self._moved = News()  # the table head, or what heads say
         self._announcer = Announcer(
             heads,
@@ -148,6 +153,12 @@ class Relay:
     def hurry(self) -> None:
         """Realtime of the same project was just reached: where the table's breaker is open, find out now whether it is back too."""
         self._breaker.hurry()
+
+    async def touch(self) -> datetime | None:
+        """As `Table` says. Of the epoch that is carried: the next has no row before readers may go on to it."""
+        if self._touch is None or self._taken_up is None:
+            return None
+        return await self._touch.touch(self._taken_up)
 
     def _position(self) -> dict[str, str | int]:
         return {"epoch": self._epoch, "table_head": self._done_to, "journal_head": self._journal.head}
@@ -236,6 +247,7 @@ class Relay:
             self._epoch, self._done_to = info.epoch, after
             self._reader.begin(info.epoch, after)
             await self._announcer.begin(info)
+            self._taken_up = info
             if cursor is None or info.epoch != cursor.epoch:
                 if after > 0:
                     await self._announcer.begin_at(info, info.tail)

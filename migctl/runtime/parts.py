@@ -120,6 +120,7 @@ def _relay(
     settings: Settings, target: Target, journal: Journal, stack: AsyncExitStack
 ) -> tuple[Relay, RetryTable]:
     from migctl.delivery import Relay
+    from migctl.delivery.touching import Touch
     from migctl.target import Heads, RetryTable, TableWriter
 
     schema = settings.supabase.schema_
@@ -128,4 +129,8 @@ def _relay(
     retries = RetryTable(target, schema)
     for part in (writer, heads, retries):
         stack.push_async_callback(part.aclose)
-    return Relay(journal, writer, heads, settings), retries
+    touch = None
+    if settings.realtime.live == "postgres_changes":
+        touch = Touch(Heads(target, schema), journal.writer_id)
+        stack.push_async_callback(touch.aclose)
+    return Relay(journal, writer, heads, settings, touch=touch), retries

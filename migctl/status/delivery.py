@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from migctl.config.roles import ListensAs
+from migctl.config.settings import LiveWay
 from migctl.events.times import Moment
 from migctl.resilience import BreakerStatus, ConnectionState
 
@@ -176,8 +177,18 @@ class SubscribersStatus(Struct, frozen=True, kw_only=True):
     subscribers: list[SubscriberStatus]
 
 
+class CanaryWayStatus(Struct, frozen=True, kw_only=True):
+    """One way to subscribers. silent_for_s: since a canary came by it, None before the first."""
+
+    name: LiveWay
+    silent_for_s: float | None
+
+
 class CanaryStatus(Struct, frozen=True, kw_only=True):
-    """role: service_role where no token for `authenticated` can be made, and policies are not proven. last_ms: of the last seen."""
+    """role: service_role where no token for `authenticated` can be made, and policies are not proven. last_ms: of the last seen.
+
+    ways: those that a canary has to come by before it is seen; more than broadcast with `realtime.live: postgres_changes`.
+    """
 
     state: Literal["listening", "connecting"]
     reason: str | None
@@ -185,6 +196,7 @@ class CanaryStatus(Struct, frozen=True, kw_only=True):
     sent: int
     seen: int
     last_ms: float | None
+    ways: list[CanaryWayStatus]
 
 
 class BroadcastStatus(TransportStatus, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from migctl.status import TransportName, TransportState, TransportStatus
@@ -44,6 +45,13 @@ class Table(Protocol):
 
     def hurry(self) -> None:
         """Realtime was reached again, so the table may be back too: where it is waited for, ask it at once."""
+        ...
+
+    async def touch(self) -> datetime | None:
+        """Change the row of heads, and nothing that it says, so that postgres_changes has something to bring.
+
+        The row's `updated_at` by it. None where the table can't be asked within a second, and before an epoch was taken up.
+        """
         ...
 
 

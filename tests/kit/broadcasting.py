@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
 from migctl.config import Settings, Target
+from migctl.config.settings import LiveWay
+from migctl.delivery.touching import Touch
+from migctl.journal import EpochInfo
 from migctl.journal.sqlite import SqliteJournal
+from migctl.target import Heads
 from migctl.transports.realtime import Broadcast
 
 
 class Written:
-    """A table that something else than a relay writes. head: how far it is."""
+    """A table that something else than a relay writes. head: how far it is. touching: touches its row of this epoch of heads."""
 
-    def __init__(self, head: Callable[[], int]) -> None:
+    def __init__(self, head: Callable[[], int], touching: tuple[Touch, EpochInfo] | None = None) -> None:
         self._head = head
+        self._touching = touching
         self.hurried = 0
 
     @property
@@ -28,6 +34,12 @@ class Written:
     def hurry(self) -> None:
         self.hurried += 1
 
+    async def touch(self) -> datetime | None:
+        if self._touching is None:
+            return None
+        touch, epoch = self._touching
+        return await touch.touch(epoch)
+
 
 @asynccontextmanager
 async def broadcasting(
@@ -35,12 +47,19 @@ async def broadcasting(
     target: Target,
     *,
     table_head: Callable[[], int] | None = None,
+    live: LiveWay = "broadcast",
+    touched_at: Target | None = None,
     **options: Any,
 ) -> AsyncIterator[Broadcast]:
-    """For the length of the block; a failure of it is the block's."""
-    transport = Broadcast(
-        journal, target, Settings(), Written(table_head or (lambda: journal.head)), rng=Random(1), **options
-    )
+    """For the length of the block; a failure of it is the block's.
+
+    touched_at: by which address the row of heads is touched, where live is postgres_changes; default that of `target`.
+    """
+    settings = Settings.model_validate({"realtime": {"live": live}})
+    touch = Touch(Heads(touched_at or target, settings.supabase.schema_), journal.writer_id)
+    epoch = (await journal.epochs())[-1]
+    table = Written(table_head or (lambda: journal.head), (touch, epoch))
+    transport = Broadcast(journal, target, settings, table, rng=Random(1), **options)
     task = asyncio.ensure_future(transport.run())
     try:
         yield transport
@@ -49,6 +68,7 @@ async def broadcasting(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        await touch.aclose()
 
 
 def port_of(target: Target) -> int:

@@ -36,7 +36,8 @@ _log = get_logger("broadcast")
 
 
 class Broadcast:
-    """A Transport. With `realtime.live: postgres_changes` it sends heartbeats and canaries only.
+    """A Transport. With `realtime.live: postgres_changes` it sends heartbeats and canaries only, and a
+    canary goes both ways.
 
     table: said with every message. messages_per_second: the plan's limit, deliveries included; default 500 on the embedded stack,
     else 100, which every plan allows. subscribers: how many are expected to receive each message; audience: how many are known to
@@ -71,7 +72,7 @@ class Broadcast:
         self._sender = Sender(
             target, settings, (self.topic, canary_topic), self._reach, self._pace, random=random
         )
-        self._canary = Canary(target, settings, canary_topic, self._sender, random=random)
+        self._canary = Canary(target, settings, canary_topic, self._sender, table, random=random)
         self._running: bool | None = None
         self._epoch = journal.epoch
         self._moved = News()

@@ -1,29 +1,39 @@
 """Canary: a message of our own that goes through Realtime the way hints go, and must reach a subscriber of ours.
 
+With `realtime.live: postgres_changes` events come another way than heartbeats, and one may be dead while the other is well. Then a
+canary goes both ways, as a message and as a touch of the row of heads, and is seen once it came by both. Nobody else gets the
+change of that row: subscribers ask for inserted events and tombstones.
+
 Sends, listens and probes; what that means for the breaker of broadcast is for `health` to say.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from uuid import uuid4
 
 from migctl import clock
 from migctl.config import Settings, Target
 from migctl.config.roles import AUTHENTICATED, ListensAs
+from migctl.config.settings import LiveWay
 from migctl.errors import Systemic, Transient
 from migctl.events.jsontext import dumps
-from migctl.resilience import Backoff, BreakerStatus, Retry
-from migctl.status import CanaryStatus
+from migctl.resilience import Backoff, BreakerStatus, News, Retry
+from migctl.status import CanaryStatus, CanaryWayStatus
+from migctl.target.schema import HEADS
 from migctl.target.tokens import SENDER_TTL_S, mint
 from migctl.telemetry import get_logger
-from migctl.transports.realtime.channel import RateLimited, joined
-from migctl.transports.realtime.health import PROBE_S
+from migctl.transports.protocol import Table
+from migctl.transports.realtime.channel import Changes, RateLimited, joined
+from migctl.transports.realtime.health import CHANGES_TAKE_S, PROBE_S
+from migctl.transports.realtime.pairing import Pairing, silent_ways
 from migctl.transports.realtime.sender import Sender
 
 EVENT = "canary"
 _DO = "nothing: a canary is tried again; if it stays so, see the project's Realtime logs, and `migctl schema verify --delivery`"
+_UNTOUCHED = "the row of heads could not be touched, which says nothing of postgres_changes; see the breaker of the table"
 
 _log = get_logger("broadcast")
 
@@ -35,11 +45,29 @@ def number_of(event: str, payload: Mapping[str, object], own_id: str) -> int | N
     return number if ours and isinstance(number, int) and not isinstance(number, bool) else None
 
 
+def moment_of(data: Mapping[str, object]) -> datetime | None:
+    """`updated_at` of the changed row. Pure; None where the change says none, such as one that was refused to this role."""
+    record = data.get("record")
+    text = record.get("updated_at") if isinstance(record, dict) else None
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
+
+
 class Canary:
-    """`run` until cancelled. topic: the canary's own, one of the sender's."""
+    """`run` until cancelled. topic: the canary's own, one of the sender's. table: touched where changes are the way of events."""
 
     def __init__(
-        self, target: Target, settings: Settings, topic: str, sender: Sender, *, random: Callable[[], float]
+        self,
+        target: Target,
+        settings: Settings,
+        topic: str,
+        sender: Sender,
+        table: Table,
+        *,
+        random: Callable[[], float],
     ) -> None:
         of = settings.resilience
         self._target = target
@@ -49,6 +77,17 @@ class Canary:
         self._reach = sender.reach
         self._health = sender.reach.health
         self._every_s = of.canary.every_s
+        self._silent_s = of.canary.silent_s + CHANGES_TAKE_S
+        self._table = table
+        self._changes: Changes | None = None
+        self._came_at: dict[LiveWay, float | None] = {"broadcast": None}
+        if settings.realtime.live == "postgres_changes":
+            self._changes = Changes((settings.supabase.schema_, HEADS), self._changed)
+            self._came_at["postgres_changes"] = None
+        self._pairing = Pairing()
+        self._gone = 0  # the last that went
+        self._goes = News()
+        self._untouched = False  # the last touch had no answer
         backoff = Backoff(of.retry.first_delay_s, of.retry.max_delay_s)
         self._retry = Retry(backoff, slow=backoff, random=random)
         self._id = str(uuid4())  # another serve on the same target has a canary of its own on this topic
@@ -66,6 +105,8 @@ class Canary:
             group.create_task(self._listen(), name="canary listener")
             group.create_task(self._fly(), name="canary sender")
             group.create_task(self._probe(), name="canary probe")
+            if self._changes is not None:
+                group.create_task(self._touch(), name="canary touch")
 
     def status(self) -> CanaryStatus:
         """For `/api/status`."""
@@ -76,6 +117,10 @@ class Canary:
             sent=self._sent,
             seen=self._arrived,
             last_ms=self._last_ms,
+            ways=[
+                CanaryWayStatus(name=way, silent_for_s=None if at is None else round(clock.mono() - at, 1))
+                for way, at in self._came_at.items()
+            ],
         )
 
     def breaker_status(self) -> BreakerStatus:
@@ -86,20 +131,44 @@ class Canary:
         while True:
             started = clock.mono()
             if self._pace.pause_s(started) == 0 and (number := self._health.due(started)) is not None:
+                self._gone = number
+                self._goes.wake()
                 self._pace.book(started, receivers=1)
                 payload = dumps({"from": self._id, "n": number})
                 self._sent += await self._sender.send(self._topic, EVENT, payload)
             await asyncio.sleep(max(0.0, started + self._every_s - clock.mono()))
 
+    async def _touch(self) -> None:
+        """The other way of each canary. While an answer is awaited, those that go meanwhile do with the next touch."""
+        touched = 0
+        while True:
+            while touched == self._gone:
+                await self._goes.wait()
+            touched = self._gone
+            self._pairing.goes(touched)
+            at = await self._table.touch()
+            self._untouched = at is None
+            self._arrived_both(self._pairing.touched(touched, at))
+
     async def _probe(self) -> None:
         while True:
             now = clock.mono()
-            if self._health.probe(now, trouble=self._trouble) and self._listening:
+            silent = self._silent_ways(now)
+            trouble = self._trouble
+            if trouble is None and self._untouched and "postgres_changes" in silent:
+                trouble = _UNTOUCHED
+            if self._health.probe(now, by=silent, trouble=trouble) and self._listening:
                 self._renew.set()
             if self._pace.limited != self._refusals:
                 self._refusals = self._pace.limited
                 self._health.refused(now, self._pace.halvings(now))
             await asyncio.sleep(PROBE_S)
+
+    def _silent_ways(self, now: float) -> Sequence[LiveWay]:
+        """None by name where there is but one."""
+        if self._changes is None:
+            return ()
+        return silent_ways(list(self._came_at.items()), now, silent_s=self._silent_s)
 
     # Listening.
 
@@ -115,6 +184,7 @@ class Canary:
                     topics=[self._topic],
                     token=self._token,
                     heard=self._heard,
+                    changes=self._changes,
                 ):
                     self._listening, self._trouble, self._do = True, None, None
                     await self._renew.wait()
@@ -130,9 +200,19 @@ class Canary:
 
     def _heard(self, event: str, payload: dict[str, object]) -> None:
         number = number_of(event, payload, self._id)
-        if number is None:
-            return
-        took_s = self._health.arrived(number, clock.mono())
+        if number is not None:
+            self._came_at["broadcast"] = clock.mono()
+            self._arrived_both(self._pairing.heard(number) if self._changes is not None else number)
+
+    def _changed(self, data: dict[str, object]) -> None:
+        at = moment_of(data)
+        if at is not None:
+            self._came_at["postgres_changes"] = clock.mono()
+            self._arrived_both(self._pairing.changed(at))
+
+    def _arrived_both(self, number: int | None) -> None:
+        """Each way that is needed has brought this one; None: not yet."""
+        took_s = None if number is None else self._health.arrived(number, clock.mono())
         if took_s is not None:
             self._arrived += 1
             self._last_ms = round(took_s * 1000, 1)

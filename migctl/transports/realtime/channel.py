@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -27,6 +28,8 @@ HEARTBEAT_S = 25.0
 OPEN_TIMEOUT_S = 5.0
 # The server holds a refusal back for 5 s; a shorter patience would never hear the reason.
 JOIN_TIMEOUT_S = 8.0
+# A subscription to changes is there some seconds after the reply to the join; the server itself gives up after 10.
+SUBSCRIBED_WITHIN_S = 15.0
 
 _PREFIX = "realtime:"
 _NEW_CHANNEL = "nothing: a new channel is opened"
@@ -44,6 +47,14 @@ _RATE_REASONS = (
 Heard = Callable[[str, dict[str, object]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What else a channel is to bring. of: schema and table. heard: gets the `data` of each change of it."""
+
+    of: tuple[str, str]
+    heard: Callable[[dict[str, object]], None]
+
+
 class ChannelLost(Transient):
     """The channel is gone, with what was pushed and not acknowledged."""
 
@@ -55,8 +66,12 @@ class RateLimited(ChannelLost):
 class Channel:
     """Joined, until it is lost. Made by `joined`."""
 
-    def __init__(self, socket: ClientConnection, topics: Sequence[str], heard: Heard) -> None:
+    def __init__(
+        self, socket: ClientConnection, topics: Sequence[str], heard: Heard, changes: Changes | None = None
+    ) -> None:
         self.acknowledged = 0
+        self._changes = changes
+        self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._name = topics[0]
         self._topics = frozenset(topics)
         self._socket = socket
@@ -102,9 +117,13 @@ class Channel:
     async def _join(self, topic: str, access_token: str) -> None:
         ref = self._join_refs[topic] = self._ref + 1
         reply = self._join_replies[str(ref)] = asyncio.get_running_loop().create_future()
-        await self._send(topic, "phx_join", frames.join_payload(access_token))
+        changes_of = None if self._changes is None else self._changes.of
+        await self._send(topic, "phx_join", frames.join_payload(access_token, changes_of=changes_of))
         if not await within(JOIN_TIMEOUT_S, reply):
             raise self._lost(f"no reply to the join for {JOIN_TIMEOUT_S:.0f} s")
+        # The reply is not readiness for changes; what is committed before the `system` message may never come.
+        if self._changes is not None and not await within(SUBSCRIBED_WITHIN_S, self._subscribed):
+            raise self._lost(f"no subscription to postgres_changes for {SUBSCRIBED_WITHIN_S:.0f} s")
 
     async def _read(self) -> None:
         try:
@@ -135,10 +154,21 @@ class Channel:
         elif frame.event == "broadcast":
             payload = frame.payload.get("payload")
             self._heard(str(frame.payload.get("event")), payload if isinstance(payload, dict) else {})
+        elif frame.event == "postgres_changes" and self._changes is not None:
+            data = frame.payload.get("data")
+            self._changes.heard(data if isinstance(data, dict) else {})
+        elif self._changes is not None and is_of_changes(frame):
+            self._take_subscription(frame)
         elif frame.event == "system" and frame.payload.get("status") == "error":
             self._last_error = str(frame.payload.get("message", ""))  # the reason; phx_close follows
         elif frame.event in ("phx_close", "phx_error"):
             raise self._lost(self._last_error or f"the server sent {frame.event}")
+
+    def _take_subscription(self, frame: frames.Frame) -> None:
+        if frame.payload.get("status") != "ok":  # the channel stays joined, and this is not tried again
+            raise self._lost(f"no postgres_changes: {frame.payload.get('message')}")
+        if not self._subscribed.done():
+            self._subscribed.set_result(None)
 
     def _take_join_reply(self, frame: frames.Frame, joining: asyncio.Future[None]) -> None:
         if frame.payload.get("status") == "ok":
@@ -191,11 +221,13 @@ async def joined(
     topics: Sequence[str],
     token: Callable[[], str],
     heard: Heard = lambda event, payload: None,
+    changes: Changes | None = None,
 ) -> AsyncIterator[Channel]:
     """A channel joined to private topics for the length of the block, which is cancelled when the channel is lost.
 
     topics: at least one, without `realtime:`; the first names it in errors. token: called for each joining and renewal.
-    heard: gets event and payload of each broadcast that others send. Raises ChannelLost, Transient, Systemic.
+    heard: gets event and payload of each broadcast that others send. changes: with one topic only; they come from the beginning of
+    the block on. Raises ChannelLost, Transient, Systemic.
     """
     address = f"ws{supabase_url.removeprefix('http')}/realtime/v1/websocket"
     action = f"open a socket to {address}"
@@ -223,7 +255,7 @@ async def joined(
         raise Transient(f"{action}: {_words(error)}", do="nothing: it is tried again") from error
 
     name = topics[0]
-    channel = Channel(socket, [_PREFIX + topic for topic in topics], heard)
+    channel = Channel(socket, [_PREFIX + topic for topic in topics], heard, changes)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(channel._read(), name=f"{name} reader")]
@@ -243,6 +275,11 @@ async def joined(
         raise first_error(errors) from errors
     finally:
         await socket.close()
+
+
+def is_of_changes(frame: frames.Frame) -> bool:
+    """Whether the server says how a subscription to changes fared."""
+    return frame.event == "system" and frame.payload.get("extension") == "postgres_changes"
 
 
 def _reason(frame: frames.Frame) -> str:

@@ -29,8 +29,12 @@ def encode(topic: str, event: str, payload: bytes, *, ref: int, join_ref: int | 
     )
 
 
-def join_payload(access_token: str) -> bytes:
-    """Join a private channel for sending: each broadcast is acknowledged, and ours don't come back to us."""
+def join_payload(access_token: str, *, changes_of: tuple[str, str] | None = None) -> bytes:
+    """Join a private channel: each broadcast is acknowledged, and ours don't come back to us.
+
+    changes_of: schema and table whose changes are to come too.
+    """
+    bindings = [] if changes_of is None else [{"event": "*", "schema": changes_of[0], "table": changes_of[1]}]
     return dumps(
         {
             "access_token": access_token,
@@ -38,7 +42,7 @@ def join_payload(access_token: str) -> bytes:
                 "private": True,
                 "broadcast": {"ack": True, "self": False},
                 "presence": {"key": "", "enabled": False},
-                "postgres_changes": [],
+                "postgres_changes": bindings,
             },
         }
     )

@@ -6,7 +6,7 @@ broadcast, and the canary its last word: silence opens it, and a canary that arr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from migctl.resilience import Breaker, BreakerChange, BreakerRules, BreakerState, BreakerStatus
@@ -14,6 +14,10 @@ from migctl.resilience import Breaker, BreakerChange, BreakerRules, BreakerState
 PROBE_S = 0.1
 # Before the first canary ever arrived: sockets, joins, and on a hosted project a tenant that is only just started.
 FIRST_S = 5.0
+# With postgres_changes a canary may take that much longer: an idle server reads its slot every 0.5 s and answers the touch and the
+# policies before and after. The first one also waits for the subscription, which takes one to three seconds.
+CHANGES_TAKE_S = 1.0
+CHANGES_FIRST_S = FIRST_S + 3.0
 # So many refusals for the rate within a minute, each after a longer pause, are no peak.
 REFUSALS = 3
 
@@ -137,15 +141,16 @@ class Health:
             self._breaker.succeeded(now)
         return took_s
 
-    def probe(self, now: float, *, trouble: str | None = None) -> bool:
+    def probe(self, now: float, *, by: Sequence[str] = (), trouble: str | None = None) -> bool:
         """True where silence begins: who listens needs a new socket, since one that went silent says nothing of itself.
 
-        To be asked every PROBE_S. trouble: what is known to be wrong with who listens, for the reason.
+        To be asked every PROBE_S. by: the ways that are silent, trouble: what is known to be wrong with them; for the reason.
         """
         if not self._silence.probe(now):
             return False
         self._silence.restart()
-        reason = f"no canary seen for {self._silent_s:g} s" + (f": {trouble}" if trouble else "")
+        ways = f" by {' and '.join(by)}" if by else ""
+        reason = f"no canary seen{ways} for {self._silent_s:g} s" + (f": {trouble}" if trouble else "")
         if self.state == "half_open":
             self._breaker.failed(now, reason)
         elif self.state == "closed":

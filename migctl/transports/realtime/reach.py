@@ -7,7 +7,7 @@ from migctl.config import Settings
 from migctl.resilience import BreakerChange, BreakerRules, News
 from migctl.telemetry import get_logger
 from migctl.transports.protocol import Table
-from migctl.transports.realtime.health import Health
+from migctl.transports.realtime.health import CHANGES_FIRST_S, CHANGES_TAKE_S, FIRST_S, Health
 
 _log = get_logger("broadcast")
 
@@ -20,10 +20,12 @@ class Reach:
 
     def __init__(self, settings: Settings, table: Table, *, seq: int) -> None:
         of = settings.resilience
+        by_changes = settings.realtime.live == "postgres_changes"
         self.health = Health(
             BreakerRules(**of.breaker.model_dump()),
             every_s=of.canary.every_s,
-            silent_s=of.canary.silent_s,
+            silent_s=of.canary.silent_s + (CHANGES_TAKE_S if by_changes else 0.0),
+            first_s=CHANGES_FIRST_S if by_changes else FIRST_S,
             changed=self._changed,
         )
         self.news = News()

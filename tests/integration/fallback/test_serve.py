@@ -16,7 +16,7 @@ from migctl import clock
 from migctl.config import Target
 from migctl.config.settings import LiveWay
 from migctl.events.ids import uuid7
-from migctl.faults import tcp_proxy
+from migctl.faults import switches, tcp_proxy
 from migctl.subscriber.core.release import Release
 from tests.kit.broadcasting import port_of
 from tests.kit.conditions import until
@@ -64,13 +64,15 @@ async def after(start: float, condition: Callable[[], Any], *, within_s: float =
         ("broadcast", b"GET /realtime/v1/websocket", "broadcast"),
         ("table", b" /rest/v1/", "broadcast"),
         ("broadcast", b"GET /realtime/v1/websocket", "postgres_changes"),
+        ("table", b" /rest/v1/", "postgres_changes"),
+        ("broadcast", "slot-loss", "postgres_changes"),  # broadcast itself is well
     ],
 )
 async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_nothing(
     standin: Target,
     tmp_path: Path,
     part: str,
-    taken: bytes,
+    taken: bytes | str,
     live: LiveWay,
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -113,7 +115,11 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
             assert all(came_live(each.releases) for each in both)
 
             began = clock.mono()
-            proxy.refuse_requests(taken)
+            if isinstance(taken, bytes):
+                proxy.refuse_requests(taken)
+            else:
+                await asyncio.to_thread(switches.switch_on, standin, taken)
+                stack.callback(switches.clear, standin)
             detected = await after(
                 began, lambda: _is(told, lambda status: status["breakers"][part]["state"] == "open")
             )
@@ -121,6 +127,8 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
             fallback = (await told())["fallback"]
             assert (fallback["active"], fallback["times"]) == (True, 1)
             assert part in fallback["reason"]
+            if isinstance(taken, str):
+                assert "no canary seen by postgres_changes" in fallback["reason"]
             assert "migctl_fallback_active 1.0\n" in (await http.get("/metrics")).text
             shown = await asyncio.to_thread(run, tmp_path / "serve", "status")
             assert "fallback subscribers were sent to the WebSocket" in " ".join(shown.stdout.split())
@@ -128,7 +136,10 @@ async def test_subscribers_are_told_to_leave_realtime_and_to_return_and_miss_not
             await until(lambda: all(len(each.releases) >= count + 20 for each in both))
 
             healed = clock.mono()
-            proxy.refuse_requests(None)
+            if isinstance(taken, bytes):
+                proxy.refuse_requests(None)
+            else:
+                await asyncio.to_thread(switches.clear, standin)
             recovered = await after(
                 healed, lambda: _is(told, lambda status: not status["fallback"]["active"])
             )

@@ -203,6 +203,14 @@ def test_silence_says_what_is_known_of_who_listens() -> None:
     assert one.reason == "no canary seen for 1.5 s: the socket was closed"
 
 
+def test_silence_says_by_which_ways() -> None:
+    one, _, now = closed()
+    at = now
+    while not one.probe(at, by=["broadcast", "postgres_changes"]):
+        at += PROBE_S
+    assert one.reason == "no canary seen by broadcast and postgres_changes for 1.5 s"
+
+
 def test_silence_while_open_asks_for_a_new_socket_and_changes_nothing_else() -> None:
     one, _, now = opened()
     silence(one, now)

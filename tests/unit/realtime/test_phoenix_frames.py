@@ -7,6 +7,7 @@ import json
 import pytest
 
 from migctl.transports.realtime import frames
+from migctl.transports.realtime.channel import is_of_changes
 
 
 def test_payload_stands_in_the_frame_with_its_own_text() -> None:
@@ -29,6 +30,29 @@ def test_join_asks_for_acknowledgements_and_not_for_its_own_messages() -> None:
     config = json.loads(frames.join_payload("token"))["config"]
     assert config["private"] is True
     assert config["broadcast"] == {"ack": True, "self": False}
+
+
+def test_join_asks_for_changes_of_a_table_where_they_are_wanted() -> None:
+    wanted = json.loads(frames.join_payload("token", changes_of=("app", "heads")))["config"][
+        "postgres_changes"
+    ]
+    assert wanted == [{"event": "*", "schema": "app", "table": "heads"}]
+    assert json.loads(frames.join_payload("token"))["config"]["postgres_changes"] == []
+
+
+@pytest.mark.parametrize(
+    ("event", "extension", "is_its"),
+    [
+        ("system", "postgres_changes", True),
+        ("system", "system", False),
+        ("system", None, False),
+        ("postgres_changes", "postgres_changes", False),
+    ],
+)
+def test_which_message_says_how_a_subscription_to_changes_fared(
+    event: str, extension: object, is_its: bool
+) -> None:
+    assert is_of_changes(frames.Frame("t", event, {"extension": extension}, None)) is is_its
 
 
 @pytest.mark.parametrize("text", ["", "[]", "1", "null", '{"event":1}', '{"topic":"t"}', "{"])
