@@ -53,6 +53,20 @@ def leaves_too_little(left: int | None, subscribers: int) -> bool:
     return left is not None and left < 1 + subscribers
 
 
+def was_proven(acknowledged: int | None) -> bool:
+    """Whether a channel that is lost had worked, so that the next one may be opened at once. Pure.
+
+    Only an acknowledgement proves a channel: one that joins and then refuses is not reopened at once, for ever.
+
+    | acknowledged        | worked |
+    |---------------------|--------|
+    | None: never joined  | no     |
+    | 0: joined, no more  | no     |
+    | 1 and more          | yes    |
+    """
+    return bool(acknowledged)
+
+
 class Sender:
     """`run` keeps a channel until cancelled; `send` goes over it, or by HTTP.
 
@@ -104,8 +118,7 @@ class Sender:
                         self._opened(channel)
                         await asyncio.Event().wait()  # until it is lost
                 except (Transient, Systemic) as error:
-                    # Only an acknowledgement proves a channel: one that joins and then refuses is not reopened at once, for ever.
-                    if channel is not None and channel.acknowledged:
+                    if was_proven(None if channel is None else channel.acknowledged):
                         self._retry.succeeded()
                     self._retry.failed(error)
                     self._lost(error)

@@ -10,7 +10,7 @@ from migctl.target.errors import Rejected
 from migctl.transports.realtime.canary import EVENT, number_of
 from migctl.transports.realtime.channel import RateLimited
 from migctl.transports.realtime.endpoint import left_of
-from migctl.transports.realtime.sender import Way, leaves_too_little, way
+from migctl.transports.realtime.sender import Way, leaves_too_little, was_proven, way
 
 STATES: tuple[BreakerState, ...] = ("closed", "open", "half_open")
 
@@ -50,6 +50,11 @@ def test_while_the_breaker_is_not_closed_http_takes_canaries_only(
     breaker: BreakerState, trial: bool, found: Way | None, http_away_s: float
 ) -> None:
     assert way(joined=False, answered=True, http_away_s=http_away_s, breaker=breaker, trial=trial) == found
+
+
+@pytest.mark.parametrize(("acknowledged", "worked"), [(None, False), (0, False), (1, True), (7, True)])
+def test_only_an_acknowledgement_proves_a_channel(acknowledged: int | None, worked: bool) -> None:
+    assert was_proven(acknowledged) is worked
 
 
 @pytest.mark.parametrize(
