@@ -49,6 +49,8 @@ def clients(
     else:
         _show(found, rows)
     silent = [process for process in found.processes if process.said is None]
+    for process in silent:
+        output.note(f"{process.name} did not answer, and may have subscribers: {process.why}")
     if all(process.said is None for process in found.processes):
         output.error("no serve answers", "start one: `migctl serve`; or ask elsewhere: MIGCTL_STATE_DIR")
         raise typer.Exit(3)
@@ -79,9 +81,7 @@ def _show(found: Asking, rows: list[Row]) -> None:
     on = {name: sum(one.transport == name for one in sockets) for name in ("websocket", "standby")}
     output.show(f"{on['websocket']} on the WebSocket, {on['standby']} on Realtime, by their standby sockets")
     for process in found.processes:
-        if process.said is None:
-            output.note(f"{process.name} did not answer, and may have subscribers: {process.why}")
-        else:
+        if process.said is not None:
             since = process.said.remembers_from
             output.note(f"{process.name} knows who left since {since:%Y-%m-%d %H:%M:%S} UTC")
     if found.unlisted is not None:

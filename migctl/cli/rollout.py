@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output, rollout_change, rollout_run
+from migctl.cli import context, output, rollout_change, rollout_complete, rollout_run
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -123,6 +123,7 @@ app.command("resume")(rollout_change.resume)
 app.command("retry", hidden=True)(rollout_change.resume)
 app.command("revert")(rollout_change.revert)
 app.command("abort")(rollout_change.abort)
+app.command("complete")(rollout_complete.complete)
 
 
 async def _once(settings: Settings) -> RolloutStatus:

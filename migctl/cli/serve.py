@@ -102,7 +102,7 @@ def serve(
             loop.add_signal_handler(number, stop.set)
         service.gate = _signals() if gate else None
         service.until_done = until_done
-        if settings.witness and settings.mode == "dual" and not until_done:
+        if settings.witness and service.mode == "dual" and not until_done:
             service.tokens, token = with_witness(service.tokens)
             service.witness = KeptWitness(settings, token=token, config=config)
         return await service.run(stop, _print_ready)

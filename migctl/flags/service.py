@@ -123,6 +123,11 @@ class FlagService:
             return Assigned(self._only, "STATIC", 0)
         return found
 
+    def restrict(self, only: str | None) -> None:
+        """From now on there is one transport only, whatever flags, brakes or a kill switch say; None: both again."""
+        self._only = only
+        self.holder.changed.wake()
+
     async def run(self) -> None:
         """Follow and hand on, until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -35,6 +35,19 @@ from migctl.status.clients import ClientStatus
 Completion = Literal["rampdown", "draining", "completed"]
 
 
+class Completing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it is. since: of the phase. forced: why it began though the last stage was not judged `pass`.
+
+    accepted_lost: subscribers that were given up, and why.
+    """
+
+    phase: Completion
+    since: datetime
+    forced: str | None = None
+    accepted_lost: int = 0
+    reason: str | None = None
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A process that was asked. remembers_from: whoever left since then is among its clients; None where it did not answer."""
 

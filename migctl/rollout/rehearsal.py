@@ -18,6 +18,7 @@ import msgspec
 from migctl.errors import Usage
 from migctl.rollout import walk
 from migctl.rollout.walk import Mark, Open, Roll, Seen, State, Step, Wait, Write
+from migctl.rollout.wording import words
 from migctl.validate.witness.minute import QUIET, Figures, Minute
 
 Fault = Literal["loss", "slow", "silence"]
@@ -180,7 +181,7 @@ def rehearse(
         if isinstance(action, Open):
             timeline.append(_entry(world, state, start, "opened"))
         elif isinstance(action, (Write, Roll)) and (state.phase != before.phase or state.reason):
-            timeline.append(_entry(world, state, start, walk.words(state)))
+            timeline.append(_entry(world, state, start, words(state)))
     raise RuntimeError("the walk comes to no end")
 
 

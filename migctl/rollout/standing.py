@@ -167,9 +167,15 @@ def awaited(
     | paused           | evidence, where that is why; else a person           |                   |
     | aborted          | a person                                             |                   |
     | done             | `complete`                                           |                   |
+    | completing       | `complete` again, or nothing more                    |                   |
     """
     if state is None:
         return Awaited(phase=None, awaits="`migctl rollout set N`, or `migctl rollout run`")
+    if state.completing is not None:
+        return Awaited(
+            phase=state.phase, reason=f"completing: {state.completing.phase}", awaits=_COMPLETING[state.completing.phase],
+            since=state.completing.since,
+        )  # fmt: skip
     awaits, left_s = _AWAITS.get(state.phase, ""), None
     spent_s = (now - state.since).total_seconds()
     if state.phase == "moving" and step is not None:
@@ -199,6 +205,11 @@ _AWAITS: Mapping[str, str] = {
     "judged": "the next stage",
     "aborted": "`migctl rollout resume`, which begins the last stage that passed",
     "done": "`migctl rollout complete`",
+}
+_COMPLETING: Mapping[str, str] = {
+    "rampdown": "`migctl rollout complete` after the rampdown; until then `revert` takes it back",
+    "draining": "`migctl rollout complete`, once nobody uses the WebSocket; until then `revert` takes it back",
+    "completed": "nothing: the WebSocket is switched off; `migctl rollout revert` opens it again",
 }
 _PAUSED: Mapping[str, str] = {
     "person": "`migctl rollout resume`, or `promote`",

@@ -35,6 +35,7 @@ from typing import Literal
 
 import msgspec
 
+from migctl.rollout.completing import Completing
 from migctl.rollout.gates import Gate, Outcome, judge_all
 from migctl.validate.witness.minute import Minute
 
@@ -45,6 +46,9 @@ PauseKind = Literal["person", "no_data", "gate", "brake", "settling"]
 MIN_SEEN = 0.95
 # A marker that did not come out of both transports is followed by another one after so many settle timeouts.
 MARK_AGAIN = 5
+SWITCHED_OFF = (
+    "the WebSocket is switched off, and nobody can be sent there; `migctl rollout revert` opens it again"
+)
 _BOTH = frozenset(("websocket", "realtime"))
 
 
@@ -84,6 +88,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     since: of the phase. soak_from: evidence counts that began later. marker: its position, `epoch/seq`; None before it was placed.
     passed: stages judged `pass`, in order. paused: what by, and in which phase; reason: why it waits. share: what it soaks at;
     None is the stage's own.
+    completing: the WebSocket is being switched off, or is; None before, and once it was opened again.
     """
 
     version: int
@@ -97,6 +102,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     paused: PauseKind | None = None
     reason: str | None = None
     share: Share | None = None
+    completing: Completing | None = None
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,8 +195,10 @@ def braked(state: State, reason: str, now: datetime) -> State:
 
 
 def aborted(state: State, reason: str, now: datetime) -> State:
-    """A person aborts it: everything is braked to 0 beside. Never refused."""
-    return _next(state, now, phase="aborted", paused=None, reason=reason)
+    """A person aborts it: everything is braked to 0 beside. Never refused. What is completed stays so: `reopened` ends that."""
+    if state.completing is not None and state.completing.phase == "completed":
+        return _next(state, now, reason=f"{SWITCHED_OFF}: {reason}")
+    return _next(state, now, phase="aborted", paused=None, reason=reason, completing=None)
 
 
 def begun(
@@ -220,6 +228,8 @@ def set_by_hand(
     state: State | None, stage: str, step_id: str, reason: str, now: datetime, share: Share | None = None
 ) -> State:
     """A person set the share: the step is the highest at or below it, and waits for `resume`, which soaks at that share."""
+    if state is not None and state.completing is not None and state.completing.phase == "completed":
+        return _next(state, now, reason=f"{SWITCHED_OFF}: {reason}")
     version, passed = (state.version, state.passed) if state is not None else (0, ())
     before = begun(version, stage, step_id, now, passed=passed, reason=reason, share=share)
     return msgspec.structs.replace(before, phase="paused", paused="person")
@@ -236,22 +246,6 @@ def resumed(state: State, first: str, step_id: str, now: datetime) -> State:
     if state.phase != "paused":
         raise ValueError(f"the rollout is not paused: it is {state.phase}")
     return begun(state.version, state.stage, state.step_id, now, passed=state.passed, share=state.share)
-
-
-def words(state: State) -> str:
-    """What has come to be, for people."""
-    return state.reason or _WORDS[state.phase]
-
-
-_WORDS: dict[Phase, str] = {
-    "moving": "the stage begins",
-    "settling": "everybody has moved, or had the time to",
-    "soaking": "the marker came out of both transports",
-    "judged": "every gate passed",
-    "paused": "it waits",
-    "aborted": "it was taken back",
-    "done": "every stage has passed",
-}
 
 
 def _moving(state: State, step: Step, seen: Seen, now: datetime) -> Action:

@@ -31,6 +31,7 @@ from migctl.rollout.drills import Drilled, missing
 from migctl.rollout.opening import brake_id, braked, is_open, marker_id, soaked, under
 from migctl.rollout.ports import Down, Flags, Held, Ledger, Serves, Told
 from migctl.rollout.walk import Action, Mark, Open, Roll, Seen, State, Step, Wait, Write
+from migctl.rollout.wording import words
 from migctl.telemetry import get_logger
 from migctl.validate.witness.minute import Minute
 
@@ -130,7 +131,7 @@ class Walker:
 
     def _hear(self, state: State) -> None:
         if self._known and state not in self._known:
-            self._tell(f"somebody else wrote: {state.phase}: {walk.words(state)}", state)
+            self._tell(f"somebody else wrote: {state.phase}: {words(state)}", state)
         self._known = (state,)
 
     def _end(self, state: State, *, is_first: bool) -> None:
@@ -261,7 +262,7 @@ class Walker:
             raise Refused(
                 "another walker had the lease meanwhile", do="let one walk: `migctl rollout status`"
             ) from None
-        self._tell(walk.words(state), state)
+        self._tell(words(state), state)
 
     def _tell(self, what: str, state: State | None, left_s: float | None = None) -> None:
         """Each thing once, however often it is met in a row."""

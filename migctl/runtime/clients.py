@@ -20,7 +20,7 @@ from migctl.serve_client.control import announced, reached
 from migctl.server.routes.clients import CLIENTS
 from migctl.status.clients import ClientsStatus
 
-WITHIN_S = 2.0
+WITHIN_S = 5.0
 RECORD_S = 5.0
 
 

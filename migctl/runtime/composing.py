@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from migctl.config import Settings, flag, secret
+from migctl.runtime.closing import closed_before, remarks
 from migctl.runtime.feed import Source
 from migctl.runtime.service import Service
 from migctl.runtime.target import resolve
@@ -19,7 +20,13 @@ async def compose(
 
     Raises Usage where the target lacks a part or a token can't be read, Transient where the embedded stack does not come up.
     """
-    target = None
+    target, closed = None, await closed_before(settings)
+    override = flag("transport")
+    if closed:
+        for line in remarks(settings, override):
+            notify(line)
+        settings = settings.model_copy(update={"mode": "realtime"})
+        override = None
     if settings.mode != "websocket":
         target = await resolve(settings, need=("anon_key", "service_role_key"), notify=notify)
     return Service(
@@ -28,6 +35,6 @@ async def compose(
         target=target,
         source=source,
         notify=notify,
-        override=kill_switch(settings.mode, flag("transport")),
+        override=kill_switch(settings.mode, override),
         tokens=parse_tokens(secret("MIGCTL_TOKENS")),
     )

@@ -94,6 +94,7 @@ class Remembering:
             mode=self._mode,
             at=clock.now(),
             remembers_from=self._left.since,
+            switched_off=self._gateway is None or self._gateway.switched_off,
             clients=self._clients(),
         )
 

@@ -274,7 +274,7 @@ async def control(
             do="edit the file; a running serve sees it within a second",
         )
     target = (
-        await resolve(settings, need=("service_role_key",), notify=notify) if start else _at_hand(settings)
+        await resolve(settings, need=("service_role_key",), notify=notify) if start else at_hand(settings)
     )
     name = target_name(settings, target) if target is not None else name_of_local(settings)
     token = secret("MIGCTL_TOKEN")
@@ -292,7 +292,7 @@ async def control(
         yield Control(settings, where, name, record, redis, hands, token, kept)
 
 
-def _at_hand(settings: Settings) -> Target | None:
+def at_hand(settings: Settings) -> Target | None:
     """The target without starting anything; None where there is no stack yet."""
     target = from_environment(settings)
     if target is not None:

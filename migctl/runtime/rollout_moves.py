@@ -22,6 +22,7 @@ from migctl.flags.snapshot import Snapshot
 from migctl.rollout import drills, walk
 from migctl.rollout import steps as pure
 from migctl.rollout.opening import is_open, soaked, wanted
+from migctl.rollout.reopening import reopened
 from migctl.rollout.standing import Gated, counts_from, gated
 from migctl.rollout.steps import Direction
 from migctl.rollout.walk import State
@@ -33,6 +34,7 @@ from migctl.validate.witness.minute import Minute
 
 # Before the first stage there is no soak: so much of what the witness saw is judged.
 BEFORE_MINUTES = 60
+OPEN_AGAIN = "the WebSocket is open again: at once where serve runs in mode dual, else with its next start"
 
 
 async def set_share(settings: Settings, percent: float, split: str, wish: Wish) -> Outcome:
@@ -119,6 +121,13 @@ async def revert(settings: Settings, wish: Wish) -> Outcome:
     """The share of the step before, at once. Where the record is away the step is known by the share."""
     async with control(settings, wish.notify, start=False) as at:
         standing = await at.look(within_s=SOON_S)
+        if standing.state is not None and standing.state.completing is not None:
+            after = reopened(standing.state, wish.reason or OPEN_AGAIN, clock.now())
+            proposed = Proposed("revert", at.where, "same", stage_before=after.stage, stage=after.stage)
+            if not wish.dry_run:
+                await at.move_seen(standing, after, action="reopen", actor=wish.actor, reason=wish.reason)
+                wish.notify(OPEN_AGAIN)
+            return Outcome(proposed, None if wish.dry_run else Done(state=after))
         known = standing.all_effective
         if not known:
             require(standing)

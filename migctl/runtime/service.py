@@ -15,6 +15,7 @@ from migctl.clock import now
 from migctl.config import Mode, Settings, Target
 from migctl.journal import Room
 from migctl.runtime.announcement import Announcement
+from migctl.runtime.closing import Closing
 from migctl.runtime.feed import Feed, Source
 from migctl.runtime.flags import reached_at
 from migctl.runtime.journals import open_journal
@@ -98,11 +99,13 @@ class Service:
             await relay.burying.load()
             # Before an event is taken: a journal that was put back would give seqs a second time.
             await relay.claim(within_s=settings.relay.claim_s)
+        closing = Closing(parts, mode=self.mode, notify=self.notify)
         if parts.staged is not None:
+            parts.staged.when_completed(closing.change)
             parts.staged.begin()
         of = parts.flags.registration
         remembering = Remembering(settings.state, parts.gateway, self.mode, lambda: (of.id, of.name))
-        app = self._application(parts, feed, remembering)
+        app = self._application(parts, feed, remembering, closing)
         check_upstream(settings)
         remembering.begin()
         control = stack.enter_context(bound(settings.state))
@@ -124,7 +127,11 @@ class Service:
             watch = group.create_task(_watch(journal), name="journal-watch")
             observing = group.create_task(parts.connections.run(), name="connections")
             feeding = group.create_task(feed.run(journal), name="source")
-            watching = [group.create_task(self.witness.run(self.url), name="witness")] if self.witness else []
+            watching = (
+                [group.create_task(closing.watch(self.witness, self.url), name="witness")]
+                if self.witness
+                else []
+            )
             with Announcement(settings.state, url=self.url, mode=self.mode):
                 log.info("serving", url=self.url, mode=self.mode, epoch=journal.epoch, head=journal.head)
                 ready(self)
@@ -141,7 +148,9 @@ class Service:
         remembering.end()
         log.info("stopped", head=self.left.head, backlog=self.left.backlog)
 
-    def _application(self, parts: Parts, feed: Feed, remembering: Remembering) -> web.Application:
+    def _application(
+        self, parts: Parts, feed: Feed, remembering: Remembering, closing: Closing
+    ) -> web.Application:
         from migctl.server import Assignment, build
         from migctl.server.routes.clients import client_routes
         from migctl.target.token_command import token_command_of
@@ -149,7 +158,7 @@ class Service:
         journal, relay, started_at = parts.journal, parts.relay, now()
         assignment = Assignment(
             assign=parts.flags.assign,
-            away=lambda: parts.fallback is not None and parts.fallback.active,
+            away=lambda: not closing.closed and parts.fallback is not None and parts.fallback.active,
             target=self.target,
             schema=self.settings.supabase.schema_,
             epoch=lambda: journal.epoch,
@@ -174,7 +183,7 @@ class Service:
                 started_at=started_at,
                 draining=self.draining,
                 witness=read_state(self.settings.state) if self.mode == "dual" else None,
-                keeps_witness=self.witness is not None,
+                keeps_witness=self.witness is not None and not closing.closed,
             ),
             ready=lambda: serve_readiness(parts, draining=self.draining),
             refusing=lambda: "draining" if self.draining else None,

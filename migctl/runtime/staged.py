@@ -36,23 +36,45 @@ from migctl.telemetry import get_logger
 # As often as flags ask the record by themselves, or less: nothing waits for these settings.
 EVERY_S = 2.0
 FILE = "stage.json"
+# Whose settings hold from the begin of `rollout complete` on.
+COMPLETING = "2c-deprecate"
 
 log = get_logger("stage")
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What was known last. stage: None before the first, and while the rollout is aborted."""
+    """What was known last. stage: None before the first, and while the rollout is aborted.
+
+    completed: the WebSocket is switched off.
+    """
 
     target: str
     stage: str | None
+    completed: bool = False
 
 
 def stage_of(state: object) -> str | None:
     """The stage whose settings hold, by the rollout's state in the record. Pure."""
     if not isinstance(state, dict) or state.get("phase") == "aborted":
         return None
+    if isinstance(state.get("completing"), dict):
+        return COMPLETING
     stage = state.get("stage")
     return stage if isinstance(stage, str) else None
+
+
+def completed_by(state: object) -> bool:
+    """Whether the WebSocket is switched off, by the rollout's state in the record. Pure."""
+    completing = state.get("completing") if isinstance(state, dict) else None
+    return isinstance(completing, dict) and completing.get("phase") == "completed"
+
+
+def kept_in(folder: Path) -> Kept | None:
+    """What a `serve` of this state folder knew last; None where nothing can be read."""
+    try:
+        return msgspec.json.decode((folder / FILE).read_bytes(), type=Kept)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 class StagedSettings:
@@ -84,6 +106,12 @@ class StagedSettings:
         self._trouble: MigctlError | None = None
         self._heard = False
         self._kept: Kept | None = None
+        self.completed = False
+        self._on_completed: Callable[[bool], None] = lambda _: None
+
+    def when_completed(self, told: Callable[[bool], None]) -> None:
+        """Tell it of each change of whether the WebSocket is switched off. One only."""
+        self._on_completed = told
 
     def follow(self, follower: Callable[[Settings], None]) -> None:
         """Tell it of the settings in force now, and of each change."""
@@ -104,6 +132,7 @@ class StagedSettings:
         if kept.target == self._record.name:
             self._kept = kept
             self._take(kept.stage)
+            self._complete(kept.completed)
 
     async def run(self) -> None:
         """Outages of the record are survived."""
@@ -119,7 +148,7 @@ class StagedSettings:
                 await retry.wait()
                 continue
             retry.succeeded()
-            self._said(stage_of(rollout.state))
+            self._said(stage_of(rollout.state), completed=completed_by(rollout.state))
             await asyncio.sleep(self._every_s)
 
     async def aclose(self) -> None:
@@ -138,20 +167,28 @@ class StagedSettings:
             do=trouble.do if trouble is not None else None,
         )
 
-    def _said(self, stage: str | None) -> None:
+    def _complete(self, completed: bool) -> None:
+        if completed != self.completed:
+            self.completed = completed
+            self._on_completed(completed)
+
+    def _said(self, stage: str | None, *, completed: bool = False) -> None:
         self._heard = True
         if stage != self._stage or self._trouble is not None:
             self._take(stage)
         assert self._record is not None
-        said = Kept(self._record.name, stage)
+        said = Kept(self._record.name, stage, completed)
         if said == self._kept:
+            self._complete(completed)
             return
+        durable = completed or (self._kept is not None and self._kept.completed)
         self._kept = said
         try:
             make_private_folder(self._path.parent)
-            write_whole(self._path, msgspec.json.encode(said), durable=False)
+            write_whole(self._path, msgspec.json.encode(said), durable=durable)
         except OSError as error:
             log.warning("the stage is not kept", path=str(self._path), reason=str(error))
+        self._complete(completed)
 
     def _take(self, stage: str | None) -> None:
         try:

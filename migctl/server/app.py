@@ -72,7 +72,8 @@ def build(
 ) -> web.Application:
     """The application of one `serve`.
 
-    gateway: None in mode realtime; `/ws` then answers 410. status: asked for each answer made of it, with what is counted here.
+    gateway: None in mode realtime; `/ws` then answers 410, and while it is switched off.
+    status: asked for each answer made of it, with what is counted here.
     ready: what `/readyz` answers; None: as the status says.
     tokens: who may do what; without any, only loopback is served.
     commits, batches: durations of the journal's commits, and the relay's batches, for the metrics.
@@ -138,15 +139,21 @@ def build(
             200, SubscribersStatus(subscribers=gateway.subscribers() if gateway is not None else [])
         )
 
-    async def gone(_: web.Request) -> web.StreamResponse:
+    async def socket(request: web.Request) -> web.StreamResponse:
+        if gateway is None:
+            why = f"no WebSocket in mode {settings.mode}"
+        elif gateway.switched_off:
+            why = "the WebSocket is switched off for good"
+        else:
+            return await gateway.handle(request)
         return refusal(
-            410, "gone", f"no WebSocket in mode {settings.mode}; subscribe through Supabase Realtime"
+            410, "gone", f"{why}; subscribe through Supabase Realtime: GET /api/transport?user=WHO says how"
         )
 
     app.router.add_get("/", index)
     app.router.add_post("/events", events.post)
     app.router.add_get("/events", events.get)
-    app.router.add_get("/ws", gone if gateway is None else gateway.handle)
+    app.router.add_get("/ws", socket)
     app.router.add_get("/openapi.json", openapi)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

@@ -236,7 +236,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "get", "/ws", "a WebSocket of live events, as the old service sent them; with v=2 it resumes",
-        {101: Answer("it is one", None), 400: Answer("no upgrade was asked for"), 410: Answer("mode realtime has none")},
+        {101: Answer("it is one", None), 400: Answer("no upgrade was asked for"), 410: Answer("there is none, or no more")},
     ),
     Operation("get", "/api/status", "what it does and how far it is", {200: Answer("status", ServeStatus)}),
     Operation("get", "/api/status/schema.json", "the schema of the status", {200: Answer("JSON Schema", OBJECT)}),

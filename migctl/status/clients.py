@@ -37,11 +37,15 @@ class ClientStatus(Struct, frozen=True, kw_only=True):
 
 
 class ClientsStatus(Struct, frozen=True, kw_only=True):
-    """The document of `/admin/clients`. process: as it is registered. remembers_from: whoever left since then is among them."""
+    """The document of `/admin/clients`. process: as it is registered. remembers_from: whoever left since then is among them.
+
+    switched_off: `/ws` answers 410.
+    """
 
     process: str
     name: str
     mode: Mode
     at: Moment
     remembers_from: Moment
+    switched_off: bool = False
     clients: list[ClientStatus]

@@ -33,6 +33,8 @@ SLOW = 4408
 SILENT = 4409
 OVERTAKEN = 4410
 ROTATED = 4411
+SWITCHED_OFF = 4412
+SWITCHED_OFF_REASON = "the WebSocket is switched off: GET /api/transport says where to go"
 
 _TEXT = 0x81
 _BINARY = 0x82

@@ -87,6 +87,7 @@ class Gateway:
         )
         self._breaker_open: Callable[[], bool] = lambda: False
         self._running = False
+        self.switched_off = False
         self._fallback: tuple[str, str, str] | None = None
         self._minutely = Minutely()
 
@@ -207,6 +208,7 @@ class Gateway:
         form: Form = "v2" if v2 else "legacy"
         async with self._sockets.admitted(request, form, protocols, wish=wish) as admitted:
             socket, session, writer = admitted
+            self._check_open(session)
             catching_up = None if session.closed else self._begin(session, wish, writer)
             try:
                 await self._listen(socket, session)
@@ -240,6 +242,7 @@ class Gateway:
             async with self._sockets.admitted(
                 request, "piped", protocols, max_client_bytes=wire.MAX_FRAME_BYTES
             ) as admitted:
+                self._check_open(admitted[1])
                 await pipe(*admitted, old)
         return admitted[0]
 
@@ -333,6 +336,27 @@ class Gateway:
             )
             for session in self._sockets
         ]
+
+    def switch_off(self) -> None:
+        """The rollout is completed: who is here is sent to Realtime and closed, and `switched_off` says that nobody else may come.
+
+        The journal is followed all the same, so that `switch_on` is at once.
+        """
+        self.switched_off = True
+        self._send_all(
+            frames.fallback(from_=self.name, to="realtime", reason=frames.SWITCHED_OFF_REASON, now=now())
+        )
+        self._fallback = None
+        self._live.close_all(frames.SWITCHED_OFF, frames.SWITCHED_OFF_REASON, self._sockets)
+
+    def _check_open(self, session: Session) -> None:
+        """It may have been switched off while this one was being greeted."""
+        if self.switched_off:
+            session.close(frames.SWITCHED_OFF, frames.SWITCHED_OFF_REASON, grace_s=self._grace_s)
+
+    def switch_on(self) -> None:
+        """It is fed, and may be subscribed to, again."""
+        self.switched_off = False
 
     def clients(self) -> list[ClientStatus]:
         """Who is attached, and who was, as far as that is remembered."""

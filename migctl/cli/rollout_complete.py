@@ -1,0 +1,162 @@
+"""`migctl rollout complete`: the WebSocket is switched off, once nobody uses it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from migctl.cli import context, output
+
+if TYPE_CHECKING:
+    from migctl.runtime.rollout_complete import Outcome, Step
+
+SCHEMA = "migctl.rollout.complete/1"
+
+AFTERWARDS = (
+    "The WebSocket is switched off. What can no longer be taken back: sockets that were open were closed, and a client that knows "
+    "only the WebSocket gets nothing more.",
+    "`migctl rollout revert` opens it again.",
+    "Delete in the old service: its WebSocket endpoint and what writes to it, its subscriber list, and the proxy's route to /ws; "
+    "then `legacy:` and `mode:` in migctl.yaml, MIGCTL_MODE, and MIGCTL_FLAG_TRANSPORT.",
+)
+
+
+def complete(
+    accept_lost: Annotated[
+        int,
+        typer.Option(
+            "--accept-lost", min=0, metavar="N", help="Give up at most N subscribers; with --reason."
+        ),
+    ] = 0,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Also where 2b-100 was not judged `pass`; with --reason, which is audited."
+        ),
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", metavar="WHY", help="For the history.")] = "",
+    confirm: Annotated[
+        str | None,
+        typer.Option(
+            "--confirm",
+            metavar="TARGET",
+            help="The target's name, in place of typing it.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: context.DryRunOption = False,
+    yes: context.YesOption = False,
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Switch the WebSocket off: first it is still fed for a while, then nobody may be using it, then /ws answers 410.
+
+    Run it again until it is done: it goes as far as it may, says who holds it back, and ends with exit code 1 until then.
+    `migctl rollout revert` takes it back at any time. A target that is not embedded is to be named: typed, or by --confirm.
+    """
+    from migctl.config import load
+    from migctl.errors import Usage, Wanting
+    from migctl.runtime import rollout_complete
+    from migctl.schema import operator
+
+    if (force or accept_lost) and not reason:
+        raise Usage(
+            f"complete {'--force' if force else '--accept-lost'}: no reason",
+            do="give --reason WHY: it is audited",
+        )
+    settings = load(file=config)
+
+    def asking(step: Step) -> None:
+        output.note(f"{rollout_complete.SAYS[step.to]}\n  on {step.where}")
+        if step.forced:
+            output.note("  forced: the last stage was not judged pass")
+        if step.lost:
+            output.note(f"  {step.lost} subscribers are given up")
+        if not dry_run and step.to != "draining":
+            _confirm(step, yes=yes, confirm=confirm)
+
+    wish = rollout_complete.Wish(operator(), reason, accept_lost, force, asking, dry_run, output.note)
+    found = context.run(rollout_complete.complete(settings, wish))
+    if output_format == "json":
+        output.document(_document(found))
+    else:
+        _show(found)
+    if found.hold is not None and not dry_run:
+        raise Wanting(f"not completed on {found.where}: {found.hold.reason}", do=_do(found))
+    if found.unheard:
+        raise Wanting(
+            f"not known to have switched off: {', '.join(found.unheard)}",
+            do="see that they run and reach the record; then `migctl rollout complete` looks again",
+        )
+
+
+def _confirm(step: Step, *, yes: bool, confirm: str | None) -> None:
+    from migctl.cli import prompt
+    from migctl.errors import Refused
+
+    if step.embedded:
+        prompt.confirm_at(step.to, step.where, yes=yes)
+        return
+    if confirm is None and sys.stdin.isatty():
+        try:
+            confirm = typer.prompt(f"Type {step.where} to go on", default="", show_default=False, err=True)
+        except typer.Abort:
+            confirm = ""
+    if confirm is None:
+        raise Refused(
+            f"{step.where}: not confirmed", do=f"add --confirm {step.where} if this is what you mean"
+        )
+    if confirm != step.where:
+        raise Refused(
+            f"{step.where}: {confirm!r} is not its name, nothing was changed", do=f"type {step.where} exactly"
+        )
+
+
+def _show(found: Outcome) -> None:
+    if found.phase == "completed":
+        for line in AFTERWARDS:
+            output.show(line)
+        return
+    output.show(f"{found.phase or 'not begun'}: {found.hold.reason if found.hold else ''}")
+    if found.holding is not None and found.holding.clients:
+        output.table(
+            ["USER", "VERSION", "FROM", "LAST SEEN"],
+            [
+                [
+                    one.user or "-",
+                    one.protocol,
+                    one.remote or "-",
+                    "here" if one.connected else f"{one.last_seen:%Y-%m-%d %H:%M:%S} UTC",
+                ]
+                for one in found.holding.clients
+            ],
+        )
+
+
+def _do(found: Outcome) -> str:
+    if found.phase is None:
+        return "let `migctl rollout run` go on to the end; or --force --reason WHY, which is audited"
+    if found.phase == "rampdown":
+        left = found.hold.left_s if found.hold is not None else None
+        when = f"in {left / 60:,.0f} min" if left is not None else "later"
+        return f"run it again {when}; `migctl rollout revert` takes it back"
+    return "see `migctl clients`; move them, or give them up: --accept-lost N --reason WHY"
+
+
+def _document(found: Outcome) -> dict[str, object]:
+    import msgspec
+
+    held = found.holding
+    return {
+        "schema": SCHEMA,
+        "target": found.where,
+        "phase": found.phase,
+        "completed": found.phase == "completed" and not found.unheard,
+        "reason": found.hold.reason if found.hold is not None else None,
+        "left_s": found.hold.left_s if found.hold is not None else None,
+        "held_by": msgspec.to_builtins(held) if held is not None else None,
+        "unheard": list(found.unheard),
+        "afterwards": list(AFTERWARDS) if found.phase == "completed" else [],
+    }

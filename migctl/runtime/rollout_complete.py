@@ -1,0 +1,149 @@
+"""Completing a rollout, composed: the record's state moved a phase at a time, as the rules of `rollout.completing` allow.
+
+Each phase is a write at the version that was read, so a command that is killed anywhere is simply run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from migctl import clock
+from migctl.config import Settings
+from migctl.errors import Wanting
+from migctl.rollout import completing
+from migctl.rollout.completing import Completing, Completion, Go, Hold, Holding
+from migctl.rollout.stages import NAMES, WALKED
+from migctl.rollout.walk import State
+from migctl.runtime.clients import Asking, clients_at
+from migctl.runtime.rollout import Control, control, require
+
+STAGE = NAMES[-1]
+# How long processes have to hear of it: they ask the record every two seconds.
+HEARD_S = 15.0
+_AGAIN_S = 0.2
+
+SAYS: dict[Completion, str] = {
+    "rampdown": "begin to switch the WebSocket off: it is still fed meanwhile",
+    "draining": "wait until nobody uses the WebSocket",
+    "completed": "switch the WebSocket off: /ws answers 410, and everybody is on Realtime",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is about to be written. where: the target. embedded: it is a stack of our own. lost: subscribers that are given up."""
+
+    to: Completion
+    where: str
+    embedded: bool
+    forced: bool = False
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """accept_lost, force: with a reason. asking: shows a step, and raises Refused where nobody agrees."""
+
+    actor: str
+    reason: str
+    accept_lost: int
+    force: bool
+    asking: Callable[[Step], None]
+    dry_run: bool = False
+    notify: Callable[[str], None] = field(default=lambda _: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """phase: that it is in now; None where nothing was begun. hold: why it goes no further yet.
+
+    holding, asking: who holds it back, and who was asked. unheard: processes that have not switched off.
+    """
+
+    where: str
+    phase: Completion | None
+    hold: Hold | None = None
+    holding: Holding | None = None
+    asking: Asking | None = None
+    unheard: tuple[str, ...] = ()
+
+
+async def complete(settings: Settings, wish: Wish) -> Outcome:
+    """Go as far as the rules allow now. Raises Wanting, Changed, Refused, Usage, Transient, Systemic."""
+    async with control(settings, wish.notify) as at:
+        stage = at.stage(STAGE)
+        while True:
+            standing = await at.look(processes=False)
+            require(standing)
+            if standing.unreadable is not None:
+                raise standing.unreadable
+            state = standing.state
+            if state is None:
+                raise Wanting(
+                    f"no rollout has begun on {at.where}: there is nothing to complete",
+                    do="begin it: `migctl rollout set N --reason WHY`, or `migctl rollout run`",
+                )
+            now, of = clock.now(), state.completing
+            if of is None:
+                passed = WALKED[-1] in state.passed
+                begun = completing.begin(last_passed=passed, forced=wish.force)
+                if isinstance(begun, Hold):
+                    return Outcome(at.where, None, begun)
+                step = Step(begun.to, at.where, _embedded(at), forced=not passed)
+                after = Completing(phase=begun.to, since=now, forced=None if passed else wish.reason)
+            else:
+                asked = await clients_at(at) if of.phase == "draining" else None
+                held = completing.holding(asked.asked, stage.drain_minutes, now) if asked else Holding()
+                found = completing.advance(
+                    of.phase, of.since, stage.rampdown_minutes, held, now, wish.accept_lost
+                )
+                if isinstance(found, Hold):
+                    return Outcome(at.where, of.phase, found, held, asked)
+                if not isinstance(found, Go):
+                    return Outcome(at.where, of.phase, unheard=await _unheard(at))
+                step = Step(found.to, at.where, _embedded(at), lost=len(held.clients))
+                after = msgspec.structs.replace(
+                    of, phase=found.to, since=now, accepted_lost=len(held.clients), reason=wish.reason or None
+                )
+            wish.asking(step)
+            if wish.dry_run:
+                return Outcome(
+                    at.where, of.phase if of is not None else None, Hold(f"dry run: it would {SAYS[step.to]}")
+                )
+            action = "complete-forced" if step.forced else f"complete-{step.to}"
+            await at.move_seen(
+                standing, _with(state, after), action=action, actor=wish.actor, reason=_why(wish, step)
+            )
+
+
+def _with(state: State, after: Completing) -> State:
+    """Nothing is walked any more from the begin on."""
+    return msgspec.structs.replace(
+        state, phase="done", paused=None, since=after.since, reason=None, completing=after
+    )
+
+
+def _why(wish: Wish, step: Step) -> str:
+    lost = f"{step.lost} subscribers given up: " if step.lost else ""
+    return f"{lost}{wish.reason}" if wish.reason or lost else SAYS[step.to]
+
+
+def _embedded(at: Control) -> bool:
+    return at.settings.supabase.url is None
+
+
+async def _unheard(at: Control) -> tuple[str, ...]:
+    """Processes of which nobody knows that `/ws` answers 410 there, once they had the time to hear of it."""
+    end = clock.mono() + HEARD_S
+    while True:
+        asked = await clients_at(at)
+        found = tuple(one.name for one in asked.processes if one.said is None or not one.said.switched_off)
+        if asked.unlisted is not None:
+            found = (*found, asked.unlisted)
+        if not found or clock.mono() >= end:
+            return found
+        await asyncio.sleep(_AGAIN_S)

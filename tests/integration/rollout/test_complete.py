@@ -1,0 +1,137 @@
+"""`rollout complete` with real processes: who holds it back, what the switch does to those who are there, and the way back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from migctl import Subscriber
+from migctl.config import Target
+from migctl.stack.standin_process import StandinProcess
+from tests.kit.conditions import until
+from tests.kit.serve_process import ServeProcess, run, serving_process
+
+STAGE = """\
+stage: 2c-deprecate
+title: a test
+open: {percent: 100}
+soak_minutes: 5
+gates: [{max_lost: 0}]
+rampdown_minutes: 0
+drain_minutes: 0
+"""
+REASON = ("--reason", "a test")
+
+
+def transport(serve: ServeProcess, user: str) -> Any:
+    return httpx.get(f"{serve.url}/api/transport", params={"user": user}, trust_env=False).json()
+
+
+def answers(serve: ServeProcess) -> int:
+    return httpx.get(f"{serve.url}/ws", trust_env=False).status_code
+
+
+async def take(subscriber: Subscriber, count: int) -> list[int]:
+    seqs: list[int] = []
+    async with asyncio.timeout(40):
+        async for item in subscriber:
+            seqs.append(item.position.seq)
+            if len(seqs) == count:
+                break
+    return seqs
+
+
+@pytest.mark.timeout(240)
+async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_revert_opens_it_again(
+    target: Target, process: StandinProcess, tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    (folder / "configs" / "stages").mkdir(parents=True)
+    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(STAGE)
+    environ = {
+        "SUPABASE_URL": target.supabase_url,
+        "SUPABASE_SERVICE_ROLE_KEY": target.need("service_role_key"),
+        "SUPABASE_ANON_KEY": target.need("anon_key"),
+        "SUPABASE_JWT_SECRET": target.need("jwt_secret"),
+        "MIGCTL_WITNESS": "off",
+    }
+
+    async def rollout(*words: str, code: int = 0) -> dict[str, Any]:
+        done = await asyncio.to_thread(run, folder, "rollout", *words, "--output", "json", more=environ)
+        assert done.returncode == code, done.stdout + done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    with serving_process(folder, "--mode", "dual", more=environ) as serve:
+        await rollout("set", "1", "--yes", *REASON)
+        user = next(f"u{n}" for n in range(100) if transport(serve, f"u{n}")["transport"] == "websocket")
+        where = (await rollout("status"))["target"]
+        early = await rollout("complete", code=1)
+        assert (early["phase"], early["reason"]) == (None, "the last stage was not judged pass")
+
+        async with Subscriber(serve.url, user=user) as subscriber, connect(serve.ws_url) as legacy:
+            await serve.post(5)
+            assert await take(subscriber, 5) == [1, 2, 3, 4, 5]
+            force = ("complete", "--force", "--confirm", where, *REASON)
+            held = await rollout(*force, code=1)
+            assert held["phase"] == "draining"
+            assert sorted(one["protocol"] for one in held["held_by"]["clients"]) == ["legacy", "v2"]
+            assert answers(serve) == 400, "until then it is as it was"
+            again = await rollout(*force, "--accept-lost", "1", code=1)
+            assert again["phase"] == "draining"
+
+            done = await rollout(*force, "--accept-lost", "2")
+            assert (done["completed"], done["unheard"]) == (True, [])
+            await serve.post(5)
+            assert await take(subscriber, 5) == [6, 7, 8, 9, 10], "who was on it goes on without a gap"
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    await legacy.recv()
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, "/api/transport" in closed.value.rcvd.reason) == (4412, True)
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(serve.ws_url):
+                pass
+        assert refused.value.response.status_code == 410
+        assert b"/api/transport" in (refused.value.response.body or b"")
+        found = transport(serve, user)
+        assert (found["transport"], found["assigned"]) == ("realtime", "realtime")
+        async with Subscriber(serve.url, user="new") as subscriber:
+            await serve.post(2)
+            assert await take(subscriber, 2) == [11, 12]
+        assert (await rollout("complete"))["completed"]
+        # A brake sends nobody there.
+        assert (await rollout("abort", *REASON, code=1))["processes"]["unconfirmed"]
+        assert transport(serve, user)["transport"] == "realtime"
+        serve.stop()
+
+    process.stop()  # what was known last holds without the record
+    switched = {**environ, "MIGCTL_FLAG_TRANSPORT": "websocket"}
+    with serving_process(folder, "--mode", "dual", more=switched) as serve:
+        assert answers(serve) == 410
+        said = (folder / "serve.log").read_text()
+        assert "take out `--mode dual`" in said.replace("\n", " ")
+        assert "MIGCTL_FLAG_TRANSPORT=websocket can't be honoured" in said
+        process.start()
+        await until(lambda: transport(serve, user)["transport"] == "realtime")
+        await rollout("revert", *REASON)
+        serve.stop()
+
+    with serving_process(folder, "--mode", "dual", more=environ) as serve:
+        assert answers(serve) == 400
+        await rollout("complete", "--force", "--confirm", where, *REASON)
+        await until(lambda: answers(serve) == 410)
+        await rollout("revert", *REASON)
+        await until(lambda: answers(serve) == 400)
+        async with connect(serve.ws_url) as legacy:
+            await serve.post(1)
+            async with asyncio.timeout(20):
+                await legacy.recv()
+        serve.stop()
