@@ -19,7 +19,8 @@ from migctl.rollout.completing import Completing, Completion, Go, Hold, Holding
 from migctl.rollout.stages import NAMES, WALKED
 from migctl.rollout.walk import State
 from migctl.runtime.clients import Asking, clients_at
-from migctl.runtime.rollout import Control, control, require
+from migctl.runtime.rollout import Control, Standing, control, require
+from migctl.runtime.staged import COMPLETING, kept_in
 
 STAGE = NAMES[-1]
 # How long processes have to hear of it: they ask the record every two seconds.
@@ -118,6 +119,18 @@ async def complete(settings: Settings, wish: Wish) -> Outcome:
             await at.move_seen(
                 standing, _with(state, after), action=action, actor=wish.actor, reason=_why(wish, step)
             )
+
+
+async def known_whole(at: Control, standing: Standing) -> Standing:
+    """The same, unless the record was silent and a completion may have begun: that is taken back by the record alone, so it is
+    waited for. Raises Transient, Systemic where it stays away.
+    """
+    kept = kept_in(at.settings.state)
+    if standing.seen is not None or kept is None or kept.target != at.name or kept.stage != COMPLETING:
+        return standing
+    patient = await at.look(processes=False)
+    require(patient)
+    return patient
 
 
 def _with(state: State, after: Completing) -> State:

@@ -28,6 +28,7 @@ from migctl.rollout.steps import Direction
 from migctl.rollout.walk import State
 from migctl.runtime.flags import TRANSPORT, first_flags, step_edit
 from migctl.runtime.rollout import SOON_S, Control, control
+from migctl.runtime.rollout_complete import known_whole
 from migctl.runtime.rollout_known import Done, Standing, require
 from migctl.runtime.rollout_wish import Outcome, Proposed, Wish
 from migctl.validate.witness.minute import Minute
@@ -120,7 +121,7 @@ async def abort(settings: Settings, wish: Wish) -> Outcome:
 async def revert(settings: Settings, wish: Wish) -> Outcome:
     """The share of the step before, at once. Where the record is away the step is known by the share."""
     async with control(settings, wish.notify, start=False) as at:
-        standing = await at.look(within_s=SOON_S)
+        standing = await known_whole(at, await at.look(within_s=SOON_S))
         if standing.state is not None and standing.state.completing is not None:
             after = reopened(standing.state, wish.reason or OPEN_AGAIN, clock.now())
             proposed = Proposed("revert", at.where, "same", stage_before=after.stage, stage=after.stage)

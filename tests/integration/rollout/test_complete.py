@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from migctl import Subscriber
+from migctl import Release, Subscriber
 from migctl.config import Target
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.conditions import until
@@ -42,7 +42,8 @@ async def take(subscriber: Subscriber, count: int) -> list[int]:
     seqs: list[int] = []
     async with asyncio.timeout(40):
         async for item in subscriber:
-            seqs.append(item.position.seq)
+            assert isinstance(item, Release), item
+            seqs.append(item.seq)
             if len(seqs) == count:
                 break
     return seqs

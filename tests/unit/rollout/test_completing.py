@@ -37,6 +37,13 @@ def client(
     )  # fmt: skip
 
 
+def test_a_process_that_has_nothing_but_the_websocket_holds_and_is_covered_by_nothing() -> None:
+    held = holding([Asked(process="a", remembers_from=ago(1440), mode="websocket")], DRAIN, NOW)
+    assert (held.alone, held.covered(1000)) == (("a",), False)
+    found = advance("draining", ago(1), 0.0, held, NOW, accept_lost=1000)
+    assert found == Hold("a runs in mode websocket: what it takes reaches nobody elsewhere")
+
+
 def held_by(*clients: ClientStatus, drain: float = DRAIN) -> Holding:
     return holding([Asked(process="a", remembers_from=ago(1440), clients=clients)], drain, NOW)
 
