@@ -40,7 +40,7 @@ def answers(serve: ServeProcess) -> int:
 
 async def take(subscriber: Subscriber, count: int) -> list[int]:
     seqs: list[int] = []
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         async for item in subscriber:
             assert isinstance(item, Release), item
             seqs.append(item.seq)
@@ -49,7 +49,7 @@ async def take(subscriber: Subscriber, count: int) -> list[int]:
     return seqs
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_revert_opens_it_again(
     target: Target, process: StandinProcess, tmp_path: Path
 ) -> None:
@@ -77,7 +77,8 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
         early = await rollout("complete", code=1)
         assert (early["phase"], early["reason"]) == (None, "the last stage was not judged pass")
 
-        async with Subscriber(serve.url, user=user) as subscriber, connect(serve.ws_url) as legacy:
+        async with Subscriber(serve.url, user=user, wait_s=60) as subscriber, connect(serve.ws_url) as legacy:
+            await subscriber.ready()
             await serve.post(5)
             assert await take(subscriber, 5) == [1, 2, 3, 4, 5]
             force = ("complete", "--force", "--confirm", where, *REASON)
@@ -104,7 +105,8 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
         assert b"/api/transport" in (refused.value.response.body or b"")
         found = transport(serve, user)
         assert (found["transport"], found["assigned"]) == ("realtime", "realtime")
-        async with Subscriber(serve.url, user="new") as subscriber:
+        async with Subscriber(serve.url, user="new", wait_s=60) as subscriber:
+            await subscriber.ready()
             await serve.post(2)
             assert await take(subscriber, 2) == [11, 12]
         assert (await rollout("complete"))["completed"]
