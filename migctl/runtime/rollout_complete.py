@@ -19,7 +19,8 @@ from migctl.rollout.completing import Completing, Completion, Go, Hold, Holding
 from migctl.rollout.stages import NAMES, WALKED
 from migctl.rollout.walk import State
 from migctl.runtime.clients import Asking, clients_at
-from migctl.runtime.rollout import Control, Standing, control, require
+from migctl.runtime.rollout import Control, control
+from migctl.runtime.rollout_known import Standing, require
 from migctl.runtime.staged import COMPLETING, kept_in
 
 STAGE = NAMES[-1]
