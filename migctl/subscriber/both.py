@@ -10,6 +10,7 @@ from migctl.errors import MigctlError, Systemic, Transient
 from migctl.events import Position
 from migctl.resilience import Backoff, News, Retry
 from migctl.subscriber.carriers import Carriers
+from migctl.subscriber.core.assigned import Answer, Assigned
 from migctl.subscriber.core.attachment import Attachment
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.probing import Probing
@@ -36,7 +37,7 @@ log = get_logger("subscriber")
 
 
 class BothWays:
-    """Composed. project: of the assignment. own_token: gives tokens where the server mints none."""
+    """Composed. assigned: what it goes by. project: of the assignment. own_token: gives tokens where the server mints none."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class BothWays:
         flow: Flow,
         readiness: Readiness[Position],
         wishes: Wishes,
+        assigned: Assigned,
         assignment: Assignment,
         project: Project,
         own_token: Callable[[], Awaitable[str]] | None,
@@ -54,6 +56,7 @@ class BothWays:
         self._flow = flow
         self._readiness = readiness
         self._wishes = wishes
+        self._assigned = assigned
         self._epoch = assignment.epoch
         self._most_spread_s = assignment.fallback.max_spread_s
         self._project = project
@@ -76,6 +79,8 @@ class BothWays:
             changed=self._on_change,
             redirected=self._redirect,
             heartbeat_s=wishes.heartbeat_s,
+            told=self._on_assignment,
+            claims=self._claims,
         )
         self._live = Live(
             project.url,
@@ -88,21 +93,31 @@ class BothWays:
             changed=self._on_realtime,
             heartbeat_s=self._beat_s,
         )
-        standby = Standby(
+        self._standby = Standby(
             address,
             changed=self._on_change,
             redirected=self._redirect,
             heartbeat_s=wishes.heartbeat_s,
+            told=self._on_assignment,
+            claims=self._claims,
         )
-        attachment = Attachment(
-            assignment.lasting,
+        self._attachment = Attachment(
+            assigned.transport,
             can_fall_back=wishes.fall_back,
             to_realtime=wishes.goes_to_realtime(assignment),
             gone_s=wishes.gone_s,
             hold_s=wishes.holds_s(assignment),
         )
+        if assignment.away:  # until the gateway says otherwise
+            self._attachment.redirect("websocket", clock.mono())
         self._carriers = Carriers(
-            attachment, flow.merge, self._changed, stream=self._stream, live=self._live, standby=standby
+            self._attachment,
+            flow.merge,
+            self._changed,
+            stream=self._stream,
+            live=self._live,
+            standby=self._standby,
+            owes=lambda: self._probing.owes,
         )
 
     @property
@@ -165,12 +180,22 @@ class BothWays:
     def _assign(self, assignment: Assignment) -> bool:
         """False where these ways are not what it wants. A server that knows of no project now is no reason to leave one."""
         self._most_spread_s = assignment.fallback.max_spread_s
-        self._carriers.assign(
-            assignment.lasting,
-            hold_s=self._wishes.holds_s(assignment),
-            to_realtime=self._wishes.goes_to_realtime(assignment),
+        self._carriers.set(
+            hold_s=self._wishes.holds_s(assignment), to_realtime=self._wishes.goes_to_realtime(assignment)
         )
+        is_told = self._stream.tells or self._standby.tells
+        self._assigned.ask(assignment.answer, told=is_told, away=assignment.away)
+        self._carriers.assign(self._assigned.held)
         return assignment.project in (None, self._project)
+
+    def _on_assignment(self, answer: Answer) -> None:
+        self._assigned.tell(answer)
+        self._carriers.assign(self._assigned.held)
+
+    def _claims(self) -> dict[str, str]:
+        """Whom a socket is for, and why it is there."""
+        said = {"user": self._server.user, "assigned": self._assigned.transport}
+        return said | ({"fallback": "1"} if self._attachment.fallen else {})
 
     def _redirect(self, word: Redirect | None) -> None:
         self._carriers.redirect(word, own_spread_s=self._wishes.spread_s, most_spread_s=self._most_spread_s)

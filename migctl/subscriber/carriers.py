@@ -7,9 +7,12 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from migctl import clock
 from migctl.resilience import News
-from migctl.subscriber.core.attachment import Attachment, Observed
+from migctl.subscriber.core.assigned import Held
+from migctl.subscriber.core.attachment import Attachment, Observed, Reach
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.gateway.frames import Redirect
 from migctl.telemetry import get_logger
@@ -44,7 +47,7 @@ class Carriers:
     """`run` until cancelled.
 
     stream, live: what brings events by WebSocket and by Realtime. standby: keeps the gateway's word where there is no stream.
-    changed: woken by each of them after a change of its own.
+    changed: woken by each of them after a change of its own. owes: what nobody told of was not asked for yet.
     """
 
     def __init__(
@@ -56,19 +59,24 @@ class Carriers:
         stream: Carrier,
         live: Carrier,
         standby: Carrier,
+        owes: Callable[[], bool] = lambda: False,
     ) -> None:
         self._attachment = attachment
         self._merge = merge
         self._changed = changed
+        self._owes = owes
         self._carriers = {"websocket": stream, "realtime": live, "standby": standby}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
     def observed(self) -> dict[TransportName, Observed]:
         # Without a socket of its own, what the standby observes of the gateway is what there is to observe.
-        gateway = "websocket" if "websocket" in self._tasks else "standby"
+        if "websocket" in self._tasks:
+            gateway = self._carriers["websocket"].observed
+        else:
+            gateway = msgspec.structs.replace(self._carriers["standby"].observed, carries=False)
         return {
-            "websocket": self._carriers[gateway].observed,
+            "websocket": gateway,
             "realtime": self._carriers["realtime"].observed,
         }
 
@@ -99,27 +107,40 @@ class Carriers:
         attachment = self._attachment
         if word is not None:
             log.info("redirected", to=word.to, reason=word.reason, position=str(self._merge.position))
-        to = attachment.assigned if word is None else word.to
+        to = "realtime" if word is None else word.to
         within_s = spread_s(word, own_s=own_spread_s, most_s=most_spread_s)
         attachment.redirect(to, clock.mono(), jitter_s=random() * within_s)
         self._changed.wake()
 
-    def assign(self, transport: TransportName, *, hold_s: float, to_realtime: bool) -> None:
-        """The server assigns this one now, and says how to fall back from it."""
+    def set(self, *, hold_s: float, to_realtime: bool) -> None:
+        """How to fall back."""
         attachment = self._attachment
         if (hold_s, to_realtime) != (attachment.hold_s, attachment.to_realtime):
             attachment.hold_s, attachment.to_realtime = hold_s, to_realtime
             self._changed.wake()
-        if transport != attachment.assigned:
-            log.info("assigned anew", transport=transport, position=str(self._merge.position))
-            attachment.assign(transport, clock.mono())
+
+    def assign(self, held: Held) -> None:
+        """What it goes by now."""
+        if held.transport != self._attachment.assigned:
+            log.info(
+                "assigned anew",
+                transport=held.transport,
+                version=held.version,
+                braked=held.braked,
+                position=str(self._merge.position),
+            )
+            self._attachment.assign(held.transport)
             self._changed.wake()
+
+    @property
+    def _reach(self) -> Reach:
+        return Reach(self._merge.top, self._merge.heard, self._owes())
 
     async def run(self) -> None:
         before: frozenset[TransportName] = frozenset()
         async with asyncio.TaskGroup() as group:
             while True:
-                wanted = self._attachment.decide(clock.mono(), self.observed)
+                wanted = self._attachment.decide(clock.mono(), self.observed, self._reach)
                 if wanted.transports != before:
                     before = wanted.transports
                     log.info(

@@ -13,6 +13,7 @@ from migctl.errors import Transient
 from migctl.events import Position
 from migctl.resilience import Backoff, Retry
 from migctl.subscriber.both import BothWays
+from migctl.subscriber.core.assigned import Assigned
 from migctl.subscriber.core.attachment import GONE_S
 from migctl.subscriber.core.catchup import PATIENCE_S
 from migctl.subscriber.core.merge import Merge
@@ -35,7 +36,7 @@ class Subscriber(Reader[Position]):
     docs/subscriber.md says what is promised, and how to go on at a position after a restart.
 
     url: where `migctl serve` listens. token: for a server that asks for one.
-    user: whom the assignment is for; None is somebody new each time.
+    user: whom the assignment is for; None is somebody new, who stays the same for the life of this object.
     access_token: gives tokens of role `authenticated`, for a server that mints none; without either there is no Realtime.
     position: go on after it; None starts at the head.
     wait_s: how long there may be no server, and no transport, before the first readiness; later outages are waited for without end.
@@ -44,9 +45,8 @@ class Subscriber(Reader[Position]):
     spread_s: back to it within this time, at random, so that not everybody comes at once. heartbeat_s: how often either side is
     expected to speak. Each None is what the server says.
     patience_s: how long an epoch that was left may take to be written to its end, before what is missing of it is lost.
-    ask_every_s, ask_soon_s: the assignment is asked for again about so often, so that N subscribers are N/60 requests a second; and
-    within this time, at random, after the gateway has come back or said where to go.
-    server: who is asked, in place of one that is made of url, user and token.
+    ask_every_s, ask_soon_s: the assignment is asked for again about so often, beside what the gateway says of it, so that N are
+    N/30 requests a second; and within this time, at random, after the gateway has come back or said where to go.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Subscriber(Reader[Position]):
         merge: Merge | None = None,
         heartbeat_s: float | None = None,
         patience_s: float = PATIENCE_S,
-        ask_every_s: float = 60.0,
+        ask_every_s: float = 30.0,
         ask_soon_s: float = 2.0,
         server: ServeClient | None = None,
     ) -> None:
@@ -114,8 +114,9 @@ class Subscriber(Reader[Position]):
 
     async def _run(self) -> None:
         assignment = await self._first_assignment()
+        assigned = Assigned(assignment.answer)
         while True:
-            ways = self._ways = self._compose(assignment)
+            ways = self._ways = self._compose(assignment, assigned)
             assignment = await ways.run()
             self._reconnects += ways.reconnects
 
@@ -133,9 +134,9 @@ class Subscriber(Reader[Position]):
                 retry.failed(error)
             await retry.wait()
 
-    def _compose(self, assignment: Assignment) -> Composed:
+    def _compose(self, assignment: Assignment, assigned: Assigned) -> Composed:
         """Make what this assignment needs."""
-        parts = (self._server, self._address, self._flow, self._readiness, self._wishes)
+        parts = (self._server, self._address, self._flow, self._readiness, self._wishes, assigned)
         project = assignment.project
         if project is None or not self._has_token(assignment):
             return GatewayOnly(*parts, better=lambda found: bool(found.project) and self._has_token(found))

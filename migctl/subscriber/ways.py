@@ -13,6 +13,7 @@ from migctl import clock
 from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.resilience import within
+from migctl.subscriber.core.assigned import Answer, Assigned
 from migctl.subscriber.core.attachment import GONE_S
 from migctl.subscriber.core.catchup import PATIENCE_S
 from migctl.subscriber.core.flow import Flow
@@ -37,7 +38,7 @@ class Wishes(msgspec.Struct, frozen=True):
     spread_s: float | None = None
     heartbeat_s: float | None = None
     patience_s: float = PATIENCE_S
-    ask_every_s: float = 60.0
+    ask_every_s: float = 30.0
     ask_soon_s: float = 2.0
 
     def holds_s(self, assignment: Assignment) -> float:
@@ -125,6 +126,7 @@ class GatewayOnly:
         flow: Flow,
         readiness: Readiness[Position],
         wishes: Wishes,
+        assigned: Assigned,
         better: Callable[[Assignment], bool],
     ) -> None:
         self._url = server.url
@@ -132,6 +134,7 @@ class GatewayOnly:
         self._flow = flow
         self._readiness = readiness
         self._wanted = wishes.position
+        self._assigned = assigned
         self._better = better
         self._asking = Asking(server, wishes)
         self._trouble: MigctlError | None = None
@@ -145,6 +148,8 @@ class GatewayOnly:
             changed=self._on_change,
             redirected=lambda _: self._asking.ask_soon(),
             heartbeat_s=wishes.heartbeat_s,
+            told=self._on_assignment,
+            claims=lambda: {"user": server.user, "assigned": assigned.transport},
         )
 
     @property
@@ -165,9 +170,18 @@ class GatewayOnly:
             streaming = group.create_task(self._stream.run())
             if not await within(self._readiness.left_s(clock.mono()), self._connected.wait()):
                 raise self._trouble or unattached(self._url)
-            assignment = await self._asking.until(self._better)
+            assignment = await self._asking.until(self._is_better)
             streaming.cancel()
         return assignment
+
+    def _on_assignment(self, answer: Answer) -> None:
+        """Where it sends us there may be a way now."""
+        self._assigned.tell(answer)
+        self._asking.ask_soon()
+
+    def _is_better(self, found: Assignment) -> bool:
+        self._assigned.ask(found.answer, told=self._stream.tells, away=found.away)
+        return self._better(found)
 
     def _note(self, error: MigctlError) -> bool:
         """Keep what to say if nothing comes of it. What no retry changes is the end at once."""

@@ -21,7 +21,7 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.transports import TransportName
 from migctl.transports.websocket import Gateway
-from tests.kit.assigning import everybody
+from tests.kit.assigning import HeldFlags, everybody
 from tests.kit.entries import event
 from tests.kit.receiving import publishing
 from tests.kit.statuses import status_of
@@ -29,7 +29,10 @@ from tests.kit.statuses import status_of
 
 @dataclass
 class Deployed:
-    """url: of the server. assigned, live, fallback: what it answers everybody. asked: how often it was."""
+    """url: of the server. target, assigned, live, fallback: what it answers everybody. asked: how often it was.
+
+    flags: say who has what in place of `assigned`, and over sockets too.
+    """
 
     journal: SqliteJournal
     target: Target
@@ -39,6 +42,8 @@ class Deployed:
     fallback: FallbackSection = field(default_factory=FallbackSection)
     token_ttl_s: float = 3600.0
     asked: int = 0
+    flags: HeldFlags | None = None
+    joins_per_s: float = 50.0
     _gateway: Gateway | None = None
     _down: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -52,14 +57,17 @@ class Deployed:
         return self._gateway
 
     async def start_gateway(self) -> None:
-        gateway = self._gateway = Gateway(self.journal, heartbeat_s=0.5)
+        flags = self.flags.service if self.flags is not None else None
+        gateway = self._gateway = Gateway(
+            self.journal, heartbeat_s=0.5, flags=flags, joins_per_s=self.joins_per_s
+        )
         app = server.build(
             journal=self.journal,
             gateway=gateway,
             settings=Settings(),
             status=lambda http: status_of(self.journal, gateway, http),
             assignment=server.Assignment(
-                assign=everybody(self.assigned),
+                assign=flags.assign if flags is not None else everybody(self.assigned),
                 target=self.target,
                 schema="public",
                 epoch=lambda: self.journal.epoch,
@@ -88,12 +96,13 @@ async def deployed(
     journal: SqliteJournal,
     target: Target,
     *,
-    assigned: TransportName,
+    assigned: TransportName = "websocket",
     settings: Settings | None = None,
+    shown: Target | None = None,
     **more: Any,
 ) -> AsyncIterator[Deployed]:
-    """Everything up. settings: of what publishes."""
-    made = Deployed(journal, target, assigned, **more)
+    """Everything up. settings: of what publishes. shown: the target as subscribers reach it."""
+    made = Deployed(journal, shown or target, assigned, **more)
     async with publishing(journal, target, settings=settings):
         await made.start_gateway()
         try:

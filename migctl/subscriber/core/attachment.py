@@ -2,6 +2,14 @@
 
 One transport is assigned; the other takes over when the assigned one has failed, and is left when it has proven itself again. In
 between both run: repeats are dropped further on, a hole would have to be repaired.
+
+A new assignment is a move, not a failure: both run until the new transport has caught up, then the old one is left.
+
+| moving to | Realtime was called away from | both run, until                                                         |
+|-----------|-------------------------------|-------------------------------------------------------------------------|
+| either    | no                            | the new one is up, was heard, and all is here that was known then       |
+| websocket | yes                           | never both, unless the socket can't be had: nobody goes to Realtime     |
+| realtime  | yes                           | the call back; it stays on the WebSocket, and has fallen as any other   |
 """
 
 from __future__ import annotations
@@ -10,13 +18,15 @@ from collections.abc import Mapping
 
 import msgspec
 
+from migctl.events import Position
 from migctl.transports.protocol import TransportName
 from migctl.transports.wire import GATEWAY_HEARTBEAT_S, silence_s
 
 GONE_S = 2.0
 HOLD_S = 10.0
-# How soon it is decided again while a transport is on its way back.
+# How soon it is decided again while a transport is on its way back, and while one is moved to.
 PROOF_EVERY_S = 0.25
+MOVE_EVERY_S = 0.05
 
 _OTHER: dict[TransportName, TransportName] = {"websocket": "realtime", "realtime": "websocket"}
 
@@ -26,12 +36,40 @@ class Observed(msgspec.Struct, frozen=True):
 
     up: connected. since: when that began, or when it was lost; a connection that went silent was lost when it was last heard.
     heard_at: when anything came over it the last time; None where nothing ever did. silence_s: how long nothing may be heard.
+    carries: False for a standby socket, by which the gateway is observed, and which brings no event.
     """
 
     up: bool
     since: float
     heard_at: float | None = None
     silence_s: float = silence_s(GATEWAY_HEARTBEAT_S)
+    carries: bool = True
+
+    @property
+    def proven(self) -> bool:
+        """It brings events, and something came over this very connection."""
+        return self.carries and self.up and self.heard_at is not None and self.heard_at >= self.since
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """How far the run is. top: all up to here is here; None before the start. known: the highest seq of that epoch heard of.
+
+    owes: what nobody told of was not asked for since a connection is new.
+    """
+
+    top: Position | None
+    known: int = 0
+    owes: bool = False
+
+    def goal(self) -> Position | None:
+        """Where it is once all is here that is known now; None before the start."""
+        if self.top is None:
+            return None
+        return Position(self.top.epoch, max(self.known, self.top.seq))
+
+    def past(self, goal: Position) -> bool:
+        """All of that is here; of an epoch that was left nothing is missing."""
+        return self.top is not None and (self.top.epoch != goal.epoch or self.top.seq >= goal.seq)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -63,10 +101,12 @@ class Attachment:
         self._gone_s = gone_s
         self.to_realtime = to_realtime
         self.hold_s = hold_s
-        self._sent_away = False
+        self._called_away = False  # from Realtime, by the server's last word
         self._rejoin_at = float("-inf")
         self._failed_at = float("-inf")
         self._well_since: float | None = None
+        self._goal: Position | None = None
+        self.moving = False
         self.fallen = False
         self.falls = 0
 
@@ -75,28 +115,35 @@ class Attachment:
         """There is another transport for a subscriber with this assignment."""
         return self._can_fall_back and (self.to_realtime or self.assigned == "realtime")
 
-    def assign(self, assigned: TransportName, now: float) -> None:
-        """The assignment is this one now. The transport so far is left once the new one has proven itself."""
+    @property
+    def _sent_away(self) -> bool:
+        return self._called_away and self.assigned == "realtime"
+
+    def assign(self, assigned: TransportName) -> None:
+        """The assignment is this one now. The transport so far is left once the new one has caught up."""
         if assigned == self.assigned:
             return
         self.assigned = assigned
-        self._sent_away, self._rejoin_at = False, float("-inf")
-        self._fall(now)
+        self._rejoin_at, self._well_since, self._goal = float("-inf"), None, None
+        self.moving, self.fallen = True, False
 
     def redirect(self, to: TransportName, now: float, *, jitter_s: float = 0.0) -> None:
-        """The server sends us there. jitter_s: how long to wait before going back, so that not everybody goes at once."""
-        away = to != self.assigned
+        """The server sends those who are assigned Realtime there. jitter_s: how long to wait before going back to it."""
+        away = to == "websocket"
         if self._sent_away and not away:
             self._rejoin_at = now + jitter_s
-        self._sent_away = away
+        self._called_away = away
 
-    def decide(self, now: float, observed: Mapping[TransportName, Observed]) -> Wanted:
-        """What to be attached to, now that the transports look like this."""
+    def decide(self, now: float, observed: Mapping[TransportName, Observed], reach: Reach) -> Wanted:
+        """What to be attached to, now that the transports look like this, and the run is so far."""
         other = _OTHER[self.assigned]
         if self._sent_away and not observed[other].up and now - observed[other].since >= self._gone_s:
             # Who sent for us is gone too, and can't say when it is over.
-            self._sent_away = False
+            self._called_away = False
         mine = observed[self.assigned]
+        is_moving = self.moving and not (self._sent_away and self.can_fall_back)
+        if is_moving and (both := self._move(now, mine, reach)) is not None:
+            return both
         if not self.can_fall_back:
             return Wanted(frozenset((self.assigned,)), float("inf"))
         if self._has_failed(mine, now):
@@ -109,6 +156,22 @@ class Attachment:
             return Wanted(frozenset((other,)), self._next_change(now, observed[other]))
         return Wanted(frozenset((self.assigned, other)), now + PROOF_EVERY_S)
 
+    def _move(self, now: float, mine: Observed, reach: Reach) -> Wanted | None:
+        """What the move wants; None once it is over."""
+        other = _OTHER[self.assigned]
+        if self._sent_away:
+            return Wanted(frozenset((other,)), now + PROOF_EVERY_S)
+        if not mine.proven:
+            self._goal = None
+        elif self._goal is None and not (reach.owes and self.assigned == "realtime"):
+            # A socket says in its hello how far the journal is; of Realtime that has to be asked.
+            self._goal = reach.goal()
+        if self._goal is not None and reach.past(self._goal):
+            self.moving, self._goal = False, None
+            return None
+        alone = self._called_away and now < self._fails_at(mine)
+        return Wanted(frozenset((self.assigned,) if alone else (self.assigned, other)), now + MOVE_EVERY_S)
+
     def _fails_at(self, mine: Observed) -> float:
         """When the assigned transport counts as failed, if nothing changes."""
         if not mine.up:
@@ -120,7 +183,7 @@ class Attachment:
 
     def _fall(self, now: float) -> None:
         self.falls += not self.fallen
-        self.fallen = True
+        self.fallen, self.moving = True, False
         self._failed_at, self._well_since = now, None
 
     def _prove(self, mine: Observed, now: float) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -31,9 +33,15 @@ class Address:
         self.url = _checked(url)
         self._token = token
 
-    def open(self, *, position: Position | None = None, role: Literal["standby"] | None = None) -> connect:
-        """A v2 socket: a context manager that raises what LOST names."""
-        query = {"v": "2"}
+    def open(
+        self,
+        *,
+        position: Position | None = None,
+        role: Literal["standby"] | None = None,
+        claims: Mapping[str, str] = MappingProxyType({}),
+    ) -> connect:
+        """A v2 socket: a context manager that raises what LOST names. claims: whom it is for, and what it goes by."""
+        query = {"v": "2", **claims}
         if position is not None and position.epoch:
             query |= {"epoch": position.epoch, "after": str(position.seq)}
         if role is not None:

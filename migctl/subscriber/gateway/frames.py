@@ -1,6 +1,6 @@
 """Frames of the v2 WebSocket, read. Pure.
 
-An event has `id` and `seq`; what has none is control: hello, heartbeat, caught up, fallback.
+An event has `id` and `seq`; what has none is control: hello, heartbeat, caught up, fallback, assignment.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import msgspec
 
 from migctl.events.arrived import Arrived
 from migctl.events.jsontext import loads, split_object
+from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.release import Release, Via
 from migctl.transports.wire import GATEWAY_HEARTBEAT_S
 
@@ -55,7 +56,8 @@ class Frame(msgspec.Struct):
 class Hello(msgspec.Struct, frozen=True):
     """The gateway's first word: where the journal stands, and what became of the position we gave.
 
-    heartbeat_s: how often it says `sys.hb`; an older gateway does not say it, and does so every 5 s.
+    heartbeat_s: how often it says `sys.hb`; an older gateway does not say it, and does so every 5 s. assigns: it says
+    `sys.assignment` over this socket.
     """
 
     v: int
@@ -65,6 +67,7 @@ class Hello(msgspec.Struct, frozen=True):
     resume: Literal["fresh", "recovered", "unrecoverable"]
     reason: str | None = None
     heartbeat_s: Annotated[float, msgspec.Meta(gt=0)] = GATEWAY_HEARTBEAT_S
+    assigns: bool = False
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -130,5 +133,13 @@ def read_redirect(frame: Frame) -> Redirect | None:
     """None where the frame is something else, or not understood."""
     try:
         return msgspec.json.decode(frame.data, type=Redirect) if frame.type == "sys.fallback" else None
+    except ValueError:
+        return None
+
+
+def read_assignment(frame: Frame) -> Answer | None:
+    """None where the frame is something else, or not understood."""
+    try:
+        return msgspec.json.decode(frame.data, type=Answer) if frame.type == "sys.assignment" else None
     except ValueError:
         return None

@@ -14,6 +14,7 @@ from migctl.events import Position
 from migctl.events.arrived import Arrived
 from migctl.events.jsontext import split_array, split_object
 from migctl.serve_client import ServeHttp
+from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.attachment import HOLD_S
 from migctl.subscriber.core.release import Release
 from migctl.subscriber.gateway.frames import read_frame
@@ -43,12 +44,14 @@ class Project(msgspec.Struct, frozen=True):
 class Assignment(msgspec.Struct, frozen=True):
     """The answer of `GET /api/transport`. access_token: None where the server can't mint one.
 
-    assigned: what lasts; an older server only says `transport`.
+    assigned: what lasts; an older server only says `transport`. version, reason: of `assigned`.
     """
 
     transport: Literal["websocket", "realtime"]
     epoch: str
     assigned: Literal["websocket", "realtime"] | None = None
+    version: int = 0
+    reason: str = ""
     supabase_url: str | None = None
     anon_key: str | None = None
     channel: str | None = None
@@ -61,6 +64,16 @@ class Assignment(msgspec.Struct, frozen=True):
     def lasting(self) -> Literal["websocket", "realtime"]:
         """What the flag says. `transport` may be another while a breaker is open; of that, and of its end, the gateway tells."""
         return self.assigned or self.transport
+
+    @property
+    def answer(self) -> Answer:
+        """What the flag says, with its version."""
+        return Answer(self.lasting, self.version, self.reason)
+
+    @property
+    def away(self) -> bool:
+        """Realtime is assigned, and a breaker of it is open."""
+        return self.transport != self.lasting
 
     @property
     def project(self) -> Project | None:
@@ -80,7 +93,7 @@ class ServeClient:
     def __init__(self, url: str, *, user: str | None = None, token: str | None = None) -> None:
         self._http = ServeHttp(url, token=token, timeout_s=TIMEOUT_S)
         self.url = self._http.url
-        self._user = user or f"anonymous-{uuid4()}"
+        self.user = user or f"anonymous-{uuid4()}"
 
     @property
     def ws_url(self) -> str:
@@ -91,7 +104,7 @@ class ServeClient:
 
     async def assignment(self) -> Assignment:
         """Raises Transient, Systemic, or Usage where something else answers there."""
-        answer = await self._http.get("/api/transport", {"user": self._user})
+        answer = await self._http.get("/api/transport", {"user": self.user})
         if answer.status in (401, 403):
             raise Systemic(f"{self.url}: {answer.words()}", do="give a token that is good for subscribing")
         if answer.status >= 500:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from websockets.asyncio.client import ClientConnection
@@ -15,10 +15,11 @@ from websockets.asyncio.client import ClientConnection
 from migctl import clock
 from migctl.errors import MigctlError
 from migctl.resilience import Retry
+from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.liveness import Liveness
 from migctl.subscriber.gateway.client import LOST, Address
-from migctl.subscriber.gateway.frames import Redirect, read_redirect
+from migctl.subscriber.gateway.frames import Redirect, read_assignment, read_redirect
 from migctl.subscriber.gateway.stream import RECONNECT
 from migctl.telemetry import get_logger
 from migctl.transports import wire
@@ -38,7 +39,7 @@ def is_word(redirect: Redirect | None, *, greeted: bool) -> bool:
 
 
 class Standby:
-    """`run` until cancelled; it never ends by itself. changed, redirected, heartbeat_s: as of Stream."""
+    """`run` until cancelled; it never ends by itself. changed, redirected, heartbeat_s, told, claims: as of Stream."""
 
     def __init__(
         self,
@@ -47,11 +48,16 @@ class Standby:
         changed: Callable[[], None],
         redirected: Callable[[Redirect | None], None],
         heartbeat_s: float | None = None,
+        told: Callable[[Answer], None] = lambda _: None,
+        claims: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._address = address
         self._changed = changed
         self._redirected = redirected
         self._heartbeat_s = heartbeat_s
+        self._told = told
+        self._claims = claims
+        self._assigns = False
         self._liveness = Liveness(
             clock.mono(), silence_s=wire.silence_s(heartbeat_s or wire.GATEWAY_HEARTBEAT_S)
         )
@@ -60,6 +66,11 @@ class Standby:
     @property
     def observed(self) -> Observed:
         return self._liveness.observed
+
+    @property
+    def tells(self) -> bool:
+        """It is connected, and tells of a new assignment."""
+        return self._liveness.up and self._assigns
 
     def start(self) -> None:
         """`run` is about to be called."""
@@ -76,7 +87,7 @@ class Standby:
     async def _once(self) -> MigctlError:
         """One socket, from its opening to its loss; what ended it."""
         try:
-            async with self._address.open(role="standby") as socket:
+            async with self._address.open(role="standby", claims=self._claims()) as socket:
                 await self._listen(socket)
         except MigctlError as refused:
             return refused
@@ -95,6 +106,7 @@ class Standby:
         hello = await self._address.hello(socket)
         if self._heartbeat_s is None:
             self._liveness.silence_s = wire.silence_s(hello.heartbeat_s)
+        self._assigns = hello.assigns
         self._liveness.join(clock.mono())
         self._retry.succeeded()
         self._changed()
@@ -107,3 +119,5 @@ class Standby:
             if is_word(redirect, greeted=greeted):
                 self._redirected(redirect)
             greeted = True
+            if (answer := read_assignment(frame)) is not None:
+                self._told(answer)

@@ -7,7 +7,7 @@ beside it, it leaves that to whoever reads them: what comes live waits until the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from websockets.asyncio.client import ClientConnection
 
@@ -16,6 +16,7 @@ from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.events.arrived import Arrived
 from migctl.resilience import Backoff, Retry
+from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.liveness import Liveness
@@ -23,7 +24,14 @@ from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.release import Via
 from migctl.subscriber.gateway import resuming
 from migctl.subscriber.gateway.client import LOST, Address
-from migctl.subscriber.gateway.frames import Frame, Hello, Redirect, read_heartbeat, read_redirect
+from migctl.subscriber.gateway.frames import (
+    Frame,
+    Hello,
+    Redirect,
+    read_assignment,
+    read_heartbeat,
+    read_redirect,
+)
 from migctl.telemetry import get_logger
 from migctl.transports import wire
 
@@ -44,7 +52,8 @@ class Stream:
     that no retry changes, and with tables beside it not even those.
     before: awaited before each socket; what it raises is a failure of the gateway.
     changed: called after each hello and each loss. redirected: with the gateway's word of fallback, None where there is
-    none. heartbeat_s: how often the gateway is expected to speak; None is what its hello says.
+    none. heartbeat_s: how often the gateway is expected to speak; None is what its hello says. told: with the gateway's word of an
+    assignment. claims: asked at each opening: whom the socket is for, and what it goes by.
     """
 
     def __init__(
@@ -59,6 +68,8 @@ class Stream:
         changed: Callable[[], None] = lambda: None,
         redirected: Callable[[Redirect | None], None] = lambda _: None,
         heartbeat_s: float | None = None,
+        told: Callable[[Answer], None] = lambda _: None,
+        claims: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._address = address
         self._flow = flow
@@ -69,6 +80,9 @@ class Stream:
         self._changed = changed
         self._redirected = redirected
         self._heartbeat_s = heartbeat_s
+        self._told = told
+        self._claims = claims
+        self._assigns = False
         self._liveness = Liveness(
             clock.mono(), silence_s=wire.silence_s(heartbeat_s or wire.GATEWAY_HEARTBEAT_S)
         )
@@ -86,6 +100,11 @@ class Stream:
     @property
     def merge(self) -> Merge:
         return self._flow.merge
+
+    @property
+    def tells(self) -> bool:
+        """It is connected, and tells of a new assignment."""
+        return self._liveness.up and self._assigns
 
     def start(self) -> None:
         """`run` is about to be called."""
@@ -109,7 +128,9 @@ class Stream:
         """One socket, from its opening to its loss; what ended it."""
         try:
             await self._before()
-            async with self._address.open(position=self.merge.top or self._wanted) as socket:
+            async with self._address.open(
+                position=self.merge.top or self._wanted, claims=self._claims()
+            ) as socket:
                 await self._receive(socket)
             return Transient(f"{self._address.url}: closed", do="nothing: it is tried again")
         except MigctlError as refused:
@@ -187,6 +208,7 @@ class Stream:
             log.info("websocket resumed", position=str(self.merge.top), resume=hello.resume)
         if self._heartbeat_s is None:
             self._liveness.silence_s = wire.silence_s(hello.heartbeat_s)
+        self._assigns = hello.assigns
         self._liveness.join(clock.mono())
         self._changed()
         self._flow.hear(hello.epoch, hello.head)
@@ -197,3 +219,5 @@ class Stream:
             self._flow.hear(epoch, beat.head)
         elif (redirect := read_redirect(frame)) is not None:
             self._redirected(redirect)
+        elif (answer := read_assignment(frame)) is not None:
+            self._told(answer)

@@ -8,6 +8,7 @@ once the flag has changed its mind.
 |----------------|-------------|----------|------------------------------------------------------------------|
 | as it was told | either      | any      | nothing (note); what waited is forgotten                         |
 | websocket      | realtime    | any      | told within `jitter_s`                                           |
+| braked         | no brake    | any      | told within `jitter_s`: it goes up by no old word from then on   |
 | realtime       | websocket   | well     | told when its turn has come: `joins_per_s`                       |
 | realtime       | websocket   | away     | waits; its turn comes once those who were sent away are back     |
 
@@ -31,6 +32,8 @@ from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.session import Session
 
+# The reason of who has less than the flag set would give it.
+BRAKED = "BRAKED"
 # Within which time everybody who is sent down is told.
 JITTER_S = 0.5
 # So many sockets are looked at before the event loop looks after everything else.
@@ -167,10 +170,14 @@ class Assigning:
         session.assigned = answer.variant
         if _knows(session, answer):
             self.leave(session)
-        elif session.assigned == "realtime":
+            return
+        if session.assigned == "realtime":
+            self._downs.pop(session, None)
             self._ups[session] = None
             self._up_news.wake()
-        elif session not in self._downs:
+            return
+        self._ups.pop(session, None)
+        if session not in self._downs:
             self._downs[session] = None
             heapq.heappush(
                 self._due, (mono() + self._jitter_s * self._uniform(), next(self._number), session)
@@ -223,6 +230,7 @@ class Assigning:
         if session.closed or _knows(session, answer):
             return False
         session.told, session.told_n = answer.variant, answer.n
+        session.told_brake = answer.reason == BRAKED
         session.fallback = session.fallback and answer.variant == "realtime"
         self.told[answer.variant] += 1
         word = frames.assignment(transport=answer.variant, version=answer.n, reason=answer.reason, now=now())
@@ -234,8 +242,9 @@ class Assigning:
 
 def _knows(session: Session, answer: Answer) -> bool:
     """It need not be told."""
-    is_there = answer.variant == session.transport or session.fallback
-    return answer.variant == session.told and (is_there or answer.n <= session.told_n)
+    if answer.variant != session.told or (answer.reason == BRAKED and not session.told_brake):
+        return False
+    return answer.variant == session.transport or session.fallback or answer.n <= session.told_n
 
 
 def _is_moving(session: Session) -> bool:

@@ -127,7 +127,7 @@ def hello(
 
     heartbeat_s: how often `sys.hb` follows, so that silence is known. assigns: `sys.assignment` comes over this socket.
     """
-    data = {
+    data: dict[str, object] = {
         "v": 2,
         "epoch": epoch,
         "head": head,
@@ -135,8 +135,9 @@ def hello(
         "resume": resume,
         "reason": reason,
         "heartbeat_s": heartbeat_s,
-        "assigns": assigns,
     }
+    if assigns:
+        data["assigns"] = True
     return framed(control_text("sys.hello", data, now))
 
 

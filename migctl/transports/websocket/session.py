@@ -22,9 +22,10 @@ class Session:
     """Open until `closed`; `after` is the last seq that it must not get again when it joins the live edge.
 
     user: whom it is for; None takes no assignment. assigned: the transport that the flag gives that user, as of the last look.
-    told, told_n: the transport that it was told, and by the flag set of which number. fallback: it is here while Realtime, which it
-    is told, has failed. since: monotonic, as `heard_at`. position: the last that it was sent, once it left the live edge.
-    token: the name of the one that it came with. witness: it is the witness's own.
+    told, told_n: the transport that it was told, and by the flag set of which number; told_brake: for a brake.
+    fallback: it is here while Realtime, which it is told, has failed. since: monotonic, as `heard_at`.
+    position: the last that it was sent, once it left the live edge. token: the name of the one that it came with.
+    witness: it is the witness's own.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Session:
         "standby",
         "token",
         "told",
+        "told_brake",
         "told_n",
         "user",
         "witness",
@@ -79,6 +81,7 @@ class Session:
         self.user = user
         self.told: str = told or self.transport
         self.told_n = 0
+        self.told_brake = False
         self.assigned: str | None = None
         self.fallback = fallback
 

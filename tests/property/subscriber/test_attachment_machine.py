@@ -6,7 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from migctl.subscriber.core.attachment import Attachment, Observed, Wanted
+from migctl.events import Position
+from migctl.subscriber.core.attachment import Attachment, Observed, Reach, Wanted
 from migctl.transports import wire
 from migctl.transports.protocol import TransportName
 
@@ -24,11 +25,19 @@ class Sides(RuleBasedStateMachine):
         self.now = 1000.0
         self.attachment = Attachment(assigned, gone_s=GONE_S, hold_s=HOLD_S)
         self.observed = dict.fromkeys(NAMES, Observed(up=False, since=self.now))
+        self.reach = Reach(Position("E", 0))
         self.decide()
 
     def decide(self) -> Wanted:
         before: frozenset[TransportName] = getattr(self, "wanted", frozenset())
-        wanted = self.attachment.decide(self.now, self.observed)
+        was_moving = self.attachment.moving
+        wanted = self.attachment.decide(self.now, self.observed, self.reach)
+        if was_moving and not self.attachment.moving and not self.attachment.fallen:
+            # The one so far is left, or kept for another reason; the new one carries.
+            mine = self.observed[self.attachment.assigned]
+            assert (mine.up, self.reach.owes and self.attachment.assigned == "realtime") == (True, False)
+            assert mine.heard_at is not None
+            assert mine.heard_at >= mine.since
         for side in wanted.transports - before:
             if not self.observed[side].up:
                 self.observed[side] = Observed(
@@ -64,7 +73,20 @@ class Sides(RuleBasedStateMachine):
 
     @rule(to=name)
     def assign(self, to: TransportName) -> None:
-        self.attachment.assign(to, self.now)
+        self.attachment.assign(to)
+        self.decide()
+
+    @rule(known=st.integers(0, 3), owes=st.booleans())
+    def fall_behind(self, known: int, owes: bool) -> None:
+        assert self.reach.top is not None
+        self.reach = Reach(self.reach.top, self.reach.top.seq + known, owes)
+        self.decide()
+
+    @rule()
+    def catch_up(self) -> None:
+        assert self.reach.top is not None
+        top = Position("E", max(self.reach.top.seq, self.reach.known))
+        self.reach = Reach(top, top.seq)
         self.decide()
 
     @rule(seconds=st.floats(0.01, 30))
@@ -81,8 +103,8 @@ class Sides(RuleBasedStateMachine):
     @rule()
     def both_are_well_for_long(self) -> None:
         """Whatever happened before: the server sends nobody away, both sides stay up, and only the assigned one is kept."""
-        self.attachment.redirect(self.attachment.assigned, self.now)
-        self.decide()
+        self.attachment.redirect("realtime", self.now)
+        self.catch_up()
         for _ in range(int((HOLD_S + 5) / 0.5)):
             for side in self.wanted:
                 since = self.observed[side].since if self.observed[side].up else self.now
@@ -104,7 +126,7 @@ class Sides(RuleBasedStateMachine):
     def realtime_does_not_stand_in_where_it_must_not(self) -> None:
         self.decide()
         if self.attachment.assigned == "websocket" and not self.attachment.to_realtime:
-            assert self.wanted == {"websocket"}
+            assert self.wanted == {"websocket"} or self.attachment.moving
 
     @invariant()
     def the_other_is_there_while_the_assigned_one_has_been_away_too_long(self) -> None:

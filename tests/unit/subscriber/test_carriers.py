@@ -7,10 +7,12 @@ import pytest
 from migctl import clock
 from migctl.resilience import News
 from migctl.subscriber.carriers import Carriers
-from migctl.subscriber.core.attachment import Attachment, Observed
+from migctl.subscriber.core.attachment import Attachment, Observed, Reach
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.gateway.frames import Redirect
 from migctl.transports.protocol import TransportName
+
+REACH = Reach(None)
 
 
 class Silent:
@@ -48,8 +50,8 @@ async def test_return_is_spread_over_what_the_server_says(
         "websocket": Observed(True, now, now),
         "realtime": Observed(False, now),
     }
-    assert attachment.decide(now, observed).transports == {"websocket"}
+    assert attachment.decide(now, observed, REACH).transports == {"websocket"}
     carriers.redirect(word, own_spread_s=own, most_spread_s=10.0, random=lambda: 0.5)
-    back = attachment.decide(clock.mono(), observed)
+    back = attachment.decide(clock.mono(), observed, REACH)
     assert back.transports == {"websocket"}
     assert back.until - now == pytest.approx(spread_s / 2, abs=0.1)

@@ -12,6 +12,7 @@ from migctl.errors import Transient
 from migctl.events import Position
 from migctl.stack.launcher import any_free_port
 from migctl.subscriber.both import BothWays
+from migctl.subscriber.core.assigned import Answer, Assigned
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.reader import Readiness
 from migctl.subscriber.gateway.client import Address
@@ -29,13 +30,17 @@ def _nobody_there() -> tuple[ServeClient, Address, Flow]:
 
 
 def gateway_only(readiness: Readiness[Position]) -> Composed:
-    return GatewayOnly(*_nobody_there(), readiness, Wishes(), better=lambda _: False)
+    return GatewayOnly(
+        *_nobody_there(), readiness, Wishes(), Assigned(Answer("realtime")), better=lambda _: False
+    )
 
 
 def both_ways(readiness: Readiness[Position]) -> Composed:
     project = Project(f"http://127.0.0.1:{any_free_port()}", "anon", "public", "broadcast")
     assignment = Assignment(transport="realtime", epoch="a", access_token="token")
-    return BothWays(*_nobody_there(), readiness, Wishes(), assignment, project, None)
+    return BothWays(
+        *_nobody_there(), readiness, Wishes(), Assigned(Answer("realtime")), assignment, project, None
+    )
 
 
 @pytest.mark.parametrize("make", [gateway_only, both_ways])
