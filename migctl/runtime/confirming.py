@@ -187,7 +187,8 @@ class Round:
             if flags is None or flags.process != process.id:
                 self._why[process.id] = f"another serve answers at {http.url}"
                 return
-            only = None if status.mode == "dual" else status.mode
+            closed = status.stage is not None and status.stage.completed
+            only = "realtime" if closed else None if status.mode == "dual" else status.mode
             bound = bound_by_mode(only, TRANSPORT, self.snapshot)
             brakes = [one.id for one in flags.brakes]
             said = Confirmation(

@@ -165,6 +165,7 @@ class StagedSettings:
             heard=self._heard,
             reason=trouble.what if trouble is not None else None,
             do=trouble.do if trouble is not None else None,
+            completed=self.completed,
         )
 
     def _complete(self, completed: bool) -> None:

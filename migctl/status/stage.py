@@ -11,7 +11,7 @@ class StageStatus(Struct, frozen=True, kw_only=True):
     """stage: whose settings hold; None: those of migctl.yaml alone. changed: keys that it says. since: when they were taken over.
 
     heard: the record has said so since the start; else it is what was known last. reason, do: why the settings of the stage are not
-    taken over; None where they are.
+    taken over; None where they are. completed: the WebSocket is switched off, whatever the mode, flags and brakes say.
     """
 
     stage: str | None
@@ -20,3 +20,4 @@ class StageStatus(Struct, frozen=True, kw_only=True):
     heard: bool
     reason: str | None = None
     do: str | None = None
+    completed: bool = False

@@ -111,7 +111,8 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
             assert await take(subscriber, 2) == [11, 12]
         assert (await rollout("complete"))["completed"]
         # A brake sends nobody there.
-        aborted = await rollout("abort", *REASON)
+        aborted = await rollout("abort", *REASON, code=1)
+        assert aborted["processes"]["unconfirmed"]
         assert "`migctl rollout revert`" in aborted["state"]["reason"]
         assert transport(serve, user)["transport"] == "realtime"
         serve.stop()
