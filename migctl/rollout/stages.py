@@ -162,7 +162,7 @@ class Stage(_Section):
     rampdown_minutes: Annotated[
         float, Field(ge=0, description="minutes in which the WebSocket is still fed")
     ] = 0.0
-    drain_minutes: Annotated[float, Field(ge=0, description="minutes without a WebSocket subscriber")] = 0.0
+    drain_minutes: Annotated[float, Field(ge=0, description="minutes without a WebSocket subscriber")] = 60.0
     settings: Annotated[
         StageSettings, Field(description="sections relay, resilience and fallback, laid over the settings")
     ] = StageSettings()
