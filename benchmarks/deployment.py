@@ -87,6 +87,8 @@ class Deployment:
         self.producer: Child | None = None
         self.children: list[Child] = []
         self._messages_per_second = messages_per_second
+        # The kill switch of serve; None: who has what is said by the record.
+        self.flag: str | None = "realtime"
 
     @property
     def journal(self) -> Path:
@@ -113,7 +115,7 @@ class Deployment:
             "--log-level",
             log_level,
         ]
-        self.serve = self._launch("serve", ["-m", "migctl", *arguments])
+        self.serve = self.launch("serve", ["-m", "migctl", *arguments])
 
     def status(self) -> ServeStatus | None:
         """What serve says of itself; None while it does not answer."""
@@ -127,7 +129,7 @@ class Deployment:
         """Start a subscriber; `ready` waits for all of them. token_s: life of its access tokens."""
         folder = self.folder / name
         words = [str(BENCHMARKS / "subscriber.py"), "--kind", kind, "--url", self.url, "--out", str(folder)]
-        child = self._launch(name, [*words, "--token-seconds", str(token_s)])
+        child = self.launch(name, [*words, "--token-seconds", str(token_s)])
         made = Subscriber(name, kind, child, folder / "dual.ndjson")
         self.subscribers[name] = made
         return made
@@ -141,7 +143,7 @@ class Deployment:
         """Start the producer; it ends after `seconds`, or at SIGTERM, once all it sent is acknowledged."""
         words = [str(BENCHMARKS / "producer.py"), "--url", self.url, "--out", str(self.acknowledged)]
         words += ["--rate", str(rate), "--workers", str(workers), "--batch", str(batch)]
-        self.producer = self._launch("producer", [*words, *(["--seconds", str(seconds)] if seconds else [])])
+        self.producer = self.launch("producer", [*words, *(["--seconds", str(seconds)] if seconds else [])])
         return self.producer
 
     @property
@@ -174,12 +176,12 @@ class Deployment:
                 )
             time.sleep(0.02)
 
-    def _launch(self, name: str, program: Sequence[str]) -> Child:
+    def environ(self) -> dict[str, str]:
+        """What each of its processes has, and no other setting of ours."""
         clean = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
-        environ = {
+        found = {
             **clean,
             "MIGCTL_STATE_DIR": str(self.folder / "state"),
-            "MIGCTL_FLAG_TRANSPORT": "realtime",
             "MIGCTL_WITNESS": "off",
             "MIGCTL_MESSAGES_PER_SECOND": str(self._messages_per_second),
             "SUPABASE_URL": self.target.supabase_url,
@@ -188,8 +190,12 @@ class Deployment:
             "SUPABASE_JWT_SECRET": self.target.need("jwt_secret"),
             "DATABASE_URL": self.target.need("database_url"),
         }
+        return found if self.flag is None else {**found, "MIGCTL_FLAG_TRANSPORT": self.flag}
+
+    def launch(self, name: str, program: Sequence[str]) -> Child:
+        """A process with its log in our folder."""
         log = self.folder / f"{name}.log"
-        child = launch([sys.executable, *program], log=log, death=signal.SIGTERM, environ=environ)
+        child = launch([sys.executable, *program], log=log, death=signal.SIGTERM, environ=self.environ())
         self.children.append(child)
         return child
 

@@ -18,12 +18,12 @@ from tests.kit.serve_process import environment
 ROOT = Path(__file__).parents[2]
 
 
-def run(folder: Path, name: str, *options: str) -> tuple[int, dict[str, Any]]:
+def run(folder: Path, name: str, *options: str, timeout_s: float = 100) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / name), *options, "--output", "json"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=timeout_s,
         check=False,
         cwd=folder,
         env=environment(folder),
@@ -89,3 +89,15 @@ def test_nothing_is_left_of_a_run_that_is_interrupted(tmp_path: Path) -> None:
     _, alive = psutil.wait_procs(started, timeout=10)
     assert alive == []
     assert not (kept / "stack").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_users_move_to_realtime_and_back_without_losing_an_event(tmp_path: Path) -> None:
+    code, found = run(
+        tmp_path, "moving.py", "--subscribers", "9", "--official", "3", "--rate", "40", timeout_s=200
+    )
+    assert (code, found["verdict"]) == (0, "pass")
+    assert (found["up"]["moved"], found["down"]["moved"], found["complete"]) == (9, 9, 12)
+    assert (found["lost"], found["doubled"], found["out_of_order"]) == (0, 0, 0)
+    assert 0 < found["most_joins_per_s"] <= 9
