@@ -190,6 +190,7 @@ as $brake$
 declare
   head  {schema}.monitoring_flags;
   brake {schema}.monitoring_brakes;
+  is_new boolean;
 begin
   if not (p_brake ->> 'max_percent')::numeric between 0 and 100 then
     raise exception 'a brake is 0 to 100 percent, not %', p_brake ->> 'max_percent' using errcode = 'PT400';
@@ -198,25 +199,26 @@ begin
   if exists (select 1 from {schema}.monitoring_flags f where (p_brake ->> 'id') = any (f.lifts)) then
     return jsonb_build_object('recorded', false, 'lifted', true);
   end if;
+  select * into head from {schema}.monitoring_flags order by n desc limit 1;
   insert into {schema}.monitoring_brakes (id, target, flag, max_percent, split, actor, reason, pulled_at)
   values (
     p_brake ->> 'id', p_target, p_brake ->> 'flag', (p_brake ->> 'max_percent')::numeric, p_brake ->> 'split',
     p_brake ->> 'by', p_brake ->> 'reason', coalesce(nullif(p_brake ->> 'at', '')::timestamptz, now()))
   on conflict (id) do nothing
   returning * into brake;
-  if not found then
-    return jsonb_build_object('recorded', false, 'lifted', false);
+  is_new := found;
+  if is_new then
+    insert into {schema}.monitoring_audit (action, flag, actor, reason, before, after)
+    values ('flags.brake', brake.flag, brake.actor, brake.reason, to_jsonb(head), to_jsonb(brake));
   end if;
-  select * into head from {schema}.monitoring_flags order by n desc limit 1;
-  insert into {schema}.monitoring_audit (action, flag, actor, reason, before, after)
-  values ('flags.brake', brake.flag, brake.actor, brake.reason, to_jsonb(head), to_jsonb(brake));
+  -- Also where a process that heard it first has handed it on already: only who pulled it brings the document.
   if p_document is not null and head.n = p_based_on then
     insert into {schema}.monitoring_flags (n, target, document, kind, actor, reason)
     values (
       greatest(head.n + 1, p_seen_n + 1, floor(extract(epoch from clock_timestamp()) * 1000)::bigint),
-      p_target, p_document, 'down', brake.actor, brake.reason);
+      p_target, p_document, 'down', p_brake ->> 'by', p_brake ->> 'reason');
   end if;
-  return jsonb_build_object('recorded', true, 'lifted', false);
+  return jsonb_build_object('recorded', is_new, 'lifted', false);
 end
 $brake$;
 

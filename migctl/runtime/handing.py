@@ -165,9 +165,9 @@ class Hands:
     ) -> Store:
         assert self._record is not None
         for one in brakes.values():
-            if one.id in said.snapshot.brakes:
-                continue
             document = lowered(said, lower) if one is newest and lower is not None else None
+            if one.id in said.snapshot.brakes and document is None:
+                continue
             await self._record.brake(one, document=document, based_on=said.n, seen_n=said.n)
         return Store(True)
 

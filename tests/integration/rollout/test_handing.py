@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -48,6 +49,13 @@ def serves(stack: ExitStack, tmp_path: Path, target: Target, count: int, **more:
     ]
 
 
+async def registered(record: Record, count: int) -> None:
+    """Wait until the record lists so many: a serve answers before it is in there."""
+    async with asyncio.timeout(30):
+        while len((await record.read()).processes) < count:
+            await asyncio.sleep(0.05)
+
+
 def name(serve: ServeProcess) -> str:
     return str(serve.process.pid)
 
@@ -59,6 +67,7 @@ async def test_each_process_confirms_and_a_stopped_one_is_named(
     row = await write_share(record, 50)
     with ExitStack() as stack:
         one, two, _ = serves(stack, tmp_path, target, 3, MIGCTL_TOKENS=MINTED.entry)
+        await registered(record, 3)
         # The list is the record's: nothing is known in this folder yet.
         async with hands_of(tmp_path / "desk", target) as hands:
             handed = await hands.hand(Snapshot(target=NAME).with_row(row))
@@ -108,6 +117,7 @@ async def test_who_asks_for_a_token_that_we_lack_is_looked_at(
 ) -> None:
     with ExitStack() as stack:
         serves(stack, tmp_path, target, 1)
+        await registered(record, 1)
         row = await write_share(record, 50)
         async with hands_of(tmp_path / "desk", target, token=None) as hands:
             handed = await hands.hand(Snapshot(target=NAME).with_row(row))
