@@ -127,6 +127,10 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
         process.start()
         await until(lambda: transport(serve, user)["transport"] == "realtime")
         await rollout("revert", *REASON)
+        # Once it has heard that, its folder says so too, whether or not the next start reaches the record in time.
+        await until(
+            lambda: not httpx.get(f"{serve.url}/api/status", trust_env=False).json()["stage"]["completed"]
+        )
         serve.stop()
 
     with serving_process(folder, "--mode", "dual", more=environ) as serve:
