@@ -57,6 +57,10 @@ def verdict(bounds: Mapping[str, Bound]) -> dict[str, Any]:
     return {"ok": all(of.ok for of in bounds.values()), "checks": checks}
 
 
+class Unmeasured(Exception):
+    """This machine does not have what is to be measured."""
+
+
 class Gauges:
     """append_ms: how long the journal took to acknowledge the last batch; the source sets it."""
 
@@ -77,7 +81,7 @@ class Gauges:
         }
 
     def read(self, event_type: str) -> dict[str, Any]:
-        """Measure now. Raises OSError or NotImplementedError where this machine can't say."""
+        """Measure now. Raises Unmeasured, and OSError, where this machine can't say."""
         return self._readers[event_type]()
 
     def _cpu(self) -> dict[str, Any]:
@@ -115,7 +119,7 @@ class Gauges:
                 if hasattr(memory, name)
             }
             if not known:
-                raise NotImplementedError("the page cache is not measured on this system")
+                raise Unmeasured("this system does not say how large its page cache is")
             return known
         found: dict[str, Any] = {}
         for line in _MEMINFO.read_text(encoding="ascii").splitlines():
@@ -127,7 +131,7 @@ class Gauges:
     def _network(self) -> dict[str, Any]:
         counters = psutil.net_io_counters()
         if counters is None:
-            raise NotImplementedError("this machine has no network interface")
+            raise Unmeasured("this machine has no network interface")
         return {
             "sent_bytes": counters.bytes_sent,
             "received_bytes": counters.bytes_recv,

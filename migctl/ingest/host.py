@@ -18,7 +18,7 @@ from migctl.clock import mono, now
 from migctl.events import make_event
 from migctl.events.jsontext import dumps
 from migctl.ingest.deposit import Deposit, Item, see_through
-from migctl.ingest.gauges import Gauges
+from migctl.ingest.gauges import Gauges, Unmeasured
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
 from migctl.status import HostStatus, SourceState
@@ -116,7 +116,7 @@ class HostSource:
         moment = now()
         try:
             data = self._gauges.read(event_type)
-        except (OSError, NotImplementedError) as error:
+        except (OSError, Unmeasured) as error:
             self._unmeasured[event_type] = str(error)
             _log.warning("this host can't be measured here", event_type=event_type, error=str(error))
             return

@@ -70,7 +70,7 @@ def document() -> dict[str, object]:
 def _anything(shape: type) -> dict[str, object]:
     if shape is object:
         return {"description": "any JSON"}
-    raise NotImplementedError(shape)
+    raise TypeError(f"no schema is known for {shape}")
 
 
 def _shapes(operation: Operation) -> Iterator[type]:

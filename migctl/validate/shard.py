@@ -212,7 +212,7 @@ def encode_message(message: Job | Outcome) -> bytes:
 def _to_path(kind: type, value: object) -> object:
     if kind is Path:
         return Path(str(value))
-    raise NotImplementedError(kind)
+    raise TypeError(f"a job has no {kind}")
 
 
 if __name__ == "__main__":

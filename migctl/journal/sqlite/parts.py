@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from abc import ABC, abstractmethod
 from concurrent.futures import Future, InvalidStateError
 from typing import TypeVar
 
@@ -47,7 +48,7 @@ class Failure:
         )
 
 
-class Part(threading.Thread):
+class Part(threading.Thread, ABC):
     """A thread of the journal. Whatever ends its work before its time ends the journal."""
 
     def __init__(self, name: str, failure: Failure) -> None:
@@ -60,8 +61,9 @@ class Part(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - a thread has nobody else to raise to
             self.failure.fail(error)
 
+    @abstractmethod
     def work(self) -> None:
-        raise NotImplementedError
+        """What it does until it is stopped."""
 
 
 def own(task: asyncio.Task[T], failure: Failure) -> asyncio.Task[T]:
