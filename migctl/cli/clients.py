@@ -44,14 +44,15 @@ def clients(
         if transport in ("all", one.transport) and (one.connected or not connected)
     ]
     rows.sort(key=lambda row: (not row[1].connected, -row[1].last_seen.timestamp()))
+    silent = [process for process in found.processes if process.said is None]
+    answered = len(silent) < len(found.processes)
     if output_format == "json":
         output.document(_document(found, rows))
-    else:
+    elif answered:  # where nobody did, nobody knows of how many
         _show(found, rows)
-    silent = [process for process in found.processes if process.said is None]
     for process in silent:
         output.note(f"{process.name} did not answer, and may have subscribers: {process.why}")
-    if all(process.said is None for process in found.processes):
+    if not answered:
         output.error("no serve answers", "start one: `migctl serve`; or ask elsewhere: MIGCTL_STATE_DIR")
         raise typer.Exit(3)
     if silent or found.unlisted is not None:

@@ -88,7 +88,8 @@ def after(of: Outcome) -> Iterator[str]:
 def _confirmed(of: Handed) -> str:
     count, known = len(of.confirmed), len(of.confirmed) + len(of.unconfirmed)
     if not known:
-        return "no process is known; one that starts reads it from the record"
+        kept = of.record is not None and of.record.has
+        return "no process is known" + ("; one that starts reads it from the record" if kept else "")
     noun = "process" if known == 1 else "processes"
     return f"{count} of {known} {noun} confirmed within {max(of.took_s, 0.01):.2f} s"
 

@@ -56,7 +56,8 @@ class Walker(msgspec.Struct, frozen=True, kw_only=True):
 class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
     """percent: of everybody who is in no segment, in force. written, effective: the shares, and what brakes leave of them.
 
-    tier: where that is from: record, redis, disk or process; away: why the record did not say it. stage: null before the first.
+    tier: where that is from: record, redis, disk or process; away: why the record did not say it, and away_do the way out.
+    stage: null before the first.
     gates: of the stage; before the first what those of the first would say. brakes: those that hold less than is written.
     own: brakes of commands in this folder that nobody confirmed yet. problems: what is wrong; empty where all is well.
     """
@@ -68,6 +69,7 @@ class RolloutStatus(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     tier: str
     away: str | None
+    away_do: str | None
     n: int
     disabled: bool
     stage: str | None
@@ -97,6 +99,7 @@ def shares_view(shares: Shares | None) -> SharesView | None:
 def problems(
     *,
     away: str | None,
+    away_do: str | None,
     disabled: bool,
     state: Awaited,
     gates: Sequence[GateView],
@@ -127,6 +130,6 @@ def problems(
     found += [f"a brake is in force: {of.split} at most {of.max_percent:g} % ({of.id})" for of in brakes]
     found += [f"nobody confirmed brake {of.id}: {of.split} at most {of.max_percent:g} %" for of in own]
     if away is not None:
-        found.append(f"the record is away: {away}")
+        found.append(f"the record is away: {away}" + (f"; {away_do}" if away_do else ""))
     found += [f"process {one.name}: {one.why}" for one in processes if not one.agrees]
     return found

@@ -33,7 +33,7 @@ async def status_of(at: Control) -> RolloutStatus:
     awaited = standing.awaited(state, step, gates, now, walked=walker is not None)
     processes = [_process(one, of) for one in looked]
     not_said = of.away or of.unreadable
-    away = not_said.what if not_said is not None else None
+    away, away_do = (not_said.what, not_said.do) if not_said is not None else (None, None)
     effective, percent, tier = of.effective, None, of.tier
     if of.seen is not None or of.snapshot.rows:
         percent = effective.percent if effective is not None else None
@@ -49,6 +49,7 @@ async def status_of(at: Control) -> RolloutStatus:
         at=now,
         tier=tier,
         away=away,
+        away_do=away_do,
         n=of.snapshot.n,
         disabled=of.disabled,
         stage=state.stage if state is not None else None,
@@ -74,6 +75,7 @@ async def status_of(at: Control) -> RolloutStatus:
         processes=processes,
         problems=report.problems(
             away=away,
+            away_do=away_do,
             disabled=of.disabled,
             state=awaited,
             gates=views,

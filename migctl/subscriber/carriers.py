@@ -106,7 +106,7 @@ class Carriers:
         """The gateway's word of fallback; None says that there is none. random: uniform in [0, 1)."""
         attachment = self._attachment
         if word is not None:
-            log.info("redirected", to=word.to, reason=word.reason, position=str(self._merge.position))
+            log.info("redirected", to=word.to, reason=word.reason, position=self._merge.place)
         to = "realtime" if word is None else word.to
         within_s = spread_s(word, own_s=own_spread_s, most_s=most_spread_s)
         attachment.redirect(to, clock.mono(), jitter_s=random() * within_s)
@@ -127,7 +127,7 @@ class Carriers:
                 transport=held.transport,
                 version=held.version,
                 braked=held.braked,
-                position=str(self._merge.position),
+                position=self._merge.place,
             )
             self._attachment.assign(held.transport)
             self._changed.wake()
@@ -147,7 +147,7 @@ class Carriers:
                         "transports",
                         assigned=self._attachment.assigned,
                         now=sorted(before),
-                        position=str(self._merge.position),
+                        position=self._merge.place,
                     )
                 self._apply(before, group)
                 await self._changed.wait(wanted.until - clock.mono())

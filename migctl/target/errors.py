@@ -149,7 +149,7 @@ def of_answer(
     if status != 540 and (
         status in (408, 425, 429) or status >= 500 or (code and bool(_TRANSIENT.match(code)))
     ):
-        return Transient(what, do="nothing: it is tried again; if it stays so, look at the project's health")
+        return Transient(what, do="look at the project's health; a running serve goes on trying by itself")
     return Systemic(what, do=_way_out(status, code))
 
 
@@ -173,7 +173,9 @@ def of_exception(action: str, error: httpx.HTTPError | httpx.InvalidURL | Attrib
         return Systemic(
             what, do="the certificate is not trusted: check SUPABASE_URL and this machine's CA store"
         )
-    return Transient(what, do="nothing: it is tried again; if it stays so, see whether the target is up")
+    return Transient(
+        what, do="see whether the target is up, at SUPABASE_URL; a running serve goes on trying by itself"
+    )
 
 
 def words(error: httpx.HTTPError | httpx.InvalidURL | AttributeError) -> str:
@@ -189,7 +191,7 @@ def timed_out(action: str, what: str, seconds: float) -> TimedOut:
     """what: "no answer" or "no connection", within these seconds."""
     return TimedOut(
         f"{action}: {what} within {seconds:.3g} s",
-        do="nothing: it is tried again, with more time; if it stays so, see whether the target is up",
+        do="see whether the target is up, at SUPABASE_URL; a running serve goes on trying by itself, with more time",
     )
 
 

@@ -121,7 +121,7 @@ class Flow:
             self._slow_logged_at = now
             log.warning(
                 "the application is slower than the stream: what does not fit waits, or is fetched later",
-                position=str(self.merge.position),
+                position=self.merge.place,
                 waiting_bytes=self.merge.bytes,
             )
 

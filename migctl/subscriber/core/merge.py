@@ -78,6 +78,11 @@ class Merge:
         return self._position
 
     @property
+    def place(self) -> str | None:
+        """The same for a line of the log."""
+        return None if self._position is None else str(self._position)
+
+    @property
     def top(self) -> Position | None:
         """Up to here all is taken or ready. None before `start`."""
         return self._top

@@ -65,7 +65,7 @@ class Probing:
             await self._probe(probe.to_the_end)
         except MigctlError as error:
             level = logging.WARNING if self._reachable else logging.DEBUG
-            log.log(level, "tables not read", position=str(merge.position), reason=error.what)
+            log.log(level, "tables not read", position=merge.place, reason=error.what)
             self._reachable = False
             self._repair.failed(clock.mono(), behind=merge.behind)
             return

@@ -119,7 +119,7 @@ class Stream:
             log.log(
                 self._retry.failed(error).level,
                 "websocket lost",
-                position=str(self.merge.top),
+                position=self.merge.place,
                 reason=error.what,
             )
             await self._retry.wait()
@@ -171,7 +171,7 @@ class Stream:
                     self._obey(frame, hello.epoch)
                     continue
                 if resuming.accept(frame.seq, top=self.merge.top, alone=self._alone) == "hole":
-                    log.error("the gateway left a hole", position=str(self.merge.top), seq=frame.seq)
+                    log.error("the gateway left a hole", position=self.merge.place, seq=frame.seq)
                     return
                 item = frame.release(hello.epoch, via, arrived)
                 if self.merge.fits(item):
@@ -191,7 +191,7 @@ class Stream:
         if begin.lose_to is not None or begin.go_to is not None:
             log.error(
                 "the gateway can't resume",
-                position=str(self.merge.top),
+                position=self.merge.place,
                 resumed=str(begin.go_to or begin.lose_to),
                 reason=hello.reason,
             )
@@ -205,7 +205,7 @@ class Stream:
         self._hellos += 1
         self._retry.succeeded()
         if self._hellos > 1:
-            log.info("websocket resumed", position=str(self.merge.top), resume=hello.resume)
+            log.info("websocket resumed", position=self.merge.place, resume=hello.resume)
         if self._heartbeat_s is None:
             self._liveness.silence_s = wire.silence_s(hello.heartbeat_s)
         self._assigns = hello.assigns

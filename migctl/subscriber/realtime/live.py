@@ -123,8 +123,8 @@ class Live:
             await link.close()
 
     @property
-    def _position(self) -> str:
-        return str(self._flow.merge.position)
+    def _position(self) -> str | None:
+        return self._flow.merge.place
 
     def _join(self) -> None:
         self._joins += 1

@@ -106,7 +106,10 @@ def test_a_state_is_read_as_it_was_written_and_another_is_refused() -> None:
         ({"gates": gated(STEP, state(), minutes(4, matched=9), NOW).gates}, ["gate min_match_percent fails"]),
         ({"brakes": [Brake(id="b1", flag="transport", max_percent=0, split=EVERYTHING)]}, ["b1"]),
         ({"own": [Brake(id="b1", flag="transport", max_percent=0)]}, ["nobody confirmed brake b1"]),
-        ({"away": "refused", "disabled": True}, ["disabled", "away"]),
+        (
+            {"away": "refused", "away_do": "start it", "disabled": True},
+            ["disabled", "away: refused; start it"],
+        ),
         (
             {"processes": [ProcessView(id="p", name="h:1", url=None, n=1, agrees=False, why="older")]},
             ["h:1: older"],
@@ -115,7 +118,8 @@ def test_a_state_is_read_as_it_was_written_and_another_is_refused() -> None:
 )
 def test_what_is_wrong(more: Mapping[str, Any], wrong: list[str]) -> None:
     well: dict[str, Any] = {
-        "away": None, "disabled": False, "state": Awaited(phase="soaking"), "gates": [], "brakes": [], "own": [], "processes": [],
+        "away": None, "away_do": None, "disabled": False, "state": Awaited(phase="soaking"), "gates": [], "brakes": [], "own": [],
+        "processes": [],
     }  # fmt: skip
     found = report.problems(**{**well, **more})
     assert len(found) == len(wrong)
