@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from migctl.cli import context, output
+from migctl.cli.durations import lasting
 
 if TYPE_CHECKING:
     from migctl.runtime.clients import Asking
@@ -72,7 +73,7 @@ def _show(found: Asking, rows: list[Row]) -> None:
                     one.protocol,
                     one.user or "-",
                     one.remote or "-",
-                    "here" if one.connected else f"{_long((moment - one.last_seen).total_seconds())} ago",
+                    "here" if one.connected else f"{lasting((moment - one.last_seen).total_seconds())} ago",
                     one.position.rpartition("/")[2] if one.position else "-",
                 ]
                 for _, one in rows
@@ -87,12 +88,6 @@ def _show(found: Asking, rows: list[Row]) -> None:
             output.note(f"{process.name} knows who left since {since:%Y-%m-%d %H:%M:%S} UTC")
     if found.unlisted is not None:
         output.note(f"{found.unlisted} may have subscribers")
-
-
-def _long(seconds: float) -> str:
-    if seconds < 120:
-        return f"{max(0.0, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _document(found: Asking, rows: list[Row]) -> dict[str, object]:

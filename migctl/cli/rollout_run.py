@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
+from migctl.cli.durations import lasting
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -145,16 +146,7 @@ def document_of(line: Line) -> dict[str, object]:
 def _left(left_s: float | None) -> str:
     if left_s is None or left_s < _LEFT_FROM_S:
         return ""
-    return f"; about {span(left_s)} left"
-
-
-def span(seconds: float) -> str:
-    """`2 d 3 h`, `12 min`, `40 s`."""
-    if seconds >= 86_400:
-        return f"{int(seconds // 86_400)} d {int(seconds % 86_400 // 3600)} h"
-    if seconds >= 3600:
-        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
-    return f"{int(seconds // 60)} min" if seconds >= 60 else f"{seconds:.0f} s"
+    return f"; about {lasting(left_s)} left"
 
 
 def _rehearse(steps: list[Step], inject: list[str], output_format: context.OutputFormat) -> None:
@@ -182,10 +174,13 @@ def _rehearse(steps: list[Step], inject: list[str], output_format: context.Outpu
     else:
         output.table(
             [("after", "right"), "stage", "phase", ("open", "right"), "what"],
-            [(span(one.after_s), one.stage, one.phase, f"{one.percent:g} %", one.what) for one in happened],
+            [
+                (lasting(one.after_s), one.stage, one.phase, f"{one.percent:g} %", one.what)
+                for one in happened
+            ],
         )
         output.plain(
-            f"{ended} after {span(happened[-1].after_s)}, rehearsed in {took_s:.1f} s; nothing was changed"
+            f"{ended} after {lasting(happened[-1].after_s)}, rehearsed in {took_s:.1f} s; nothing was changed"
         )
     if last.phase != "done":
         raise typer.Exit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from migctl.cli.durations import lasting
 from migctl.rollout.report import RolloutStatus, SharesView
 
 if TYPE_CHECKING:
@@ -196,19 +197,6 @@ def _to(one: Audited) -> str:
     if "max_percent" in after:
         return f"{after.get('split')} at most {after['max_percent']:g} %"
     return f"{after.get('stage', '?')}, {after.get('phase', '?')}"
-
-
-def lasting(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h`, `1 d 4 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours = round(minutes / 60)
-    if hours < 48:
-        return f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
 
 
 def _percent(value: float | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from migctl.cli.durations import lasting
 from migctl.status import (
     AnySource,
     BreakersStatus,
@@ -236,8 +237,5 @@ def _flags(of: FlagsStatus) -> Iterator[tuple[str, str]]:
 
 
 def _ago(moment: datetime, now: datetime) -> str:
-    """How long it is ago. A clock that was set back makes it no less than nothing."""
-    seconds = max(0, int((now - moment).total_seconds()))
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    """How long it is ago."""
+    return lasting((now - moment).total_seconds())

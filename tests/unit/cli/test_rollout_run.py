@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
-from migctl.cli.rollout_run import document_of, sentence_of, span
+from migctl.cli.rollout_run import document_of, sentence_of
 from migctl.rollout.walker import Line, share_of
 from tests.unit.rollout.test_walk import STEP, T0, soaking, state
 
@@ -22,14 +21,6 @@ def test_a_line_for_machines_has_the_time_left_apart_from_the_reason() -> None:
     found = document_of(Line(T0, "waits: x", soaking(reason="why"), 60.0))
     assert found["left_s"] == 60.0
     assert msgspec.to_builtins(found["state"])["reason"] == "why"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(12, "12 s"), (60, "1 min"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")],
-)
-def test_a_span_has_two_units_at_most(seconds: float, words: str) -> None:
-    assert span(seconds) == words
 
 
 def test_a_share_names_each_segment() -> None:

@@ -42,10 +42,10 @@ def test_a_way_out_that_helps_several_is_said_once_below_the_last_of_them() -> N
     problems = [problem("table", "apply it"), problem("heads", "apply it"), problem("source", "wait")]
     lines = drawn(replace(status(), health=Health(status="degraded", problems=problems)))
     assert lines[lines.index("degraded") + 1 :] == [
-        "  table: paused for 3 h 0 min",
-        "  heads: paused for 3 h 0 min",
+        "  table: paused for 3 h",
+        "  heads: paused for 3 h",
         "    apply it",
-        "  source: paused for 3 h 0 min",
+        "  source: paused for 3 h",
         "    wait",
     ]
 
