@@ -33,6 +33,21 @@ ConfigOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+ReasonOption = Annotated[
+    str,
+    typer.Option(
+        "--reason",
+        metavar="WHY",
+        help="For the history; needed where somebody gets more.",
+        show_default=False,
+    ),
+]
+LiftOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lift", metavar="BRAKE", help="The id of a brake that you looked at, and that a raise may end."
+    ),
+]
 
 EXIT_INTERRUPTED = 130
 EXIT_OURS = 70

@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     MakeEdit = Callable[[FlagSet], Edit]
 
 KeyArgument = Annotated[str, typer.Argument(help="The flag.")]
-ReasonOption = Annotated[
-    str,
-    typer.Option(
-        "--reason", help="Why; in the history. Needed where somebody gets more.", show_default=False
-    ),
-]
-LiftOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--lift", metavar="BRAKE", help="The id of a brake that you looked at, and that a raise may end."
-    ),
-]
 
 
 def set_(
@@ -47,8 +35,8 @@ def set_(
             "--from", metavar="FILE", help="Define it as this file of flags does.", show_default=False
         ),
     ] = None,
-    reason: ReasonOption = "",
-    lift: LiftOption = None,
+    reason: context.ReasonOption = "",
+    lift: context.LiftOption = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,
@@ -73,8 +61,8 @@ def set_(
 
 def enable(
     key: KeyArgument,
-    reason: ReasonOption = "",
-    lift: LiftOption = None,
+    reason: context.ReasonOption = "",
+    lift: context.LiftOption = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,
@@ -91,7 +79,7 @@ def enable(
 
 def disable(
     key: KeyArgument,
-    reason: ReasonOption = "",
+    reason: context.ReasonOption = "",
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,
@@ -128,8 +116,8 @@ def assign(
             show_default=False,
         ),
     ] = None,
-    reason: ReasonOption = "",
-    lift: LiftOption = None,
+    reason: context.ReasonOption = "",
+    lift: context.LiftOption = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,
@@ -171,8 +159,8 @@ def import_(
     replace: Annotated[
         bool, typer.Option("--replace", help="Leave out flags and segments that the file does not have.")
     ] = False,
-    reason: ReasonOption = "",
-    lift: LiftOption = None,
+    reason: context.ReasonOption = "",
+    lift: context.LiftOption = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,

@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 
     Move = Callable[[Settings, Wish], Awaitable[Outcome]]
 
-ReasonOption = Annotated[
-    str, typer.Option("--reason", help="Why; it goes into the history.", show_default=False)
-]
-LiftOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--lift", metavar="BRAKE", help="The id of a brake that you looked at, and that this may end."
-    ),
-]
-
 
 def set_(
     percent: Annotated[str, typer.Argument(metavar="N", help="Percent of users on Realtime, 0 to 100.")],
@@ -34,8 +24,8 @@ def set_(
         str | None,
         typer.Option("--segment", metavar="NAME", help="Of this segment, not of all.", show_default=False),
     ] = None,
-    reason: ReasonOption = "",
-    lift: LiftOption = None,
+    reason: context.ReasonOption = "",
+    lift: context.LiftOption = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,
@@ -59,7 +49,7 @@ def set_(
 
 
 def abort(
-    reason: ReasonOption = "",
+    reason: context.ReasonOption = "",
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,
@@ -75,7 +65,7 @@ def abort(
 
 
 def revert(
-    reason: ReasonOption = "",
+    reason: context.ReasonOption = "",
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,
@@ -88,7 +78,7 @@ def revert(
 
 
 def pause(
-    reason: ReasonOption = "",
+    reason: context.ReasonOption = "",
     dry_run: context.DryRunOption = False,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
@@ -100,8 +90,8 @@ def pause(
 
 
 def resume(
-    reason: ReasonOption = "",
-    lift: LiftOption = None,
+    reason: context.ReasonOption = "",
+    lift: context.LiftOption = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,
@@ -118,8 +108,8 @@ def promote(
         bool,
         typer.Option("--force", help="Also where a gate does not pass; with --reason, which is audited."),
     ] = False,
-    reason: ReasonOption = "",
-    lift: LiftOption = None,
+    reason: context.ReasonOption = "",
+    lift: context.LiftOption = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,

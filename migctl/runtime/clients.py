@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from migctl.config import Settings, secret
 from migctl.errors import MigctlError, Transient
 from migctl.flags.disk import Process, ProcessesFile
@@ -141,10 +139,9 @@ async def _there(asked: _Round, process: Process, token: str | None, within_s: f
     if process.url is None:
         asked.found.setdefault(process.id, Answered(process.id, process.name, None, "it has no address"))
         return
-    transport = httpx.AsyncHTTPTransport(verify=False) if process.url.startswith("http://") else None
 
     async def ask(url: str) -> ClientsStatus:
-        http = ServeHttp(url, token=token, timeout_s=within_s, transport=transport)
+        http = ServeHttp(url, token=token, timeout_s=within_s)
         try:
             return await _said(http)
         finally:

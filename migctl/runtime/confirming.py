@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from migctl import clock
@@ -152,9 +151,7 @@ class Round:
             self._why[process.id] = str(error).splitlines()[0]
 
     async def _ask(self, process: Process, url: str) -> None:
-        # Making a context for TLS takes as long as a process has to answer.
-        transport = httpx.AsyncHTTPTransport(verify=False) if url.startswith("http://") else None
-        http = ServeHttp(url, token=self.token, timeout_s=self.within_s, transport=transport)
+        http = ServeHttp(url, token=self.token, timeout_s=self.within_s)
         try:
             while True:
                 answer = await http.post(HEAR, self._body)

@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from migctl.errors import MigctlError, Usage
 from migctl.flags.disk import Process
 from migctl.flags.shares import Shares
@@ -84,8 +82,7 @@ async def look(
             found[status.flags.process] = Looked(status.flags.process, name, status.url, status.flags)
 
     async def there(process: Process, url: str) -> None:
-        transport = httpx.AsyncHTTPTransport(verify=False) if url.startswith("http://") else None
-        http = ServeHttp(url, token=token, timeout_s=within_s, transport=transport)
+        http = ServeHttp(url, token=token, timeout_s=within_s)
         try:
             flags = (await status_by(http)).status.flags
         finally:

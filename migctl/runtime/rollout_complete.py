@@ -16,14 +16,13 @@ from migctl.config import Settings
 from migctl.errors import Wanting
 from migctl.rollout import completing
 from migctl.rollout.completing import Completing, Completion, Go, Hold, Holding
-from migctl.rollout.stages import NAMES, WALKED
+from migctl.rollout.stages import WALKED
 from migctl.rollout.walk import State
 from migctl.runtime.clients import Asking, clients_at
 from migctl.runtime.rollout import Control, control
 from migctl.runtime.rollout_known import Standing, require
 from migctl.runtime.staged import COMPLETING, kept_in
 
-STAGE = NAMES[-1]
 # How long processes have to hear of it: they ask the record every two seconds.
 HEARD_S = 15.0
 _AGAIN_S = 0.2
@@ -77,7 +76,7 @@ class Outcome:
 async def complete(settings: Settings, wish: Wish) -> Outcome:
     """Go as far as the rules allow now. Raises Wanting, Changed, Refused, Usage, Transient, Systemic."""
     async with control(settings, wish.notify) as at:
-        stage = at.stage(STAGE)
+        stage = at.stage(COMPLETING)
         while True:
             standing = await at.look(processes=False)
             require(standing)

@@ -29,7 +29,7 @@ from migctl.config.yamlfile import Path_
 from migctl.errors import MigctlError
 from migctl.flags.record import Record
 from migctl.resilience import Backoff, Retry
-from migctl.rollout.stages import Stage, load
+from migctl.rollout.stages import NAMES, Stage, load
 from migctl.status import StageStatus
 from migctl.telemetry import get_logger
 
@@ -37,7 +37,7 @@ from migctl.telemetry import get_logger
 EVERY_S = 2.0
 FILE = "stage.json"
 # Whose settings hold from the begin of `rollout complete` on.
-COMPLETING = "2c-deprecate"
+COMPLETING = NAMES[-1]
 
 log = get_logger("stage")
 

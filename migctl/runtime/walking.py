@@ -13,7 +13,7 @@ import msgspec
 
 from migctl import clock
 from migctl.config import Settings, secret
-from migctl.errors import MigctlError, Refused, Systemic, Transient, Usage
+from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import format_time
 from migctl.flags.authoring import Author, Seen
 from migctl.flags.disk import ProcessesFile
@@ -23,6 +23,7 @@ from migctl.flags.snapshot import Brake, Snapshot
 from migctl.rollout import drills
 from migctl.rollout.opening import wanted
 from migctl.rollout.ports import Flags, Held, Told
+from migctl.rollout.standing import state_of
 from migctl.rollout.walk import State, Step
 from migctl.rollout.walker import LEASE_S, Line, Walker
 from migctl.runtime.flagging import desk
@@ -68,13 +69,7 @@ class RecordLedger:
         lease = await self.record.lease(TRANSPORT.flag, self.holder, LEASE_S)
         if lease.holder != self.holder:
             raise _taken(str(lease.holder), lease.left_s)
-        try:
-            state = msgspec.convert(lease.state, State) if lease.state is not None else None
-        except ValueError as error:
-            raise Systemic(
-                f"the state of the rollout can't be read: {error}",
-                do="walk with the migctl that wrote it: `migctl rollout history`",
-            ) from None
+        state = state_of(lease.state)
         if state is not None and state.version != lease.version:
             state = msgspec.structs.replace(state, version=lease.version)
         return Held(lease.fence, lease.version, state)

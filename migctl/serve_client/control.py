@@ -71,7 +71,7 @@ async def reached(folder: Path, *, timeout_s: float = ANSWERS_WITHIN_S) -> Async
         http = ServeHttp(
             "http://localhost",
             timeout_s=timeout_s,
-            # Making a context for TLS takes longer than a brake may; a socket of this machine needs none.
+            # As for an address of http: no certificate is read.
             transport=httpx.AsyncHTTPTransport(uds=path, verify=False),
             explain=lambda error: unanswered(folder, error, timeout_s),
         )

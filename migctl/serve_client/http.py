@@ -54,6 +54,8 @@ class ServeHttp:
                 headers={"User-Agent": "migctl", **bearer(token), **(headers or {})},
                 timeout=timeout_s,
                 transport=transport,
+                # To read the certificates takes a while, and on a busy machine longer than a brake may: not for nothing.
+                verify=not self.url.startswith("http://"),
                 # A proxy of the environment is for the world, not for this machine.
                 trust_env=not is_local(self.url),
             )
