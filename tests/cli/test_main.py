@@ -31,7 +31,7 @@ def migctl(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedPr
         env={**env, **environ, "NO_COLOR": "1", "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

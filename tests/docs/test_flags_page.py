@@ -63,7 +63,7 @@ def test_every_request_of_the_page_is_answered(standin: Target, tmp_path: Path) 
             capture_output=True,
             text=True,
             env=environ,
-            timeout=60,
+            timeout=180,
             check=False,
         )
     assert done.returncode == 0, done.stderr
@@ -78,7 +78,7 @@ def test_the_program_of_the_page_evaluates_by_the_record(standin: Target, tmp_pa
 
     def said(*words: str) -> str:
         done = subprocess.run(
-            [sys.executable, *words], capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=60, check=False
+            [sys.executable, *words], capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=180, check=False
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -28,7 +28,7 @@ def run(block: str, folder: Path) -> str:
         env=environment(folder / ".migctl", {"MIGCTL_LISTEN": "127.0.0.1:0"}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -58,7 +58,7 @@ async def test_five_lines_print_what_comes(tmp_path: Path) -> None:
                 await serve.post(1)  # it begins at the head, and does not say when
                 return any("Release(" in line for line in program.lines)
 
-            await until(came, within_s=30)
+            await until(came)
     assert not any("Traceback" in line for line in program.lines)
 
 
@@ -66,12 +66,12 @@ async def test_position_that_was_kept_goes_on_after_a_kill_without_a_hole(tmp_pa
     place = tmp_path / "position.json"
     with serving_process(tmp_path / "serve", "--mode", "websocket") as serve:
         async with running(KEEPING, serve, tmp_path) as first:
-            await until(place.exists, within_s=30)
+            await until(place.exists)
             await serve.post(50)
-            await until(lambda: len(first.lines) >= 10, within_s=30)
+            await until(lambda: len(first.lines) >= 10)
         await serve.post(5)
         async with running(KEEPING, serve, tmp_path) as second:
-            await until(lambda: any(line.startswith("55 ") for line in second.lines), within_s=30)
+            await until(lambda: any(line.startswith("55 ") for line in second.lines))
     before, after = ([int(line.split()[0]) for line in one.lines] for one in (first, second))
     assert before == list(range(1, len(before) + 1))
     assert after == list(range(after[0], 56))

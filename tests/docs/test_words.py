@@ -65,7 +65,7 @@ def walk(command, path):
 print("\\n".join(line.replace("\\n", " ") for line in walk(typer.main.get_command(app), "migctl")))
 """
     said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=180
     )
     lines = said.stdout.splitlines()
     assert len(lines) > 100

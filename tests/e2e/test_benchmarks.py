@@ -85,14 +85,13 @@ def test_nothing_is_left_of_a_run_that_is_interrupted(tmp_path: Path) -> None:
         started = psutil.Process(run.pid).children(recursive=True)
         assert len(started) >= 6
         run.send_signal(signal.SIGINT)
-        run.wait(30)
+        run.wait(60)
     _, alive = psutil.wait_procs(started, timeout=10)
     assert alive == []
     assert not (kept / "stack").exists()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_users_move_to_realtime_and_back_without_losing_an_event(tmp_path: Path) -> None:
     code, found = run(
         tmp_path, "moving.py", "--subscribers", "9", "--official", "3", "--rate", "40", timeout_s=200

@@ -65,7 +65,6 @@ def left_running(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", ["dual", "websocket", "realtime"])
 def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mode: str) -> None:
     ended = migctl("demo", "--seconds", "8", "--mode", mode, "--output", "json", cwd=tmp_path)
@@ -92,7 +91,6 @@ def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mod
     assert left_running(tmp_path) == []
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", sorted(MAPPINGS))
 def test_a_recorded_stream_is_replayed_whole_through_both_transports(tmp_path: Path, name: str) -> None:
     recording = DATA / f"{name}.ndjson"

@@ -18,6 +18,9 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.target import Heads
 from migctl.transports.realtime import Broadcast
 
+# Who has no canaries learns from heartbeats of Phoenix alone, so far apart, that a channel is silent.
+PHOENIX_S = 25.0
+
 
 class Written:
     """A table that something else than a relay writes. head: how far it is. touching: touches its row of this epoch of heads."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from migctl import clock
+from tests.kit.conditions import PATIENCE_S
 
 
 class Running:
@@ -37,13 +38,13 @@ class Running:
     async def said(self, word: str) -> str:
         """The next line on stderr that holds the word."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while line := (await self.process.stderr.readline()).decode():
                 if word in line:
                     return line
         raise AssertionError(f"the process ended without saying {word!r}")
 
-    def wait_for_lines(self, count: int, within_s: float = 30.0) -> None:
+    def wait_for_lines(self, count: int, within_s: float = PATIENCE_S) -> None:
         """Block until the file has this many lines."""
         deadline = clock.mono() + within_s
         while not self.path.exists() or self.path.read_bytes().count(b"\n") < count:
@@ -52,7 +53,7 @@ class Running:
 
     async def ended(self) -> tuple[int, str, str]:
         """Exit code, stdout and the rest of stderr."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, out.decode(), err.decode()

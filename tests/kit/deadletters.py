@@ -14,6 +14,7 @@ import pytest
 
 from migctl.cli.main import main
 from migctl.config import Target
+from tests.kit.conditions import PATIENCE_S
 
 REFUSE_COLD = "alter table monitoring_events add constraint cold check ((data->>'cold') is null) not valid"
 ALLOW_COLD = "alter table monitoring_events drop constraint cold"
@@ -38,7 +39,7 @@ def post(url: str, *data: dict[str, Any]) -> None:
     httpx.post(f"{url}/events", json=events, trust_env=False).raise_for_status()
 
 
-def waiting_for(url: str, count: int, *, within_s: float = 20.0, **more: Any) -> dict[str, Any]:
+def waiting_for(url: str, count: int, *, within_s: float = PATIENCE_S, **more: Any) -> dict[str, Any]:
     """The status, once so many dead letters wait, all is in the table, and `dead_letters` says what else is given here."""
     deadline = time.monotonic() + within_s
     while True:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from migctl.stack.launcher import any_free_port
-from tests.kit.conditions import until
+from tests.kit.conditions import PATIENCE_S, until
 from tests.kit.serve_process import environment
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ class Lives:
         self._nursery.stdin.write(json.dumps(order).encode() + b"\n")
         self._pid = await self._told(60.0)  # the first time it has all its imports before it
 
-    async def killed(self, *, within_s: float = 30.0) -> None:
+    async def killed(self, *, within_s: float = PATIENCE_S) -> None:
         """Wait until it has killed itself. Raises AssertionError where it did not, or ended in another way."""
         assert await self._ended(within_s) == -signal.SIGKILL, self._said()
 
@@ -74,7 +74,7 @@ class Lives:
     async def end(self) -> None:
         """Let the last one end in peace."""
         self._send(signal.SIGTERM)
-        assert await self._ended(30.0) == 0, self._said()
+        assert await self._ended(PATIENCE_S) == 0, self._said()
 
     def _serves(self) -> bool:
         announced = self._folder / "serve.json"

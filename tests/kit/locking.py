@@ -11,7 +11,7 @@ from pathlib import Path
 
 HOLDER = """
 import sqlite3, sys
-database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=180)
 for statement in sys.argv[2:]:
     database.execute(statement).fetchall()
 print("locked", flush=True)

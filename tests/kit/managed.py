@@ -63,7 +63,7 @@ def managing(
         def client(token: str | None) -> httpx.Client:
             headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
             return stack.enter_context(
-                httpx.Client(base_url=serve.url, headers=headers, trust_env=False, timeout=20)
+                httpx.Client(base_url=serve.url, headers=headers, trust_env=False, timeout=180)
             )
 
         yield Managed(serve.url, folder, client(ADMIN), client(EVALUATE), client(None))

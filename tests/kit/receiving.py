@@ -15,7 +15,7 @@ from migctl.subscriber.core.release import Discontinuity, Release
 from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
 from migctl.target import mint
 from migctl.transports.realtime import Broadcast
-from tests.kit.conditions import until
+from tests.kit.conditions import PATIENCE_S, until
 from tests.kit.relaying import relaying
 
 
@@ -47,7 +47,7 @@ class Received:
     def seqs(self) -> list[int]:
         return [release.seq for release in self.releases]
 
-    async def count(self, count: int, *, within_s: float = 20.0) -> None:
+    async def count(self, count: int, *, within_s: float = PATIENCE_S) -> None:
         """Wait until this many releases were handed out."""
         try:
             await until(lambda: len(self.releases) >= count, within_s=within_s)

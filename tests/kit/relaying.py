@@ -18,7 +18,7 @@ from migctl.delivery.relay import CURSOR
 from migctl.events import Event
 from migctl.journal.sqlite import SqliteJournal
 from migctl.target import Heads, TableWriter
-from tests.kit.conditions import until
+from tests.kit.conditions import PATIENCE_S, until
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ async def publish(journal: SqliteJournal, events: Sequence[Event], *, group: int
         await journal.append(events[start : start + group])
 
 
-async def relayed(journal: SqliteJournal, relay: Relay, *, within_s: float = 30.0) -> None:
+async def relayed(journal: SqliteJournal, relay: Relay, *, within_s: float = PATIENCE_S) -> None:
     """Return once the cursor is at the head."""
 
     async def done() -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-STARTS_WITHIN_S = 30.0
+STARTS_WITHIN_S = 90.0
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
 
 
@@ -37,7 +37,7 @@ def run(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> sub
         [sys.executable, "-m", "migctl", *words],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
         check=False,
         env=environment(folder, more),
         cwd=folder,
@@ -57,13 +57,13 @@ class ServeProcess:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
         if number is signal.SIGKILL:
-            self.process.wait(10)
+            self.process.wait(60)
 
     def stop(self) -> str:
         """End it as an operator does. Its log, which is whole then: lines are written by a thread, and one that is killed takes
         those that wait with it."""
         self.send(signal.SIGTERM)
-        assert self.process.wait(30) == 0
+        assert self.process.wait(60) == 0
         return (self.folder / "serve.log").read_text()
 
     async def post(self, count: int) -> None:
@@ -94,7 +94,7 @@ def serving_process(
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def _announced(folder: Path, process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:

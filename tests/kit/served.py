@@ -23,7 +23,7 @@ from migctl.transports.websocket import Gateway
 from tests.kit.assigning import everybody
 from tests.kit.statuses import status_of
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @dataclass

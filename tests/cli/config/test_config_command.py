@@ -15,7 +15,7 @@ def migctl(folder: Path, *words: str, **environ: str) -> subprocess.CompletedPro
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))}
     return subprocess.run(
         [sys.executable, "-m", "migctl", "config", *words],
-        cwd=folder, env={**clean, **environ}, capture_output=True, text=True, check=False, timeout=60,
+        cwd=folder, env={**clean, **environ}, capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
 
 

@@ -45,7 +45,6 @@ def test_no_journal_is_told_with_a_way_out(
     assert done.returncode == 3 and "migctl serve" in done.stderr
 
 
-@pytest.mark.timeout(150)
 def test_letters_are_listed_shown_and_retried_while_serve_runs_and_after_it_was_killed(
     standin: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,7 +108,6 @@ def test_letters_are_listed_shown_and_retried_while_serve_runs_and_after_it_was_
     assert rows(standin) == ([1, 2, 4, 5, 6], [3])
 
 
-@pytest.mark.timeout(120)
 def test_a_held_relay_goes_on_at_once_when_the_operator_accepts(
     standin: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

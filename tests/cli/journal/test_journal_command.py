@@ -32,7 +32,7 @@ def migctl(folder: Path, *words: str, **environ: str) -> subprocess.CompletedPro
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
         stdin=subprocess.DEVNULL,
     )
 
@@ -55,7 +55,7 @@ class Serve:
 
     def post(self, count: int, pad: int = 10) -> httpx.Response:
         body = [{"event_type": "t", "data": {"n": n, "pad": "x" * pad}} for n in range(count)]
-        return httpx.post(f"http://127.0.0.1:{self.port}/events", json=body, timeout=20, trust_env=False)
+        return httpx.post(f"http://127.0.0.1:{self.port}/events", json=body, timeout=180, trust_env=False)
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_a_disk_that_fails_a_write_ends_serve_with_70_and_nothing_acknowledged_i
             break
         assert answer.status_code in (201, 503)
         accepted += answer.json().get("accepted", 0)
-    _, said = served.process.communicate(timeout=20)
+    _, said = served.process.communicate(timeout=180)
     assert served.process.returncode == 70
     assert "the journal's disk failed" in said
     assert len(list(read_file(tmp_path / ".migctl" / "journal.db"))) == accepted

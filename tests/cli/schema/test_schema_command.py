@@ -35,7 +35,7 @@ def run(tmp_path: Path, url: str | None, *words: str, **more: str) -> subprocess
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -65,7 +65,7 @@ def run_on_a_terminal(tmp_path: Path, url: str, answer: str, *words: str) -> tup
             if not asked and ("[y/N]" in shown or "to go on" in shown):
                 asked = True
                 os.write(ours, f"{answer}\n".encode())
-        return process.wait(10), shown
+        return process.wait(60), shown
     finally:
         process.kill()
         os.close(ours)

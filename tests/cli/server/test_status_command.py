@@ -58,7 +58,7 @@ def test_status_tells_the_truth_of_a_serve_that_lives_is_stopped_and_is_killed(t
     with serving_process(folder, "--mode", "websocket") as serve:  # what was left behind is no obstacle
         assert run(folder, "status").returncode == 0
         serve.send(signal.SIGTERM)
-        assert serve.process.wait(20) == 0
+        assert serve.process.wait(60) == 0
         assert not (folder / "serve.sock").exists()
         assert "no serve runs in" in run(folder, "status").stderr
 

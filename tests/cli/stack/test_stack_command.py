@@ -35,7 +35,7 @@ class Migctl:
             env={**kept, **environ},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=180,
             check=False,
         )
 

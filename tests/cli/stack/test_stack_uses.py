@@ -44,7 +44,7 @@ def migctl(folder: Path) -> Run:
             env=_environ(**more),
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=180,
             check=False,
         )
 

@@ -13,7 +13,7 @@ async def test_serve_ends_with_70_and_the_bug_when_its_housekeeper_dies(tmp_path
         await serve.post(3)
         with sqlite3.connect(tmp_path / "journal.db", isolation_level=None) as database:
             database.execute("DROP TABLE cursors")
-        assert serve.process.wait(20) == 70
+        assert serve.process.wait(60) == 70
     said = (tmp_path / "serve.log").read_text()
     assert "error: an error of ours: OperationalError: no such table: cursors" in said
     assert "Traceback" in (tmp_path / "error.log").read_text()

@@ -73,7 +73,7 @@ def test_a_failed_fsync_ends_serve_with_70_and_what_was_acknowledged_is_there(
     acknowledged: set[str] = set()
     try:
         body = [{"id": None, "event_type": "t", "data": {"pad": "x" * 4000}} for _ in range(20)]
-        with httpx.Client(trust_env=False, timeout=20) as http:
+        with httpx.Client(trust_env=False, timeout=180) as http:
             for number in range(2000):
                 sent = [{**each, "id": f"{number}-{place}"} for place, each in enumerate(body)]
                 try:
@@ -85,7 +85,7 @@ def test_a_failed_fsync_ends_serve_with_70_and_what_was_acknowledged_is_there(
                     assert "disk failed" in answer.text
                     break
                 acknowledged |= {each["id"] for each in sent}
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=180)
     finally:
         process.kill()
     assert process.returncode == 70, said

@@ -16,7 +16,6 @@ from tests.kit.sources import Source
 from tests.kit.targets import environment_of
 from tests.kit.walking import Ledger, WalkerProcess, write_settings, write_stages
 
-WITHIN_S = 60.0
 # Each life does at least one thing more than the one before it.
 LIVES = [
     *[("before-write", 1), ("after-write", 1), ("before-open", 1), ("after-open", 1)],
@@ -43,10 +42,10 @@ async def test_a_walk_that_is_killed_everywhere_is_the_walk_that_it_would_have_b
         async with Source(serve).running(), httpx.AsyncClient(base_url=serve.url, trust_env=False) as http:
             for point, passes in LIVES:
                 walker.begin(point=point, passes=passes)
-                await until(lambda: walker.exit_code is not None, within_s=WITHIN_S)
+                await until(lambda: walker.exit_code is not None)
                 assert walker.exit_code == -signal.SIGKILL, (point, walker.log())
             walker.begin()
-            await until(lambda: walker.exit_code is not None, within_s=WITHIN_S)
+            await until(lambda: walker.exit_code is not None)
             assert walker.exit_code == 1, walker.log()
             assert "migctl rollout resume" in walker.log()
             for number in range(30):

@@ -50,7 +50,6 @@ STEPS = {
 POISON = {step for step in STEPS if "tombstone" in step or "dead_letter" in step}
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("step", STEPS)
 async def test_ten_kills_lose_nothing_double_nothing_and_leave_each_subscriber_one_run(
     standin: Target, tmp_path: Path, step: str

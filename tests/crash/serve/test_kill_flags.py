@@ -118,7 +118,6 @@ async def put_into(redis_url: str, snapshot: Snapshot) -> None:
     await store.aclose()
 
 
-@pytest.mark.timeout(180)
 async def test_nobody_is_above_a_confirmed_brake_after_a_kill_with_both_stores_away_and_then_an_old_redis(
     target: Target, process: StandinProcess, valkey: Valkey, tmp_path: Path
 ) -> None:
@@ -185,7 +184,7 @@ async def test_the_control_socket_needs_no_token_and_status_shows_the_brake(
         assert 'migctl_flags_share_percent{share="effective",split="all"} 0' in page
         assert [one["name"] for one in said["processes"]] != []
         serve.send(signal.SIGTERM)
-        assert serve.process.wait(20) == 0
+        assert serve.process.wait(60) == 0
     record = Record(target, "public", NAME)
     assert (await record.read()).processes == (), "a clean stop leaves nobody waiting for it"
     await record.aclose()

@@ -49,7 +49,7 @@ async def shown(status: Callable[[], Awaitable[dict[str, Any]]], serve: ServePro
     async with asyncio.timeout(20):
         while (lost := (await status())["log"]["lost_lines"]) < REQUESTS:
             await asyncio.sleep(0.02)
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=180) as http:
         page = (await http.get(f"{serve.url}/metrics")).text
     assert lost <= value(read(page.encode()), "migctl_log_lines_lost_total")
     said = await asyncio.to_thread(run, folder, "status")
@@ -64,7 +64,7 @@ async def shown(status: Callable[[], Awaitable[dict[str, Any]]], serve: ServePro
 async def test_events_are_taken_and_serve_ends_as_it_should(kind: str, tmp_path: Path) -> None:
     options = ("--mode", "websocket", "--log-level", "debug")
     with unwritable(kind) as stderr, serving_process(tmp_path, *options, stderr=stderr) as serve:
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=180) as http:
             for number in range(REQUESTS):
                 event = {"event_type": "cpu", "data": {"used": number}}
                 answer = await http.post(f"{serve.url}/events", json=event)
@@ -78,7 +78,7 @@ async def test_events_are_taken_and_serve_ends_as_it_should(kind: str, tmp_path:
             if kind != "pipe that nobody reads":  # there, they still wait
                 await shown(status, serve, tmp_path)
         serve.send(signal.SIGTERM)
-        assert serve.process.wait(20) == 0
+        assert serve.process.wait(60) == 0
 
 
 async def test_a_reader_that_comes_back_gets_the_lines_that_waited(tmp_path: Path) -> None:
@@ -87,13 +87,13 @@ async def test_a_reader_that_comes_back_gets_the_lines_that_waited(tmp_path: Pat
     options = ("--mode", "websocket", "--log-level", "debug")
     with serving_process(tmp_path, *options, stderr=writing) as serve:
         os.close(writing)
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=180) as http:
             for _ in range(REQUESTS):
                 assert (await http.get(f"{serve.url}/healthz")).status_code == 200
         serve.send(signal.SIGTERM)
         with os.fdopen(reading, "rb") as pipe:
             said = [json.loads(line) for line in pipe if line.startswith(b"{")]
-        assert serve.process.wait(20) == 0
+        assert serve.process.wait(60) == 0
     assert sum(line.get("path") == "/healthz" for line in said) == REQUESTS
     assert said[-1]["event"] == "stopped"
 
@@ -105,7 +105,7 @@ def test_a_command_keeps_its_exit_code_though_nobody_hears_why(kind: str, tmp_pa
             [sys.executable, "-m", "migctl", "status"],
             stdout=subprocess.DEVNULL,
             stderr=stderr,
-            timeout=30,
+            timeout=180,
             check=False,
             env=environment(tmp_path),
             cwd=tmp_path,

@@ -16,7 +16,7 @@ _UP = "import sys; from pathlib import Path; from migctl import stack; print(sta
 
 def _up(folder: Path) -> str:
     return subprocess.run(
-        [sys.executable, "-c", _UP, str(folder)], stdout=subprocess.PIPE, text=True, check=True, timeout=100
+        [sys.executable, "-c", _UP, str(folder)], stdout=subprocess.PIPE, text=True, check=True, timeout=180
     ).stdout.strip()
 
 

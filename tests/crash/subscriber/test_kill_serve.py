@@ -46,7 +46,7 @@ async def test_serve_killed_before_its_socket_brought_them_is_bridged_through_th
                 ("realtime", "table")
             }
             with serving_process(tmp_path / "serve", *options, more=environment) as again:
-                await until(lambda: subscriber.attached == {"websocket"}, within_s=30)
+                await until(lambda: subscriber.attached == {"websocket"})
                 await again.post(5)
                 await received.count(35)
     assert received.releases[-1].transport == "websocket"

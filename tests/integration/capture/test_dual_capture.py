@@ -37,7 +37,7 @@ async def test_each_line_says_who_delivered_it_first_and_the_run_is_whole_across
             killed_at = journal.head
             await asyncio.to_thread(capture.wait_for_lines, killed_at + 20)
             # What was missed comes as "resume", and may be more than these.
-            await until(lambda: capture.lines[-1]["via"] == "live", within_s=30)
+            await until(lambda: capture.lines[-1]["via"] == "live")
             capture.process.send_signal(signal.SIGTERM)
             code, _, err = await capture.ended()
             entries = await journal.read(0, limit=100_000)

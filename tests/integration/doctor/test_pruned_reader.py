@@ -25,7 +25,7 @@ async def filled(journal: SqliteJournal, target: Target, tables: Tables, count: 
             heads = await tables.heads()
             return bool(heads) and heads[-1][1] == count
 
-        await until(there, within_s=30)
+        await until(there)
     for table in ("monitoring_events", "monitoring_tombstones"):
         await tables.run(
             f"update {table} set committed_at = committed_at - interval '1 day',"
@@ -67,7 +67,7 @@ async def test_a_reader_in_the_middle_of_pages_while_rows_go_meets_no_broken_hol
         async with reader(standin, position=Position(journal.epoch, 0)) as subscriber:
             pruning = asyncio.create_task(prune(migrated, "public", chosen, Pace(batch=25, pause_s=0.0)))
             async with receiving(subscriber) as received:
-                await until(lambda: received.seqs[-1:] == [1500], within_s=30)
+                await until(lambda: received.seqs[-1:] == [1500])
             await pruning
     finally:
         await journal.aclose()

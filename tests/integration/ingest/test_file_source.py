@@ -216,11 +216,11 @@ def test_stdin_is_read_to_its_end_and_says_that_it_can_t_resume(kind: str, loop:
     if kind == "file":
         (tmp_path / "in").write_bytes(text)
         with (tmp_path / "in").open("rb") as file:
-            done = subprocess.run(command, stdin=file, capture_output=True, timeout=60, check=True)
+            done = subprocess.run(command, stdin=file, capture_output=True, timeout=180, check=True)
     elif kind == "nothing":
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=True)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=180, check=True)
     else:
-        done = subprocess.run(command, input=text, capture_output=True, timeout=60, check=True)
+        done = subprocess.run(command, input=text, capture_output=True, timeout=180, check=True)
     assert b"can't resume" in done.stderr
     entries = list(read_file(tmp_path / "other.db"))
     assert numbers(entries) == list(range(0 if kind == "nothing" else 5000))

@@ -39,7 +39,7 @@ class Here:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "migctl", *words],
-            cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False, timeout=60,
+            cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False, timeout=180,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -50,7 +50,7 @@ class Here:
         )  # fmt: skip
 
     async def post(self, count: int) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=180) as http:
 
             async def up() -> bool:
                 try:
@@ -103,7 +103,7 @@ async def test_a_lost_journal_is_refused_by_heads_adopted_and_its_readers_go_on(
         await here.post(3)
         await received.count(5)
     serve.terminate()
-    assert serve.wait(20) == 0
+    assert serve.wait(60) == 0
     assert received.seqs == [5, 6, 1, 2, 3]
     assert [(gap.reason, gap.lost_from, gap.lost_to) for gap in received.gaps] == [("lost", 7, 9)]
     assert "nothing to adopt" in here.run("journal", "adopt", "--reason", "again", "--yes").stderr

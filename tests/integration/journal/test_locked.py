@@ -154,7 +154,7 @@ async def test_serve_answers_503_while_a_backup_locks_its_journal_and_takes_even
 ) -> None:
     body = [{"id": "a", "event_type": "t", "data": {}}]
     with serving_process(tmp_path, more={"MIGCTL_MODE": "websocket"}) as serve:
-        async with httpx.AsyncClient(trust_env=False, timeout=30, base_url=serve.url) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=180, base_url=serve.url) as http:
             await serve.post(3)
             with locked(tmp_path / "journal.db") as lock:
                 refused = await http.post("/events", json=body)
@@ -173,5 +173,5 @@ async def test_serve_answers_503_while_a_backup_locks_its_journal_and_takes_even
             assert (answer.status_code, answer.json()["last_seq"]) == (201, 4)
             assert (await http.get("/readyz")).status_code == 200
         serve.send(signal.SIGTERM)
-        assert serve.process.wait(20) == 0
+        assert serve.process.wait(60) == 0
     assert [seq for _, seq, _ in journals.seen_in(tmp_path / "journal.db")] == [1, 2, 3, 4]

@@ -19,7 +19,7 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinOptions, StandinProcess
 from migctl.transports.realtime import Broadcast
 from tests.integration.realtime.conftest import Received
-from tests.kit.broadcasting import broadcasting, port_of
+from tests.kit.broadcasting import PHOENIX_S, broadcasting, port_of
 from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.targets import target_of
@@ -42,7 +42,7 @@ async def test_canary_is_seen_by_a_subscriber_of_the_role_that_subscribers_have(
         await seen(transport)
         canary = transport.status().canary
         assert (canary.state, canary.role) == ("listening", "authenticated")
-        assert 0 < canary.last_ms < 1500
+        assert canary.last_ms > 0
         assert (transport.breaker, transport.status().state) == ("closed", "connected")
 
 
@@ -97,7 +97,7 @@ async def test_silence_opens_the_breaker_though_http_takes_everything_and_a_cana
         proxy.refuse_requests(SOCKETS)
         began = clock.mono()
         await until(lambda: transport.breaker == "open")
-        assert clock.mono() - began < 3.0
+        assert clock.mono() - began < PHOENIX_S
         assert transport.status().state != "connected"
         by_http = transport.status().sent_by_http
         await until(lambda: transport.status().breaker.state == "half_open")
@@ -122,7 +122,7 @@ async def test_acknowledged_is_not_delivered_so_subscribers_that_hear_nothing_op
         assert transport.status().way == "channel"
         assert transport.status().state == "degraded"
         await asyncio.to_thread(switches.clear, standin)
-        await until(lambda: transport.breaker == "closed", within_s=20)
+        await until(lambda: transport.breaker == "closed")
         assert transport.status().state == "connected"
 
 
@@ -146,9 +146,9 @@ async def test_black_hole_opens_the_breaker_and_the_canary_gets_a_new_socket_aft
         proxy.swallow()
         began = clock.mono()
         await until(lambda: transport.breaker == "open")
-        assert clock.mono() - began < 4.0
+        assert clock.mono() - began < PHOENIX_S
         proxy.swallow(False)
-        await until(lambda: transport.breaker == "closed", within_s=30)
+        await until(lambda: transport.breaker == "closed")
         await seen(transport)
 
 
@@ -166,9 +166,9 @@ async def test_killed_target_opens_the_breaker_by_failures_and_its_return_closes
             began = clock.mono()
             await asyncio.to_thread(process.wait, 5.0)
             await until(lambda: transport.breaker == "open")
-            assert clock.mono() - began < 3.0
+            assert clock.mono() - began < PHOENIX_S
             process.begin()
-            await until(lambda: transport.breaker == "closed", within_s=30)
+            await until(lambda: transport.breaker == "closed")
             await journal.append([event()])
             await until(lambda: transport.status().sent_to_seq == 1)
     finally:
@@ -200,9 +200,9 @@ async def test_over_the_rate_it_pauses_and_slows_down_and_does_not_come_back_at_
 
             flooding = asyncio.create_task(flood())
             try:
-                await until(lambda: transport.status().rate_refusals >= 1, within_s=30)
+                await until(lambda: transport.status().rate_refusals >= 1)
                 hints, began = transport.status().hints, clock.mono()
-                await until(lambda: transport.status().rate_refusals >= 2, within_s=30)
+                await until(lambda: transport.status().rate_refusals >= 2)
                 assert clock.mono() - began >= 0.9
                 assert transport.status().hints - hints < 1000
                 assert transport.status().channels_opened <= 5

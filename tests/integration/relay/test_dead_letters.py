@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import ClientSession, web
 
-from migctl import clock
 from migctl.config import Target
 from migctl.delivery import Relay
 from migctl.delivery.dead_letters import DeadLetters
@@ -57,15 +56,13 @@ async def test_a_storm_of_50_is_held_after_20_until_it_is_accepted(
 ) -> None:
     async with relaying(journal, target) as relay:
         await publish(journal, [event(NUL) for _ in range(50)] + [event()])
-        await until(lambda: paused(relay), within_s=30)
+        await until(lambda: paused(relay))
         assert "20 dead letters in a minute; next is seq 21" in relay.status().reason
         assert "migctl deadletter accept --minutes 10" in relay.status().do
         assert relay.burying.status().waiting == relay.table_head == 20
         assert relay.burying.status().held_since is not None
-        before = clock.mono()
         await relay.burying.accept(10, "ann@host")
         await relayed(journal, relay)
-        assert clock.mono() - before < 20
         told = relay.burying.status()
         assert (told.waiting, told.held_since, told.accepted_by) == (50, None, "ann@host")
         assert told.by_code == {"22P05": 50}
@@ -79,10 +76,10 @@ async def test_a_hold_outlives_the_process_and_ends_by_itself_once_the_table_tak
     await tables.run("alter table monitoring_events add constraint never check (false) not valid")
     await publish(journal, [event() for _ in range(30)])
     async with relaying(journal, target) as relay:
-        await until(lambda: paused(relay), within_s=30)
+        await until(lambda: paused(relay))
         since = relay.burying.status().held_since
     async with relaying(journal, target) as relay:
-        await until(lambda: paused(relay), within_s=30)
+        await until(lambda: paused(relay))
         assert relay.burying.status().held_since == since
         assert relay.table_head == 20
         await tables.run("alter table monitoring_events drop constraint never")
@@ -111,7 +108,7 @@ async def test_an_acceptance_that_has_ended_lets_the_next_storm_be_held(
         await relay.burying.accept(0.0001, "ann@host")
         await until(lambda: relay.burying.status().accepted_until is None)
         await publish(journal, [event(NUL) for _ in range(21)])
-        await until(lambda: paused(relay), within_s=30)
+        await until(lambda: paused(relay))
         assert relay.table_head == 20
 
 
@@ -284,7 +281,7 @@ async def test_where_a_proxy_takes_not_even_the_tombstone_the_relay_pauses_and_l
         relaying(journal, target, through=small) as relay,
     ):
         await publish(journal, events)
-        await until(lambda: paused(relay), within_s=30)
+        await until(lambda: paused(relay))
         assert "write tombstones for seq 8" in relay.status().reason
         assert "HTTP 413" in relay.status().reason
         assert relay.table_head == 7

@@ -37,8 +37,8 @@ async def _carried(
     """A relay's life: it hears all of these answers, and then carries what there is."""
     front.next(asked, answers)
     async with relaying(journal, target, through=front.url, settings=SETTINGS) as relay:
-        await until(lambda: front.left(asked) == 0, within_s=60)
-        await until(_well(journal, relay), within_s=60)
+        await until(lambda: front.left(asked) == 0)
+        await until(_well(journal, relay))
 
 
 def _well(journal: SqliteJournal, relay: Relay) -> Callable[[], bool]:

@@ -73,7 +73,7 @@ async def test_events_published_while_the_target_is_dead_arrive_once_it_is_back(
         feeding = asyncio.ensure_future(_feed(journal, 600))
         await until(lambda: relay.table_head >= 100)
         process.send(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
         await until(lambda: relay.status().state == "retrying")
         assert relay.status().reason
         await feeding
@@ -91,7 +91,7 @@ async def test_target_that_was_dead_from_the_start_is_awaited(
     journal: SqliteJournal, target: Target, tables: Tables, process: StandinProcess
 ) -> None:
     process.send(signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
     await publish(journal, [event() for _ in range(5)])
     async with relaying(journal, target) as relay:
         await until(lambda: relay.status().state == "retrying")

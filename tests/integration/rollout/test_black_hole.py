@@ -78,5 +78,5 @@ async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_bl
             def known() -> bool:
                 return len(stage.call("status")["brakes"]) == 3
 
-            await until(lambda: asyncio.to_thread(known), within_s=60)
+            await until(lambda: asyncio.to_thread(known))
             assert [await asyncio.to_thread(percent, serve) for serve in serves] == [0, 0, 0]

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from migctl.config import Settings, Target
 from migctl.flags.editing import with_percent
 from migctl.flags.record import Record
@@ -60,7 +58,6 @@ def name(serve: ServeProcess) -> str:
     return str(serve.process.pid)
 
 
-@pytest.mark.timeout(180)
 async def test_each_process_confirms_and_a_stopped_one_is_named(
     target: Target, process: StandinProcess, record: Record, tmp_path: Path
 ) -> None:
@@ -95,7 +92,6 @@ async def test_each_process_confirms_and_a_stopped_one_is_named(
             assert all("MIGCTL_TOKEN" in each.why for each in handed.unconfirmed)
 
 
-@pytest.mark.timeout(120)
 async def test_a_brake_brings_the_lower_share_into_the_record(
     target: Target, record: Record, tmp_path: Path
 ) -> None:
@@ -111,7 +107,6 @@ async def test_a_brake_brings_the_lower_share_into_the_record(
     assert "b2" in said.snapshot.brakes
 
 
-@pytest.mark.timeout(120)
 async def test_who_asks_for_a_token_that_we_lack_is_looked_at(
     target: Target, record: Record, tmp_path: Path
 ) -> None:

@@ -18,8 +18,6 @@ from tests.kit.serve_process import serving_process
 from tests.kit.targets import environment_of
 from tests.kit.walking import Ledger, WalkerProcess, write_settings, write_stages
 
-WITHIN_S = 30.0
-
 
 @pytest.fixture
 async def record(standin: Target) -> AsyncIterator[Record]:
@@ -38,7 +36,7 @@ async def a_person_writes(record: Record, **changed: object) -> None:
 
 
 async def ended(walker: WalkerProcess) -> int:
-    await until(lambda: walker.exit_code is not None, within_s=WITHIN_S)
+    await until(lambda: walker.exit_code is not None)
     assert walker.exit_code is not None
     return walker.exit_code
 
@@ -55,7 +53,7 @@ async def test_a_second_walker_is_refused_with_the_name_of_the_first(
     first, second = WalkerProcess(folders[0], more), WalkerProcess(folders[1], more)
     first.begin()
     try:
-        await until(lambda: Ledger(standin.need("database_url")).state(), within_s=WITHIN_S)
+        await until(lambda: Ledger(standin.need("database_url")).state())
         holder = (await record.rollout("transport")).holder
         assert holder
         second.begin()
@@ -68,7 +66,7 @@ async def test_a_second_walker_is_refused_with_the_name_of_the_first(
         first.kill()
         # Of its own folder it is the same walker, and has the lease at once.
         first.begin()
-        await until(lambda: "waits" in first.log(), within_s=WITHIN_S)
+        await until(lambda: "waits" in first.log())
         assert first.exit_code is None, first.log()
     finally:
         for one in (first, second):
@@ -87,9 +85,9 @@ async def test_what_a_person_paused_or_aborted_is_left_so(
     with serving_process(folder, "--mode", "dual", more=more):
         walker.begin()
         try:
-            await until(lambda: ledger.state().get("phase") == "settling", within_s=WITHIN_S)
+            await until(lambda: ledger.state().get("phase") == "settling")
             await a_person_writes(record, phase="paused", paused="person", reason="lunch")
-            await until(lambda: "waits: lunch" in walker.log(), within_s=WITHIN_S)
+            await until(lambda: "waits: lunch" in walker.log())
             assert walker.exit_code is None, walker.log()
             before = ledger.versions()
 
@@ -100,7 +98,7 @@ async def test_what_a_person_paused_or_aborted_is_left_so(
 
             await a_person_writes(record, phase="moving", paused=None, reason=None, since=clock.now())
             walker.begin()
-            await until(lambda: ledger.state()["phase"] == "settling", within_s=WITHIN_S)
+            await until(lambda: ledger.state()["phase"] == "settling")
             await a_person_writes(record, phase="aborted", reason="no more")
             assert await ended(walker) == 1
             assert "no more" in walker.log()
@@ -124,12 +122,12 @@ async def test_a_brake_that_takes_from_the_step_pauses_it_and_is_not_lifted(
     with serving_process(folder, "--mode", "dual", more=environment_of(standin)):
         walker.begin()
         try:
-            await until(lambda: ledger.state().get("phase") == "settling", within_s=WITHIN_S)
+            await until(lambda: ledger.state().get("phase") == "settling")
             brake = Brake(
                 id="b1", flag="transport", max_percent=10, split="internal", by="ada", at="", reason="slow"
             )
             await record.brake(brake)
-            await until(lambda: ledger.state()["phase"] == "paused", within_s=WITHIN_S)
+            await until(lambda: ledger.state()["phase"] == "paused")
             assert ledger.state()["paused"] == "brake"
             assert "by ada: slow" in ledger.state()["reason"]
             assert walker.exit_code is None, walker.log()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from migctl.config import Target
 from migctl.stack.standin_process import StandinProcess
@@ -33,7 +32,6 @@ def fallback(serve: ServeProcess) -> Any:
     return answer.json()["fallback"]
 
 
-@pytest.mark.timeout(180)
 async def test_what_the_stage_says_holds_while_the_rollout_is_in_it(
     target: Target, process: StandinProcess, tmp_path: Path
 ) -> None:

@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     data = tmp_path_factory.mktemp("pg15") / "data"
     subprocess.run(
         _as_nobody("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "utf8", "--no-locale", "-N"),
-        check=True, capture_output=True, timeout=60,
+        check=True, capture_output=True, timeout=180,
     )  # fmt: skip
     port = any_free_port()
     process = subprocess.Popen(
@@ -78,7 +78,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def ask(url: str, query: str) -> list[tuple[object, ...]]:
@@ -95,7 +95,7 @@ def status_code(url: str, folder: Path) -> int:
         cwd=folder,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=180,
     ).returncode
 
 

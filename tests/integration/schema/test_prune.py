@@ -186,7 +186,7 @@ async def test_ended_in_the_middle_the_tail_tells_and_the_next_run_finishes(
 ) -> None:
     ask(migrated, FILL)
     async with slow_prune(migrated, tmp_path) as process:
-        await until(lambda: left(migrated)[2] < 100, within_s=30)
+        await until(lambda: left(migrated)[2] < 100)
         process.send_signal(end)
         code = await asyncio.to_thread(process.wait, 20)
         assert code == (130 if end == signal.SIGINT else -signal.SIGKILL)
@@ -216,7 +216,7 @@ def run(tmp_path: Path, url: str, *words: str) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 

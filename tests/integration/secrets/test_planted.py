@@ -24,7 +24,7 @@ from tests.kit.serve_process import ServeProcess, run, serving_process
 # None of these may come out: what stands before and what stands after the place where the secret is broken.
 HEAD, TAIL = "Pl4ntedBefore", "Pl4ntedAfter"
 TOKEN = f"migctl-{HEAD}-token-{TAIL}"
-WITHIN_S = 30.0
+WITHIN_S = 120.0
 
 # How each breaks; what serve makes of it.
 BREAKS = {

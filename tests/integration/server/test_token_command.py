@@ -111,7 +111,7 @@ async def test_program_that_fails_is_told_with_the_way_out_and_without_what_it_p
     began = clock.mono()
     with pytest.raises(Transient, match=how) as told:
         await command.token()
-    assert clock.mono() - began < 5
+    assert clock.mono() - began < 30, "the program would sleep for a minute"
     assert "realtime.token_command" in told.value.what
     assert "run it" in told.value.do
     assert not any(token in str(told.value) + told.value.do for token in tokens.values())

@@ -93,7 +93,7 @@ def starting(database: str, keys: Keys, folder: Path) -> Iterator[Start]:
         for process in running:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                process.wait(10)
+                process.wait(60)
 
 
 @pytest.fixture

@@ -297,7 +297,7 @@ async def test_it_survives_postgresql_being_killed_and_started_again(own: tuple[
         await one.next("system")
         assert (await rest.get("/notes")).status_code == 200
         server.send(signal.SIGKILL)
-        server.wait(10)
+        server.wait(60)
         # The first answer may tell of the broken connection, the next of the one that could not be made.
         answers = [await rest.get("/notes") for _ in range(3)]
         assert {answer.status_code for answer in answers} == {503}

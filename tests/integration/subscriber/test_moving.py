@@ -70,12 +70,13 @@ def moving(server: Deployed) -> int | None:
 async def test_raised_to_all_everybody_moves_up_in_turn_and_lowered_down_at_once(
     target: Target, journal: SqliteJournal
 ) -> None:
-    async with moved(journal, target, percent=0, count=6, joins_per_s=10.0) as (server, flags, made, _):
+    async with moved(journal, target, percent=0, count=6, joins_per_s=2.0) as (server, flags, made, _):
         assert moving(server) == 0
         began = clock.mono()
         await flags.share(100)
         await until(lambda: all(each.attached == {"realtime"} for each in made))
-        assert clock.mono() - began > 0.4, "one after the other"
+        up_s = clock.mono() - began
+        assert up_s > 2.4, "one after the other"
         await until(lambda: moving(server) == 0)
         status = server.gateway.status()
         assert (status.subscribers_v2, status.standby) == (0, 6)
@@ -85,10 +86,10 @@ async def test_raised_to_all_everybody_moves_up_in_turn_and_lowered_down_at_once
         began = clock.mono()
         await flags.share(0)
         await until(lambda: all("websocket" in each.attached for each in made))
-        took_s = clock.mono() - began
+        down_s = clock.mono() - began
         await until(lambda: all(each.attached == {"websocket"} for each in made))
         await until(lambda: moving(server) == 0)
-    assert took_s < 1.5
+    assert down_s < up_s
 
 
 async def test_a_move_runs_both_until_the_new_one_has_caught_up(

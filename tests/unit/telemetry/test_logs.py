@@ -67,7 +67,7 @@ def python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProc
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         cwd=folder,
     )
