@@ -89,6 +89,8 @@ class Deployment:
         self._messages_per_second = messages_per_second
         # The kill switch of serve; None: who has what is said by the record.
         self.flag: str | None = "realtime"
+        # Its migctl.yaml.
+        self.settings = ""
 
     @property
     def journal(self) -> Path:
@@ -106,8 +108,12 @@ class Deployment:
 
     def begin_serve(self, *, log_level: str = "info") -> None:
         """Start it, and wait for nothing."""
+        settings = self.folder / "migctl.yaml"
+        settings.write_text(self.settings)
         arguments = [
             "serve",
+            "--config",
+            str(settings),
             "--mode",
             "dual",
             "--listen",
