@@ -5,8 +5,8 @@
 150 migctl.Subscribers in three processes, each a user of its own, and 50 of the official client in a fourth, which knows no
 assignment and stays on Realtime: they must not notice. `migctl rollout set 100`, until all have moved; `set 0`, until all are back.
 What each was handed out is on disk, and is judged by `migctl validate report` against the journal, beside one that never moved.
-Joins are those that subscribers saw succeed, in the busiest second. `realtime.joins_per_s` is half of what the smallest plan takes, 100
-a second, so that a second which straddles two of the ramp's stays below it: `--joins-per-s` is the ramp, twice that the limit.
+Joins are those that subscribers saw succeed, in the busiest second. `realtime.joins_per_s` is half of what the smallest plan takes,
+100 a second, so that a second which straddles two of the ramp's stays below it: `--joins-per-s` is the ramp, twice that the limit.
 Exit 1 where anything was lost, doubled or out of order, joins reached the limit, or somebody did not move.
 """
 

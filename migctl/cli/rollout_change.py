@@ -45,7 +45,7 @@ def set_(
     def move(settings: Settings, wish: Wish) -> Awaitable[Outcome]:
         return rollout_moves.set_share(settings, share, segment or ALL, wish)
 
-    _run(move, _Asked(reason, lift, yes, dry_run, wants_reason=True), config, output_format)
+    _run(move, _Asked(reason, lift, yes, dry_run, wants_reason=True, may_go_down=True), config, output_format)
 
 
 def abort(
@@ -61,7 +61,7 @@ def abort(
     """
     from migctl.runtime import rollout_moves
 
-    _run(rollout_moves.abort, _Asked(reason, None, yes, dry_run), config, output_format)
+    _run(rollout_moves.abort, _Asked(reason, None, yes, dry_run, may_go_down=True), config, output_format)
 
 
 def revert(
@@ -74,7 +74,7 @@ def revert(
     """Go back to the share of the step before. As a lower `set`: it asks nobody."""
     from migctl.runtime import rollout_moves
 
-    _run(rollout_moves.revert, _Asked(reason, None, yes, dry_run), config, output_format)
+    _run(rollout_moves.revert, _Asked(reason, None, yes, dry_run, may_go_down=True), config, output_format)
 
 
 def pause(
@@ -140,6 +140,7 @@ class _Asked:
         *,
         wants_reason: bool = False,
         force: bool = False,
+        may_go_down: bool = False,
     ) -> None:
         self.reason = reason
         self.dry_run = dry_run
@@ -148,6 +149,8 @@ class _Asked:
         self._yes = yes
         self._wants_reason = wants_reason
         self._force = force
+        # Down goes by what can be read of the settings; what is wrong with them is in the way of everything else.
+        self.may_go_down = may_go_down
 
     def __call__(self, proposed: Proposed) -> Collection[str]:
         from migctl.cli import prompt, rollout_view
@@ -174,13 +177,16 @@ class _Asked:
 def _run(move: Move, asked: _Asked, config: Path | None, output_format: context.OutputFormat) -> None:
     """Do it, and say what became of it."""
     from migctl.cli import rollout_view
-    from migctl.config import load
+    from migctl.config import load, usable
     from migctl.errors import MigctlError, Wanting
     from migctl.runtime.rollout_wish import Wish
     from migctl.schema import operator
 
-    settings = load(file=config)
-    wish = Wish(operator(), asked.reason, asked, asked.dry_run, output.note)
+    settings, wrong = usable(file=config) if asked.may_go_down else (load(file=config), None)
+    if wrong is not None:
+        output.note(f"warning: {wrong.what}")
+        output.note("  going down all the same, by what can be read of the settings")
+    wish = Wish(operator(), asked.reason, asked, asked.dry_run, output.note, wrong)
 
     async def work() -> Outcome:
         return await move(settings, wish)

@@ -5,13 +5,15 @@ Secrets are never read from YAML: see `secrets`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from migctl.config.problems import Faulty
 from migctl.config.secrets import trimmed
 from migctl.config.settings import Settings
 from migctl.config.validating import is_section, validate
@@ -99,6 +101,50 @@ def resolved(
     if document is not None:
         origins = {**{at: f"{document.name}:{document.line(at)}" for at in written(document.data)}, **origins}
     return Resolved(settings, path, origins)
+
+
+def usable(
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> tuple[Settings, Usage | None]:
+    """The settings, and what is wrong with them: for who must go on whatever a file says, as going down must.
+
+    What can't be used is left out, and a file of which nothing can be read as a whole.
+    """
+    env = os.environ if environ is None else environ
+    try:
+        return resolved(file=file, environ=env, folder=folder).settings, None
+    except Usage as error:
+        wrong = error
+    data: dict[str, Any] = {}
+    with contextlib.suppress(Usage):
+        path = file or found_file(folder or Path())
+        found = read_document(path).data if path is not None else {}
+        data = {key: value for key, value in found.items() if isinstance(key, str)}
+    for name, keys in ENVIRONMENT.items():
+        if value := env.get(name, "").strip():
+            if not isinstance(data.get(keys[0]), dict) and len(keys) > 1:
+                data[keys[0]] = {}
+            _put(data, keys, value, name)
+    while True:
+        try:
+            return validate(Settings, data), wrong
+        except Faulty as error:
+            if not any(_drop(data, one.key.split(".")) for one in error.problems):
+                data.clear()
+
+
+def _drop(data: dict[str, Any], path: Sequence[str]) -> bool:
+    """Take out what stands there, or what stands in its way. False where nothing does."""
+    for key in path[:-1]:
+        inner = data.get(key)
+        if not isinstance(inner, dict):
+            return data.pop(key, None) is not None
+        data[key] = inner = dict(inner)
+        data = inner
+    return data.pop(path[-1], None) is not None
 
 
 def found_file(folder: Path) -> Path | None:

@@ -46,8 +46,10 @@ async def set_share(settings: Settings, percent: float, split: str, wish: Wish) 
         if standing.seen is not None or known:
             way = _direction(standing, percent, split)
             _check_segment(standing, split, way)
-            if way == "down" or standing.seen is not None:
+            if way == "down" or (standing.seen is not None and wish.wrong is None):
                 return await _set(at, standing, way, percent, split, wish)
+    if wish.wrong is not None:
+        raise wish.wrong
     async with control(settings, wish.notify) as at:
         standing = await at.look(processes=False)
         require(standing)

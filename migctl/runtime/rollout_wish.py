@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from migctl.errors import Usage
 from migctl.flags.shares import ALL
 from migctl.flags.snapshot import Brake
 from migctl.rollout.standing import Gated
@@ -55,10 +56,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Who wants it, and why. dry_run: nothing is done. notify: is told in a line what an operator must hear."""
+    """Who wants it, and why. dry_run: nothing is done. notify: is told in a line what an operator must hear.
+
+    wrong: what is wrong with the settings, which is in nobody's way down.
+    """
 
     actor: str
     reason: str
     asking: Asking
     dry_run: bool = False
     notify: Callable[[str], None] = field(default=lambda _: None)
+    wrong: Usage | None = None

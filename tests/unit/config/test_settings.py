@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from migctl.config import Settings, from_environment, load
+from migctl.config import Settings, from_environment, load, usable
 from migctl.config.assets import folder
 from migctl.config.warned import SettingsWarning
 from migctl.errors import Usage
@@ -153,3 +154,34 @@ def test_a_hosted_target_names_what_it_misses_and_shows_no_key() -> None:
 
 def test_without_supabase_url_there_is_no_hosted_target(tmp_path: Path) -> None:
     assert from_environment(load(folder=tmp_path, environ={}), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "kept"),
+    [
+        ("state_dir: here\nbatchng: {}\n", {}, {"state_dir": "here"}),
+        ("state_dir: here\nfallback: { hold_s: soon }\nlisten: [1]\n", {}, {"state_dir": "here"}),
+        ("state_dir: here\nsupabase: yes please\n", {"MIGCTL_SCHEMA": "other"}, {"supabase": "other"}),
+        ("state_dir: here\nmode: sideways\n", {"MIGCTL_STATE_DIR": "there"}, {"state_dir": "there"}),
+        ("state_dir: here\n", {"MIGCTL_MODE": "sideways"}, {"state_dir": "here"}),
+        ("mode: [dual\n", {"MIGCTL_STATE_DIR": "there"}, {"state_dir": "there"}),
+        ("- a list\n", {}, {}),
+        ("1: one\ntrue: two\nstate_dir: here\n", {}, {"state_dir": "here"}),
+        ("state_dir: here\nstate_dir: twice\nx: y\n", {}, {}),
+    ],
+)
+def test_what_can_be_read_is_usable_and_what_is_wrong_is_said(
+    tmp_path: Path, text: str, environ: dict[str, str], kept: dict[str, str]
+) -> None:
+    write(tmp_path, text)
+    found, wrong = usable(folder=tmp_path, environ=environ)
+    assert isinstance(wrong, Usage)
+    assert found.state_dir == kept.get("state_dir", found.state_dir)
+    assert found.supabase.schema_ == kept.get("supabase", "public")
+    with pytest.raises(Usage, match=re.escape(wrong.what)):
+        load(folder=tmp_path, environ=environ)
+
+
+def test_sound_settings_are_usable_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path, "state_dir: here\n")
+    assert usable(folder=tmp_path, environ={}) == (load(folder=tmp_path, environ={}), None)
