@@ -40,12 +40,12 @@ def clients(
     rows = [
         (process.name, one)
         for process in found.processes
-        if process.said is not None
-        for one in process.said.clients
+        if process.status is not None
+        for one in process.status.clients
         if transport in ("all", one.transport) and (one.connected or not connected)
     ]
     rows.sort(key=lambda row: (not row[1].connected, -row[1].last_seen.timestamp()))
-    silent = [process for process in found.processes if process.said is None]
+    silent = [process for process in found.processes if process.status is None]
     answered = len(silent) < len(found.processes)
     if output_format == "json":
         output.document(_document(found, rows))
@@ -83,8 +83,8 @@ def _show(found: Asking, rows: list[Row]) -> None:
     on = {name: sum(one.transport == name for one in sockets) for name in ("websocket", "standby")}
     output.show(f"{on['websocket']} on the WebSocket, {on['standby']} on Realtime, by their standby sockets")
     for process in found.processes:
-        if process.said is not None:
-            since = process.said.remembers_from
+        if process.status is not None:
+            since = process.status.remembers_from
             output.note(f"{process.name} knows who left since {since:%Y-%m-%d %H:%M:%S} UTC")
     if found.unlisted is not None:
         output.note(f"{found.unlisted} may have subscribers")
@@ -96,15 +96,15 @@ def _document(found: Asking, rows: list[Row]) -> dict[str, object]:
     return {
         "schema": "migctl.clients/1",
         "target": found.target,
-        "complete": found.unlisted is None and all(one.said is not None for one in found.processes),
+        "complete": found.unlisted is None and all(one.status is not None for one in found.processes),
         "unlisted": found.unlisted,
         "processes": [
             {
                 "id": one.id,
                 "name": one.name,
-                "mode": one.said.mode if one.said is not None else None,
-                "remembers_from": msgspec.to_builtins(one.said.remembers_from)
-                if one.said is not None
+                "mode": one.status.mode if one.status is not None else None,
+                "remembers_from": msgspec.to_builtins(one.status.remembers_from)
+                if one.status is not None
                 else None,
                 "why": one.why,
             }

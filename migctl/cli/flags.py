@@ -24,7 +24,7 @@ def list_(config: context.ConfigOption = None, output_format: context.OutputOpti
     """Every flag with its state, its variants and its share, and the brakes in force."""
     from migctl.flags import editing
 
-    found = _look(config)
+    found = _read(config)
     if output_format == "json":
         flags = [_document(found, flag) for flag in found.flag_set.flags.values()]
         output.document(
@@ -60,7 +60,7 @@ def show(
     """One flag as it is written, what of it is in force, and since when."""
     from migctl.flags import editing
 
-    found = _look(config)
+    found = _read(config)
     flag = _flag(found, key)
     if output_format == "json":
         of = [_brake(one) for one in found.brakes if one.flag == key]
@@ -96,23 +96,23 @@ def evaluate(
     from migctl.errors import Wanting
     from migctl.flags.evaluator import context_of
 
-    found = _look(config)
+    found = _read(config)
     given = dict(_attribute(each) for each in attribute or [])
     asked = context_of(user, given, flag_key=key, timestamp=int(now().timestamp()))
-    said = found.assignments().evaluate(key, asked)
-    tier = "environment" if said.reason == "OVERRIDE" else found.tier
+    evaluated = found.assignments().evaluate(key, asked)
+    tier = "environment" if evaluated.reason == "OVERRIDE" else found.tier
     answer = {
-        "flag": key, "user": user, "variant": said.variant, "value": said.value, "reason": said.reason, "tier": tier,
-        "n": found.snapshot.n, "error": said.details,
+        "flag": key, "user": user, "variant": evaluated.variant, "value": evaluated.value, "reason": evaluated.reason, "tier": tier,
+        "n": found.snapshot.n, "error": evaluated.details,
     }  # fmt: skip
     if output_format == "json":
         output.document({**_head("eval", found), **answer})
-    elif said.reason != "ERROR":
+    elif evaluated.reason != "ERROR":
         _print_where(found)
-        variant = said.variant if said.variant is not None else "(the code's own default)"
-        output.plain(f"{key} for {user}: {variant}, {said.reason}, by {tier}, n {found.snapshot.n}")
-    if said.reason == "ERROR":
-        raise Wanting(f"{key} for {user}: {said.details}", do="see `migctl flags list`")
+        variant = evaluated.variant if evaluated.variant is not None else "(the code's own default)"
+        output.plain(f"{key} for {user}: {variant}, {evaluated.reason}, by {tier}, n {found.snapshot.n}")
+    if evaluated.reason == "ERROR":
+        raise Wanting(f"{key} for {user}: {evaluated.details}", do="see `migctl flags list`")
 
 
 @app.command()
@@ -129,7 +129,7 @@ def export(
     """The flag set as it is written. Brakes are not in it: another evaluator would not know that they cap it."""
     from migctl.flags import editing
 
-    found = _look(config)
+    found = _read(config)
     if found.away is not None or found.brakes:
         _print_where(found)
         _print_brakes(found)
@@ -195,11 +195,11 @@ app.command("import")(flags_edit.import_)
 app.command("processes")(flags_processes.processes)
 
 
-def _look(config: Path | None) -> Shown:
+def _read(config: Path | None) -> Shown:
     from migctl.config import load
     from migctl.runtime import flagging
 
-    return context.run(flagging.look(load(file=config), output.note))
+    return context.run(flagging.read(load(file=config), output.note))
 
 
 def _flag(found: Shown, key: str) -> Flag:
@@ -258,7 +258,7 @@ def _print_where(found: Shown) -> None:
 
 
 def _print_brakes(found: Shown) -> None:
-    from migctl.flags.authoring import said_of
+    from migctl.flags.authoring import in_words
 
     for brake in found.brakes:
-        output.note(said_of(brake))
+        output.note(in_words(brake))

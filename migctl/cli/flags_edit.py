@@ -12,7 +12,7 @@ import typer
 from migctl.cli import context, output
 
 if TYPE_CHECKING:
-    from migctl.flags.authoring import Proposal, Seen, Written
+    from migctl.flags.authoring import Basis, Proposal, Written
     from migctl.flags.definitions import FlagSet
     from migctl.flags.editing import Edit
 
@@ -194,15 +194,15 @@ def _change(
 
     settings = load(file=config)
 
-    async def work() -> tuple[str, Seen, Proposal, Written | None]:
+    async def work() -> tuple[str, Basis, Proposal, Written | None]:
         async with desk(settings, output.note) as at:
             where = at.target.name
-            seen = await at.author.look()
-            edit = make(seen.flag_set)
-            proposal = at.author.propose(seen, edit)
-            _show(what, where, seen, proposal)
+            basis = await at.author.read()
+            edit = make(basis.flag_set)
+            proposal = at.author.propose(basis, edit)
+            _show(what, where, basis, proposal)
             if dry_run or proposal.before == proposal.after:
-                return where, seen, proposal, None
+                return where, basis, proposal, None
             if proposal.raises and not reason:
                 raise Usage(
                     f"{what}: somebody gets more by this, and there is no reason", do="give --reason WHY"
@@ -210,17 +210,17 @@ def _change(
             prompt.confirm_at(what, where, yes=yes or (at.target.embedded and not proposal.raises))
             # Who was asked had the brakes before their eyes; a script names those that it may end.
             asked = sys.stdin.isatty() and not yes
-            shown = [brake.id for brake in seen.brakes] if asked else lift or []
+            shown = [brake.id for brake in basis.brakes] if asked else lift or []
             return (
                 where,
-                seen,
+                basis,
                 proposal,
-                await at.write(seen, edit, actor=operator(), reason=reason, shown=shown),
+                await at.write(basis, edit, actor=operator(), reason=reason, shown=shown),
             )
 
-    where, seen, proposal, written = context.run(work())
+    where, basis, proposal, written = context.run(work())
     if output_format == "json":
-        output.document(_document(where, seen, proposal, written, dry_run=dry_run))
+        output.document(_document(where, basis, proposal, written, dry_run=dry_run))
     elif written is not None:
         output.plain(f"{what}: written to {where}, n {written.row.n}")
         for brake_id in written.lifted:
@@ -229,21 +229,21 @@ def _change(
         output.note("dry run: nothing was changed" if dry_run else "nothing to do: it is so already")
 
 
-def _show(what: str, where: str, seen: Seen, proposal: Proposal) -> None:
+def _show(what: str, where: str, basis: Basis, proposal: Proposal) -> None:
     from migctl.flags import editing
-    from migctl.flags.authoring import said_of
+    from migctl.flags.authoring import in_words
 
-    output.note(f"{what}\n  on {where}, n {seen.n}")
+    output.note(f"{what}\n  on {where}, n {basis.n}")
     for line in editing.difference(proposal.before, proposal.after):
         output.note(f"  {line}")
     if proposal.raises:
         output.note("somebody gets more of the flag transport by this")
-        for brake in seen.brakes:
-            output.note(f"it ends {said_of(brake)}")
+        for brake in basis.brakes:
+            output.note(f"it ends {in_words(brake)}")
 
 
 def _document(
-    where: str, seen: Seen, proposal: Proposal, written: Written | None, *, dry_run: bool
+    where: str, basis: Basis, proposal: Proposal, written: Written | None, *, dry_run: bool
 ) -> dict[str, object]:
     import msgspec
 
@@ -254,12 +254,12 @@ def _document(
     return {
         "schema": "migctl.flags.change/1",
         "target": where,
-        "n": seen.n if written is None else written.row.n,
+        "n": basis.n if written is None else written.row.n,
         "dry_run": dry_run,
         "changed": written is not None,
         "raises": proposal.raises,
         "share": {"before": before, "after": after},
         "difference": editing.difference(proposal.before, proposal.after),
-        "brakes": msgspec.to_builtins(list(seen.brakes)),
+        "brakes": msgspec.to_builtins(list(basis.brakes)),
         "lifted": list(written.lifted) if written is not None else [],
     }

@@ -100,7 +100,7 @@ async def _walk(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
 
-    def tell(line: Line) -> None:
+    def notify(line: Line) -> None:
         if output_format == "json":
             output.line(document_of(line))
         else:
@@ -112,7 +112,7 @@ async def _walk(
         reason=reason,
         url=url,
         without_drills=reason if without_drills else None,
-        tell=tell,
+        notify=notify,
         note=output.note,
     ) as walker:
         ended = await walker.run(stop)

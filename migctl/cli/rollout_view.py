@@ -19,7 +19,7 @@ def share(percent: float | None) -> str:
 
 def before(of: Proposed) -> Iterator[str]:
     """What it would do, before anybody is asked."""
-    from migctl.flags.authoring import said_of
+    from migctl.flags.authoring import in_words
 
     yield f"{of.command}\n  on {of.where}"
     if of.after is not None and (of.direction != "same" or of.before != of.after):
@@ -33,7 +33,7 @@ def before(of: Proposed) -> Iterator[str]:
         for why in of.wanting:
             yield f"  wanting: {why}"
     for brake in of.brakes if of.asks else ():
-        yield f"  it ends {said_of(brake)}"
+        yield f"  it ends {in_words(brake)}"
 
 
 def gate_lines(of: Gated | None) -> Iterator[str]:

@@ -16,7 +16,7 @@ import msgspec
 
 from migctl.errors import Refused, Usage, Wanting
 from migctl.flags import changelog, editing, segments
-from migctl.flags.authoring import Proposal, Seen
+from migctl.flags.authoring import Basis, Proposal
 from migctl.flags.definitions import FlagSet, Invalid, read
 from migctl.flags.documents import (
     Change,
@@ -64,7 +64,7 @@ class NoRecord(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What whoever writes says: which target they mean, why, what they have seen, and who they are.
+    """What whoever writes says: which target they mean, why, what they were shown, and who they are.
 
     tags: entity tags, one of which has to be that of what stands now; ANY for whatever stands. absent: nothing may stand.
     lift: ids of the brakes that they were shown.
@@ -189,19 +189,19 @@ class Managing:
         author = self._service.author()
         if author is None:
             raise self._no_record()
-        seen = await author.look()
-        await self._service.holder.follow(seen.known)
-        there = tag_of(seen.flag_set, kind, name)
+        basis = await author.read()
+        await self._service.holder.follow(basis.known)
+        there = tag_of(basis.flag_set, kind, name)
         if is_delete and there is None:
-            raise _absent(kind, name, _names(seen.flag_set, kind))
-        _check_version(seen, kind, name, there, order)
-        proposal = author.propose(seen, edit)
+            raise _absent(kind, name, _names(basis.flag_set, kind))
+        _check_version(basis, kind, name, there, order)
+        proposal = author.propose(basis, edit)
         if order.dry_run or proposal.before == proposal.after:
-            return self._said(seen, proposal, dry_run=order.dry_run), False
-        written = await author.write(seen, edit, actor=order.actor, reason=order.reason, shown=order.lift)
+            return self._change(basis, proposal, dry_run=order.dry_run), False
+        written = await author.write(basis, edit, actor=order.actor, reason=order.reason, shown=order.lift)
         await self._service.hear(Snapshot(target=self._target).with_row(written.row))
-        said = self._said(seen, written.proposal, n=written.row.n, lifted=written.lifted)
-        return said, there is None
+        change = self._change(basis, written.proposal, n=written.row.n, lifted=written.lifted)
+        return change, there is None
 
     def _check(self, order: Order) -> None:
         if order.target != self._target:
@@ -216,9 +216,9 @@ class Managing:
                 do="say why: it stands in the history",
             )
 
-    def _said(
+    def _change(
         self,
-        seen: Seen,
+        basis: Basis,
         proposal: Proposal,
         *,
         n: int | None = None,
@@ -228,10 +228,10 @@ class Managing:
         switch = self._service.holder.switch
         before, after = (editing.share_in_words(of, switch) for of in (proposal.before, proposal.after))
         return Change(
-            target=self._target, n=seen.n if n is None else n, dry_run=dry_run, changed=n is not None,
+            target=self._target, n=basis.n if n is None else n, dry_run=dry_run, changed=n is not None,
             raises=proposal.raises, share=Share(before, after),
             difference=editing.difference(proposal.before, proposal.after),
-            brakes=list(seen.brakes), lifted=list(lifted),
+            brakes=list(basis.brakes), lifted=list(lifted),
         )  # fmt: skip
 
     @property
@@ -256,23 +256,23 @@ class Managing:
 
 def tag_of(flag_set: FlagSet, kind: Kind, name: str) -> str | None:
     """The entity tag of a flag or a segment: of what it says, so that a change of another one is no conflict. None: not there."""
-    said = flag_set.flags.get(name) if kind == "flag" else segments.segments_of(flag_set).get(name)
-    if said is None:
+    found = flag_set.flags.get(name) if kind == "flag" else segments.segments_of(flag_set).get(name)
+    if found is None:
         return None
-    return f'"{hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()[:24]}"'
+    return f'"{hashlib.sha256(msgspec.json.encode(found, order="sorted")).hexdigest()[:24]}"'
 
 
-def _check_version(seen: Seen, kind: Kind, name: str, there: str | None, order: Order) -> None:
+def _check_version(basis: Basis, kind: Kind, name: str, there: str | None, order: Order) -> None:
     if order.absent and there is not None:
         raise OtherVersion(
             f"{kind} {name} is there already", do="send If-Match with its ETag, to define it anew"
         )
     if order.absent or (ANY in order.tags and there is not None):
         return
-    if there is None or (there not in order.tags and f'"{seen.n}"' not in order.tags):
-        by = "".join(f", by {row.by}: {row.reason}" for row in seen.known.rows[:1])
+    if there is None or (there not in order.tags and f'"{basis.n}"' not in order.tags):
+        by = "".join(f", by {row.by}: {row.reason}" for row in basis.known.rows[:1])
         raise OtherVersion(
-            f"{kind} {name} is not what you saw: the flag set is n {seen.n} now{by}",
+            f"{kind} {name} is not what you saw: the flag set is n {basis.n} now{by}",
             do="get it again, and look at what was changed",
         )
 

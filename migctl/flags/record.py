@@ -80,7 +80,7 @@ class Audited(msgspec.Struct, frozen=True):
     after: object = None
 
 
-class Said(msgspec.Struct, frozen=True):
+class Contents(msgspec.Struct, frozen=True):
     """What the record has. n: the newest; head: its row, None where the caller has it already, or there is none."""
 
     n: int
@@ -123,7 +123,7 @@ class _Brake(msgspec.Struct):
         )  # fmt: skip
 
 
-class _Said(msgspec.Struct):
+class _Contents(msgspec.Struct):
     n: int
     rows: list[_Row]
     brakes: list[_Brake]
@@ -153,66 +153,66 @@ class Record:
         self._rest = Rest(target, schema, timeouts)
         self.name = name
 
-    async def read(self, after_n: int = 0) -> Said:
+    async def read(self, after_n: int = 0) -> Contents:
         """All that a process holds. after_n: the newest row that the caller has.
 
         Raises Transient, and Systemic, also where the newest row is of another target.
         """
-        said = await self._call("flags_read", {"p_after": after_n}, _Said)
-        foreign = [row.target for row in said.rows if row.target != self.name]
+        contents = await self._call("flags_read", {"p_after": after_n}, _Contents)
+        foreign = [row.target for row in contents.rows if row.target != self.name]
         if foreign:
             raise Systemic(
                 f"the record has flags of {foreign[0]!r}, and these are those of {self.name!r}",
                 do="where it is the same project under another address, set flags.target to the name that the record has; "
                 "where its data were copied from another project, empty monitoring_flags here",
             )
-        rows = [row.row() for row in said.rows]
-        brakes = {brake.id: brake.brake() for brake in said.brakes if brake.target == self.name}
-        begin = Snapshot(target=self.name, brakes=brakes, lifts=said.lifts)
+        rows = [row.row() for row in contents.rows]
+        brakes = {brake.id: brake.brake() for brake in contents.brakes if brake.target == self.name}
+        begin = Snapshot(target=self.name, brakes=brakes, lifts=contents.lifts)
         snapshot = all_merged(self.name, [begin, *(of_row(self.name, row) for row in rows)])
-        return Said(said.n, snapshot, rows[-1] if rows else None, tuple(said.processes))
+        return Contents(contents.n, snapshot, rows[-1] if rows else None, tuple(contents.processes))
 
     async def write(
         self,
         document: object,
         *,
         expected_n: int,
-        seen_n: int,
+        known_n: int,
         kind: str,
         lifts: Sequence[str] = (),
         raises: Sequence[str] = (),
         actor: str,
         reason: str,
     ) -> Row:
-        """Write the next version. expected_n: the newest that its author saw in the record; seen_n: the highest anywhere.
+        """Write the next version. expected_n: the newest that its author saw in the record; known_n: the highest anywhere.
 
         kind: `up` or `edit`. lifts: brakes that the author was shown, and ends. raises: flags whose live brakes must all be named.
         Raises Changed, Unshown, Transient, Systemic.
         """
-        said = {
-            "p_target": self.name, "p_expected_n": expected_n, "p_seen_n": seen_n, "p_document": document, "p_kind": kind,
+        arguments = {
+            "p_target": self.name, "p_expected_n": expected_n, "p_seen_n": known_n, "p_document": document, "p_kind": kind,
             "p_lifts": list(lifts), "p_raises": list(raises), "p_actor": actor, "p_reason": reason,
         }  # fmt: skip
-        return (await self._call("flags_write", said, _Row)).row()
+        return (await self._call("flags_write", arguments, _Row)).row()
 
     async def brake(
-        self, brake: Brake, *, document: object = None, based_on: int = 0, seen_n: int = 0
+        self, brake: Brake, *, document: object = None, based_on: int = 0, known_n: int = 0
     ) -> bool:
         """Record a brake: True where it was new. Idempotent, never refused.
 
         document: the flag set with the lower share in it, made from the row `based_on`, and written where that is the newest yet.
         Raises Transient, Systemic.
         """
-        said = {
+        arguments = {
             "p_target": self.name, "p_brake": msgspec.to_builtins(brake), "p_document": document, "p_based_on": based_on,
-            "p_seen_n": seen_n,
+            "p_seen_n": known_n,
         }  # fmt: skip
-        return (await self._call("brake", said, _Recorded)).recorded
+        return (await self._call("brake", arguments, _Recorded)).recorded
 
     async def register(self, process_id: str, name: str, url: str | None) -> tuple[Process, ...]:
         """Say that this process evaluates flags. Returns all that are known."""
-        said = {"p_id": process_id, "p_name": name, "p_url": url}
-        return tuple(await self._call("process", said, list[Process]))
+        arguments = {"p_id": process_id, "p_name": name, "p_url": url}
+        return tuple(await self._call("process", arguments, list[Process]))
 
     async def deregister(self, process_id: str) -> None:
         """It ended by itself: nobody waits for its confirmation any more."""
@@ -220,8 +220,8 @@ class Record:
 
     async def forget(self, process_id: str, *, actor: str, reason: str) -> tuple[Process, ...]:
         """Take out one that was killed, with an audit row. Returns all that are known. Raises Transient, Systemic."""
-        said = {"p_id": process_id, "p_actor": actor, "p_reason": reason}
-        return tuple(await self._call("process_forget", said, list[Process]))
+        arguments = {"p_id": process_id, "p_actor": actor, "p_reason": reason}
+        return tuple(await self._call("process_forget", arguments, list[Process]))
 
     async def lease(self, flag: str, holder: str, seconds: float) -> Rollout:
         """Take or renew the walker's lease; whose it is now stands in the answer."""
@@ -248,11 +248,11 @@ class Record:
         reason: str,
     ) -> int:
         """Move it to its next state; the version then. fence: of the lease, None for a person. Raises Changed, Unshown."""
-        said = {
+        arguments = {
             "p_flag": flag, "p_expected": expected, "p_state": msgspec.Raw(state), "p_fence": fence, "p_action": action,
             "p_actor": actor, "p_reason": reason,
         }  # fmt: skip
-        return (await self._call("rollout_write", said, _Version)).version
+        return (await self._call("rollout_write", arguments, _Version)).version
 
     async def open_step(
         self,
@@ -263,7 +263,7 @@ class Record:
         expected: int,
         fence: int | None,
         expected_n: int,
-        seen_n: int,
+        known_n: int,
         lifts: Sequence[str] = (),
         raises: Sequence[str] = (),
         action: str,
@@ -278,16 +278,16 @@ class Record:
             "flag": flag, "expected": expected, "state": msgspec.Raw(state), "fence": fence, "action": action,
             "actor": actor, "reason": reason,
         }  # fmt: skip
-        said = {
-            "p_rollout": rollout, "p_target": self.name, "p_expected_n": expected_n, "p_seen_n": seen_n,
+        arguments = {
+            "p_rollout": rollout, "p_target": self.name, "p_expected_n": expected_n, "p_seen_n": known_n,
             "p_document": document, "p_lifts": list(lifts), "p_raises": list(raises),
         }  # fmt: skip
-        return (await self._call("rollout_open", said, _Row)).row()
+        return (await self._call("rollout_open", arguments, _Row)).row()
 
     async def write_minutes(self, minutes: Sequence[object]) -> int:
         """Keep minutes of evidence; of two for one minute the worse. How many were new or worse."""
-        said = {"p_minutes": [msgspec.to_builtins(minute) for minute in minutes]}
-        return await self._call("evidence_write", said, int)
+        arguments = {"p_minutes": [msgspec.to_builtins(minute) for minute in minutes]}
+        return await self._call("evidence_write", arguments, int)
 
     async def minutes(self, kind: type[T], *, since: str, limit: int = 20_000) -> list[T]:
         """Evidence from this moment (RFC 3339) on, in order. A target gives so many rows at once: it is asked for the rest."""
@@ -319,9 +319,9 @@ class Record:
     async def aclose(self) -> None:
         await self._rest.aclose()
 
-    async def _call(self, function: str, said: Mapping[str, object], kind: type[T]) -> T:
+    async def _call(self, function: str, arguments: Mapping[str, object], kind: type[T]) -> T:
         action = f"call monitoring_{function}"
-        body = msgspec.json.encode(said)
+        body = msgspec.json.encode(arguments)
         answer = await self._rest.post(
             action,
             f"rpc/monitoring_{function}",

@@ -220,7 +220,7 @@ class FlagService:
             ("file", self._file),
         )
 
-        def said(of: Connection, heard_at: float | None) -> FlagTierStatus:
+        def status(of: Connection, heard_at: float | None) -> FlagTierStatus:
             return FlagTierStatus(
                 state=of.state,
                 since=wall - timedelta(seconds=now - of.since),
@@ -229,7 +229,7 @@ class FlagService:
                 age_s=None if heard_at is None else round(now - heard_at, 1),
             )
 
-        return {name: said(tier.connection, tier.heard_at) for name, tier in every if tier is not None}
+        return {name: status(tier.connection, tier.heard_at) for name, tier in every if tier is not None}
 
     # Redis
 
@@ -279,7 +279,7 @@ class FlagService:
         assert self._of_record is not None
         missing = self._missing()
         for brake in missing:
-            await self._record.brake(brake, seen_n=self.holder.snapshot.n)
+            await self._record.brake(brake, known_n=self.holder.snapshot.n)
         has = self._of_record.has
         if has is not None:
             given = Snapshot(target=has.target, brakes={brake.id: brake for brake in missing})

@@ -145,7 +145,7 @@ def _one(a: T, b: T) -> T:
 
 
 def lacks(has: Snapshot, held: Snapshot) -> bool:
-    """Whether a store that has `has` is to be told of `held`: a newer row, a brake, or an earlier lift. By ids, not by spelling."""
+    """Whether a store that has `has` is to be sent `held`: a newer row, a brake, or an earlier lift. By ids, not by spelling."""
     ids = {row.id for row in has.rows}
     return (
         (held.n >= has.n and any(row.id not in ids for row in held.rows))
@@ -163,7 +163,7 @@ def flag_sets(snapshot: Snapshot) -> list[FlagSet]:
     return [read(row.document) for row in snapshot.rows]
 
 
-def to_look_at(brakes: Iterable[Brake], written: Shares | None) -> list[Brake]:
+def to_confirm(brakes: Iterable[Brake], written: Shares | None) -> list[Brake]:
     """Those that whoever raises a share has to be shown: what hold less than what is written.
 
     | its split        | it is passed over                                             |

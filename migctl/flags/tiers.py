@@ -37,7 +37,7 @@ log = get_logger("flags")
 
 
 class Tier(Protocol):
-    """What a process follows. heard_at: when it last said something, monotonic seconds."""
+    """What a process follows. heard_at: when it last answered, monotonic seconds."""
 
     connection: Connection
     heard_at: float | None
@@ -46,7 +46,7 @@ class Tier(Protocol):
 
 
 class RecordTier:
-    """Follows the record. pushed: whether Redis tells of changes now. read: told after each good read.
+    """Follows the record. pushed: whether Redis sends changes now. read: called after each good read.
 
     has: what it had then, its brakes and lifts whole.
     """
@@ -67,7 +67,7 @@ class RecordTier:
         self._holder = holder
         self._registration = registration
         self._pushed = pushed
-        self._told = read
+        self._on_read = read
         self._head: Row | None = None
         self._n = 0
         self._hurried = False
@@ -93,7 +93,7 @@ class RecordTier:
                 await retry.wait(self._news, least_s=least_s)
 
     async def once(self) -> MigctlError | None:
-        """Ask it. What went wrong, which is said where it is new."""
+        """Ask it. What went wrong, which is logged where it is new."""
         try:
             await self._read()
             await self._registration.renew(clock.mono())
@@ -101,18 +101,18 @@ class RecordTier:
             _failed(self.connection, "record", error)
             return error
         _succeeded(self.connection, "record")
-        self._told()
+        self._on_read()
         return None
 
     async def _read(self) -> None:
         # What is held before the read begins was in the record then, wherever it was heard: a lower head means that it went back.
         held = self._holder.snapshot
-        said = await self._record.read(self._n)
-        head = said.head if said.head is not None or said.n != self._n else self._head
-        self._head, self._n = head, said.n
-        snapshot = said.snapshot
+        contents = await self._record.read(self._n)
+        head = contents.head if contents.head is not None or contents.n != self._n else self._head
+        self._head, self._n = head, contents.n
+        snapshot = contents.snapshot
         switch = self._holder.switch
-        if said.n < held.n:
+        if contents.n < held.n:
             brakes = went_back(
                 held, head, switch.flag, switch.opened, switch.otherwise, at=format_time(clock.now())
             )
@@ -120,13 +120,13 @@ class RecordTier:
                 if brake.id not in held.brakes:
                     log.error(
                         "the record went back: it is older than what is held, and its lower share is kept to",
-                        n=said.n, held=held.n, brake=brake.id, max_percent=brake.max_percent, split=brake.split,
+                        n=contents.n, held=held.n, brake=brake.id, max_percent=brake.max_percent, split=brake.split,
                     )  # fmt: skip
                     snapshot = snapshot.with_brake(brake)
         await self._holder.follow(snapshot)
         self._holder.reached_the_record()
-        self._registration.heard(said.processes)
-        self.has, self.heard_at = said.snapshot, clock.mono()
+        self._registration.heard(contents.processes)
+        self.has, self.heard_at = contents.snapshot, clock.mono()
 
 
 class FileTier:
@@ -140,10 +140,10 @@ class FileTier:
         self.heard_at: float | None = None
         self.path = path
         self._holder = holder
-        self._seen: tuple[int, int, int] | None = None
+        self._stat: tuple[int, int, int] | None = None
 
     def hurry(self) -> None:
-        """It is looked at often enough."""
+        """It is read often enough."""
 
     async def run(self) -> None:
         while True:
@@ -151,7 +151,7 @@ class FileTier:
             await asyncio.sleep(EVERY_S)
 
     async def once(self) -> MigctlError | None:
-        """Look at it. What is wrong with it, which is said where it is new."""
+        """Read it where it changed. What is wrong with it, which is logged where it is new."""
         try:
             await self._read()
         except MigctlError as error:
@@ -167,12 +167,12 @@ class FileTier:
             raise Systemic(
                 f"{self.path}: {error.strerror}", do="put it there: its flags hold meanwhile"
             ) from None
-        seen = (of.st_ino, of.st_mtime_ns, of.st_size)
-        if seen != self._seen:
+        stat = (of.st_ino, of.st_mtime_ns, of.st_size)
+        if stat != self._stat:
             row = self._row(int(of.st_mtime * 1000))
             await self._holder.follow(of_row(self._holder.snapshot.target, row))
             self._holder.reached_the_record()
-            self._seen = seen
+            self._stat = stat
         self.heard_at = clock.mono()
 
     def _row(self, modified_ms: int) -> Row:

@@ -37,7 +37,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Observed:
     """What the serves say. moved: every subscriber that is connected is where the flag says; None where one does not know it.
 
     markers: transports that released each, by position, as the witness has heard until now.
@@ -71,7 +71,7 @@ class Ledger(Protocol):
 class Serves(Protocol):
     """The `serve` processes. Raises Transient where none answers."""
 
-    async def told(self) -> Told: ...
+    async def observe(self) -> Observed: ...
 
     async def mark(self, marker_id: str, step_id: str) -> str:
         """Put a marker into the journal: its position. Idempotent by its id."""

@@ -17,7 +17,7 @@ import msgspec
 
 from migctl.errors import Usage
 from migctl.rollout import walk
-from migctl.rollout.walk import Mark, Open, Roll, Seen, State, Step, Wait, Write
+from migctl.rollout.walk import Facts, Mark, Open, Roll, State, Step, Wait, Write
 from migctl.rollout.wording import words
 from migctl.validate.witness.minute import QUIET, Figures, Minute
 
@@ -131,11 +131,11 @@ class _World:
             cohorts=dict.fromkeys(("all", *segments), EVENTS),
         )
 
-    def seen(self, state: State, step: Step) -> Seen:
+    def facts(self, state: State, step: Step) -> Facts:
         moved = (self.now - state.since).total_seconds() >= MOVES_S
         marker = f"rehearsal/{self.markers}" if self.markers else None
         share = step.stage in self.opened
-        return Seen(
+        return Facts(
             minutes=self.minutes,
             moved=moved,
             epoch="rehearsal",
@@ -160,7 +160,7 @@ def rehearse(
         step = steps[index]
         following = steps[index + 1] if index + 1 < len(steps) else None
         action = walk.advance(
-            state, step, following, world.seen(state, step), world.now, f"rehearsal-{index + 1}"
+            state, step, following, world.facts(state, step), world.now, f"rehearsal-{index + 1}"
         )
         if isinstance(action, Wait):
             if state.phase in ("done", "aborted") or state.paused in ("person", "gate", "brake"):

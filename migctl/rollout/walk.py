@@ -1,4 +1,4 @@
-"""Walk: where a rollout stands, and what is to be done next. Pure: what was seen and the time go in, one thing to do comes out.
+"""Walk: where a rollout stands, and what is to be done next. Pure: what is known and the time go in, one thing to do comes out.
 
 Every change of state is a write to the record at the version that was read, so a walk that is killed between any two of them goes
 on from where it stood, and neither skips a step nor does one twice.
@@ -9,7 +9,7 @@ on from where it stood, and neither skips a step nor does one twice.
 | settling | the marker released on both transports | soaking | - | pause after `settle_timeout` | paused |
 | soaking | `soak_minutes` of evidence | judged | abort or pause, as the gate says | pause (or abort), resumed by itself | paused |
 | judged | drills that the stage asks for | moving | abort or pause | stays | paused |
-| paused by no data | evidence again | soaking; anew where too few windows were seen | abort or pause | stays | paused by a person |
+| paused by no data | evidence again | soaking; anew where too few were observed | abort or pause | stays | paused by a person |
 | paused by settling | the marker after all, or another one | soaking, or settling | abort or pause | stays | paused |
 | paused by a person | `resume` | soaking, anew | abort | stays | stays |
 | aborted | `resume`, by a person | moving, at the last stage judged `pass` | - | - | stays |
@@ -17,10 +17,10 @@ on from where it stood, and neither skips a step nor does one twice.
 
 Of a soak, by window:
 
-| a window | is evidence | was seen |
+| a window | is evidence | was observed |
 |---|---|---|
 | `pass` | yes | yes |
-| quiet: all was seen, and nothing was there | no | yes: a sparse stream takes longer, and begins nothing again |
+| quiet: all was observed, and nothing was there | no | yes: a sparse stream takes longer, and begins nothing again |
 | inconclusive, terminated, or not there | no | no |
 
 No evidence for `max_evidence_age` is "no data", quiet or not: where nothing comes, nothing is proven.
@@ -42,8 +42,8 @@ from migctl.validate.witness.minute import Minute
 Phase = Literal["moving", "settling", "soaking", "judged", "paused", "aborted", "done"]
 PauseKind = Literal["person", "no_data", "gate", "brake", "settling"]
 
-# A soak with less of its minutes seen than this would count survivors only: it begins again.
-MIN_SEEN = 0.95
+# A soak with less of its minutes observed than this would count survivors only: it begins again.
+MIN_OBSERVED = 0.95
 # A marker that did not come out of both transports is followed by another one after so many settle timeouts.
 MARK_AGAIN = 5
 SWITCHED_OFF = (
@@ -105,7 +105,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     completing: Completing | None = None
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known now. minutes: of this step, in order. moved: everybody connected is where the flag says.
 
     epoch: the open one. marker: the marker's position, once it is in the journal; released: transports on which the witness saw it.
@@ -156,7 +156,7 @@ Action = Open | Mark | Write | Roll | Wait
 
 
 def advance(
-    state: State, step: Step, following: Step | None, seen: Seen, now: datetime, step_id: str
+    state: State, step: Step, following: Step | None, facts: Facts, now: datetime, step_id: str
 ) -> Action:
     """The one thing to do next.
 
@@ -164,22 +164,22 @@ def advance(
     """
     if state.phase in ("done", "aborted"):
         return Wait(state.reason or state.phase)
-    if seen.braked is not None and state.paused not in ("person", "brake"):
-        return Write(_paused(state, "brake", f"a brake was pulled: {seen.braked}", now))
+    if facts.braked is not None and state.paused not in ("person", "brake"):
+        return Write(_paused(state, "brake", f"a brake was pulled: {facts.braked}", now))
     if state.phase == "moving":
-        return _moving(state, step, seen, now)
+        return _moving(state, step, facts, now)
     if state.phase == "settling":
-        return _settling(state, step, seen, now)
-    outcome = judge_all(step.gates, _counted(state, seen.minutes), whole=True)
+        return _settling(state, step, facts, now)
+    outcome = judge_all(step.gates, _counted(state, facts.minutes), whole=True)
     if outcome.action == "abort":
         return Roll(_next(state, now, phase="aborted", paused=None, reason=outcome.reason))
     if state.phase == "paused":
-        return _while_paused(state, step, seen, now)
+        return _while_paused(state, step, facts, now)
     if outcome.action == "pause":
         return Write(_paused(state, "gate", outcome.reason or "a gate failed", now))
     if state.phase == "soaking":
-        return _soaking(state, step, seen, outcome, now)
-    return _judged(state, step, following, seen, now, step_id)
+        return _soaking(state, step, facts, outcome, now)
+    return _judged(state, step, following, facts, now, step_id)
 
 
 def paused(state: State, reason: str, now: datetime) -> State:
@@ -248,32 +248,32 @@ def resumed(state: State, first: str, step_id: str, now: datetime) -> State:
     return begun(state.version, state.stage, state.step_id, now, passed=state.passed, share=state.share)
 
 
-def _moving(state: State, step: Step, seen: Seen, now: datetime) -> Action:
-    if not seen.share:
+def _moving(state: State, step: Step, facts: Facts, now: datetime) -> Action:
+    if not facts.share:
         return Open(_next(state, now))
     left_s = step.move_timeout_s - _seconds(state, now)
-    if seen.moved or left_s <= 0:
+    if facts.moved or left_s <= 0:
         return Write(_next(state, now, phase="settling", marker=None, reason=None))
     return Wait("users move to their transport", left_s)
 
 
-def _settling(state: State, step: Step, seen: Seen, now: datetime) -> Action:
-    if seen.marker is None or not seen.marker.startswith(f"{seen.epoch}/"):
+def _settling(state: State, step: Step, facts: Facts, now: datetime) -> Action:
+    if facts.marker is None or not facts.marker.startswith(f"{facts.epoch}/"):
         return Mark()
-    if state.marker != seen.marker:
-        return Write(_next(state, state.since, marker=seen.marker))
-    if seen.released >= _BOTH:
+    if state.marker != facts.marker:
+        return Write(_next(state, state.since, marker=facts.marker))
+    if facts.released >= _BOTH:
         return Write(_next(state, now, phase="soaking", soak_from=now, reason=None))
     left_s = step.settle_timeout_s - _seconds(state, now)
-    missing = sorted(_BOTH - seen.released)
+    missing = sorted(_BOTH - facts.released)
     if left_s <= 0:
         return Write(_paused(state, "settling", f"the marker did not arrive on {' and '.join(missing)}", now))
     return Wait(f"the marker on {' and '.join(missing)}", left_s)
 
 
-def _soaking(state: State, step: Step, seen: Seen, outcome: Outcome, now: datetime) -> Action:
-    minutes = _counted(state, seen.minutes)
-    if state.marker is not None and seen.epoch and not state.marker.startswith(f"{seen.epoch}/"):
+def _soaking(state: State, step: Step, facts: Facts, outcome: Outcome, now: datetime) -> Action:
+    minutes = _counted(state, facts.minutes)
+    if state.marker is not None and facts.epoch and not state.marker.startswith(f"{facts.epoch}/"):
         reason = "a new epoch takes a new marker"
         return Write(_next(state, now, phase="settling", marker=None, soak_from=None, reason=reason))
     silent = _silent(state, step, minutes, now)
@@ -281,9 +281,9 @@ def _soaking(state: State, step: Step, seen: Seen, outcome: Outcome, now: dateti
         return _without_data(state, step, silent, now)
     good = sum(minute.counts for minute in minutes)
     if good < step.soak_minutes:
-        seen_windows, windows = _seen_of(state, step, minutes)
-        if windows >= step.soak_minutes and seen_windows < MIN_SEEN * windows:
-            reason = f"only {seen_windows} of {windows} minutes were seen"
+        observed, windows = _observed_of(state, step, minutes)
+        if windows >= step.soak_minutes and observed < MIN_OBSERVED * windows:
+            reason = f"only {observed} of {windows} minutes were observed"
             return Write(_next(state, now, soak_from=now, reason=f"the soak begins again: {reason}"))
         left = step.soak_minutes - good
         return Wait(f"{left:,} of {step.soak_minutes:,} minutes of evidence", step.window_s * left)
@@ -293,11 +293,11 @@ def _soaking(state: State, step: Step, seen: Seen, outcome: Outcome, now: dateti
 
 
 def _judged(
-    state: State, step: Step, following: Step | None, seen: Seen, now: datetime, step_id: str
+    state: State, step: Step, following: Step | None, facts: Facts, now: datetime, step_id: str
 ) -> Action:
-    if following is not None and seen.withheld is not None:
-        return Wait(seen.withheld)
-    silent = _silent(state, step, _counted(state, seen.minutes), now)
+    if following is not None and facts.withheld is not None:
+        return Wait(facts.withheld)
+    silent = _silent(state, step, _counted(state, facts.minutes), now)
     if silent is not None:
         return Wait(silent)
     if following is None:
@@ -305,23 +305,23 @@ def _judged(
     return Write(begun(state.version, following.stage, step_id, now, passed=state.passed))
 
 
-def _while_paused(state: State, step: Step, seen: Seen, now: datetime) -> Action:
+def _while_paused(state: State, step: Step, facts: Facts, now: datetime) -> Action:
     if state.paused == "no_data":
         if any(
-            minute.counts and minute.expected and minute.started_at >= state.since for minute in seen.minutes
+            minute.counts and minute.expected and minute.started_at >= state.since for minute in facts.minutes
         ):
-            return Write(_returned(state, step, seen, now))
+            return Write(_returned(state, step, facts, now))
         return Wait(state.reason or "no data")
     if state.paused == "settling":
-        return _while_unsettled(state, step, seen, now)
+        return _while_unsettled(state, step, facts, now)
     return Wait(f"{state.reason or 'paused'}; `migctl rollout resume` goes on")
 
 
-def _while_unsettled(state: State, step: Step, seen: Seen, now: datetime) -> Action:
+def _while_unsettled(state: State, step: Step, facts: Facts, now: datetime) -> Action:
     """Nobody has to come for this: what the marker did not reach may be back."""
-    if state.marker is not None and state.marker == seen.marker and seen.released >= _BOTH:
+    if state.marker is not None and state.marker == facts.marker and facts.released >= _BOTH:
         return Write(_next(state, now, phase="soaking", paused=None, soak_from=now, reason=None))
-    is_of_old = bool(seen.epoch) and not (state.marker or "").startswith(f"{seen.epoch}/")
+    is_of_old = bool(facts.epoch) and not (state.marker or "").startswith(f"{facts.epoch}/")
     # A witness that was started anew begins behind the marker, and never hears of it.
     if is_of_old or _seconds(state, now) > MARK_AGAIN * step.settle_timeout_s:
         return Write(
@@ -330,23 +330,23 @@ def _while_unsettled(state: State, step: Step, seen: Seen, now: datetime) -> Act
     return Wait(state.reason or "the marker did not arrive")
 
 
-def _returned(state: State, step: Step, seen: Seen, now: datetime) -> State:
-    """Data is there again. What was seen of the soak still counts, unless too little was."""
-    seen_windows, windows = _seen_of(state, step, _counted(state, seen.minutes))
-    if seen_windows >= MIN_SEEN * windows:
+def _returned(state: State, step: Step, facts: Facts, now: datetime) -> State:
+    """Data is there again. What was observed of the soak still counts, unless too little was."""
+    observed, windows = _observed_of(state, step, _counted(state, facts.minutes))
+    if observed >= MIN_OBSERVED * windows:
         return _next(state, now, phase="soaking", paused=None, reason="data has returned; the soak goes on")
     reason = "data has returned; the soak begins again"
     return _next(state, now, phase="soaking", paused=None, soak_from=now, reason=reason)
 
 
-def _seen_of(state: State, step: Step, minutes: Sequence[Minute]) -> tuple[int, int]:
-    """Windows that were seen, and how many there were: whole ones, from the soak's begin to the last that was heard of."""
+def _observed_of(state: State, step: Step, minutes: Sequence[Minute]) -> tuple[int, int]:
+    """Windows that were observed, and how many there were: whole ones, from the soak's begin to the last that was heard of."""
     if state.soak_from is None or not minutes:
         return 0, 0
     first = math.ceil(state.soak_from.timestamp() / step.window_s)
     last = round(max(minute.started_at for minute in minutes).timestamp() / step.window_s)
-    seen = len({minute.started_at for minute in minutes if minute.counts or minute.quiet})
-    return seen, max(last - first + 1, seen)
+    observed = len({minute.started_at for minute in minutes if minute.counts or minute.quiet})
+    return observed, max(last - first + 1, observed)
 
 
 def _silent(state: State, step: Step, minutes: Sequence[Minute], now: datetime) -> str | None:

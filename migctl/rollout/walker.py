@@ -8,7 +8,7 @@ does nothing; a share rises in one transaction with the state that says so, at t
 | the record away | waits, says so, goes on |
 | another walker's lease | ends: exit 4, with its name |
 | `aborted`, or a pause by a person as it begins | ends: exit 1, names `resume` |
-| a pause by a person while it runs | stays: gates go on judging, and may roll back; a `resume` is seen |
+| a pause by a person while it runs | stays: gates go on judging, and may roll back; a `resume` is noticed |
 | a write by somebody else | reads again |
 """
 
@@ -29,8 +29,8 @@ from migctl.resilience import within
 from migctl.rollout import walk
 from migctl.rollout.drills import Drilled, missing
 from migctl.rollout.opening import brake_id, braked, is_open, marker_id, soaked, under
-from migctl.rollout.ports import Down, Flags, Held, Ledger, Serves, Told
-from migctl.rollout.walk import Action, Mark, Open, Roll, Seen, State, Step, Wait, Write
+from migctl.rollout.ports import Down, Flags, Held, Ledger, Observed, Serves
+from migctl.rollout.walk import Action, Facts, Mark, Open, Roll, State, Step, Wait, Write
 from migctl.rollout.wording import words
 from migctl.telemetry import get_logger
 from migctl.validate.witness.minute import Minute
@@ -61,7 +61,7 @@ class Walker:
     """steps: in order, those that are walked. drilled: what was drilled, read again in each round.
 
     reason: of the person who let it walk, for the audit. without_drills: why the drills that a stage asks for are gone without.
-    tell: told what happens, each thing once.
+    notify: called with what happens, each thing once.
     """
 
     ledger: Ledger
@@ -71,13 +71,13 @@ class Walker:
     drilled: Callable[[], Sequence[Drilled]]
     reason: str
     without_drills: str | None = None
-    tell: Callable[[Line], None] = lambda _: None
+    notify: Callable[[Line], None] = lambda _: None
     poll_s: float = POLL_S
     new_id: Callable[[], str] = uuid7
     _minutes: dict[datetime, Minute] = field(default_factory=dict)
     _marker: tuple[int, str] | None = None  # the version at which it was placed, and where
     _known: tuple[State, ...] = ()  # what was read last, and what this walker tried to write then
-    _said: str = ""
+    _notified: str = ""
 
     async def run(self, stop: asyncio.Event) -> State | None:
         """Until every stage has passed: the last state. None where `stop` ended it.
@@ -92,7 +92,7 @@ class Walker:
             except (Wanting, Refused, Usage):
                 raise
             except MigctlError as error:
-                self._tell(f"waits: {error.what}", self._known[-1] if self._known else None)
+                self._notify(f"waits: {error.what}", self._known[-1] if self._known else None)
                 await within(self.poll_s, stop.wait())
                 continue
             if isinstance(done, State):
@@ -125,13 +125,13 @@ class Walker:
         index = self._index(state)
         step = self.steps[index]
         following = self.steps[index + 1] if index + 1 < len(self.steps) else None
-        seen = await self._seen(state, step, flags)
-        action = walk.advance(state, step, following, seen, clock.now(), self.new_id())
+        facts = await self._facts(state, step, flags)
+        action = walk.advance(state, step, following, facts, clock.now(), self.new_id())
         return await self._do(action, state, step, flags, held, held_at)
 
     def _hear(self, state: State) -> None:
         if self._known and state not in self._known:
-            self._tell(f"somebody else wrote: {state.phase}: {words(state)}", state)
+            self._notify(f"somebody else wrote: {state.phase}: {words(state)}", state)
         self._known = (state,)
 
     def _end(self, state: State, *, is_first: bool) -> None:
@@ -157,21 +157,21 @@ class Walker:
             do="2c is `migctl rollout complete`; else give this walk the stages that it was begun with",
         )
 
-    async def _seen(self, state: State, step: Step, flags: Flags) -> Seen:
-        told = await self._told()
+    async def _facts(self, state: State, step: Step, flags: Flags) -> Facts:
+        observed = await self._observe()
         minutes = await self._evidence(state, step)
         marker = state.marker
         if self._marker is not None and self._marker[0] == state.version:
             marker = self._marker[1]
-        released = set(told.markers.get(marker or "", ()))
+        released = set(observed.markers.get(marker or "", ()))
         for minute in self._minutes.values():
             released.update(minute.markers.get(marker or "", ()))
         shares, opens = flags.shares, soaked(state, step)
         own = (brake_id(state),)
-        return Seen(
+        return Facts(
             minutes=minutes,
-            moved=told.moved is True,
-            epoch=told.epoch,
+            moved=observed.moved is True,
+            epoch=observed.epoch,
             marker=marker,
             released=frozenset(released),
             braked=flags.closed or (braked(shares, flags.brakes, opens, own=own) if shares else None),
@@ -185,13 +185,13 @@ class Walker:
             return None
         return f"{why}: run it, or go on with `--without-drills --reason WHY`"
 
-    async def _told(self) -> Told:
+    async def _observe(self) -> Observed:
         try:
-            return await self.serves.told()
+            return await self.serves.observe()
         except MigctlError as error:
             # A soak goes by its evidence; who needs a serve finds that out by asking it.
-            log.debug("no serve tells anything", reason=error.what)
-            return Told("", None, {})
+            log.debug("no serve answers", reason=error.what)
+            return Observed("", None, {})
 
     async def _evidence(self, state: State, step: Step) -> list[Minute]:
         """Of this step. What was read stays; the latest windows are read again."""
@@ -211,12 +211,12 @@ class Walker:
     ) -> Action | State:
         try:
             if isinstance(action, Wait):
-                self._tell(f"waits: {action.reason}", state, action.left_s)
+                self._notify(f"waits: {action.reason}", state, action.left_s)
             elif isinstance(action, Mark):
-                epoch = (await self.serves.told()).epoch
+                epoch = (await self.serves.observe()).epoch
                 position = await self.serves.mark(marker_id(state, epoch), state.step_id)
                 self._marker = (state.version, position)
-                self._tell(f"marker at {position}", state)
+                self._notify(f"marker at {position}", state)
             elif isinstance(action, Open):
                 await self._open(action, state, step, flags, held)
             elif isinstance(action, Roll):
@@ -224,8 +224,8 @@ class Walker:
             else:
                 await self._write(action.state, state, held)
         except Changed:
-            self._said = ""
-            self._tell("somebody changed it meanwhile: it is read again", state)
+            self._notified = ""
+            self._notify("somebody changed it meanwhile: it is read again", state)
         return action
 
     async def _open(self, action: Open, state: State, step: Step, flags: Flags, held: Held) -> None:
@@ -233,7 +233,7 @@ class Walker:
             self._known = (state, action.state)
             opens = soaked(state, step)
             await self.ledger.open(action.state, opens, flags, held, reason=self.reason)
-            self._tell(f"opened {step.stage}: {share_of(opens)}", action.state)
+            self._notify(f"opened {step.stage}: {share_of(opens)}", action.state)
         except Unshown as error:
             # A lease that was taken refuses in the same way; then this raises.
             await self.ledger.hold()
@@ -245,9 +245,9 @@ class Walker:
         if clock.mono() - held_at > SAFE_S:
             return  # held up for so long that the lease may be another's: from the beginning
         reason = action.state.reason or "a gate failed"
-        self._tell(f"rolls back: {reason}", state)
+        self._notify(f"rolls back: {reason}", state)
         became = await self.down.roll(brake_id(state), reason)
-        self._tell(became, state)
+        self._notify(became, state)
         await self._write(action.state, state, held)
 
     async def _write(self, state: State, before: State, held: Held) -> None:
@@ -262,13 +262,13 @@ class Walker:
             raise Refused(
                 "another walker had the lease meanwhile", do="let one walk: `migctl rollout status`"
             ) from None
-        self._tell(words(state), state)
+        self._notify(words(state), state)
 
-    def _tell(self, what: str, state: State | None, left_s: float | None = None) -> None:
+    def _notify(self, what: str, state: State | None, left_s: float | None = None) -> None:
         """Each thing once, however often it is met in a row."""
-        if what != self._said:
-            self._said = what
-            self.tell(Line(clock.now(), what, state, left_s))
+        if what != self._notified:
+            self._notified = what
+            self.notify(Line(clock.now(), what, state, left_s))
 
 
 def share_of(step: Step) -> str:

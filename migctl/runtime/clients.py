@@ -24,23 +24,23 @@ RECORD_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One process. said: None where it did not answer, and why."""
+    """One process. status: None where it did not answer, and why."""
 
     id: str | None
     name: str
-    said: ClientsStatus | None
+    status: ClientsStatus | None
     why: str | None = None
 
     @property
     def asked(self) -> Asked:
         """For the rules of completing."""
-        if self.said is None:
+        if self.status is None:
             return Asked(process=self.name, remembers_from=None)
         return Asked(
             process=self.name,
-            remembers_from=self.said.remembers_from,
-            clients=tuple(self.said.clients),
-            mode=self.said.mode,
+            remembers_from=self.status.remembers_from,
+            clients=tuple(self.status.clients),
+            mode=self.status.mode,
         )
 
 
@@ -105,18 +105,18 @@ async def ask_clients(
     await asyncio.gather(
         _here(asked, folder, known, within_s), *(_there(asked, process, token, within_s) for process in known)
     )
-    found = [one for id_, one in asked.found.items() if one.said is not None or id_ not in asked.ended]
+    found = [one for id_, one in asked.found.items() if one.status is not None or id_ not in asked.ended]
     return tuple(sorted(found, key=lambda one: one.name))
 
 
 async def _here(asked: _Round, folder: Path, known: Sequence[Process], within_s: float) -> None:
     async def ask() -> ClientsStatus:
         async with reached(folder, timeout_s=within_s) as http:
-            return await _said(http)
+            return await _status(http)
 
     announcement = announced(folder)
     try:
-        said = await asyncio.wait_for(ask(), within_s)
+        status = await asyncio.wait_for(ask(), within_s)
     except TimeoutError:
         asked.found[""] = Answered(None, f"the serve of {folder}", None, f"no answer within {within_s:g} s")
         return
@@ -131,8 +131,8 @@ async def _here(asked: _Round, folder: Path, known: Sequence[Process], within_s:
     except (MigctlError, ValueError) as error:
         asked.found[""] = Answered(None, f"the serve of {folder}", None, str(error).splitlines()[0])
         return
-    name = next((one.name for one in known if one.id == said.process), said.name)
-    asked.found[said.process] = Answered(said.process, name, said)
+    name = next((one.name for one in known if one.id == status.process), status.name)
+    asked.found[status.process] = Answered(status.process, name, status)
 
 
 async def _there(asked: _Round, process: Process, token: str | None, within_s: float) -> None:
@@ -143,36 +143,36 @@ async def _there(asked: _Round, process: Process, token: str | None, within_s: f
     async def ask(url: str) -> ClientsStatus:
         http = ServeHttp(url, token=token, timeout_s=within_s)
         try:
-            return await _said(http)
+            return await _status(http)
         finally:
             await http.aclose()
 
     why = f"no answer within {within_s:g} s"
     try:
-        said = await asyncio.wait_for(ask(process.url), within_s)
+        status = await asyncio.wait_for(ask(process.url), within_s)
     except TimeoutError:
         pass
     except (MigctlError, ValueError) as error:
         why = str(error).splitlines()[0]
     else:
-        if said.process == process.id:
-            asked.found[process.id] = Answered(process.id, process.name, said)
+        if status.process == process.id:
+            asked.found[process.id] = Answered(process.id, process.name, status)
             return
-        asked.found.setdefault(said.process, Answered(said.process, said.name, said))
-        if said.name.rpartition(":")[0] == process.name.rpartition(":")[0]:
+        asked.found.setdefault(status.process, Answered(status.process, status.name, status))
+        if status.name.rpartition(":")[0] == process.name.rpartition(":")[0]:
             # Another one has its address on the same machine: it is gone.
             asked.ended.add(process.id)
             return
-        why = f"{said.name} answers at {process.url} from here"
+        why = f"{status.name} answers at {process.url} from here"
     asked.found.setdefault(process.id, Answered(process.id, process.name, None, why))
 
 
-async def _said(http: ServeHttp) -> ClientsStatus:
+async def _status(http: ServeHttp) -> ClientsStatus:
     """Raises NotRunning, and Transient for what is no such answer."""
     answer = await http.get(CLIENTS)
     if answer.status in (401, 403):
         raise Transient(
-            f"it does not tell us: {answer.words()}", do="set MIGCTL_TOKEN to a token with purpose admin"
+            f"it does not answer us: {answer.words()}", do="set MIGCTL_TOKEN to a token with purpose admin"
         )
     if answer.status != 200:
         raise Transient(f"{answer.where}: {answer.words()}", do="is it a migctl of this version?")

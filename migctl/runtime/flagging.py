@@ -15,7 +15,7 @@ import msgspec
 from migctl.config import Settings, Target, flag
 from migctl.errors import MigctlError, Refused, Systemic, Transient
 from migctl.flags.assignment import Assignments
-from migctl.flags.authoring import Author, Seen, Written
+from migctl.flags.authoring import Author, Basis, Written
 from migctl.flags.definitions import FlagSet
 from migctl.flags.disk import SnapshotFile
 from migctl.flags.editing import Edit
@@ -70,14 +70,14 @@ class Desk:
     redis: RedisStore | None
     kept: Snapshot
 
-    async def look(self) -> Shown:
+    async def read(self) -> Shown:
         """The record's; with it away the next best. Raises Transient, Systemic where nothing is known at all."""
         try:
-            said = await self.record.read()
+            contents = await self.record.read()
         except (Transient, Systemic) as error:
             return await self._next_best(error)
-        snapshot = merged(self.kept, said.snapshot)
-        return Shown(self.target.name, snapshot, "record" if said.n == snapshot.n else "disk")
+        snapshot = merged(self.kept, contents.snapshot)
+        return Shown(self.target.name, snapshot, "record" if contents.n == snapshot.n else "disk")
 
     async def _next_best(self, error: MigctlError) -> Shown:
         held, tier = self.kept, "disk"
@@ -93,15 +93,15 @@ class Desk:
         return Shown(self.target.name, held, "redis" if tier == "redis" else "disk", error)
 
     async def write(
-        self, seen: Seen, edit: Edit, *, actor: str, reason: str, shown: Collection[str] = ()
+        self, basis: Basis, edit: Edit, *, actor: str, reason: str, shown: Collection[str] = ()
     ) -> Written:
         """Write to the record, and push. Raises Changed, Unshown, Usage, Transient, Systemic."""
-        written = await self.author.write(seen, edit, actor=actor, reason=reason, shown=shown)
+        written = await self.author.write(basis, edit, actor=actor, reason=reason, shown=shown)
         await self.push(written.row)
         return written
 
     async def push(self, row: Row) -> None:
-        """Tell Redis and the `serve` of this folder at once; who is told by neither asks the record by itself."""
+        """Send it to Redis and the `serve` of this folder at once; who gets it from neither asks the record by itself."""
         news = Snapshot(target=self.record.name).with_row(row)
         # Hints both: processes that have lost Redis poll the record, and here none may run.
         if self.redis is not None:
@@ -136,14 +136,14 @@ async def desk(settings: Settings, notify: Callable[[str], None]) -> AsyncIterat
         yield Desk(settings, target, record, Author(record, TRANSPORT, kept), redis, kept)
 
 
-async def look(settings: Settings, notify: Callable[[str], None]) -> Shown:
+async def read(settings: Settings, notify: Callable[[str], None]) -> Shown:
     """What is known of flags, whatever is away. Raises where nothing is."""
     if file_is_record(settings):
         path = flags_file(settings)
         row = Row(n=1, id="file", document=read_file(path).document(), by="file", reason=str(path))
         return Shown(str(path), Snapshot(target="file").with_row(row), "file")
     async with desk(settings, notify) as at:
-        return await at.look()
+        return await at.read()
 
 
 def file_is_record(settings: Settings) -> bool:

@@ -1,8 +1,8 @@
 """Handing: one snapshot of flags to everybody who uses them, at once and in parallel: each process, Redis, the record.
 
 It never takes longer than a second: who is away, stopped or slow holds up nobody, and is named. The `serve` of this state folder
-is told by its control socket, every process that is known by its address with an admin token; one that asks for more than we have
-is looked at, since Redis and the record tell it too. Whom the record lists besides is told as soon as the record has said so.
+gets it by its control socket, every process that is known by its address with an admin token; one that asks for more than we have
+is probed, since it gets it from Redis and the record too. Whom the record lists besides gets it as soon as the record has answered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from migctl.errors import MigctlError
 from migctl.flags.definitions import Invalid
 from migctl.flags.disk import OwnBrakes, Process, Processes, ProcessesFile, same_processes
 from migctl.flags.editing import Edit, checked
-from migctl.flags.record import Record, Said
+from migctl.flags.record import Contents, Record
 from migctl.flags.redis_store import RedisStore
 from migctl.flags.snapshot import Brake, Snapshot, flag_sets
 from migctl.resilience import within
@@ -31,14 +31,14 @@ WITHIN_S = 1.0
 class Handed:
     """What became of it. redis: None where no Redis is set. record: None where there is none to ask.
 
-    said: what the record said meanwhile. took_s: seconds until the last answer.
+    contents: what the record had meanwhile. took_s: seconds until the last answer.
     """
 
     confirmed: tuple[Confirmed, ...]
     unconfirmed: tuple[Unconfirmed, ...]
     redis: Store | None
     record: Store | None
-    said: Said | None
+    contents: Contents | None
     took_s: float
 
     @property
@@ -88,7 +88,7 @@ class Hands:
         handed = await self._hand(
             Snapshot(target=self._name, brakes=brakes),
             within_s,
-            lambda said: self._to_record(brakes, brake, lower, said),
+            lambda contents: self._to_record(brakes, brake, lower, contents),
         )
         if handed.is_kept:
             self.forget(brakes)
@@ -97,9 +97,9 @@ class Hands:
     async def hand(self, snapshot: Snapshot, *, within_s: float = WITHIN_S) -> Handed:
         """Hand on what the record has: an up row, or all that is known. Never raises for who is away."""
 
-        async def is_there(said: Said) -> Store:
-            n = max(snapshot.n, said.n)
-            return Store(True) if said.n == n else Store(False, f"it has n {said.n}, and not {n}")
+        async def is_there(contents: Contents) -> Store:
+            n = max(snapshot.n, contents.n)
+            return Store(True) if contents.n == n else Store(False, f"it has n {contents.n}, and not {n}")
 
         return await self._hand(snapshot, within_s, is_there)
 
@@ -116,7 +116,7 @@ class Hands:
                 self._own.write(self._name, [one for one in kept if one.id not in gone])
 
     async def _hand(
-        self, snapshot: Snapshot, within_s: float, to_record: Callable[[Said], Awaitable[Store]]
+        self, snapshot: Snapshot, within_s: float, to_record: Callable[[Contents], Awaitable[Store]]
     ) -> Handed:
         await load_client()
         round_, asked = Round(snapshot, within_s, self._token), _Asked()
@@ -133,7 +133,7 @@ class Hands:
             round_.unconfirmed(),
             round_.to_redis,
             asked.store,
-            asked.said,
+            asked.contents,
             round(round_.took_s, 3),
         )
 
@@ -143,16 +143,16 @@ class Hands:
         round_: Round,
         asked: _Asked,
         group: asyncio.TaskGroup,
-        to_record: Callable[[Said], Awaitable[Store]],
+        to_record: Callable[[Contents], Awaitable[Store]],
     ) -> None:
         async def ask() -> None:
-            said = await record.read()
-            asked.said = said
-            round_.listed(said.processes)
-            for process in said.processes:
+            contents = await record.read()
+            asked.contents = contents
+            round_.listed(contents.processes)
+            for process in contents.processes:
                 group.create_task(round_.by_address(process))
-            asked.store = await to_record(said)
-            self._keep(said.processes)
+            asked.store = await to_record(contents)
+            self._keep(contents.processes)
 
         asked.store = Store(False, round_.silent)
         try:
@@ -161,14 +161,14 @@ class Hands:
             asked.store = Store(False, error.what)
 
     async def _to_record(
-        self, brakes: dict[str, Brake], newest: Brake, lower: Edit | None, said: Said
+        self, brakes: dict[str, Brake], newest: Brake, lower: Edit | None, contents: Contents
     ) -> Store:
         assert self._record is not None
         for one in brakes.values():
-            document = lowered(said, lower) if one is newest and lower is not None else None
-            if one.id in said.snapshot.brakes and document is None:
+            document = lowered(contents, lower) if one is newest and lower is not None else None
+            if one.id in contents.snapshot.brakes and document is None:
                 continue
-            await self._record.brake(one, document=document, based_on=said.n, seen_n=said.n)
+            await self._record.brake(one, document=document, based_on=contents.n, known_n=contents.n)
         return Store(True)
 
     def _keep(self, known: tuple[Process, ...]) -> None:
@@ -184,13 +184,13 @@ class _Asked:
     """What asking the record came to so far."""
 
     store: Store | None = None
-    said: Said | None = None
+    contents: Contents | None = None
 
 
-def lowered(said: Said, lower: Edit) -> object:
+def lowered(contents: Contents, lower: Edit) -> object:
     """The document with the lower share, made from the record's head; None where there is none to make it from."""
-    found = flag_sets(said.snapshot)
-    if not found or said.n != said.snapshot.n:
+    found = flag_sets(contents.snapshot)
+    if not found or contents.n != contents.snapshot.n:
         return None
     try:
         after = lower(found[0])

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from migctl.config import Settings
 from migctl.errors import MigctlError, Refused, Transient, Usage, Wanting
 from migctl.flags.disk import Process, Processes, ProcessesFile
-from migctl.runtime.looking import Looked, look
+from migctl.runtime.probing import Probed, probe
 from migctl.runtime.rollout import Control, control
 from migctl.serve_client.control import announced
 
 WITHIN_S = 3.0
 # Nothing is in a hurry here, and one that is only slow must not pass for dead.
-LOOK_WITHIN_S = 5.0
+PROBE_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One process. seen_at: when it last told the record; None where it has not registered. why: it says no more."""
+    """One process. seen_at: when it last registered; None where it has not registered. why: it does not."""
 
     id: str
     name: str
@@ -106,12 +106,12 @@ async def _listed(at: Control) -> Listed:
             away = f"no answer within {WITHIN_S:g} s"
         except MigctlError as error:
             away = error.what
-    looked = await look(at.settings.state, known, at.token, within_s=LOOK_WITHIN_S)
+    probed = await probe(at.settings.state, known, at.token, within_s=PROBE_WITHIN_S)
     seen = {process.id: process.seen_at for process in known}
-    return Listed(at.where, tuple(_known(one, seen.get(one.id)) for one in looked), away)
+    return Listed(at.where, tuple(_known(one, seen.get(one.id)) for one in probed), away)
 
 
-def _known(one: Looked, seen_at: str | None) -> Known:
+def _known(one: Probed, seen_at: str | None) -> Known:
     return Known(one.id, one.name, one.url, seen_at, one.flags is not None or one.answered, one.why)
 
 

@@ -35,7 +35,7 @@ from migctl.rollout.walk import State, Step
 from migctl.runtime.flagging import file_is_record, nobody_hears
 from migctl.runtime.flags import TRANSPORT, flags_file
 from migctl.runtime.handing import Hands
-from migctl.runtime.looking import Looked, look
+from migctl.runtime.probing import Probed, probe
 from migctl.runtime.rollout_known import Done, Standing
 from migctl.runtime.target import resolve
 
@@ -76,22 +76,22 @@ class Control:
         """Raises Usage where its file is wrong."""
         return load(name)
 
-    async def look(self, *, within_s: float = PATIENT_S, processes: bool = True) -> Standing:
+    async def read(self, *, within_s: float = PATIENT_S, processes: bool = True) -> Standing:
         """All that can be known within this time. Never raises for who is away."""
         own = self.hands.own()
         held = merged(self.kept, Snapshot(target=self.name, brakes={one.id: one for one in own}))
         listed = ProcessesFile(self.settings.state).read(self.name).known
-        seen, rollout, away, looked = None, None, _no_target(), tuple[Looked, ...]()
+        basis, rollout, away, probed = None, None, _no_target(), tuple[Probed, ...]()
         tier = "disk"
 
         async def ask_record() -> None:
-            nonlocal seen, rollout, away
+            nonlocal basis, rollout, away
             assert self.record is not None
             away = Transient(f"the record: no answer within {within_s:g} s", do="try again")
             try:
                 async with asyncio.timeout(within_s):
-                    found, at = await asyncio.gather(self.author.look(), self.record.rollout(TRANSPORT.flag))
-                seen, rollout, away = found, at, None
+                    found, at = await asyncio.gather(self.author.read(), self.record.rollout(TRANSPORT.flag))
+                basis, rollout, away = found, at, None
             except TimeoutError:
                 pass
             except MigctlError as error:
@@ -109,25 +109,25 @@ class Control:
             held = merged(held, has)
 
         async def ask_processes() -> None:
-            nonlocal looked
-            looked = await look(self.settings.state, listed, self.token, within_s=min(within_s, 1.0))
+            nonlocal probed
+            probed = await probe(self.settings.state, listed, self.token, within_s=min(within_s, 1.0))
 
         legs = [ask_record()] if self.record is not None else []
         legs += [ask_redis()] if self.redis is not None else []
         legs += [ask_processes()] if processes else []
         await asyncio.gather(*legs)
-        snapshot = merged(held, seen.known) if seen is not None else held
+        snapshot = merged(held, basis.known) if basis is not None else held
         state, unreadable = None, None
         try:
             state = state_of(rollout.state) if rollout is not None else None
         except MigctlError as error:  # in nobody's way down
             unreadable = error
-        if unreadable is None and (seen is not None or state is not None):
+        if unreadable is None and (basis is not None or state is not None):
             first = WALKED[0]
             state = under(state, snapshot.live_brakes(TRANSPORT.flag), first, str(uuid4()), clock.now())
-        if seen is not None:
+        if basis is not None:
             tier = "record"
-        return Standing(snapshot, tier, seen, away, rollout, state, listed, looked, own, unreadable)
+        return Standing(snapshot, tier, basis, away, rollout, state, listed, probed, own, unreadable)
 
     async def pull(
         self,
@@ -178,14 +178,14 @@ class Control:
         raise Changed("the rollout is changed all the time", do="find out by whom: `migctl rollout history`")
 
     async def write(self, at: Rollout, state: State, *, action: str, actor: str, reason: str) -> None:
-        """Write the state at the version that was seen. Raises Changed, Transient, Systemic."""
+        """Write the state at the version that was read. Raises Changed, Transient, Systemic."""
         assert self.record is not None
         numbered = msgspec.json.encode(msgspec.structs.replace(state, version=at.version + 1))
         await self.record.write_rollout(
             TRANSPORT.flag, numbered, expected=at.version, fence=None, action=action, actor=actor, reason=reason
         )  # fmt: skip
 
-    async def move_seen(
+    async def move_shown(
         self, standing: Standing, state: State, *, action: str, actor: str, reason: str
     ) -> None:
         """Move the state that a person was shown. Raises Wanting with who changed it meanwhile, Transient, Systemic."""
@@ -210,14 +210,14 @@ class Control:
 
         Raises Changed with who changed it meanwhile, Unshown, Usage, Transient, Systemic.
         """
-        assert standing.seen is not None
+        assert standing.basis is not None
         assert standing.rollout is not None
         expected = standing.rollout.version
         state = msgspec.structs.replace(state, version=expected + 1)
         move = Move(msgspec.json.encode(state), expected, action)
         try:
             written = await self.author.write(
-                standing.seen, edit, actor=actor, reason=reason, shown=shown, move=move
+                standing.basis, edit, actor=actor, reason=reason, shown=shown, move=move
             )
         except Moved:
             raise await self._changed() from None
@@ -304,7 +304,7 @@ def at_hand(settings: Settings) -> Target | None:
 
 
 def _kept(settings: Settings, name: str, notify: Callable[[str], None] | None) -> Snapshot:
-    """What this folder has. notify: is told where it can't be read, which is in nobody's way down; None raises Usage."""
+    """What this folder has. notify: called where it can't be read, which is in nobody's way down; None raises Usage."""
     try:
         return SnapshotFile(settings.state).read(name)
     except MigctlError as error:

@@ -78,7 +78,7 @@ async def complete(settings: Settings, wish: Wish) -> Outcome:
     async with control(settings, wish.notify) as at:
         stage = at.stage(COMPLETING)
         while True:
-            standing = await at.look(processes=False)
+            standing = await at.read(processes=False)
             require(standing)
             if standing.unreadable is not None:
                 raise standing.unreadable
@@ -116,7 +116,7 @@ async def complete(settings: Settings, wish: Wish) -> Outcome:
                     at.where, of.phase if of is not None else None, Hold(f"dry run: it would {SAYS[step.to]}")
                 )
             action = "complete-forced" if step.forced else f"complete-{step.to}"
-            await at.move_seen(
+            await at.move_shown(
                 standing, _with(state, after), action=action, actor=wish.actor, reason=_why(wish, step)
             )
 
@@ -126,9 +126,9 @@ async def known_whole(at: Control, standing: Standing) -> Standing:
     waited for. Raises Transient, Systemic where it stays away.
     """
     kept = kept_in(at.settings.state)
-    if standing.seen is not None or kept is None or kept.target != at.name or kept.stage != COMPLETING:
+    if standing.basis is not None or kept is None or kept.target != at.name or kept.stage != COMPLETING:
         return standing
-    patient = await at.look(processes=False)
+    patient = await at.read(processes=False)
     require(patient)
     return patient
 
@@ -154,7 +154,9 @@ async def _unheard(at: Control) -> tuple[str, ...]:
     end = clock.mono() + HEARD_S
     while True:
         asked = await clients_at(at)
-        found = tuple(one.name for one in asked.processes if one.said is None or not one.said.switched_off)
+        found = tuple(
+            one.name for one in asked.processes if one.status is None or not one.status.switched_off
+        )
         if asked.unlisted is not None:
             found = (*found, asked.unlisted)
         if not found or clock.mono() >= end:

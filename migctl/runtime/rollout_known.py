@@ -5,41 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from migctl.errors import MigctlError, Transient
-from migctl.flags.authoring import Seen, Written
+from migctl.flags.authoring import Basis, Written
 from migctl.flags.definitions import FlagSet
 from migctl.flags.disk import Process
 from migctl.flags.record import Rollout
 from migctl.flags.shares import Shares, shares_of
-from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets, naming, to_look_at
+from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets, naming, to_confirm
 from migctl.rollout.walk import State
 from migctl.runtime.flags import TRANSPORT
 from migctl.runtime.handing import Handed
-from migctl.runtime.looking import Looked
+from migctl.runtime.probing import Probed
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known. seen: of the record, None where it was not reached, and `away` says why. tier: where `snapshot` is from.
+    """What is known. basis: of the record, None where it was not reached, and `away` says why. tier: where `snapshot` is from.
 
-    rollout, state: of the record; unreadable: why its state can't be read. looked: what processes say. own: brakes of commands here
-    that nobody confirmed yet.
+    rollout, state: of the record; unreadable: why its state can't be read. probed: what processes answered. own: brakes of commands
+    here that nobody confirmed yet.
     """
 
     snapshot: Snapshot
     tier: str
-    seen: Seen | None = None
+    basis: Basis | None = None
     away: MigctlError | None = None
     rollout: Rollout | None = None
     state: State | None = None
     known: tuple[Process, ...] = ()
-    looked: tuple[Looked, ...] = ()
+    probed: tuple[Probed, ...] = ()
     own: tuple[Brake, ...] = ()
     unreadable: MigctlError | None = None
 
     @property
     def flag_set(self) -> FlagSet:
-        if self.seen is not None:
-            return self.seen.flag_set
+        if self.basis is not None:
+            return self.basis.flag_set
         found = flag_sets(self.snapshot)
         return found[0] if found else FlagSet()
 
@@ -62,8 +62,8 @@ class Standing:
 
     @property
     def brakes(self) -> list[Brake]:
-        """Those to be looked at."""
-        return to_look_at(self.live, self.written)
+        """Those that whoever raises a share has to be shown."""
+        return to_confirm(self.live, self.written)
 
     @property
     def effective(self) -> Shares | None:
@@ -73,12 +73,12 @@ class Standing:
 
     @property
     def all_effective(self) -> list[Shares]:
-        """What is in force at each place that said so; the record's alone, where it said it."""
+        """What is in force at each place that answered; the record's alone, where it did."""
         mine = self.effective
-        known = self.seen is not None or self.snapshot.rows
+        known = self.basis is not None or self.snapshot.rows
         found = [mine] if mine is not None and known else []
-        if self.seen is None:
-            found += [shares for one in self.looked if (shares := one.shares) is not None]
+        if self.basis is None:
+            found += [shares for one in self.probed if (shares := one.shares) is not None]
         return found
 
 
@@ -93,11 +93,11 @@ class Done:
     unmoved: str | None = None
 
 
-def require(standing: Standing) -> Seen:
+def require(standing: Standing) -> Basis:
     """What the record said. Raises why it did not: a share rises only by the record."""
-    if standing.seen is None:
+    if standing.basis is None:
         assert standing.away is not None
         away = standing.away
         kind = type(away) if away.exit_code == 3 else Transient
         raise kind(f"the record can't be reached, and only there a share rises: {away.what}", do=away.do)
-    return standing.seen
+    return standing.basis

@@ -41,17 +41,17 @@ OPEN_AGAIN = "the WebSocket is open again: at once where serve runs in mode dual
 async def set_share(settings: Settings, percent: float, split: str, wish: Wish) -> Outcome:
     """Raise or lower the share of all, or of a segment. Raises Wanting, Usage, Refused, and for a raise Transient, Systemic."""
     async with control(settings, wish.notify, start=False) as at:
-        standing = await at.look(within_s=SOON_S)
+        standing = await at.read(within_s=SOON_S)
         known = standing.all_effective
-        if standing.seen is not None or known:
+        if standing.basis is not None or known:
             way = _direction(standing, percent, split)
             _check_segment(standing, split, way)
-            if way == "down" or (standing.seen is not None and wish.wrong is None):
+            if way == "down" or (standing.basis is not None and wish.wrong is None):
                 return await _set(at, standing, way, percent, split, wish)
     if wish.wrong is not None:
         raise wish.wrong
     async with control(settings, wish.notify) as at:
-        standing = await at.look(processes=False)
+        standing = await at.read(processes=False)
         require(standing)
         way = _direction(standing, percent, split)
         _check_segment(standing, split, way)
@@ -101,7 +101,7 @@ async def _same(at: Control, standing: Standing, proposed: Proposed, wish: Wish)
     if wish.dry_run:
         return Outcome(proposed, None)
     snapshot = Snapshot(target=at.name, brakes={one.id: one for one in standing.live})
-    if standing.seen is not None and standing.seen.known.rows:
+    if standing.basis is not None and standing.basis.known.rows:
         snapshot = standing.snapshot
     return Outcome(proposed, Done(await at.hands.hand(snapshot)))
 
@@ -123,12 +123,12 @@ async def abort(settings: Settings, wish: Wish) -> Outcome:
 async def revert(settings: Settings, wish: Wish) -> Outcome:
     """The share of the step before, at once. Where the record is away the step is known by the share."""
     async with control(settings, wish.notify, start=False) as at:
-        standing = await known_whole(at, await at.look(within_s=SOON_S))
+        standing = await known_whole(at, await at.read(within_s=SOON_S))
         if standing.state is not None and standing.state.completing is not None:
             after = reopened(standing.state, wish.reason or OPEN_AGAIN, clock.now())
             proposed = Proposed("revert", at.where, "same", stage_before=after.stage, stage=after.stage)
             if not wish.dry_run:
-                await at.move_seen(standing, after, action="reopen", actor=wish.actor, reason=wish.reason)
+                await at.move_shown(standing, after, action="reopen", actor=wish.actor, reason=wish.reason)
                 wish.notify(OPEN_AGAIN)
             return Outcome(proposed, None if wish.dry_run else Done(state=after))
         known = standing.all_effective
@@ -172,7 +172,7 @@ async def pause(settings: Settings, wish: Wish) -> Outcome:
         proposed = Proposed("pause", at.where, "same", stage_before=state.stage, stage=state.stage)
         if wish.dry_run:
             return Outcome(proposed, None)
-        await at.move_seen(standing, after, action="pause", actor=wish.actor, reason=wish.reason)
+        await at.move_shown(standing, after, action="pause", actor=wish.actor, reason=wish.reason)
         return Outcome(proposed, Done(state=after))
 
 
@@ -203,7 +203,7 @@ async def resume(settings: Settings, wish: Wish) -> Outcome:
         check_shown(standing, shown)
         reason = wish.reason or "resume"
         if not raises and not standing.live:
-            await at.move_seen(standing, after, action="resume", actor=wish.actor, reason=reason)
+            await at.move_shown(standing, after, action="resume", actor=wish.actor, reason=reason)
             return Outcome(proposed, Done(state=after))
         edit = _as_it_is if not again and stands is None else step_edit(percent, segments)
         done = await at.open(
@@ -265,7 +265,7 @@ async def promote(settings: Settings, wish: Wish, *, force: bool) -> Outcome:
 
 async def gates_of(at: Control, standing: Standing) -> Gated | None:
     """What the gates of the stage say now; None where the evidence can't be read."""
-    if at.record is None or standing.seen is None:
+    if at.record is None or standing.basis is None:
         return None
     state, now = standing.state, clock.now()
     begin = counts_from(state) or now - timedelta(minutes=BEFORE_MINUTES)
@@ -285,7 +285,7 @@ def check_shown(standing: Standing, shown: Collection[str]) -> None:
 
 
 async def _state(at: Control) -> tuple[Standing, State]:
-    standing = await at.look(processes=False)
+    standing = await at.read(processes=False)
     require(standing)
     if standing.unreadable is not None:
         raise standing.unreadable
@@ -301,7 +301,7 @@ def _direction(standing: Standing, percent: float, split: str) -> Direction:
     known = standing.all_effective
     if not known:
         # A rule of somebody's own: no brake can raise it.
-        return "down" if standing.seen is not None else "up"
+        return "down" if standing.basis is not None else "up"
     return pure.direction(percent, known, split)
 
 

@@ -11,7 +11,7 @@ from migctl.flags.shares import ALL
 from migctl.rollout import report, standing
 from migctl.rollout import steps as pure
 from migctl.rollout.report import EvidenceView, ProcessView, RolloutStatus, Walker
-from migctl.runtime import looking
+from migctl.runtime import probing
 from migctl.runtime.flags import TRANSPORT
 from migctl.runtime.rollout import Control
 from migctl.runtime.rollout_known import Standing
@@ -23,21 +23,21 @@ WITHIN_S = 3.0
 
 async def status_of(at: Control) -> RolloutStatus:
     """All that is known now. Raises Usage where a stage's file is wrong."""
-    of = await at.look(within_s=WITHIN_S, processes=False)
-    known = of.seen.processes if of.seen is not None else of.known
-    looked = await looking.look(at.settings.state, known, at.token, within_s=1.0)
+    of = await at.read(within_s=WITHIN_S, processes=False)
+    known = of.basis.processes if of.basis is not None else of.known
+    probed = await probing.probe(at.settings.state, known, at.token, within_s=1.0)
     now, state = clock.now(), of.state
     step = at.steps[pure.index_of(state.stage, at.steps)] if state is not None else None
     gates = await gates_of(at, of)
     walker = _walker(of.rollout, now)
     awaited = standing.awaited(state, step, gates, now, walked=walker is not None)
-    processes = [_process(one, of) for one in looked]
-    not_said = of.away or of.unreadable
-    away, away_do = (not_said.what, not_said.do) if not_said is not None else (None, None)
+    processes = [_process(one, of) for one in probed]
+    failure = of.away or of.unreadable
+    away, away_do = (failure.what, failure.do) if failure is not None else (None, None)
     effective, percent, tier = of.effective, None, of.tier
-    if of.seen is not None or of.snapshot.rows:
+    if of.basis is not None or of.snapshot.rows:
         percent = effective.percent if effective is not None else None
-    elif shares := [one for each in looked if (one := each.shares) is not None]:
+    elif shares := [one for each in probed if (one := each.shares) is not None]:
         # Nothing is known here: what the processes say themselves.
         effective, tier = max(shares, key=lambda one: one.of(ALL)), "process"
         percent = effective.percent
@@ -86,8 +86,8 @@ async def status_of(at: Control) -> RolloutStatus:
     )
 
 
-def _process(one: looking.Looked, of: Standing) -> ProcessView:
-    why = looking.why_not(one, of.snapshot)
+def _process(one: probing.Probed, of: Standing) -> ProcessView:
+    why = probing.why_not(one, of.snapshot)
     n = one.flags.n if one.flags is not None else None
     return ProcessView(id=one.id, name=one.name, url=one.url, n=n, agrees=why is None, why=why)
 

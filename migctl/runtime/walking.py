@@ -15,14 +15,14 @@ from migctl import clock
 from migctl.config import Settings, secret
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import format_time
-from migctl.flags.authoring import Author, Seen
+from migctl.flags.authoring import Author, Basis
 from migctl.flags.disk import ProcessesFile
 from migctl.flags.record import Record
 from migctl.flags.shares import EVERYTHING, shares_of
 from migctl.flags.snapshot import Brake, Snapshot
 from migctl.rollout import drills
 from migctl.rollout.opening import wanted
-from migctl.rollout.ports import Flags, Held, Told
+from migctl.rollout.ports import Flags, Held, Observed
 from migctl.rollout.standing import state_of
 from migctl.rollout.walk import State, Step
 from migctl.rollout.walker import LEASE_S, Line, Walker
@@ -46,7 +46,7 @@ Note = Callable[[str], None]
 
 @dataclass
 class RecordLedger:
-    """holder: the name that the lease is taken in. hands: told what was opened, which the record has by then."""
+    """holder: the name that the lease is taken in. hands: given what was opened, which the record has by then."""
 
     record: Record
     author: Author
@@ -54,16 +54,16 @@ class RecordLedger:
     holder: str
     actor: str
     note: Note
-    _seen: Seen | None = None
+    _basis: Basis | None = None
 
     async def flags(self) -> Flags:
-        seen = self._seen = await self.author.look()
-        flag = seen.flag_set.flags.get(TRANSPORT.flag)
+        basis = self._basis = await self.author.read()
+        flag = basis.flag_set.flags.get(TRANSPORT.flag)
         if flag is None:
-            return Flags(seen.n, None, None, seen.brakes)
+            return Flags(basis.n, None, None, basis.brakes)
         closed = f"the flag {TRANSPORT.flag} is disabled" if flag.state == "DISABLED" else None
         shares = shares_of(flag, TRANSPORT.opened, TRANSPORT.otherwise)
-        return Flags(seen.n, shares, closed, seen.brakes)
+        return Flags(basis.n, shares, closed, basis.brakes)
 
     async def hold(self) -> Held:
         lease = await self.record.lease(TRANSPORT.flag, self.holder, LEASE_S)
@@ -89,19 +89,19 @@ class RecordLedger:
         )
 
     async def open(self, state: State, step: Step, flags: Flags, held: Held, *, reason: str) -> None:
-        seen = self._seen
-        assert seen is not None
+        basis = self._basis
+        assert basis is not None
         before = flags.shares
         share = (step.percent, dict(step.segments)) if before is None else wanted(before, step)
-        proposal = self.author.propose(seen, step_edit(*share))
+        proposal = self.author.propose(basis, step_edit(*share))
         row = await self.record.open_step(
             TRANSPORT.flag,
             msgspec.json.encode(state),
             proposal.after.document(),
             expected=held.version,
             fence=held.fence,
-            expected_n=seen.n,
-            seen_n=seen.known.n,
+            expected_n=basis.n,
+            known_n=basis.known.n,
             raises=[TRANSPORT.flag],
             action="begin",
             actor=self.actor,
@@ -150,7 +150,7 @@ class KnownServes:
     token: str | None
     url: str | None
 
-    async def told(self) -> Told:
+    async def observe(self) -> Observed:
         async with self._first() as http:
             first = (await status_by(http)).status
         moved = [_moved(first)]
@@ -160,7 +160,7 @@ class KnownServes:
                 moved.append(await self._moved_at(process.url))  # noqa: PERF401 - one after the other
         markers = first.witness.markers if first.witness is not None else {}
         known = None if None in moved else all(moved)
-        return Told(first.journal.epoch, known, markers)
+        return Observed(first.journal.epoch, known, markers)
 
     async def mark(self, marker_id: str, step_id: str) -> str:
         asked = msgspec.json.encode({"id": marker_id, "step": step_id})
@@ -216,7 +216,7 @@ async def walking(
     reason: str,
     url: str | None,
     without_drills: str | None,
-    tell: Callable[[Line], None],
+    notify: Callable[[Line], None],
     note: Note,
 ) -> AsyncIterator[Walker]:
     """A walker of this folder. Raises Refused where another one of it walks, Usage where the target lacks a part."""
@@ -238,7 +238,7 @@ async def walking(
             drilled=lambda: drills.read(settings.state),
             reason=reason,
             without_drills=without_drills,
-            tell=tell,
+            notify=notify,
         )
 
 

@@ -57,7 +57,7 @@ from migctl.status.sources import (
     TapStatus,
 )
 from migctl.status.stage import StageStatus
-from migctl.status.witness import AlertStatus, SeenStatus, WindowStatus, WitnessState, WitnessStatus
+from migctl.status.witness import AlertStatus, ReleasedStatus, WindowStatus, WitnessState, WitnessStatus
 
 __all__ = [
     "AlertStatus",
@@ -93,8 +93,8 @@ __all__ = [
     "PublisherStatus",
     "Readiness",
     "RelayStatus",
+    "ReleasedStatus",
     "RequestsStatus",
-    "SeenStatus",
     "ServeParts",
     "ServeStatus",
     "SharesStatus",

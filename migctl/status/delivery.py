@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from migctl.config.roles import ListensAs
 from migctl.config.settings import LiveWay
@@ -131,7 +131,7 @@ class MovesStatus(Struct, frozen=True, kw_only=True):
     actual: dict[str, int]
     moving: int | None
     waiting: int
-    told: dict[str, int]
+    notified: dict[str, int] = field(name="told")  # the keys of the JSON form stay as they are
 
 
 class GatewayStatus(TransportStatus, frozen=True, kw_only=True):
@@ -194,7 +194,7 @@ class CanaryStatus(Struct, frozen=True, kw_only=True):
     reason: str | None
     role: ListensAs
     sent: int
-    seen: int
+    observed: int = field(name="seen")
     last_ms: float | None
     ways: list[CanaryWayStatus]
 

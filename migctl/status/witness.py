@@ -11,7 +11,7 @@ from migctl.events.times import Moment
 WitnessState = Literal["watching", "standby", "stopped"]
 
 
-class SeenStatus(Struct, frozen=True, kw_only=True):
+class ReleasedStatus(Struct, frozen=True, kw_only=True):
     """One transport in the last window. p99 is None without samples."""
 
     received: int
@@ -37,7 +37,7 @@ class WindowStatus(Struct, frozen=True, kw_only=True):
     match_percent: float | None
     availability_percent: float | None
     error_rate_percent: float | None
-    transports: dict[str, SeenStatus]
+    transports: dict[str, ReleasedStatus]
 
 
 class AlertStatus(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from migctl.events.jsontext import loads
 from migctl.target.schema import TAKEN_POSITION
 
 # What httpx raises for a request that came to nothing. AttributeError is no mistake of ours: under uvloop a connection that is
-# reset before it is looked at has no socket any more, and anyio asks it for its peer.
+# reset before it is used has no socket any more, and anyio asks it for its peer.
 FAILED_REQUEST = (httpx.HTTPError, httpx.InvalidURL, AttributeError)
 
 _MAX_TOLD = 300
@@ -68,7 +68,7 @@ class Fenced(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ErrorBody:
     """What the error body says; empty strings where it says nothing."""
 
     code: str = ""
@@ -77,23 +77,23 @@ class Told:
     hint: str = ""
 
 
-def told(body: bytes) -> Told:
+def error_body(body: bytes) -> ErrorBody:
     """Read PostgREST's `{"code","message","details","hint"}`, Realtime's `{"error"}`, or a page of some proxy between.
 
-    Whatever came, what is told is text: short, on one line, fit for a terminal and a log.
+    Whatever came, what is returned is text: short, on one line, fit for a terminal and a log.
     """
     try:
         parsed = loads(body)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
-        return Told(message=short(body))
+        return ErrorBody(message=short(body))
 
     def text(*keys: str) -> str:
         return next((value for key in keys if isinstance(value := parsed.get(key), str)), "")
 
     code = text("code")
-    return Told(
+    return ErrorBody(
         code=code if _CODE.fullmatch(code) else "",
         message=short(text("message", "error", "msg")),
         details=short(text("details")),
@@ -119,20 +119,20 @@ def of_answer(
     fenced: heads were moved, and they may belong to another: only then is there a Fenced.
     refusals: codes by which a function of ours says no, and what each is.
     """
-    said = told(body)
-    code = said.code
-    reason = f"{code}: {said.message}" if code else said.message
+    error = error_body(body)
+    code = error.code
+    reason = f"{code}: {error.message}" if code else error.message
     what = f"{action}: HTTP {status}" + (f", {reason}" if reason else "")
 
     if code in refusals:
-        return refusals[code](said.message or what, do=said.hint or "look at it, and try again")
+        return refusals[code](error.message or what, do=error.hint or "look at it, and try again")
 
     if code == _FENCED and fenced:
-        return Fenced(what, do=said.hint or "stop this process: another one has taken over")
+        return Fenced(what, do=error.hint or "stop this process: another one has taken over")
     if status == 401:
         kind = Transient if retry_401 else Unauthorized
         return kind(what, do="check SUPABASE_SERVICE_ROLE_KEY: it must be this project's, and not expired")
-    if code == "23505" and _names_position(said):
+    if code == "23505" and _names_position(error):
         return JournalRegressed(
             f"{what}: the table has another event at this position",
             do=(
@@ -143,7 +143,7 @@ def of_answer(
         )
     # 413 without an SQLSTATE comes from PostgREST or a proxy, and means the request, be it one event or many.
     if (code and _POISON.match(code)) or (status == 413 and not code):
-        return _of_value(what, said, status) if blames else Systemic(what, do=_way_out(status, code))
+        return _of_value(what, error, status) if blames else Systemic(what, do=_way_out(status, code))
     if code and _SYSTEMIC.match(code):
         return Systemic(what, do=_way_out(status, code))
     if status != 540 and (
@@ -153,12 +153,12 @@ def of_answer(
     return Systemic(what, do=_way_out(status, code))
 
 
-def _of_value(what: str, said: Told, status: int) -> Rejected:
+def _of_value(what: str, error: ErrorBody, status: int) -> Rejected:
     return Rejected(
         what,
         do="look at the event; it is kept as a tombstone and as a dead letter",
-        code=said.code or str(status),
-        reason=said.message or f"HTTP {status}",
+        code=error.code or str(status),
+        reason=error.message or f"HTTP {status}",
     )
 
 
@@ -210,9 +210,9 @@ def too_large(action: str, most_bytes: int) -> TooLarge:
     )
 
 
-def _names_position(said: Told) -> bool:
+def _names_position(error: ErrorBody) -> bool:
     key, constraint = TAKEN_POSITION
-    return key in said.details or constraint in said.message
+    return key in error.details or constraint in error.message
 
 
 def _way_out(status: int, code: str) -> str:

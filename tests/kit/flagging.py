@@ -57,5 +57,12 @@ def on_realtime(service: FlagService) -> int:
 async def write_share(record: Record, percent: float, **more: Any) -> Row:
     """As an operator does who saw what the record has."""
     said = await record.read()
-    options = {"kind": "up", "seen_n": 0, "actor": "ada", "reason": "a test", "raises": ["transport"], **more}
+    options = {
+        "kind": "up",
+        "known_n": 0,
+        "actor": "ada",
+        "reason": "a test",
+        "raises": ["transport"],
+        **more,
+    }
     return await record.write(document(shares(percent)), expected_n=said.n, **options)

@@ -207,7 +207,7 @@ def _moves(moves: MovesStatus) -> Iterator[Metric]:
         "Of those, who wait for their turn to be told to go to Realtime.",
         moves.waiting,
     )
-    yield counts("migctl_gateway_told_total", "Words to go, by where to.", "transport", moves.told)
+    yield counts("migctl_gateway_told_total", "Words to go, by where to.", "transport", moves.notified)
 
 
 def _broadcast(broadcast: BroadcastStatus) -> Iterator[Metric]:
@@ -232,7 +232,7 @@ def _broadcast(broadcast: BroadcastStatus) -> Iterator[Metric]:
     )
     canary = broadcast.canary
     yield counter("migctl_canary_sent_total", "Canaries sent.", canary.sent)
-    yield counter("migctl_canary_seen_total", "Canaries that a subscriber of ours saw.", canary.seen)
+    yield counter("migctl_canary_seen_total", "Canaries that a subscriber of ours saw.", canary.observed)
     yield gauge(
         "migctl_canary_last_seconds",
         "How long the last one took that was seen.",

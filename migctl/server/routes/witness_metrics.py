@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import Metric
 
 from migctl.server.routes.families import Labels, counter, gauge, gauges
-from migctl.status import SeenStatus, WindowStatus, WitnessStatus
+from migctl.status import ReleasedStatus, WindowStatus, WitnessStatus
 
 
 def of_witness(witness: WitnessStatus) -> Iterator[Metric]:
@@ -51,13 +51,13 @@ def _window(window: WindowStatus) -> Iterator[Metric]:
 
 
 def _sides(
-    name: str, help_: str, window: WindowStatus, value: Callable[[SeenStatus], float | None]
+    name: str, help_: str, window: WindowStatus, value: Callable[[ReleasedStatus], float | None]
 ) -> Metric:
     found: list[tuple[Labels, float]] = []
     for transport, of in window.transports.items():
-        said = value(of)
-        if said is not None:
-            found.append(({"transport": transport}, said))
+        measured = value(of)
+        if measured is not None:
+            found.append(({"transport": transport}, measured))
     return gauges(name, help_, found)
 
 

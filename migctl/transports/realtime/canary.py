@@ -115,7 +115,7 @@ class Canary:
             reason=self._trouble,
             role=self._role,
             sent=self._sent,
-            seen=self._arrived,
+            observed=self._arrived,
             last_ms=self._last_ms,
             ways=[
                 CanaryWayStatus(name=way, silent_for_s=None if at is None else round(clock.mono() - at, 1))

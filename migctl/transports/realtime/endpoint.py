@@ -52,16 +52,16 @@ class Endpoint:
             async with self._client.stream(
                 "POST", self._url, content=body % (quote(topic), quote(event), payload)
             ) as answer:
-                said, _ = await read(answer, SMALL_BYTES)
+                body, _ = await read(answer, SMALL_BYTES)
         except errors.FAILED_REQUEST as error:
             raise errors.of_exception(action, error) from error
-        return left_of(action, answer.status_code, said, answer.headers)
+        return left_of(action, answer.status_code, body, answer.headers)
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
 
-def left_of(action: str, status: int, said: bytes, headers: Mapping[str, str]) -> int | None:
+def left_of(action: str, status: int, body: bytes, headers: Mapping[str, str]) -> int | None:
     """What an answer says is left of the rate; None where it does not. Pure. Raises what else it means.
 
     | status  | means                                                                        |
@@ -72,15 +72,15 @@ def left_of(action: str, status: int, said: bytes, headers: Mapping[str, str]) -
     | another | as any answer of the target                                                  |
     """
     if status == 429:
-        raise RateLimited(f"{action}: HTTP 429, {errors.told(said).message}", do=TOO_FAST)
+        raise RateLimited(f"{action}: HTTP 429, {errors.error_body(body).message}", do=TOO_FAST)
     if status == 422:
         raise errors.Rejected(
-            f"{action}: HTTP 422, {errors.short(said)}",
+            f"{action}: HTTP 422, {errors.short(body)}",
             do="lower realtime.max_hint_bytes to what the plan allows",
             code="422",
-            reason=errors.short(said),
+            reason=errors.short(body),
         )
     if not 200 <= status < 300:
-        raise errors.of_answer(action, status, said, blames=True)
+        raise errors.of_answer(action, status, body, blames=True)
     left = headers.get("x-rate-limit-remaining", "")
     return int(left) if left.isdecimal() and len(left) < MOST_DIGITS else None

@@ -1,18 +1,18 @@
-"""Assigning: tells each socket that names its user which transport the flag gives that user, when it is another than it was told.
+"""Assigning: sends each socket that names its user the transport that the flag gives that user, when it is another than it has.
 
-Down is told at once, at random within half a second. Up is told to so many a second, since each of them joins Realtime, and to
-nobody while Realtime is away. What is told is what the flag says at that moment: who waits for its turn to go up is passed over
+Down is sent at once, at random within half a second. Up is sent to so many a second, since each of them joins Realtime, and to
+nobody while Realtime is away. What is sent is what the flag says at that moment: who waits for its turn to go up is passed over
 once the flag has changed its mind.
 
-| the flag says  | it was told | Realtime | what is done                                                     |
+| the flag says  | it was sent | Realtime | what is done                                                     |
 |----------------|-------------|----------|------------------------------------------------------------------|
-| as it was told | either      | any      | nothing (note); what waited is forgotten                         |
-| websocket      | realtime    | any      | told within `jitter_s`                                           |
-| braked         | no brake    | any      | told within `jitter_s`: it goes up by no old word from then on   |
-| realtime       | websocket   | well     | told when its turn has come: `joins_per_s`                       |
+| as it was sent | either      | any      | nothing (note); what waited is forgotten                         |
+| websocket      | realtime    | any      | sent within `jitter_s`                                           |
+| braked         | no brake    | any      | sent within `jitter_s`: it goes up by no old word from then on   |
+| realtime       | websocket   | well     | sent when its turn has come: `joins_per_s`                       |
 | realtime       | websocket   | away     | waits; its turn comes once those who were sent away are back     |
 
-(note) It may have passed over an old version: who is not on Realtime yet is told again of a newer one, in its turn.
+(note) It may have passed over an old version: who is not on Realtime yet is sent a newer one too, in its turn.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from migctl.transports.websocket.session import Session
 
 # The reason of who has less than the flag set would give it.
 BRAKED = "BRAKED"
-# Within which time everybody who is sent down is told.
+# Within which time everybody who is to go down is sent there.
 JITTER_S = 0.5
-# So many sockets are looked at before the event loop looks after everything else.
+# So many sockets are checked before the event loop goes on with everything else.
 CHUNK = 250
-# How soon it is looked again whether Realtime is still away, where nobody says so.
+# How soon it is checked again whether Realtime is still away, where nobody says so.
 AWAY_EVERY_S = 0.1
-# The shortest time between two turns of telling.
+# The shortest time between two turns of sending up.
 TURN_S = 0.02
 
 log = get_logger("gateway")
@@ -75,7 +75,7 @@ class Assigning:
     """`run` until cancelled; `greet` each socket after its hello, and `leave` it at its end.
 
     sockets: those that are open. away: whether Realtime is away. lost: called with a socket that did not take a word.
-    joins_per_s: how many are told to go up. uniform: random in [0, 1).
+    joins_per_s: how many are sent up. uniform: random in [0, 1).
     """
 
     def __init__(
@@ -96,27 +96,27 @@ class Assigning:
         self._lost = lost
         self._jitter_s = jitter_s
         self._uniform = uniform
-        self._looked_at: object = None
+        self._checked: object = None
         self._ups: dict[Session, None] = {}
         self._downs: dict[Session, None] = {}
-        self._due: list[tuple[float, int, Session]] = []  # a heap: when those in `_downs` are told
+        self._due: list[tuple[float, int, Session]] = []  # a heap: when those in `_downs` are sent down
         self._number = count()
         self._up_news, self._down_news = News(), News()
         self._not_before = float("-inf")
-        self.told: Counter[str] = Counter()
+        self.notified: Counter[str] = Counter()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(), name="assignments that changed")
-            group.create_task(self._tell_ups(), name="assignments up")
-            group.create_task(self._tell_downs(), name="assignments down")
+            group.create_task(self._send_ups(), name="assignments up")
+            group.create_task(self._send_downs(), name="assignments down")
 
     def greet(self, session: Session) -> None:
         """After its hello: what it holds may be of another time."""
         if session.user is not None:
             answer = self._flags.assign(session.user)
-            session.told_n = answer.n if answer.variant == session.told else 0
-            self._look(session)
+            session.notified_n = answer.n if answer.variant == session.notified else 0
+            self._check(session)
 
     def leave(self, session: Session) -> None:
         """It has ended."""
@@ -131,40 +131,40 @@ class Assigning:
     def count(self, sessions: Iterable[Session]) -> MovesStatus:
         """Where those are whose user is known, beside where the flag wants them."""
         asked = [session for session in sessions if session.user is not None]
-        known = self._looked_at is self._flags.assignments
+        known = self._checked is self._flags.assignments
         moving = sum(_is_moving(session) for session in asked)
         return MovesStatus(
             assigned=_by_transport(session.assigned for session in asked),
             actual=_by_transport(session.transport for session in asked),
             moving=moving if known else None,
             waiting=len(self._ups),
-            told=dict(self.told),
+            notified=dict(self.notified),
         )
 
-    # Looking
+    # Checking
 
     async def _follow(self) -> None:
-        """Look at everybody after each change, and begin anew where there was another meanwhile."""
+        """Check everybody after each change, and begin anew where there was another meanwhile."""
         while True:
             found = self._flags.assignments
-            if found is self._looked_at:
+            if found is self._checked:
                 await self._flags.changed.wait()
                 continue
-            if await self._look_at_all(found):
-                self._looked_at = found
+            if await self._check_all(found):
+                self._checked = found
 
-    async def _look_at_all(self, found: object) -> bool:
+    async def _check_all(self, found: object) -> bool:
         asked = [session for session in self._sockets() if session.user is not None]
         for first in range(0, len(asked), CHUNK):
             for session in asked[first : first + CHUNK]:
-                self._look(session)
+                self._check(session)
             await asyncio.sleep(0)
             if self._flags.assignments is not found:
                 return False
         return True
 
-    def _look(self, session: Session) -> None:
-        """What is due to it. Whose flag says what it was told is out of every queue."""
+    def _check(self, session: Session) -> None:
+        """What is due to it. Whose flag says what it was sent is out of every queue."""
         assert session.user is not None
         answer = self._flags.assign(session.user)
         session.assigned = answer.variant
@@ -184,9 +184,9 @@ class Assigning:
             )
             self._down_news.wake()
 
-    # Telling
+    # Sending
 
-    async def _tell_ups(self) -> None:
+    async def _send_ups(self) -> None:
         most = max(1, int(self._joins_per_s * TURN_S))
         while True:
             if not self._ups:
@@ -196,15 +196,15 @@ class Assigning:
             if left_s > 0 or self._away():
                 await self._up_news.wait(max(left_s, AWAY_EVERY_S))
                 continue
-            told = 0
-            while self._ups and told < most:
+            sent = 0
+            while self._ups and sent < most:
                 session = next(iter(self._ups))
                 del self._ups[session]
-                told += self._tell(session)
+                sent += self._send(session)
             # Never made up for: who was held up for a while must not send everybody at once.
-            await asyncio.sleep(told / self._joins_per_s)
+            await asyncio.sleep(sent / self._joins_per_s)
 
-    async def _tell_downs(self) -> None:
+    async def _send_downs(self) -> None:
         while True:
             if not self._due:
                 await self._down_news.wait()
@@ -219,32 +219,34 @@ class Assigning:
                 _, _, session = heapq.heappop(self._due)
                 if session in self._downs:
                     del self._downs[session]
-                    self._tell(session)
+                    self._send(session)
             await asyncio.sleep(0)
 
-    def _tell(self, session: Session) -> bool:
-        """What the flag says now, unless it was told so, or has ended. True where it was told something."""
+    def _send(self, session: Session) -> bool:
+        """What the flag says now, unless it was sent that, or has ended. True where it was sent something."""
         assert session.user is not None
         answer = self._flags.assign(session.user)
         session.assigned = answer.variant
         if session.closed or _knows(session, answer):
             return False
-        session.told, session.told_n = answer.variant, answer.n
-        session.told_brake = answer.reason == BRAKED
+        session.notified, session.notified_n = answer.variant, answer.n
+        session.notified_brake = answer.reason == BRAKED
         session.fallback = session.fallback and answer.variant == "realtime"
-        self.told[answer.variant] += 1
+        self.notified[answer.variant] += 1
         word = frames.assignment(transport=answer.variant, version=answer.n, reason=answer.reason, now=now())
         if not session.write(word):
             self._lost(session)
-        log.debug("told where to go", peer=session.peer, to=answer.variant, n=answer.n, reason=answer.reason)
+        log.debug(
+            "sent to its transport", peer=session.peer, to=answer.variant, n=answer.n, reason=answer.reason
+        )
         return True
 
 
 def _knows(session: Session, answer: Answer) -> bool:
-    """It need not be told."""
-    if answer.variant != session.told or (answer.reason == BRAKED and not session.told_brake):
+    """It need not be sent anything."""
+    if answer.variant != session.notified or (answer.reason == BRAKED and not session.notified_brake):
         return False
-    return answer.variant == session.transport or session.fallback or answer.n <= session.told_n
+    return answer.variant == session.transport or session.fallback or answer.n <= session.notified_n
 
 
 def _is_moving(session: Session) -> bool:

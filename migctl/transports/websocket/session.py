@@ -21,9 +21,9 @@ Form = Literal["v2", "legacy", "piped"]
 class Session:
     """Open until `closed`; `after` is the last seq that it must not get again when it joins the live edge.
 
-    user: whom it is for; None takes no assignment. assigned: the transport that the flag gives that user, as of the last look.
-    told, told_n: the transport that it was told, and by the flag set of which number; told_brake: for a brake.
-    fallback: it is here while Realtime, which it is told, has failed. since: monotonic, as `heard_at`.
+    user: whom it is for; None takes no assignment. assigned: the transport that the flag gives that user, as of the last check.
+    notified, notified_n: the transport that it was sent to, and by the flag set of which number; notified_brake: for a brake.
+    fallback: it is here while Realtime, which it was sent to, has failed. since: monotonic, as `heard_at`.
     position: the last that it was sent, once it left the live edge. token: the name of the one that it came with.
     witness: it is the witness's own.
     """
@@ -38,14 +38,14 @@ class Session:
         "form",
         "heard_at",
         "max_queue_bytes",
+        "notified",
+        "notified_brake",
+        "notified_n",
         "peer",
         "position",
         "since",
         "standby",
         "token",
-        "told",
-        "told_brake",
-        "told_n",
         "user",
         "witness",
     )
@@ -60,7 +60,7 @@ class Session:
         max_queue_bytes: int,
         heard_at: float,
         user: str | None = None,
-        told: TransportName | None = None,
+        notified: TransportName | None = None,
         fallback: bool = False,
         token: str | None = None,
         witness: bool = False,
@@ -79,9 +79,9 @@ class Session:
         self.after = 0
         self.close_code: int | None = None
         self.user = user
-        self.told: str = told or self.transport
-        self.told_n = 0
-        self.told_brake = False
+        self.notified: str = notified or self.transport
+        self.notified_n = 0
+        self.notified_brake = False
         self.assigned: str | None = None
         self.fallback = fallback
 

@@ -97,7 +97,7 @@ class Sockets:
             max_queue_bytes=self._max_queue_bytes,
             heard_at=mono(),
             user=wish.user,
-            told=wish.assigned,
+            notified=wish.assigned,
             fallback=wish.fallback,
             token=request.get(TOKEN_NAME),
             witness=wish.witness,
@@ -136,7 +136,7 @@ class Sockets:
     ) -> GatewayStatus:
         """Who is attached, and what the gateway says besides. live: how many of ours are at the live edge.
 
-        assigning: None where nobody is told where to go.
+        assigning: None where nobody is sent anywhere.
         """
         attached = [session for session in self._open if session.close_code is None]
         standby = sum(session.standby for session in attached)
@@ -163,7 +163,7 @@ class Sockets:
 
 
 def _client(session: Session, position: str | None, at: float, *, connected: bool) -> ClientStatus:
-    """at: monotonic, now. Of one that leaves the end of its socket is the last that was seen of it."""
+    """at: monotonic, now. Of one that leaves the end of its socket is the last that was heard of it."""
     moment = now()
     silent_s = at - session.heard_at if connected else 0.0
     return ClientStatus(

@@ -28,7 +28,7 @@ class Webhook:
         self._url = url
         self._waiting: asyncio.Queue[Alert] = asyncio.Queue(MOST_WAITING)
 
-    def tell(self, alert: Alert) -> None:
+    def send(self, alert: Alert) -> None:
         emit = log.warning if alert.status == "raised" else log.info
         emit(f"alert {alert.status}", reason=alert.reason, window=alert.window.id)
         if self._url is None:
@@ -39,14 +39,14 @@ class Webhook:
             self._waiting.put_nowait(alert)
 
     async def run(self) -> None:
-        """Send what is told, in order, until cancelled."""
+        """Post what is sent, in order, until cancelled."""
         if self._url is None:
             return
         async with httpx.AsyncClient(timeout=WITHIN_S, trust_env=not is_local(self._url)) as client:
             while True:
-                await self._send(client, self._url, await self._waiting.get())
+                await self._post(client, self._url, await self._waiting.get())
 
-    async def _send(self, client: httpx.AsyncClient, url: str, alert: Alert) -> None:
+    async def _post(self, client: httpx.AsyncClient, url: str, alert: Alert) -> None:
         retry = Retry(RETRY)
         for _ in range(TRIES):
             try:

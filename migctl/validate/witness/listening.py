@@ -16,7 +16,7 @@ from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
 from migctl.telemetry import get_logger
 from migctl.validate.witness.windows import Windows
 
-LOOK_S = 0.1
+WATCH_EVERY_S = 0.1
 RETRY = Backoff(0.5, 5.0)
 
 log = get_logger("witness")
@@ -29,14 +29,14 @@ class Make(Protocol):
 
 
 async def listen(transport: str, make: Make, windows: Windows, changed: Callable[[], None]) -> None:
-    """Until cancelled. changed: told when a marker was released."""
+    """Until cancelled. changed: called when a marker was released."""
     retry, position = Retry(RETRY), None
     while True:
         try:
             async with make(position) as subscriber:
                 await subscriber.ready()
                 retry.succeeded()
-                looking = asyncio.create_task(_look(transport, subscriber, windows))
+                watching = asyncio.create_task(_watch(transport, subscriber, windows))
                 try:
                     async for batch in subscriber.batches():
                         markers = len(windows.markers)
@@ -49,19 +49,19 @@ async def listen(transport: str, make: Make, windows: Windows, changed: Callable
                         if len(windows.markers) != markers:
                             changed()
                 finally:
-                    looking.cancel()
-                    await asyncio.wait({looking})
+                    watching.cancel()
+                    await asyncio.wait({watching})
         except MigctlError as error:
             windows.is_down(transport, clock.now(), error.what)
             log.log(retry.failed(error).level, f"{transport} is not heard", reason=error.what)
         await retry.wait()
 
 
-async def _look(transport: str, subscriber: Reading, windows: Windows) -> None:
+async def _watch(transport: str, subscriber: Reading, windows: Windows) -> None:
     """Whether it is attached, a few times a second."""
     while True:
         if subscriber.up:
             windows.is_up(transport, clock.now())
         else:
             windows.is_down(transport, clock.now(), "its connection was lost")
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(WATCH_EVERY_S)

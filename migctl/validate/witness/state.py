@@ -37,10 +37,10 @@ def read_state(folder: Path) -> WitnessStatus | None:
         return None
 
 
-def write_state(folder: Path, said: WitnessStatus) -> None:
+def write_state(folder: Path, status: WitnessStatus) -> None:
     """Say it. A full disk is logged: who watches goes on watching."""
     try:
-        write_whole(folder / STATE, msgspec.json.encode(said), durable=False)
+        write_whole(folder / STATE, msgspec.json.encode(status), durable=False)
     except OSError as error:
         log.warning("the witness's state can't be written", reason=error.strerror)
 

@@ -57,7 +57,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Event(msgspec.Struct):
-    """One that waits. window: None until the journal told it. heard: the first release of each transport."""
+    """One that waits. window: None until the journal had it. heard: the first release of each transport."""
 
     window: int | None = None
     truth: Release | None = None
@@ -102,7 +102,7 @@ class _Presence:
 
 
 class Windows:
-    """began_at: of the witness. The window in which it began is left out: it was not seen whole."""
+    """began_at: of the witness. The window in which it began is left out: it was not observed whole."""
 
     def __init__(self, began_at: datetime, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
@@ -112,7 +112,7 @@ class Windows:
         self._sums: dict[int, Sums] = {}
         self._events: dict[_Key, _Event] = {}
         self._held = 0
-        self._told: _Key | None = None  # the last of the journal
+        self._read_to: _Key | None = None  # the last of the journal
         self._begin: _Key | None = None  # what came before is none of ours
         self._journal_us: int | None = None  # since when it is read
         self._read_us = 0
@@ -130,14 +130,14 @@ class Windows:
 
     @property
     def journal_is_read(self) -> bool:
-        """Whether it was reached, so that what is committed from now on is told."""
+        """Whether it was reached, so that what is committed from now on is read."""
         return self._begin is not None
 
     # What is heard
 
     def journal_begins(self, epoch: str, seq: int, at: datetime, *, reason: str | None = None) -> None:
-        """It tells what comes after this position. reason: what it did not tell since it was read last; None at the start."""
-        self._told = self._begin = (epoch, seq)
+        """What comes after this position is read. reason: why some of it was missed since it was read last; None at the start."""
+        self._read_to = self._begin = (epoch, seq)
         at_us = micros_of(at)
         self._journal_us = at_us if self._journal_us is None else self._journal_us
         for index in range(self._read_us // self._length_us, at_us // self._length_us + 1) if reason else ():
@@ -150,9 +150,9 @@ class Windows:
         committed_us = micros_of(parse_time(event.committed_at or event.timestamp))
         parse_time(event.timestamp)
         key, index = (event.epoch, event.seq), committed_us // self._length_us
-        if self._was_told(key):
+        if self._was_read(key):
             return
-        self._told = key
+        self._read_to = key
         sums = self._sums_of(index)
         if sums is None or sums.overrun:
             self._drop(key)
@@ -164,7 +164,7 @@ class Windows:
             self._settle_whole(key, waiting, sums)
 
     def journal_read(self, up_to: datetime) -> None:
-        """All that was committed up to then was told."""
+        """All that was committed up to then was read."""
         self._read_us = max(self._read_us, micros_of(up_to))
 
     def journal_away(self, reason: str) -> None:
@@ -183,7 +183,7 @@ class Windows:
             else committed_us // self._length_us
         )
         sums = None if self._is_before(key) else self._sums_of(index)
-        gone = waiting is None and self._was_told(key)
+        gone = waiting is None and self._was_read(key)
         if (waiting is not None and transport in waiting.heard) or (below and gone):
             if sums is not None:
                 sums.sides[transport].duplicates += 1
@@ -210,9 +210,9 @@ class Windows:
     def is_down(self, transport: str, at: datetime, reason: str) -> None:
         self._presence[transport].is_down(micros_of(at), reason)
 
-    def counted(self, at: datetime, said: Counted) -> None:
+    def counted(self, at: datetime, count: Counted) -> None:
         """What `serve` has counted by then. The first word after a window's bound stands for the bound."""
-        self._marks.setdefault(micros_of(at) // self._length_us, said)
+        self._marks.setdefault(micros_of(at) // self._length_us, count)
 
     # What comes out
 
@@ -243,7 +243,7 @@ class Windows:
         reason = "the witness ended first" if terminated else self._reason(sums, missing, before, after)
         self._open += 1
         self._sums.pop(index)
-        self._marks = {at: said for at, said in self._marks.items() if at >= self._open}
+        self._marks = {at: count for at, count in self._marks.items() if at >= self._open}
         return sums.close(reason, terminated=terminated, before=before, after=after)
 
     def _reason(
@@ -318,8 +318,8 @@ class Windows:
             held = [*event.heard.values(), *([event.truth] if event.truth is not None else [])]
             self._held -= sum(_size(one) for one in held)
 
-    def _was_told(self, key: _Key) -> bool:
-        return self._told is not None and self._told[0] == key[0] and key[1] <= self._told[1]
+    def _was_read(self, key: _Key) -> bool:
+        return self._read_to is not None and self._read_to[0] == key[0] and key[1] <= self._read_to[1]
 
     def _is_before(self, key: _Key) -> bool:
         return self._begin is not None and self._begin[0] == key[0] and key[1] <= self._begin[1]

@@ -14,7 +14,7 @@ from migctl import clock
 from migctl.flags.record import Record
 from migctl.resilience.waiting import within
 from migctl.serve_client import ServeHttp
-from migctl.status import AlertStatus, SeenStatus, WindowStatus, WitnessStatus
+from migctl.status import AlertStatus, ReleasedStatus, WindowStatus, WitnessStatus
 from migctl.status.witness import WitnessState
 from migctl.telemetry import get_logger
 from migctl.validate.witness.alerting import Webhook
@@ -28,7 +28,7 @@ from migctl.validate.witness.windows import Limits, Windows
 from migctl.validate.witness.writing import Writing
 
 TICK_S = 0.1
-SAY_EVERY_S = 2.0
+PUBLISH_EVERY_S = 2.0
 FINISH_S = 3.0
 
 log = get_logger("witness")
@@ -39,7 +39,7 @@ class Witness:
     """One witness, `run` once.
 
     http: of the `serve` that it watches. makes: a subscriber for each transport, at a position. record: of its target; None where
-    nothing is to be written. folder: where it keeps what is not written yet. closed: told each window.
+    nothing is to be written. folder: where it keeps what is not written yet. closed: called with each window.
     """
 
     http: ServeHttp
@@ -93,18 +93,18 @@ class Witness:
         *,
         own: bool,
     ) -> None:
-        """Close what is over until told to stop; then what is cut short."""
+        """Close what is over until it is to stop; then what is cut short."""
         trouble = Trouble(self.bounds, self._alert)
-        said_at = float("-inf")
+        published_at = float("-inf")
         while True:
             over = await within(TICK_S, stop.wait())
             minutes = windows.end(clock.now()) if over else windows.tick(clock.now())
             for minute in minutes if most is None else minutes[: most - self._count]:
                 self._take(minute, writing, webhook, trouble)
-            if own and (self._changed or clock.mono() - said_at >= SAY_EVERY_S):
+            if own and (self._changed or clock.mono() - published_at >= PUBLISH_EVERY_S):
                 standby = writing is not None and writing.standby
                 self._publish(windows, writing, kept, "standby" if standby else "watching")
-                self._changed, said_at = False, clock.mono()
+                self._changed, published_at = False, clock.mono()
             if over or (most is not None and self._count >= most):
                 return
 
@@ -120,13 +120,13 @@ class Witness:
         alert = trouble.after(minute)
         self._alert = trouble.out
         if alert is not None:
-            webhook.tell(alert)
+            webhook.send(alert)
 
     def _change(self) -> None:
         self._changed = True
 
     def _publish(self, windows: Windows, writing: Writing | None, kept: Kept, state: WitnessState) -> None:
-        said = WitnessStatus(
+        status = WitnessStatus(
             pid=os.getpid(),
             at=clock.now(),
             state=state,
@@ -138,7 +138,7 @@ class Witness:
             alert=self._alert,
             markers={position: sorted(names) for position, names in windows.markers.items()},
         )
-        write_state(self.folder, said)
+        write_state(self.folder, status)
 
 
 def shown(minute: Minute, bounds: Bounds) -> WindowStatus:
@@ -157,7 +157,7 @@ def shown(minute: Minute, bounds: Bounds) -> WindowStatus:
         availability_percent=minute.availability_percent,
         error_rate_percent=minute.error_rate_percent,
         transports={
-            name: SeenStatus(
+            name: ReleasedStatus(
                 received=of.received,
                 missing=of.missing,
                 duplicates=of.duplicates,

@@ -209,9 +209,9 @@ def test_a_change_by_somebody_else_is_told_and_one_of_another_flag_is_none(
 
     async def of_another_flag(record: Record) -> set[str]:
         author = Author(record, TRANSPORT)
-        seen = await author.look()
+        seen = await author.read()
         menu = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
-        other = await author.look()
+        other = await author.read()
         await author.write(
             other, lambda of: editing.with_flags(of, read({"flags": {"menu": menu}})), actor="b", reason=""
         )
@@ -220,7 +220,7 @@ def test_a_change_by_somebody_else_is_told_and_one_of_another_flag_is_none(
 
     async def of_the_same(record: Record) -> None:
         author = Author(record, TRANSPORT)
-        seen = await author.look()
+        seen = await author.read()
         await write_share(record, 75)
         with pytest.raises(Changed, match=r"transport was changed meanwhile by ada \(a test\)"):
             await author.write(seen, give("eve"), actor="eve", reason="")

@@ -22,7 +22,7 @@ BRAKE = Brake(
 
 
 async def write(record: Record, percent: float, expected_n: int, **more: Any) -> Row:
-    said = {"kind": "up", "seen_n": 0, "actor": "ada", "reason": "why not", "raises": ["transport"], **more}
+    said = {"kind": "up", "known_n": 0, "actor": "ada", "reason": "why not", "raises": ["transport"], **more}
     return await record.write(document(shares(percent)), expected_n=expected_n, **said)
 
 
@@ -64,7 +64,7 @@ async def test_of_two_raises_at_once_one_wins_and_the_other_is_told(record: Reco
 
 async def test_a_number_is_never_given_twice_also_where_the_record_was_put_back(record: Record) -> None:
     far = int(time.time() * 1000) + 10_000_000
-    row = await write(record, 25, 0, seen_n=far)
+    row = await write(record, 25, 0, known_n=far)
     assert row.n == far + 1
 
 

@@ -148,7 +148,7 @@ async def test_a_record_that_was_put_back_becomes_a_brake_that_the_next_raise_li
         assert (brake.max_percent, "went back" in brake.reason) == (25, True)
         assert [one.id for one in b.holder.snapshot.live_brakes()] == [brake.id]
         await until(lambda: not a._record_lacks())
-        again = await write_share(record, 75, seen_n=row.n, lifts=[brake.id])
+        again = await write_share(record, 75, known_n=row.n, lifts=[brake.id])
         assert again.n > row.n
         await until(lambda: on_realtime(a) == on_realtime(b) > quarter)
 

@@ -31,8 +31,8 @@ SOCKETS = b"GET /realtime/v1/websocket"
 
 async def seen(transport: Broadcast) -> None:
     """Wait until two more canaries were seen."""
-    before = transport.status().canary.seen
-    await until(lambda: transport.status().canary.seen >= before + 2)
+    before = transport.status().canary.observed
+    await until(lambda: transport.status().canary.observed >= before + 2)
 
 
 async def test_canary_is_seen_by_a_subscriber_of_the_role_that_subscribers_have(

@@ -19,8 +19,8 @@ CHANGES_SILENT = "no canary seen by postgres_changes for 2.5 s"
 
 async def seen(transport: Broadcast) -> None:
     """Wait until two more canaries were seen."""
-    before = transport.status().canary.seen
-    await until(lambda: transport.status().canary.seen >= before + 2)
+    before = transport.status().canary.observed
+    await until(lambda: transport.status().canary.observed >= before + 2)
 
 
 async def opens(transport: Broadcast) -> str | None:

@@ -182,7 +182,7 @@ async def test_a_brake_ends_a_ramp_and_an_older_word_does_not_begin_it_again(
 def _told(server: Deployed, transport: TransportName = "realtime") -> int:
     moves = server.gateway.status().moves
     assert moves is not None
-    return moves.told.get(transport, 0)
+    return moves.notified.get(transport, 0)
 
 
 async def test_a_server_that_dies_in_the_middle_of_a_move_sends_on_who_has_not_moved(

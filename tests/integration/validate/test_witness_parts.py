@@ -113,9 +113,9 @@ async def test_an_alert_that_a_webhook_refuses_is_sent_again_until_it_is_taken_a
     async with hooked(lambda number: 503 if number < 2 else 204) as (url, given):
         webhook = Webhook(url)
         async with running(webhook.run()):
-            webhook.tell(ALERT)
+            webhook.send(ALERT)
             await until(lambda: len(given) == 3)
-            webhook.tell(ALERT)
+            webhook.send(ALERT)
             await until(lambda: len(given) == 4)
     assert given == [503, 503, 204, 204]
 
@@ -124,7 +124,7 @@ async def test_a_webhook_that_is_not_there_ends_nothing() -> None:
     webhook = Webhook(f"http://127.0.0.1:{any_free_port()}/secret")
     async with running(webhook.run()):
         for _ in range(200):
-            webhook.tell(ALERT)
+            webhook.send(ALERT)
         await asyncio.sleep(0)
 
 

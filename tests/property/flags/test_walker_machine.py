@@ -19,7 +19,7 @@ from migctl.flags.snapshot import Brake, Snapshot, merged, shares_in
 from migctl.rollout import walk
 from migctl.rollout.gates import Gate
 from migctl.rollout.opening import brake_id, braked, is_open, marker_id
-from migctl.rollout.walk import Mark, Open, Roll, Seen, State, Step, Wait
+from migctl.rollout.walk import Facts, Mark, Open, Roll, State, Step, Wait
 from tests.property.flags.test_rollout_machine import TARGET, Record, World
 from tests.unit.rollout.test_walk import BOTH, T0, minutes
 
@@ -161,7 +161,7 @@ class WalkedWorld(World):
         step, following = STEPS[index], STEPS[index + 1] if index + 1 < len(STEPS) else None
         marker = self.markers.get(marker_id(view.state, "e")) or view.state.marker
         begin = view.state.soak_from or now
-        seen = Seen(
+        facts = Facts(
             minutes=[
                 msgspec.structs.replace(one, started_at=begin + timedelta(minutes=place))
                 for place, one in enumerate(EVIDENCE[evidence])
@@ -175,7 +175,7 @@ class WalkedWorld(World):
             else None,
             share=view.shares is not None and is_open(view.shares, step),
         )
-        action = walk.advance(view.state, step, following, seen, now, f"step-{next(self.ids)}")
+        action = walk.advance(view.state, step, following, facts, now, f"step-{next(self.ids)}")
         if isinstance(action, Wait):
             return
         if isinstance(action, Mark):

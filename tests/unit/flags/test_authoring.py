@@ -11,7 +11,7 @@ from migctl.config import Settings, Target
 from migctl.errors import Usage
 from migctl.flags import editing
 from migctl.flags.assignment import Switch
-from migctl.flags.authoring import Author, Proposal, Seen, said_of
+from migctl.flags.authoring import Author, Basis, Proposal, in_words
 from migctl.flags.changelog import entry_of
 from migctl.flags.definitions import read
 from migctl.flags.record import Audited, Record, Unshown, target_name
@@ -25,7 +25,7 @@ BRAKE = Brake(
 )
 ROW = Row(n=5, id="r5", document=document(shares(25)), by="ada", reason="go")
 KNOWN = Snapshot(target="t", brakes={"b1": BRAKE}).with_row(ROW)
-SEEN = Seen(5, KNOWN, read(ROW.document), (BRAKE,))
+BASIS = Basis(5, KNOWN, read(ROW.document), (BRAKE,))
 
 
 @pytest.fixture
@@ -39,43 +39,43 @@ async def author() -> AsyncIterator[Author]:
 async def test_a_raise_ends_the_brakes_that_were_shown_and_is_refused_where_one_was_not(
     author: Author,
 ) -> None:
-    up = author.propose(SEEN, lambda of: editing.with_percent(of, SWITCH, "all", 50))
+    up = author.propose(BASIS, lambda of: editing.with_percent(of, SWITCH, "all", 50))
     assert up.raises
-    assert author._lifts(SEEN, up, ["b1"]) == ("b1",)
+    assert author._lifts(BASIS, up, ["b1"]) == ("b1",)
     with pytest.raises(Unshown, match="all at most 10 %, by ada") as refused:
-        author._lifts(SEEN, up, [])
+        author._lifts(BASIS, up, [])
     assert "--lift b1" in refused.value.do
 
 
 async def test_who_gives_nobody_more_ends_nothing(author: Author) -> None:
-    down = author.propose(SEEN, lambda of: editing.with_percent(of, SWITCH, "all", 5))
-    assert (down.raises, author._lifts(SEEN, down, ["b1"])) == (False, ())
+    down = author.propose(BASIS, lambda of: editing.with_percent(of, SWITCH, "all", 5))
+    assert (down.raises, author._lifts(BASIS, down, ["b1"])) == (False, ())
 
 
 async def test_an_edit_that_can_not_be_used_is_refused_with_its_place(author: Author) -> None:
     with pytest.raises(Usage, match=r"flags\.nothing: there is no such flag"):
-        author.propose(SEEN, lambda of: editing.with_state(of, "nothing", enabled=True))
+        author.propose(BASIS, lambda of: editing.with_state(of, "nothing", enabled=True))
     turned = read(document(targeting={"fractional": [["websocket", 75], ["realtime", 25]]}))
     with pytest.raises(Usage, match="would move users"):
-        author.propose(SEEN, lambda of: editing.with_flags(of, turned))
+        author.propose(BASIS, lambda of: editing.with_flags(of, turned))
 
 
 async def test_a_change_of_another_flag_meanwhile_is_no_conflict_and_one_of_the_same_says_whose(
     author: Author,
 ) -> None:
-    first = author.propose(SEEN, lambda of: editing.with_user(of, SWITCH, "bob", "websocket"))
+    first = author.propose(BASIS, lambda of: editing.with_user(of, SWITCH, "bob", "websocket"))
     menu = read({"flags": {"menu": {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}}})
-    other = Seen(6, KNOWN, editing.with_flags(SEEN.flag_set, menu), (BRAKE,))
+    other = Basis(6, KNOWN, editing.with_flags(BASIS.flag_set, menu), (BRAKE,))
     author._compare(first, other)
     row = Row(n=6, id="r6", document=document(shares(75)), by="eve", reason="more")
-    same = Seen(6, KNOWN.with_row(row), read(row.document), (BRAKE,))
+    same = Basis(6, KNOWN.with_row(row), read(row.document), (BRAKE,))
     with pytest.raises(Exception, match=r"transport was changed meanwhile by eve \(more\)"):
         author._compare(first, same)
     assert isinstance(first, Proposal)
 
 
 def test_a_brake_in_words_has_all_that_one_looks_at() -> None:
-    assert said_of(BRAKE) == "brake b1: all at most 10 %, by ada at 2026-01-05T12:00:00Z: it shakes"
+    assert in_words(BRAKE) == "brake b1: all at most 10 %, by ada at 2026-01-05T12:00:00Z: it shakes"
 
 
 def row(n: int, percent: float, **more: Any) -> dict[str, Any]:

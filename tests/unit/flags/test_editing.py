@@ -13,7 +13,7 @@ from migctl.flags.assignment import Assignments, Switch
 from migctl.flags.definitions import FlagSet, Invalid, read
 from migctl.flags.segments import rule_of, segments_of, with_segments
 from migctl.flags.shares import ALL, Shares
-from migctl.flags.snapshot import Brake, Row, Snapshot, to_look_at
+from migctl.flags.snapshot import Brake, Row, Snapshot, to_confirm
 from migctl.runtime.flags import step_edit
 
 SWITCH = Switch("transport", "realtime", "websocket")
@@ -218,5 +218,5 @@ def test_a_brake_at_or_above_the_written_share_needs_no_look_but_an_alarm_does(
 ) -> None:
     written = Shares("realtime", "websocket", segments={"eu": 10}, percent=25)
     brake = Brake(id="b", flag="transport", max_percent=max_percent, split=split)
-    assert to_look_at([brake], written) == ([brake] if shown else [])
-    assert to_look_at([brake], None) == [brake]
+    assert to_confirm([brake], written) == ([brake] if shown else [])
+    assert to_confirm([brake], None) == [brake]

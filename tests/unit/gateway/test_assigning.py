@@ -98,7 +98,7 @@ async def test_everybody_is_told_down_within_the_jitter(open_session: Open) -> N
         sessions = [await told.come(f"user-{n}", standby=True) for n in range(300)]
         await told.flags.share(0)
         began = clock.mono()
-        await until(lambda: told.assigning.told["websocket"] == 300)
+        await until(lambda: told.assigning.notified["websocket"] == 300)
         assert clock.mono() - began < 300 / 10.0, "at the pace of joins"
         assert {told.said(session)[0][:2] for session in sessions} == {("websocket", 2)}
 
@@ -109,9 +109,9 @@ async def test_up_is_told_to_so_many_a_second(open_session: Open) -> None:
             await told.come(f"user-{n}")
         await told.flags.share(100)
         began = clock.mono()
-        await until(lambda: told.assigning.told["realtime"] > 0)
+        await until(lambda: told.assigning.notified["realtime"] > 0)
         assert told.assigning.count(told.sessions()).waiting > 20
-        await until(lambda: told.assigning.told["realtime"] == 40)
+        await until(lambda: told.assigning.notified["realtime"] == 40)
         assert clock.mono() - began > 0.35
 
 
@@ -119,9 +119,9 @@ async def test_a_brake_in_the_middle_of_a_ramp_leaves_the_rest_where_they_are(op
     async with telling(open_session, joins_per_s=50.0) as told:
         sessions = [await told.come(f"user-{n}") for n in range(40)]
         await told.flags.share(100)
-        await until(lambda: told.assigning.told["realtime"] >= 3)
+        await until(lambda: told.assigning.notified["realtime"] >= 3)
         await told.flags.brake()
-        await until(lambda: told.assigning.told["websocket"] == 40)
+        await until(lambda: told.assigning.notified["websocket"] == 40)
         await told.looked()
         assert (told.assigning.count(told.sessions()).waiting, told.moving()) == (0, 0)
         for session in sessions:
@@ -159,8 +159,8 @@ async def test_those_who_were_sent_away_are_back_before_anybody_else_joins(open_
 async def test_who_comes_with_another_assignment_is_told_what_it_is_now(open_session: Open) -> None:
     """As after a restart in the middle of a move."""
     async with telling(open_session, 100) as told:
-        behind = await told.come(told="websocket")
-        knows = await told.come("bob", told="realtime")
+        behind = await told.come(notified="websocket")
+        knows = await told.come("bob", notified="realtime")
         await until(lambda: told.said(behind))
         assert told.said(behind)[0][:2] == ("realtime", 1)
         assert told.said(knows) == []
@@ -179,7 +179,7 @@ async def test_who_is_not_there_yet_is_told_of_a_newer_version_again(open_sessio
 
 async def test_who_is_here_for_a_failure_of_realtime_is_not_moving(open_session: Open) -> None:
     async with telling(open_session, 100) as told:
-        fallen = await told.come(told="realtime", fallback=True)
+        fallen = await told.come(notified="realtime", fallback=True)
         assert told.moving() == 0
         await told.flags.share(100)
         await told.looked()
@@ -196,7 +196,7 @@ async def test_who_has_left_is_in_no_queue(open_session: Open) -> None:
     async with telling(open_session, joins_per_s=10.0) as told:
         sessions = [await told.come(f"user-{n}") for n in range(10)]
         await told.flags.share(100)
-        await until(lambda: told.assigning.told["realtime"] == 1)
+        await until(lambda: told.assigning.notified["realtime"] == 1)
         for session in sessions:
             session.cut()
             told.assigning.leave(session)

@@ -85,7 +85,7 @@ def test_what_a_person_set_is_opened_in_place_of_the_step() -> None:
     assert is_open(shares(30, internal=50), soaked(resumed, STEP_25))
     # The next stage is its own again.
     judged = msgspec.structs.replace(resumed, phase="judged", soak_from=T0)
-    seen = walk.Seen(minutes=minutes(1, first=2), epoch="e")
+    seen = walk.Facts(minutes=minutes(1, first=2), epoch="e")
     following = msgspec.structs.replace(STEP, stage="2b-50", percent=50)
     action = walk.advance(judged, STEP_25, following, seen, at(3), "s3")
     assert isinstance(action, walk.Write)

@@ -8,7 +8,7 @@ import pytest
 
 from migctl.rollout import walk
 from migctl.rollout.gates import Gate
-from migctl.rollout.walk import Action, Mark, Open, Roll, Seen, State, Step, Wait, Write
+from migctl.rollout.walk import Action, Facts, Mark, Open, Roll, State, Step, Wait, Write
 from migctl.validate.witness.minute import QUIET, Minute
 from tests.unit.rollout.test_gates import GOOD
 
@@ -50,7 +50,7 @@ def minutes(count: int, first: int = 0, **changed: Any) -> list[Minute]:
     ]
 
 
-def go(one: State, seen: Seen, now: float, step: Step = STEP, following: Step | None = NEXT) -> Action:
+def go(one: State, seen: Facts, now: float, step: Step = STEP, following: Step | None = NEXT) -> Action:
     return walk.advance(one, step, following, seen, at(now), "s2")
 
 
@@ -61,62 +61,64 @@ def written(action: Action) -> State:
 
 
 def test_a_share_is_opened_first_and_users_are_waited_for() -> None:
-    assert isinstance(go(state("moving"), Seen(share=False), 0), Open)
-    assert go(state("moving"), Seen(), 0.5) == Wait("users move to their transport", 30.0)
-    assert written(go(state("moving"), Seen(moved=True), 0.5)).phase == "settling"
+    assert isinstance(go(state("moving"), Facts(share=False), 0), Open)
+    assert go(state("moving"), Facts(), 0.5) == Wait("users move to their transport", 30.0)
+    assert written(go(state("moving"), Facts(moved=True), 0.5)).phase == "settling"
     assert (
-        written(go(state("moving"), Seen(), 1)).phase == "settling"
+        written(go(state("moving"), Facts(), 1)).phase == "settling"
     )  # who is not back by now will be when they are
 
 
 def test_a_step_has_settled_once_its_marker_came_out_of_both_transports() -> None:
     fresh = state("settling", marker=None)
-    assert isinstance(go(fresh, Seen(epoch="e"), 0), Mark)
-    placed = written(go(fresh, Seen(epoch="e", marker="e/9"), 0))
+    assert isinstance(go(fresh, Facts(epoch="e"), 0), Mark)
+    placed = written(go(fresh, Facts(epoch="e", marker="e/9"), 0))
     assert (placed.phase, placed.marker, placed.since) == ("settling", "e/9", T0)
-    seen = Seen(epoch="e", marker="e/9", released=frozenset({"websocket"}))
-    assert go(state("settling"), seen, 0.1) == Wait("the marker on realtime", 24.0)
-    late = written(go(state("settling"), seen, 0.5))
+    facts = Facts(epoch="e", marker="e/9", released=frozenset({"websocket"}))
+    assert go(state("settling"), facts, 0.1) == Wait("the marker on realtime", 24.0)
+    late = written(go(state("settling"), facts, 0.5))
     assert (late.phase, late.paused, late.reason) == (
         "paused",
         "settling",
         "the marker did not arrive on realtime",
     )
-    done = written(go(state("settling"), Seen(epoch="e", marker="e/9", released=BOTH), 0.2))
+    done = written(go(state("settling"), Facts(epoch="e", marker="e/9", released=BOTH), 0.2))
     assert (done.phase, done.soak_from) == ("soaking", at(0.2))
 
 
 def test_a_marker_of_another_epoch_is_none() -> None:
-    assert isinstance(go(state("settling"), Seen(epoch="f", marker="e/9", released=BOTH), 0), Mark)
+    assert isinstance(go(state("settling"), Facts(epoch="f", marker="e/9", released=BOTH), 0), Mark)
 
 
 def test_minutes_are_counted_not_the_clock() -> None:
-    wait = go(soaking(), Seen(minutes=minutes(4), epoch="e"), 5)
+    wait = go(soaking(), Facts(minutes=minutes(4), epoch="e"), 5)
     assert wait == Wait("6 of 10 minutes of evidence", 360.0)
-    judged = written(go(soaking(), Seen(minutes=minutes(10), epoch="e"), 10.5))
+    judged = written(go(soaking(), Facts(minutes=minutes(10), epoch="e"), 10.5))
     assert (judged.phase, judged.passed) == ("judged", ("2b-25",))
 
 
 def test_minutes_from_before_the_soak_do_not_count() -> None:
     later = soaking(since=at(5))
     later = msgspec.structs.replace(later, soak_from=at(5))
-    assert go(later, Seen(minutes=minutes(10), epoch="e"), 10.5) == Wait("5 of 10 minutes of evidence", 300.0)
+    assert go(later, Facts(minutes=minutes(10), epoch="e"), 10.5) == Wait(
+        "5 of 10 minutes of evidence", 300.0
+    )
 
 
 def test_a_soak_with_too_few_of_its_minutes_begins_again() -> None:
     seen = [*minutes(4), *minutes(5, first=5)]
-    again = written(go(soaking(), Seen(minutes=seen, epoch="e"), 10.9))
+    again = written(go(soaking(), Facts(minutes=seen, epoch="e"), 10.9))
     assert (again.phase, again.soak_from) == ("soaking", at(10.9))
-    assert again.reason == "the soak begins again: only 9 of 10 minutes were seen"
+    assert again.reason == "the soak begins again: only 9 of 10 minutes were observed"
 
 
 def test_a_new_epoch_takes_a_new_marker() -> None:
-    again = written(go(soaking(), Seen(minutes=minutes(3), epoch="f"), 3.5))
+    again = written(go(soaking(), Facts(minutes=minutes(3), epoch="f"), 3.5))
     assert (again.phase, again.marker, again.soak_from) == ("settling", None, None)
 
 
 def test_a_failing_gate_rolls_back_or_pauses_as_it_says() -> None:
-    bad = Seen(minutes=minutes(2, lost=1), epoch="e")
+    bad = Facts(minutes=minutes(2, lost=1), epoch="e")
     rolled = go(soaking(), bad, 2.5)
     assert isinstance(rolled, Roll)
     assert (rolled.state.phase, rolled.state.reason) == (
@@ -130,17 +132,17 @@ def test_a_failing_gate_rolls_back_or_pauses_as_it_says() -> None:
 @pytest.mark.parametrize("paused", ["person", "no_data", "brake", "settling", "gate"])
 def test_gates_go_on_judging_while_it_is_paused(paused: str) -> None:
     one = state("paused", paused=paused, soak_from=T0)
-    assert isinstance(go(one, Seen(minutes=minutes(2, lost=1), epoch="e"), 2.5), Roll)
+    assert isinstance(go(one, Facts(minutes=minutes(2, lost=1), epoch="e"), 2.5), Roll)
 
 
 def test_missing_data_pauses_and_its_return_resumes() -> None:
-    seen = Seen(minutes=minutes(3), epoch="e")
-    assert isinstance(go(soaking(), seen, 5), Wait)
-    paused = written(go(soaking(), seen, 6))
+    facts = Facts(minutes=minutes(3), epoch="e")
+    assert isinstance(go(soaking(), facts, 5), Wait)
+    paused = written(go(soaking(), facts, 6))
     assert (paused.phase, paused.paused, paused.reason) == ("paused", "no_data", "no evidence for 3 min")
     silent = msgspec.structs.replace(paused, version=7)
-    assert go(silent, seen, 9) == Wait("no evidence for 3 min")
-    back = written(go(silent, Seen(minutes=[*minutes(3), *minutes(1, first=9)], epoch="e"), 10.1))
+    assert go(silent, facts, 9) == Wait("no evidence for 3 min")
+    back = written(go(silent, Facts(minutes=[*minutes(3), *minutes(1, first=9)], epoch="e"), 10.1))
     assert (back.phase, back.paused, back.soak_from) == ("soaking", None, at(10.1))
 
 
@@ -149,42 +151,42 @@ def test_minutes_without_events_or_without_a_transport_are_no_data() -> None:
         minutes(6, expected=0, matched=0),
         minutes(6, verdict="inconclusive", reason="no realtime"),
     ):
-        paused = written(go(soaking(), Seen(minutes=empty, epoch="e"), 6))
+        paused = written(go(soaking(), Facts(minutes=empty, epoch="e"), 6))
         assert paused.paused == "no_data"
     assert "no realtime" in (paused.reason or "")
 
 
 def test_no_data_may_abort_where_the_stage_says_so() -> None:
     strict = msgspec.structs.replace(STEP, gates=(Gate("max_lost", 0, no_data="abort"),))
-    assert isinstance(go(soaking(), Seen(epoch="e"), 6, strict), Roll)
+    assert isinstance(go(soaking(), Facts(epoch="e"), 6, strict), Roll)
 
 
 @pytest.mark.parametrize("phase", ["moving", "settling", "soaking", "judged"])
 def test_a_brake_pauses_it_and_is_not_lifted_by_it(phase: str) -> None:
-    paused = written(go(state(phase, soak_from=T0), Seen(epoch="e", braked="10 % by ada"), 0.1))
+    paused = written(go(state(phase, soak_from=T0), Facts(epoch="e", braked="10 % by ada"), 0.1))
     assert (paused.phase, paused.paused, paused.reason) == (
         "paused",
         "brake",
         "a brake was pulled: 10 % by ada",
     )
     assert isinstance(
-        go(msgspec.structs.replace(paused, version=7), Seen(epoch="e", braked="10 % by ada"), 1), Wait
+        go(msgspec.structs.replace(paused, version=7), Facts(epoch="e", braked="10 % by ada"), 1), Wait
     )
 
 
 def test_what_passed_goes_to_the_next_stage_and_the_last_is_done() -> None:
-    begun = written(go(state("judged", soak_from=T0), Seen(minutes=minutes(10), epoch="e"), 10.5))
+    begun = written(go(state("judged", soak_from=T0), Facts(minutes=minutes(10), epoch="e"), 10.5))
     assert (begun.phase, begun.stage, begun.step_id, begun.marker) == ("moving", "2b-50", "s2", None)
     done = written(
-        go(state("judged", soak_from=T0), Seen(minutes=minutes(10), epoch="e"), 10.5, following=None)
+        go(state("judged", soak_from=T0), Facts(minutes=minutes(10), epoch="e"), 10.5, following=None)
     )
     assert done.phase == "done"
-    assert isinstance(go(msgspec.structs.replace(done, version=7), Seen(), 11), Wait)
+    assert isinstance(go(msgspec.structs.replace(done, version=7), Facts(), 11), Wait)
 
 
 def test_an_aborted_rollout_stays_so_until_a_person_resumes_it_at_the_last_stage_that_passed() -> None:
     one = state("aborted", passed=("2a-internal", "2b-25"), reason="max_lost")
-    assert go(one, Seen(minutes=minutes(99), epoch="e", moved=True), 99) == Wait("max_lost")
+    assert go(one, Facts(minutes=minutes(99), epoch="e", moved=True), 99) == Wait("max_lost")
     resumed = walk.resumed(one, "2a-internal", "s9", at(1))
     assert (resumed.stage, resumed.phase, resumed.passed, resumed.version) == (
         "2b-25",
@@ -198,7 +200,7 @@ def test_an_aborted_rollout_stays_so_until_a_person_resumes_it_at_the_last_stage
 def test_a_pause_by_a_person_is_ended_by_a_person() -> None:
     paused = walk.paused(soaking(), "lunch", at(1))
     assert isinstance(
-        go(msgspec.structs.replace(paused, version=7), Seen(minutes=minutes(9), epoch="e"), 9), Wait
+        go(msgspec.structs.replace(paused, version=7), Facts(minutes=minutes(9), epoch="e"), 9), Wait
     )
     resumed = walk.resumed(paused, "2a-internal", "s9", at(2))
     assert (resumed.phase, resumed.stage, resumed.step_id, resumed.soak_from) == (
@@ -227,8 +229,8 @@ def test_a_whole_walk_needs_nothing_but_its_state() -> None:
     for _ in range(100_000):
         index = names.index(one.stage)
         following = steps[index + 1] if index + 1 < len(steps) else None
-        seen = Seen(minutes=seen_minutes[-300:], moved=True, epoch="e", marker=f"e/{index}", released=BOTH)
-        action = walk.advance(one, steps[index], following, seen, at(now), f"s{index + 1}")
+        facts = Facts(minutes=seen_minutes[-300:], moved=True, epoch="e", marker=f"e/{index}", released=BOTH)
+        action = walk.advance(one, steps[index], following, facts, at(now), f"s{index + 1}")
         if isinstance(action, Write):
             if action.state.stage != one.stage:
                 order.append(action.state.stage)
@@ -247,26 +249,26 @@ QUIET_ONE: dict[str, Any] = {"expected": 0, "matched": 0, "verdict": "inconclusi
 
 def test_quiet_minutes_are_no_evidence_and_begin_nothing_again() -> None:
     sparse = [one for n in range(0, 12, 2) for one in (*minutes(1, n), *minutes(1, n + 1, **QUIET_ONE))]
-    wait = go(soaking(), Seen(minutes=sparse, epoch="e"), 12.5)
+    wait = go(soaking(), Facts(minutes=sparse, epoch="e"), 12.5)
     assert wait == Wait("4 of 10 minutes of evidence", 240.0)
 
 
 def test_minutes_that_nobody_saw_begin_a_soak_again_and_quiet_ones_beside_them_do_not_help() -> None:
     seen = [*minutes(5), *minutes(4, 5, **QUIET_ONE), *minutes(2, 10)]
-    again = written(go(soaking(), Seen(minutes=seen, epoch="e"), 12.5))
-    assert again.reason == "the soak begins again: only 11 of 12 minutes were seen"
+    again = written(go(soaking(), Facts(minutes=seen, epoch="e"), 12.5))
+    assert again.reason == "the soak begins again: only 11 of 12 minutes were observed"
 
 
 def test_a_stream_that_is_silent_pauses_and_goes_on_where_it_was() -> None:
     seen = [*minutes(5), *minutes(3, 5, **QUIET_ONE)]
-    silent = written(go(soaking(), Seen(minutes=seen, epoch="e"), 8.5))
+    silent = written(go(soaking(), Facts(minutes=seen, epoch="e"), 8.5))
     assert (silent.paused, silent.reason) == ("no_data", "no evidence for 4 min: no event was committed")
     back = [*seen, *minutes(1, 9)]
     # 9 of 10 were seen: too few
-    again = written(go(msgspec.structs.replace(silent, version=7), Seen(minutes=back, epoch="e"), 10.1))
+    again = written(go(msgspec.structs.replace(silent, version=7), Facts(minutes=back, epoch="e"), 10.1))
     assert (again.phase, again.soak_from) == ("soaking", at(10.1))
     back = [*seen, *minutes(1, 8, **QUIET_ONE), *minutes(1, 9)]
-    on = written(go(msgspec.structs.replace(silent, version=7), Seen(minutes=back, epoch="e"), 10.1))
+    on = written(go(msgspec.structs.replace(silent, version=7), Facts(minutes=back, epoch="e"), 10.1))
     assert (on.phase, on.soak_from) == ("soaking", T0)
 
 
@@ -279,41 +281,41 @@ def test_windows_are_counted_by_their_own_length() -> None:
 
     one = state("soaking", soak_from=T0 - timedelta(seconds=0.5))
     at_s = 1 / 60
-    assert go(one, Seen(epoch="e"), 9 * at_s, short) == Wait("3 of 3 minutes of evidence", 6.0)
-    assert written(go(one, Seen(epoch="e"), 13 * at_s, short)).reason == "no evidence for 12 s"
-    seen = Seen(minutes=[window(0), window(1)], epoch="e")
-    assert go(one, seen, 7 * at_s, short) == Wait("1 of 3 minutes of evidence", 2.0)
-    seen = Seen(minutes=[window(0), window(1), window(2)], epoch="e")
-    assert written(go(one, seen, 9 * at_s, short)).phase == "judged"
-    seen = Seen(minutes=[window(0), window(1, verdict="inconclusive", reason="x"), window(2)], epoch="e")
-    assert "only 2 of 3" in str(written(go(one, seen, 9 * at_s, short)).reason)
+    assert go(one, Facts(epoch="e"), 9 * at_s, short) == Wait("3 of 3 minutes of evidence", 6.0)
+    assert written(go(one, Facts(epoch="e"), 13 * at_s, short)).reason == "no evidence for 12 s"
+    facts = Facts(minutes=[window(0), window(1)], epoch="e")
+    assert go(one, facts, 7 * at_s, short) == Wait("1 of 3 minutes of evidence", 2.0)
+    facts = Facts(minutes=[window(0), window(1), window(2)], epoch="e")
+    assert written(go(one, facts, 9 * at_s, short)).phase == "judged"
+    facts = Facts(minutes=[window(0), window(1, verdict="inconclusive", reason="x"), window(2)], epoch="e")
+    assert "only 2 of 3" in str(written(go(one, facts, 9 * at_s, short)).reason)
 
 
 def test_what_a_stage_asks_for_besides_holds_the_next_one_back_while_gates_go_on() -> None:
-    seen = Seen(minutes=minutes(10), epoch="e", withheld="drill failover has no record")
-    assert go(state("judged", soak_from=T0), seen, 10.5) == Wait("drill failover has no record")
-    assert written(go(state("judged", soak_from=T0), seen, 10.5, following=None)).phase == "done"
-    bad = msgspec.structs.replace(seen, minutes=[*minutes(10), *minutes(1, 10, lost=1)])
+    facts = Facts(minutes=minutes(10), epoch="e", withheld="drill failover has no record")
+    assert go(state("judged", soak_from=T0), facts, 10.5) == Wait("drill failover has no record")
+    assert written(go(state("judged", soak_from=T0), facts, 10.5, following=None)).phase == "done"
+    bad = msgspec.structs.replace(facts, minutes=[*minutes(10), *minutes(1, 10, lost=1)])
     assert isinstance(go(state("judged", soak_from=T0), bad, 11.5), Roll)
 
 
 def test_what_was_judged_does_not_go_on_by_evidence_that_is_old() -> None:
-    old = Seen(minutes=minutes(10), epoch="e")
+    old = Facts(minutes=minutes(10), epoch="e")
     assert go(state("judged", soak_from=T0), old, 60) == Wait("no evidence for 50 min")
 
 
 def test_a_marker_that_arrives_late_is_settled_by_and_one_that_never_does_is_followed_by_another() -> None:
     paused = state("paused", paused="settling", reason="late")
-    seen = Seen(epoch="e", marker="e/9")
-    assert go(paused, seen, 1) == Wait("late")
-    late = written(go(paused, msgspec.structs.replace(seen, released=BOTH), 1))
+    facts = Facts(epoch="e", marker="e/9")
+    assert go(paused, facts, 1) == Wait("late")
+    late = written(go(paused, msgspec.structs.replace(facts, released=BOTH), 1))
     assert (late.phase, late.paused, late.soak_from) == ("soaking", None, at(1))
-    again = written(go(paused, seen, 3))
+    again = written(go(paused, facts, 3))
     assert (again.phase, again.paused, again.marker) == ("settling", None, None)
-    assert written(go(paused, Seen(epoch="f", marker="e/9"), 1)).phase == "settling"
+    assert written(go(paused, Facts(epoch="f", marker="e/9"), 1)).phase == "settling"
 
 
 def test_a_step_is_opened_with_the_state_that_says_so() -> None:
-    opened = go(state("moving"), Seen(share=False), 3)
+    opened = go(state("moving"), Facts(share=False), 3)
     assert isinstance(opened, Open)
     assert (opened.state.phase, opened.state.version, opened.state.since) == ("moving", 8, at(3))

@@ -31,5 +31,5 @@ async def test_where_nothing_was_ever_started_nobody_is_made_up_and_who_is_known
     assert await ask_clients(tmp_path, (), None, within_s=1.0) == ()
     known = Process("1", "a:1", None, "", ""), Process("2", "b:2", "http://127.0.0.1:9", "", "")
     first, second = await ask_clients(tmp_path, known, None, within_s=1.0)
-    assert (first.name, first.said, first.why) == ("a:1", None, "it has no address")
-    assert (second.name, second.said) == ("b:2", None)
+    assert (first.name, first.status, first.why) == ("a:1", None, "it has no address")
+    assert (second.name, second.status) == ("b:2", None)

@@ -9,7 +9,7 @@ import pytest
 from migctl.config import Settings
 from migctl.flags.disk import OwnBrakes, Process, Processes, ProcessesFile
 from migctl.flags.editing import with_percent, written
-from migctl.flags.record import Said
+from migctl.flags.record import Contents
 from migctl.flags.shares import ALL
 from migctl.flags.snapshot import Brake, Row, Snapshot, flag_sets
 from migctl.runtime.confirming import why_not
@@ -52,13 +52,13 @@ def test_what_an_answer_confirms(handed: Snapshot, said: Confirmation, why: str 
 
 
 def test_the_lower_document_is_made_from_the_head_alone() -> None:
-    said = Said(5, RAISED, ROW, ())
-    lower = lowered(said, lambda of: with_percent(of, TRANSPORT, ALL, 25))
+    contents = Contents(5, RAISED, ROW, ())
+    lower = lowered(contents, lambda of: with_percent(of, TRANSPORT, ALL, 25))
     (made,) = flag_sets(Snapshot(target="t").with_row(Row(n=6, id="r6", document=lower)))
     assert written(made, TRANSPORT) == shares(25)
-    assert lowered(said, lambda of: with_percent(of, TRANSPORT, ALL, 50)) is None
-    assert lowered(Said(4, RAISED, ROW, ()), lambda of: with_percent(of, TRANSPORT, ALL, 25)) is None
-    assert lowered(Said(0, Snapshot(target="t"), None, ()), lambda of: of) is None
+    assert lowered(contents, lambda of: with_percent(of, TRANSPORT, ALL, 50)) is None
+    assert lowered(Contents(4, RAISED, ROW, ()), lambda of: with_percent(of, TRANSPORT, ALL, 25)) is None
+    assert lowered(Contents(0, Snapshot(target="t"), None, ()), lambda of: of) is None
 
 
 async def test_a_brake_that_reaches_nobody_is_kept_here_and_goes_with_the_next(tmp_path: Path) -> None:

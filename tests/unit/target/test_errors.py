@@ -141,7 +141,7 @@ def test_what_is_told_fits_on_one_line_of_a_terminal_whatever_came() -> None:
         b"[" * 100_000,
         b'{"message":"' + b"x" * 1_000_000 + b'"}',
     ):
-        told = errors.told(body).message
+        told = errors.error_body(body).message
         assert told.isprintable()
         assert 0 < len(told.encode()) < 1000
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from migctl.flags.snapshot import Brake, Row, Snapshot
-from migctl.runtime.looking import Looked, why_not
+from migctl.runtime.probing import Probed, why_not
 from migctl.runtime.rollout_known import Standing
 from migctl.runtime.rollout_status import WITHIN_S
 from migctl.runtime.rollout_wish import Proposed
@@ -18,7 +18,7 @@ BRAKE = Brake(id="b1", flag="transport", max_percent=0)
 KNOWN = Snapshot(target="t").with_row(Row(n=5, id="r5", document=document(shares(50)))).with_brake(BRAKE)
 
 
-def looked(n: int = 5, *brakes: str, percent: float = 50, **more: Any) -> Looked:
+def probed(n: int = 5, *brakes: str, percent: float = 50, **more: Any) -> Probed:
     found = [
         BrakeStatus(id=one, flag="transport", max_percent=0, split="all", by="", at="", reason="")
         for one in brakes
@@ -29,28 +29,28 @@ def looked(n: int = 5, *brakes: str, percent: float = 50, **more: Any) -> Looked
         process="p", target="t", n=n, written=has, effective=has, confirms=True, unkept=None, unreadable_n=0, tiers={},
         processes=[], **said,
     )  # fmt: skip
-    return Looked("p", "host:1", None, flags)
+    return Probed("p", "host:1", None, flags)
 
 
 @pytest.mark.parametrize(
     ("one", "why"),
     [
-        (looked(5, "b1"), None),
-        (looked(6), None),
-        (looked(4, "b1"), "uses n 4"),
-        (looked(5), "brake b1"),
-        (looked(5, "b1", override="realtime"), "kill switch"),
-        (looked(5, "b1", blind=True), "not reached the record"),
-        (Looked("p", "host:1", None, None, "no answer"), "no answer"),
+        (probed(5, "b1"), None),
+        (probed(6), None),
+        (probed(4, "b1"), "uses n 4"),
+        (probed(5), "brake b1"),
+        (probed(5, "b1", override="realtime"), "kill switch"),
+        (probed(5, "b1", blind=True), "not reached the record"),
+        (Probed("p", "host:1", None, None, "no answer"), "no answer"),
     ],
 )
-def test_who_agrees(one: Looked, why: str | None) -> None:
+def test_who_agrees(one: Probed, why: str | None) -> None:
     found = why_not(one, KNOWN)
     assert (found is None) if why is None else (found is not None and why in found)
 
 
 def test_with_the_record_away_the_highest_share_that_anybody_has_counts() -> None:
-    of = Standing(KNOWN, "disk", looked=(looked(6, percent=50), looked(5, percent=10)))
+    of = Standing(KNOWN, "disk", probed=(probed(6, percent=50), probed(5, percent=10)))
     assert max(one.percent for one in of.all_effective) == 50
     assert [one.percent for one in Standing(KNOWN, "disk").all_effective] == [0]
     assert Standing(Snapshot(target="t"), "disk").all_effective == []

@@ -1,4 +1,4 @@
-"""Looking: what each known process holds of flags, asked by its socket or its address, all at once and for a second at most."""
+"""Probing: what each known process holds of flags, asked by its socket or its address, all at once and for a second at most."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from migctl.status.flags import FlagsStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """One process. flags: what it holds; None where it did not say, and why. answered: somebody is there all the same."""
+class Probed:
+    """One process. flags: what it holds; None where it did not answer, and why. answered: somebody is there all the same."""
 
     id: str
     name: str
@@ -35,27 +35,27 @@ class Looked:
     @property
     def shares(self) -> Shares | None:
         """What its users get, under the brakes that it knows."""
-        said = self.flags.effective if self.flags is not None else None
-        if said is None:
+        shares = self.flags.effective if self.flags is not None else None
+        if shares is None:
             return None
-        return Shares(TRANSPORT.opened, TRANSPORT.otherwise, segments=said.segments, percent=said.percent)
+        return Shares(TRANSPORT.opened, TRANSPORT.otherwise, segments=shares.segments, percent=shares.percent)
 
 
-def why_not(looked: Looked, known: Snapshot) -> str | None:
+def why_not(probed: Probed, known: Snapshot) -> str | None:
     """Why a process does not agree with what is known; None where it does.
 
     | it                                     | agrees |
     |----------------------------------------|--------|
-    | did not say                            | no     |
+    | did not answer                         | no     |
     | is overridden by its kill switch       | no     |
     | has not reached the record yet         | no     |
     | uses an older flag set                 | no     |
     | does not know of a brake in force      | no     |
     | uses a newer flag set than is known    | yes    |
     """
-    flags = looked.flags
+    flags = probed.flags
     if flags is None:
-        return looked.why or "it did not say"
+        return probed.why or "it did not answer"
     if flags.override is not None:
         return f"its kill switch says {flags.override}"
     if flags.blind:
@@ -68,18 +68,18 @@ def why_not(looked: Looked, known: Snapshot) -> str | None:
     return None
 
 
-async def look(
+async def probe(
     folder: Path, known: Sequence[Process], token: str | None, *, within_s: float
-) -> tuple[Looked, ...]:
+) -> tuple[Probed, ...]:
     """Ask the serve of this folder, and each known process. By name."""
-    found: dict[str, Looked] = {}
+    found: dict[str, Probed] = {}
 
     async def here() -> None:
         async with reached(folder, timeout_s=within_s) as http:
             status = (await status_by(http)).status
         if status.flags is not None:
             name = next((one.name for one in known if one.id == status.flags.process), f"pid {status.pid}")
-            found[status.flags.process] = Looked(status.flags.process, name, status.url, status.flags)
+            found[status.flags.process] = Probed(status.flags.process, name, status.url, status.flags)
 
     async def there(process: Process, url: str) -> None:
         http = ServeHttp(url, token=token, timeout_s=within_s)
@@ -88,13 +88,13 @@ async def look(
         finally:
             await http.aclose()
         if flags is not None and flags.process == process.id:
-            found[process.id] = Looked(process.id, process.name, url, flags)
+            found[process.id] = Probed(process.id, process.name, url, flags)
         elif process.id not in found:
-            found[process.id] = Looked(process.id, process.name, url, None, f"another serve answers at {url}")
+            found[process.id] = Probed(process.id, process.name, url, None, f"another serve answers at {url}")
 
     async def ask(process: Process) -> None:
         if process.url is None:
-            found.setdefault(process.id, Looked(process.id, process.name, None, None, "it has no address"))
+            found.setdefault(process.id, Probed(process.id, process.name, None, None, "it has no address"))
             return
         why, answered = f"no answer within {within_s:g} s", False
         try:
@@ -103,7 +103,7 @@ async def look(
             why, answered = error.what, True
         except MigctlError as error:
             why = error.what
-        found.setdefault(process.id, Looked(process.id, process.name, process.url, None, why, answered))
+        found.setdefault(process.id, Probed(process.id, process.name, process.url, None, why, answered))
 
     async def ask_here() -> None:
         # What runs here is among those that are known, or has registered nowhere yet.
