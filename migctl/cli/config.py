@@ -33,9 +33,9 @@ def check(
 
     Looks at migctl.yaml, the environment and ./configs, and at what holds between files. Exit code 2 where something is wrong.
     """
-    from migctl.rollout.checking import check as look
+    from migctl.rollout.checking import check as check_files
 
-    found = look(files or ())
+    found = check_files(files or ())
     if output_format == "json":
         output.document(_document(found))
     else:

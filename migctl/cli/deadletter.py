@@ -234,19 +234,19 @@ def accept(
     who = f"{getpass.getuser()}@{socket.gethostname()}"
 
     async def work() -> dict[str, object]:
-        said = (await status_of(settings.state)).status
-        where = said.target or "no target: serve runs in mode websocket"
+        status = (await status_of(settings.state)).status
+        where = status.target or "no target: serve runs in mode websocket"
         output.note(f"accept dead letters for {minutes} minutes\n  on {where}")
         head = {
             "schema": "migctl.deadletter.accept/1",
-            "target": said.target,
+            "target": status.target,
             "dry_run": dry_run,
             "by": who,
         }
         if dry_run:
             return {**head, "accepted_until": None}
         question = f"make a dead letter of whatever the table refuses, for {minutes} minutes"
-        prompt.confirm_at(question, where, yes=yes or said.target_embedded)
+        prompt.confirm_at(question, where, yes=yes or status.target_embedded)
         return {**head, **msgspec.to_builtins(await dead_letters.accept(settings, minutes, who))}
 
     done = context.run(work())

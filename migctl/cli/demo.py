@@ -104,23 +104,25 @@ def _print(result: DemoResult, mode: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    said = result.document
+    report = result.document
     table = Table.grid(padding=(0, 3))
     table.add_column(style="bold")
-    for _ in said["transports"]:
+    for _ in report["transports"]:
         table.add_column(justify="right")
-    names = list(said["transports"])
+    names = list(report["transports"])
     table.add_row("", *(Text(name, style="bold") for name in names))
     table.add_row(
-        "received", *(f"{said['transports'][name]['received']:,} of {said['published']:,}" for name in names)
+        "received",
+        *(f"{report['transports'][name]['received']:,} of {report['published']:,}" for name in names),
     )
     for quantile in ("p50", "p99"):
         table.add_row(
-            f"latency {quantile}", *(_ms(said["transports"][name]["latency_ms"], quantile) for name in names)
+            f"latency {quantile}",
+            *(_ms(report["transports"][name]["latency_ms"], quantile) for name in names),
         )
-    verdict = Text(said["verdict"].upper(), style="bold green" if result.passed else "bold red")
+    verdict = Text(report["verdict"].upper(), style="bold green" if result.passed else "bold red")
     verdict.append(
-        f"   lost {said['lost']}   duplicates {said['duplicates']}   match {_percent(said['match_percent'])}",
+        f"   lost {report['lost']}   duplicates {report['duplicates']}   match {_percent(report['match_percent'])}",
         style="bold",
     )
     output.show(Panel(table, title=verdict, title_align="left", expand=False, padding=(1, 2)))

@@ -43,7 +43,7 @@ def processes(
 
     settings = load(file=config)
     if forget is None:
-        _say(context.run(at.listed(settings, output.note)), None, output_format, dry_run=False)
+        _print(context.run(at.listed(settings, output.note)), None, output_format, dry_run=False)
         return
     if not reason:
         raise Usage(f"flags processes --forget {forget}: no reason", do="give --reason WHY: it is audited")
@@ -53,10 +53,10 @@ def processes(
     found = context.run(
         at.forget(settings, forget, actor=operator(), reason=reason, dry_run=dry_run, notify=output.note)
     )
-    _say(found, forget, output_format, dry_run=dry_run)
+    _print(found, forget, output_format, dry_run=dry_run)
 
 
-def _say(found: Listed, forgotten: str | None, output_format: str, *, dry_run: bool) -> None:
+def _print(found: Listed, forgotten: str | None, output_format: str, *, dry_run: bool) -> None:
     if output_format == "json":
         import msgspec
 
@@ -78,6 +78,6 @@ def _say(found: Listed, forgotten: str | None, output_format: str, *, dry_run: b
 
 
 def _row(one: Known) -> list[str]:
-    seen = "not registered" if one.seen_at is None else one.seen_at[:19].replace("T", " ")
+    registered = "not registered" if one.seen_at is None else one.seen_at[:19].replace("T", " ")
     answers = "yes" if one.answers else "no"
-    return [one.name, one.url or "-", seen, answers + (f": {one.why}" if one.why else ""), one.id]
+    return [one.name, one.url or "-", registered, answers + (f": {one.why}" if one.why else ""), one.id]

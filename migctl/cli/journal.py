@@ -166,18 +166,18 @@ def adopt(
         target = None
         if settings.mode != "websocket":
             target = await resolve(settings, need=("service_role_key",), notify=output.note)
-        seen = await adopting.find(settings, target)
-        said: dict[str, object] = {
+        place = await adopting.find(settings, target)
+        document: dict[str, object] = {
             "schema": "migctl.journal.adopt/1",
             "path": str(settings.journal_path),
             "target": target.name if target is not None else None,
             "adopted": False,
             "writer_id": None,
         }
-        found = seen.found
+        found = place.found
         if found is None:
-            return said
-        said |= {
+            return document
+        document |= {
             "writer_id": found.writer_id,
             "prev_epoch": found.prev_epoch,
             "last_seq": found.last_seq,
@@ -195,19 +195,19 @@ def adopt(
         )
         output.note(what + (f"\n  on {target.name}" if target is not None else ""))
         if dry_run:
-            return said
+            return document
         if target is not None:
             prompt.confirm(what, yes=yes, target=target)
-        info, head = await adopting.adopt_found(settings, seen, reason, output.note)
-        return said | {"adopted": True, "epoch": info.epoch, "head": head}
+        info, head = await adopting.adopt_found(settings, place, reason, output.note)
+        return document | {"adopted": True, "epoch": info.epoch, "head": head}
 
-    said = context.run(work())
+    document = context.run(work())
     if output_format == "json":
-        output.document(said)
-    elif said["writer_id"] is None:
-        output.note(f"{said['path']}: nothing to adopt; no other journal was here")
-    elif said["adopted"]:
-        output.show(f"adopted: the journal goes on in epoch {said['epoch']}, at seq {said['head']}")
+        output.document(document)
+    elif document["writer_id"] is None:
+        output.note(f"{document['path']}: nothing to adopt; no other journal was here")
+    elif document["adopted"]:
+        output.show(f"adopted: the journal goes on in epoch {document['epoch']}, at seq {document['head']}")
 
 
 def _settings(journal: Path | None, config: Path | None) -> Settings:

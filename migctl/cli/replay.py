@@ -199,16 +199,16 @@ def _draw(scene: ReplayScene) -> RenderableType | None:
 def _print(result: ReplayResult, facts: Facts) -> None:
     from rich.text import Text
 
-    said = result.document
-    verdict = Text(said["verdict"].upper(), style="bold green" if result.passed else "bold red")
-    verdict.append(f"   lost {said['lost']}   match {said['match_percent']} %", style="bold")
+    report = result.document
+    verdict = Text(report["verdict"].upper(), style="bold green" if result.passed else "bold red")
+    verdict.append(f"   lost {report['lost']}   match {report['match_percent']} %", style="bold")
     output.show(verdict)
     if facts.reading.rejected or facts.reading.torn_last_line:
         torn = " and a torn last line" if facts.reading.torn_last_line else ""
         output.note(f"left out: {facts.reading.rejected} lines that are no events{torn}")
-    wanted = "" if said["wanted_per_s"] is None else f" (wanted {said['wanted_per_s']:,.1f}/s)"
+    wanted = "" if report["wanted_per_s"] is None else f" (wanted {report['wanted_per_s']:,.1f}/s)"
     output.show(
-        f"{said['published']:,} events in {said['seconds']:.1f} s: {said['achieved_per_s']:,.1f}/s{wanted}"
+        f"{report['published']:,} events in {report['seconds']:.1f} s: {report['achieved_per_s']:,.1f}/s{wanted}"
     )
     output.show(f"captures, report and logs: {result.folder}")
     output.show(f"next: migctl validate report {result.folder} --window journal")

@@ -69,13 +69,13 @@ def percent(value: float | None) -> str:
 
 def _headline(report: Document) -> None:
     verdict = report["verdict"]
-    said = (
+    figures = (
         f"{report['matched']:,} of {report['expected']:,} events match ({percent(report['match_percent'])})"
     )
     _line(
         (verdict.upper(), verdict_style(verdict)),
         "   ",
-        (said, "bold"),
+        (figures, "bold"),
         ", ",
         (f"{report['lost']:,} lost", "bold"),
     )

@@ -75,7 +75,7 @@ def _lines(of: RolloutStatus) -> Iterator[tuple[str, str | Text]]:
         yield "walked by", f"{of.walker.holder}, lease until {of.walker.until:%H:%M:%S}"
     if of.evidence is not None:
         age = "" if of.evidence.age_s is None else f", the newest {lasting(of.evidence.age_s)} ago"
-        yield "evidence", f"{of.evidence.seen:,} of {of.evidence.needed:,} minutes{age}"
+        yield "evidence", f"{of.evidence.gathered:,} of {of.evidence.needed:,} minutes{age}"
     for brake in of.brakes:
         why = brake.reason or "no reason"
         yield (

@@ -41,7 +41,7 @@ def gate_lines(of: Gated | None) -> Iterator[str]:
     if of is None:
         yield "  gates: the evidence can't be read"
         return
-    yield f"  gates: {of.verdict}, {of.seen:,} of {of.needed:,} minutes of evidence"
+    yield f"  gates: {of.verdict}, {of.gathered:,} of {of.needed:,} minutes of evidence"
     for gate in of.gates:
         yield f"    {gate_words(gate)}"
 

@@ -112,7 +112,7 @@ def watch(
         from migctl.validate.witness.trouble import Bounds
 
         stop = _stopped(kept)
-        seen: list[Minute] = []
+        closed_windows: list[Minute] = []
         bounds = Bounds(
             min_match_percent=settings.evidence.min_match_percent,
             max_lost=settings.evidence.max_lost,
@@ -122,7 +122,7 @@ def watch(
 
             def closed(minute: Minute) -> None:
                 if windows is not None:
-                    seen.append(minute)
+                    closed_windows.append(minute)
                 show.add(minute)
 
             async with witness_of(
@@ -131,7 +131,7 @@ def watch(
                 witness.closed = closed
                 await witness.run(stop, most=windows)
             show.end()
-        return [minute for minute in seen if show.fault(minute) is not None]
+        return [minute for minute in closed_windows if show.fault(minute) is not None]
 
     bad = context.run_fast(work())
     if exit_status and bad:

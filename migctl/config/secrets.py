@@ -64,8 +64,8 @@ def _content(name: str, path: str) -> str:
     except UnicodeDecodeError as error:
         raise Usage(f"{name}_FILE names a file that is not UTF-8 at byte {error.start}", do=do) from None
     except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else "no path"
-        raise Usage(f"{name}_FILE names no file that can be read: {said}", do=do) from None
+        reason = error.strerror if isinstance(error, OSError) else "no path"
+        raise Usage(f"{name}_FILE names no file that can be read: {reason}", do=do) from None
     return text.removesuffix("\n")  # every editor ends a file so
 
 

@@ -93,10 +93,10 @@ def overlaid(settings: Settings, stage: StageSettings, *, source: str = "the sta
     Sections are merged key by key; a value, a list or a table of patterns takes the place of what was there. Raises Faulty for what
     the settings' own rules refuse: source and `settings.` before the key say that it is the stage's.
     """
-    says = laid(stage)
+    overlay = laid(stage)
     try:
         # A frozen tree: what is not touched is as it was checked before.
-        merged = merge(settings.model_dump(by_alias=True), says)
+        merged = merge(settings.model_dump(by_alias=True), overlay)
         return validate(Settings, merged)
     except Faulty as error:
         raise Faulty(

@@ -48,8 +48,8 @@ class Document:
             data: object = loader.construct_document(node) if node is not None else None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            said = " ".join(str(one) for one in (error.context, error.problem) if one)
-            raise self._not_yaml(mark.line + 1 if mark else 1, said) from None
+            problem = " ".join(str(one) for one in (error.context, error.problem) if one)
+            raise self._not_yaml(mark.line + 1 if mark else 1, problem) from None
         except yaml.reader.ReaderError as error:
             raise self._not_yaml(text.count("\n", 0, error.position) + 1, str(error.reason)) from None
         except yaml.YAMLError as error:
@@ -160,11 +160,11 @@ class Document:
             path = path[:-1]
         return self._lines.get(path, 1)
 
-    def _not_yaml(self, line: int, said: str) -> Faulty:
+    def _not_yaml(self, line: int, problem: str) -> Faulty:
         do = "mend the line; indentation and colons are the usual cause"
-        if "'\\t'" in said:
+        if "'\\t'" in problem:
             do = "indent with blanks: a tab can't stand there"
-        return self._faulty(line, f"not YAML: {' '.join(said.split())}", do)
+        return self._faulty(line, f"not YAML: {' '.join(problem.split())}", do)
 
     def _faulty(self, line: int, what: str, do: str) -> Faulty:
         return Faulty([Problem(self.name, line, "", what, do)])

@@ -18,7 +18,7 @@ from migctl.target.chain import newest
 
 
 async def claim(journal: Log, heads: Heads, writer: TableWriter, cursor: Position | None) -> list[EpochInfo]:
-    """The journal's epochs, oldest first, as the table may be told of them.
+    """The journal's epochs, oldest first, as they may be written to the table.
 
     Rotates the epoch where this journal is older than what it wrote. Raises Refused where another journal owns the table,
     Transient, Systemic.
@@ -26,10 +26,10 @@ async def claim(journal: Log, heads: Heads, writer: TableWriter, cursor: Positio
     epochs = await journal.epochs()
     unconfirmed = await journal.unconfirmed()  # after the epochs, so that it covers all that they have
     carried = from_cursor(epochs, cursor)
-    told = await as_written(await heads.read(), writer, carried)
-    ownership.check(told, epochs, writer_id=journal.writer_id, target=writer.name)
-    keep = await _kept(journal, writer, told, carried, cursor, unconfirmed)
-    regressed = ownership.regressed(told, carried, keep, writer.name)
+    written = await as_written(await heads.read(), writer, carried)
+    ownership.check(written, epochs, writer_id=journal.writer_id, target=writer.name)
+    keep = await _kept(journal, writer, written, carried, cursor, unconfirmed)
+    regressed = ownership.regressed(written, carried, keep, writer.name)
     if regressed is not None:
         await journal.rotate_epoch(
             epochs[-1].epoch,
@@ -39,7 +39,7 @@ async def claim(journal: Log, heads: Heads, writer: TableWriter, cursor: Positio
             keep_to=keep,
         )
     now = {info.epoch: info for info in await journal.epochs()}
-    for link in ownership.links(told, from_cursor(list(now.values()), cursor)):
+    for link in ownership.links(written, from_cursor(list(now.values()), cursor)):
         info = now[link.epoch]
         if (info.prev_epoch, info.lost) != (link.prev_epoch, link.lost):
             await journal.link_epoch(link.epoch, prev_epoch=link.prev_epoch, lost=link.lost)
@@ -53,32 +53,34 @@ def from_cursor(epochs: Sequence[EpochInfo], cursor: Position | None) -> Sequenc
     return epochs[places[0] if places else 0 :]
 
 
-async def as_written(told: Sequence[Head], writer: TableWriter, carried: Sequence[EpochInfo]) -> list[Head]:
-    """Heads with the table head that the rows have: a relay that was killed had written more than it could tell.
+async def as_written(
+    written: Sequence[Head], writer: TableWriter, carried: Sequence[EpochInfo]
+) -> list[Head]:
+    """Heads with the table head that the rows have: a relay that was killed had written more than it could report.
 
     Only of the newest epoch, and of those that are carried.
     """
-    end = newest(told)
+    end = newest(written)
     asked = {info.epoch for info in carried} | ({end.epoch} if end is not None else set())
     return [
         replace(head, table_head=await writer.reach(head.epoch, head.table_head))
         if head.epoch in asked
         else head
-        for head in told
+        for head in written
     ]
 
 
 async def _kept(
     journal: Log,
     writer: TableWriter,
-    told: Sequence[Head],
+    written: Sequence[Head],
     carried: Sequence[EpochInfo],
     cursor: Position | None,
     unconfirmed: Position | None,
 ) -> dict[str, int]:
     """Of each epoch that may not keep all its events: the last seq that keeps its place."""
-    by_epoch = {head.epoch: head for head in told}
-    end = newest(told)
+    by_epoch = {head.epoch: head for head in written}
+    end = newest(written)
     keep: dict[str, int] = {}
     for info in carried:
         head = by_epoch.get(info.epoch)

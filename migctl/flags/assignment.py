@@ -145,8 +145,8 @@ def _evaluation(key: str, flag: Flag | None, variant: str, reason: Reason) -> Ev
     if flag is None:
         return Evaluation(key, variant, variant, reason)
     if variant not in flag.variants:
-        said = f"{variant!r} is no variant of {key!r}, which has {', '.join(flag.variants)}"
-        return Evaluation(key, None, None, "ERROR", "GENERAL", said)
+        details = f"{variant!r} is no variant of {key!r}, which has {', '.join(flag.variants)}"
+        return Evaluation(key, None, None, "ERROR", "GENERAL", details)
     return Evaluation(key, variant, flag.variants[variant], reason, metadata=flag.metadata)
 
 

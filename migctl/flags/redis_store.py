@@ -158,7 +158,7 @@ class RedisStore:
 
     async def merge(self, snapshot: Snapshot) -> None:
         """Add what it does not have. Raises Transient, Systemic."""
-        said = {
+        message = {
             "target": snapshot.target,
             "n": snapshot.n,
             "rows": [[row.id, msgspec.json.encode(row).decode()] for row in snapshot.rows],
@@ -168,7 +168,7 @@ class RedisStore:
         _ = self._redis
         assert self._merge is not None
         try:
-            await self._merge(keys=[self._key, self._channel], args=[msgspec.json.encode(said)])
+            await self._merge(keys=[self._key, self._channel], args=[msgspec.json.encode(message)])
         except (RedisError, OSError, TimeoutError) as error:
             raise _of(error) from error
 

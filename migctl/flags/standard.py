@@ -29,8 +29,8 @@ def evaluated(
 ) -> Evaluation:
     """What a flag is. user: the targeting key. timestamp: Unix seconds, for rules that ask. Never raises."""
     if user is None and of.needs_key(key):
-        said = f"the rule of {key!r} asks for a targetingKey"
-        return Evaluation(key, None, None, "ERROR", "TARGETING_KEY_MISSING", said)
+        details = f"the rule of {key!r} asks for a targetingKey"
+        return Evaluation(key, None, None, "ERROR", "TARGETING_KEY_MISSING", details)
     found = of.evaluate(key, context_of(user, attributes, flag_key=key, timestamp=timestamp))
     reason = _AS_STANDARD.get(found.reason)
     if reason is None:

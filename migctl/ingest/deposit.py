@@ -24,7 +24,7 @@ BACKOFF = Backoff(first_s=0.05, most_s=2.0)
 _log = get_logger("ingest")
 
 
-async def see_through(work: Coroutine[Any, Any, None], *, within_s: float) -> None:
+async def finish(work: Coroutine[Any, Any, None], *, within_s: float) -> None:
     """Await `work`. Where we are cancelled meanwhile, it gets `within_s` more, and then the cancellation goes on."""
     task = asyncio.ensure_future(work)
     try:

@@ -24,7 +24,7 @@ from migctl.clock import now
 from migctl.errors import Usage
 from migctl.events import BadEvent
 from migctl.events.ids import id_of_line
-from migctl.ingest.deposit import Deposit, Item, see_through
+from migctl.ingest.deposit import Deposit, Item, finish
 from migctl.ingest.lines import Line, Lines
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.rejected import Rejected
@@ -119,7 +119,7 @@ class FileSource:
             async for chunk in chunks:
                 work = self._chunk(lines, chunk, deposit)
                 # What came from a pipe can't be read again, so it is brought to the journal before we go.
-                await (work if self._key is not None else see_through(work, within_s=STOP_WITHIN_S))
+                await (work if self._key is not None else finish(work, within_s=STOP_WITHIN_S))
         last = lines.end()
         if last is not None:
             await self._take(last, deposit)

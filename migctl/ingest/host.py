@@ -17,7 +17,7 @@ from pathlib import Path
 from migctl.clock import mono, now
 from migctl.events import make_event
 from migctl.events.jsontext import dumps
-from migctl.ingest.deposit import Deposit, Item, see_through
+from migctl.ingest.deposit import Deposit, Item, finish
 from migctl.ingest.gauges import Gauges, Unmeasured
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
@@ -140,7 +140,7 @@ class HostSource:
             while self._waiting:
                 batch = list(self._waiting)
                 started = mono()
-                await see_through(deposit.put(batch), within_s=STOP_WITHIN_S)
+                await finish(deposit.put(batch), within_s=STOP_WITHIN_S)
                 self._gauges.append_ms = (mono() - started) * 1000
                 for _ in batch:
                     self._waiting.popleft()

@@ -24,7 +24,7 @@ from migctl.clock import now
 from migctl.config.address import is_local
 from migctl.errors import Transient, Usage
 from migctl.events import BadEvent
-from migctl.ingest.deposit import Deposit, Item, see_through
+from migctl.ingest.deposit import Deposit, Item, finish
 from migctl.ingest.frames import Frames, events_of, lost_since
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.outages import NOTE_EVERY_S, Outages
@@ -195,7 +195,7 @@ class TapSource:
             await self._arrived.wait()
             self._arrived.clear()
             while self._frames:
-                await see_through(self._store_batch(deposit), within_s=self._stop_within_s)
+                await finish(self._store_batch(deposit), within_s=self._stop_within_s)
 
     async def _store_all(self, deposit: Deposit) -> None:
         while self._frames:

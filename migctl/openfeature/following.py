@@ -27,28 +27,28 @@ from migctl.server.routes.assignment import kill_switch
 from migctl.telemetry import get_logger
 
 # How often it looks whether the record is away: changes wake it.
-LOOK_EVERY_S = 0.5
+WATCH_EVERY_S = 0.5
 MOST_FOLDERS = 1000
 
 log = get_logger("openfeature")
 
 
 class Following:
-    """told: called in the thread with what held, what holds, and whether the record is away, whenever one of them changed."""
+    """changed: called in the thread with what held, what holds, and whether the record is away, whenever one of them changed."""
 
     def __init__(
         self,
         settings: Settings,
         target: Target | None,
         folder: Path,
-        told: Callable[[Assignments, Assignments, bool], None],
+        changed: Callable[[Assignments, Assignments, bool], None],
     ) -> None:
         """Raises Usage for a kill switch that is no transport."""
         self._override = kill_switch("dual", flag(TRANSPORT.flag))
         self._settings = settings
         self._target = target
         self._folder = folder
-        self._told = told
+        self._on_change = changed
         self._begun: Future[FlagService] = Future()
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,20 +90,20 @@ class Following:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(service.run(), name="flags"),
-                    group.create_task(self._tell(service, began), name="flags-told"),
+                    group.create_task(self._watch(service, began), name="flags-watched"),
                 ]
                 await self._stop.wait()
                 for task in tasks:
                     task.cancel()
 
-    async def _tell(self, service: FlagService, before: Assignments) -> None:
+    async def _watch(self, service: FlagService, before: Assignments) -> None:
         was_away = False
         while True:
-            # First the wait: the SDK says READY of its own once the beginning has returned. No news are missed: each look compares.
-            await within(LOOK_EVERY_S, service.changed.wait())
+            # First the wait: the SDK says READY of its own once the beginning has returned. Nothing is missed: each round compares.
+            await within(WATCH_EVERY_S, service.changed.wait())
             now, away = service.assignments, is_away(service)
             if now is not before or away != was_away:
-                self._told(before, now, away)
+                self._on_change(before, now, away)
                 before, was_away = now, away
 
 

@@ -75,7 +75,7 @@ class MigctlProvider(AbstractProvider):
         """Return once the disk was read and the record was asked, for no longer than a second. Raises MigctlError."""
         if self._following is not None:
             return
-        self._following = Following(self._settings, self._target, self._folder, self._told)
+        self._following = Following(self._settings, self._target, self._folder, self._on_change)
         try:
             self._service = self._following.begin()
         except MigctlError:
@@ -122,21 +122,26 @@ class MigctlProvider(AbstractProvider):
             return _failed(default, ErrorCode.PROVIDER_NOT_READY, "the provider is not initialized")
         user = context.targeting_key if context is not None else None
         attributes = context.attributes if context is not None else {}
-        said = evaluated(service.assignments, key, user, attributes, int(clock.now().timestamp()))
-        if said.error_code is not None:
-            code = _CODES.get(said.error_code, ErrorCode.GENERAL)
-            return _failed(default, code, said.details or said.error_code)
-        if said.variant is None:
-            return FlagResolutionDetails(default, reason=Reason(said.reason), flag_metadata=said.metadata)
-        value = typed(said.value)
+        evaluation = evaluated(service.assignments, key, user, attributes, int(clock.now().timestamp()))
+        if evaluation.error_code is not None:
+            code = _CODES.get(evaluation.error_code, ErrorCode.GENERAL)
+            return _failed(default, code, evaluation.details or evaluation.error_code)
+        if evaluation.variant is None:
+            return FlagResolutionDetails(
+                default, reason=Reason(evaluation.reason), flag_metadata=evaluation.metadata
+            )
+        value = typed(evaluation.value)
         if value is None:
-            kind = type(said.value).__name__
+            kind = type(evaluation.value).__name__
             return _failed(default, ErrorCode.TYPE_MISMATCH, f"{key!r} is of another type: {kind}")
         return FlagResolutionDetails(
-            value, variant=said.variant, reason=Reason(said.reason), flag_metadata=said.metadata
+            value,
+            variant=evaluation.variant,
+            reason=Reason(evaluation.reason),
+            flag_metadata=evaluation.metadata,
         )
 
-    def _told(self, before: Assignments, now: Assignments, away: bool) -> None:
+    def _on_change(self, before: Assignments, now: Assignments, away: bool) -> None:
         changed = changed_between(before, now)
         if changed:
             self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=changed))
@@ -144,8 +149,8 @@ class MigctlProvider(AbstractProvider):
             return
         self._is_stale = away
         if away:
-            said = "the record of flags is away: what was held last holds"
-            self.emit_provider_stale(ProviderEventDetails(message=said))
+            message = "the record of flags is away: what was held last holds"
+            self.emit_provider_stale(ProviderEventDetails(message=message))
         else:
             self.emit_provider_ready(ProviderEventDetails(message="the record of flags is back"))
 

@@ -98,15 +98,15 @@ def refused(url: str, answer: Answer) -> MigctlError:
 def stored(url: str, answer: Answer, events: int) -> Appended:
     """What an answer 201 says of so many events. Pure. Raises Usage where it does not say what became of each."""
     try:
-        said = _stored.decode(answer.content)
-        if len(said.items) != events:
-            raise ValueError(f"{len(said.items)} items for {events} events")
+        parsed = _stored.decode(answer.content)
+        if len(parsed.items) != events:
+            raise ValueError(f"{len(parsed.items)} items for {events} events")
     except ValueError as error:
         raise _stranger(url, f"201 without what was stored: {error}") from None
-    seqs = [item.seq for item in said.items]
-    elsewhere = {index: item.epoch for index, item in enumerate(said.items) if item.epoch is not None}
+    seqs = [item.seq for item in parsed.items]
+    elsewhere = {index: item.epoch for index, item in enumerate(parsed.items) if item.epoch is not None}
     return Appended(
-        said.accepted, said.duplicates, said.epoch, said.first_seq, said.last_seq, seqs, elsewhere
+        parsed.accepted, parsed.duplicates, parsed.epoch, parsed.first_seq, parsed.last_seq, seqs, elsewhere
     )
 
 

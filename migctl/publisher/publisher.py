@@ -155,7 +155,7 @@ class Publisher:
         event = draft(
             event_type, data, id=id, timestamp=timestamp, source=source, default_source=self._source
         )
-        return (await self._see_through(loop, (event,), (id is not None,)))[0]
+        return (await self._ask(loop, (event,), (id is not None,)))[0]
 
     async def publish_many(self, events: Iterable[NewEvent]) -> list[Published]:
         """The same for several, stored together or not at all, at contiguous seqs; answers are in their order.
@@ -168,7 +168,7 @@ class Publisher:
             return []
         drafts = [self._draft(**one) for one in wanted]
         own_ids = [one.get("id") is not None for one in wanted]
-        return await self._see_through(loop, drafts, own_ids)
+        return await self._ask(loop, drafts, own_ids)
 
     def publish_threadsafe(
         self,
@@ -207,7 +207,7 @@ class Publisher:
         fields = {"id": None, "timestamp": None, "source": None, **more}
         return draft(event_type, data, **fields, default_source=self._source)
 
-    async def _see_through(
+    async def _ask(
         self, loop: asyncio.AbstractEventLoop, events: Sequence[Event], own_ids: Sequence[bool]
     ) -> list[Published]:
         answer: asyncio.Future[list[Published]] = loop.create_future()
@@ -275,7 +275,7 @@ class Publisher:
         assert self._sender is not None
         assert self._running is not None
         self._waiting.end(_closed())
-        told_before = self._sender.failed
+        failed_before = self._sender.failed
         lost = 0
         try:
             with contextlib.suppress(TimeoutError):
@@ -289,7 +289,7 @@ class Publisher:
                 lambda unit: given_up(unit, "before the publisher was closed", _WAY_OUT)
             )
             await self._stack.aclose()
-        lost += self._sender.failed - told_before + self._dropped
+        lost += self._sender.failed - failed_before + self._dropped
         if lost:
             why = self._sender.last_error or self.waiting_for or "no answer in time"
             raise Transient(

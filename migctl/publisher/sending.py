@@ -113,7 +113,7 @@ class Sender:
                 self._more.clear()
                 await self._more.wait()
             self.idle.clear()
-            await self._see_through(self._waiting.take(GROUP_EVENTS, self._group_bytes))
+            await self._deliver(self._waiting.take(GROUP_EVENTS, self._group_bytes))
 
     async def flush(self) -> None:
         """Return once nothing waits for its acknowledgement, nor in line."""
@@ -121,8 +121,8 @@ class Sender:
             self.idle.clear()  # set again once all that is ready was seen through
             await self.idle.wait()
 
-    async def _see_through(self, units: list[Unit]) -> None:
-        """Return once each of these was told its fate."""
+    async def _deliver(self, units: list[Unit]) -> None:
+        """Return once the fate of each of these is known."""
         self._retry.succeeded()
         while units:
             for unit in units:
@@ -148,8 +148,8 @@ class Sender:
                 if smaller:
                     # A proxy on the way may take less than the server does: later groups stay below what it refused.
                     self._group_bytes = min(self._group_bytes, sum(unit.size for unit in units) // 2)
-                await self._see_through(units[:half])
-                await self._see_through(units[half:])
+                await self._deliver(units[:half])
+                await self._deliver(units[half:])
             case Again(asked_s):
                 self._log_failure(units, error, asked_s)
                 left = self._not_too_late(units, error)

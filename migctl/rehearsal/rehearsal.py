@@ -52,7 +52,7 @@ def transports_of(mode: Mode) -> tuple[TransportName, ...]:
     return (mode,)
 
 
-def _says_ready(capture: Child) -> bool:
+def _is_ready(capture: Child) -> bool:
     return "ready:" in capture.log_tail(lines=50)
 
 
@@ -162,7 +162,7 @@ class Rehearsal:
             )
         await self._wait((self._work / "serve" / "serve.json").exists, "serve", self._serve)
         for name, child in self._captures.items():
-            await self._wait(partial(_says_ready, child), f"the {name} subscriber", child)
+            await self._wait(partial(_is_ready, child), f"the {name} subscriber", child)
         journal = (await self.status()).journal
         self._before = Position(journal.epoch, journal.head)
 

@@ -66,7 +66,7 @@ def check(
     With files, what they are held against (settings, segments) is still read here, and what is wrong with that is not told.
     """
     here = folder or Path()
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SettingsWarning)
         reading = _Reading(here, environ)
         if files:
@@ -78,12 +78,12 @@ def check(
         else:
             reading.all()
         reading.across()
-    told = [str(one.message) for one in said if one.category is SettingsWarning]
+    warned = [str(one.message) for one in caught if one.category is SettingsWarning]
     order = {str(path): index for index, path in enumerate(reading.files)}
     problems = sorted(
         dict.fromkeys(reading.problems), key=lambda one: (order.get(one.source, len(order)), one.line or 0)
     )
-    return Checked(reading.files, problems, list(dict.fromkeys(told)))
+    return Checked(reading.files, problems, list(dict.fromkeys(warned)))
 
 
 class _Reading:

@@ -138,16 +138,18 @@ def _holds(client: ClientStatus, oldest: datetime) -> bool:
 
 
 def _words(held: Holding) -> str:
-    said = []
+    reasons = []
     if held.clients:
         connected = sum(one.connected for one in held.clients)
-        said.append(
+        reasons.append(
             f"WebSocket subscribers: {connected} connected, {len(held.clients) - connected} seen lately"
         )
     if held.silent:
-        said.append(f"no answer from {', '.join(held.silent)}, which may have subscribers")
+        reasons.append(f"no answer from {', '.join(held.silent)}, which may have subscribers")
     if held.short:
-        said.append(f"{', '.join(held.short)} cannot say yet who left lately")
+        reasons.append(f"{', '.join(held.short)} cannot say yet who left lately")
     if held.alone:
-        said.append(f"{', '.join(held.alone)} runs in mode websocket: what it takes reaches nobody elsewhere")
-    return "; ".join(said)
+        reasons.append(
+            f"{', '.join(held.alone)} runs in mode websocket: what it takes reaches nobody elsewhere"
+        )
+    return "; ".join(reasons)

@@ -40,7 +40,7 @@ class EvidenceView(msgspec.Struct, frozen=True, kw_only=True):
     """Minutes of the witness. verdict: of all gates. age_s: since the newest began; wanting: why nothing is promoted by it."""
 
     verdict: str
-    seen: int
+    gathered: int = msgspec.field(name="seen")
     needed: int
     age_s: float | None
     wanting: list[str]

@@ -228,8 +228,8 @@ def over(below: Resolved, name: str, folder: Path | None = None) -> Resolved:
     path = path_of(name, folder)
     document = Document.read(path, most_bytes=MOST_BYTES)
     stage = read_document(document, path)
-    says = laid(stage.settings)
-    origins = {at: f"{document.name}:{document.line(('settings', *at))}" for at in written(says)}
+    overlay = laid(stage.settings)
+    origins = {at: f"{document.name}:{document.line(('settings', *at))}" for at in written(overlay)}
     settings = overlaid(below.settings, stage.settings, source=document.name)
     return Resolved(settings, below.file, {**below.origins, **origins})
 

@@ -62,14 +62,14 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Gated(msgspec.Struct, frozen=True, kw_only=True):
-    """All gates of a step. seen, needed: minutes of evidence, and of the soak. age_s: since the newest began; None without one.
+    """All gates of a step. gathered, needed: minutes of evidence, and of the soak. age_s: since the newest began; None without one.
 
     wanting: why the step may not be promoted by it, one reason a line; empty where it may.
     """
 
     verdict: Verdict
     gates: list[GateView]
-    seen: int
+    gathered: int = msgspec.field(name="seen")
     needed: int
     age_s: float | None
     wanting: list[str]
@@ -106,7 +106,7 @@ def gated(step: Step, state: State | None, minutes: Sequence[Minute], now: datet
     return Gated(
         verdict=outcome.verdict,
         gates=[_view(one, digests) for one in outcome.gates],
-        seen=len(good),
+        gathered=len(good),
         needed=step.soak_minutes,
         age_s=age_s,
         wanting=_wanting(outcome, step, len(good), age_s),
@@ -128,7 +128,7 @@ def _view(one: Judged, digests: Mapping[str, Minute]) -> GateView:
     )  # fmt: skip
 
 
-def _wanting(outcome: Outcome, step: Step, seen: int, age_s: float | None) -> list[str]:
+def _wanting(outcome: Outcome, step: Step, gathered: int, age_s: float | None) -> list[str]:
     """Why these gates promote nothing."""
     found = []
     for one in outcome.gates:
@@ -138,8 +138,8 @@ def _wanting(outcome: Outcome, step: Step, seen: int, age_s: float | None) -> li
         found.append(f"{one.gate.name}: {what}")
     if not any(not one.gate.dry_run for one in outcome.gates):
         found.append("the stage has no gate that decides")
-    if seen < step.soak_minutes:
-        found.append(f"the soak: {seen:,} of {step.soak_minutes:,} minutes of evidence")
+    if gathered < step.soak_minutes:
+        found.append(f"the soak: {gathered:,} of {step.soak_minutes:,} minutes of evidence")
     # A window is over when it has lasted.
     if age_s is not None and age_s - step.window_s > step.max_evidence_age_s:
         found.append(
@@ -183,9 +183,9 @@ def awaited(
     elif state.phase == "settling" and step is not None:
         left_s = step.settle_timeout_s - spent_s
     elif state.phase == "soaking" and of is not None:
-        left = max(0, of.needed - of.seen)
+        left = max(0, of.needed - of.gathered)
         left_s = (step.window_s if step is not None else 60.0) * left if left else None
-        awaits = f"evidence: {of.seen:,} of {of.needed:,} minutes"
+        awaits = f"evidence: {of.gathered:,} of {of.needed:,} minutes"
         if not left and of.wanting:
             awaits = of.wanting[0]
     elif state.phase == "paused":

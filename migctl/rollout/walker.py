@@ -40,7 +40,7 @@ POLL_S = 1.0
 LEASE_S = 15.0
 SAFE_S = 10.0
 # Windows of one minute may become worse for so long: two witnesses, one of which was cut off.
-LOOK_BACK = 30
+READ_BACK = 30
 GO_ON = "`migctl rollout resume` goes on"
 
 log = get_logger("rollout")
@@ -201,7 +201,7 @@ class Walker:
         self._minutes = {at: minute for at, minute in self._minutes.items() if at >= begin}
         since = begin
         if self._minutes:
-            since = max(begin, max(self._minutes) - timedelta(seconds=LOOK_BACK * step.window_s))
+            since = max(begin, max(self._minutes) - timedelta(seconds=READ_BACK * step.window_s))
         for minute in await self.ledger.minutes(since):
             self._minutes[minute.started_at] = minute
         return [self._minutes[at] for at in sorted(self._minutes)]

@@ -49,17 +49,17 @@ class Closing:
         gateway = self._parts.gateway
         if gateway is None:
             if not closed:
-                self._say("the WebSocket may be served again: start this serve again to have it")
+                self._notify_all("the WebSocket may be served again: start this serve again to have it")
             return
         self._parts.flags.restrict(TRANSPORT.opened if closed else None)
         if closed:
             gateway.switch_off()
-            self._say("the rollout is completed: /ws answers 410, and everybody is on Realtime")
+            self._notify_all("the rollout is completed: /ws answers 410, and everybody is on Realtime")
             if flag(TRANSPORT.flag) == TRANSPORT.otherwise:
-                self._say(OVERRIDDEN)
+                self._notify_all(OVERRIDDEN)
         else:
             gateway.switch_on()
-            self._say("the WebSocket is open again")
+            self._notify_all("the WebSocket is open again")
 
     async def watch(self, witness: KeptWitness, url: str) -> None:
         """Keep a witness while there are two transports to watch, until cancelled."""
@@ -76,7 +76,7 @@ class Closing:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    def _say(self, what: str) -> None:
+    def _notify_all(self, what: str) -> None:
         log.warning(what)
         self._notify(what)
 

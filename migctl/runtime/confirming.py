@@ -58,7 +58,7 @@ class Store:
     why: str | None = None
 
 
-def why_not(snapshot: Snapshot, said: Confirmation) -> str | None:
+def why_not(snapshot: Snapshot, confirmation: Confirmation) -> str | None:
     """Why this answer confirms nothing of the snapshot; None where it does.
 
     | the process                       | handed a brake           | handed a row                |
@@ -67,14 +67,14 @@ def why_not(snapshot: Snapshot, said: Confirmation) -> str | None:
     | has another in force, or an older | it does not have it      | it uses another             |
     | has not reached the record yet    | confirmed: nobody is up  | not yet: nobody is up       |
     """
-    if not said.confirmed:
-        return said.why or "it does not say why"
-    lacking = snapshot.brakes.keys() - set(said.brakes)
-    if lacking and said.n <= snapshot.n:
+    if not confirmation.confirmed:
+        return confirmation.why or "it does not say why"
+    lacking = snapshot.brakes.keys() - set(confirmation.brakes)
+    if lacking and confirmation.n <= snapshot.n:
         return f"it does not have brake {min(lacking)}"
-    if said.n < snapshot.n:
-        return f"it uses n {said.n}"
-    if snapshot.rows and said.blind:
+    if confirmation.n < snapshot.n:
+        return f"it uses n {confirmation.n}"
+    if snapshot.rows and confirmation.blind:
         return "it has not reached the record since its start, and gives nobody more until then"
     return None
 
@@ -122,9 +122,9 @@ class Round:
         async def ask() -> None:
             async with reached(folder, timeout_s=self.within_s) as http:
                 while True:
-                    said = (await http.post(HEAR, self._body)).decode(Confirmation)
+                    confirmation = (await http.post(HEAR, self._body)).decode(Confirmation)
                     self._here = None
-                    if self._heard(said):
+                    if self._heard(confirmation):
                         return
                     await asyncio.sleep(_AGAIN_S)
 
@@ -156,22 +156,22 @@ class Round:
             while True:
                 answer = await http.post(HEAR, self._body)
                 if answer.status in _DENIED:
-                    await self._look(process, http, answer.words())
+                    await self._probe(process, http, answer.words())
                     return
                 if answer.status != 200:
                     self._why[process.id] = answer.words()
                     return
-                said = answer.decode(Confirmation)
-                if said.process != process.id:
-                    self._replaced(process, said)
+                confirmation = answer.decode(Confirmation)
+                if confirmation.process != process.id:
+                    self._replaced(process, confirmation)
                     return
-                if self._heard(said):
+                if self._heard(confirmation):
                     return
                 await asyncio.sleep(_AGAIN_S)
         finally:
             await http.aclose()
 
-    async def _look(self, process: Process, http: ServeHttp, denied: str) -> None:
+    async def _probe(self, process: Process, http: ServeHttp, denied: str) -> None:
         """Whether it has it by itself: Redis and the record tell it too."""
         do = "set MIGCTL_TOKEN to a token with purpose admin" if self.token is None else denied
         self._why[process.id] = f"it can't be told by us: {do}"
@@ -188,7 +188,7 @@ class Round:
             only = "realtime" if closed else None if status.mode == "dual" else status.mode
             bound = bound_by_mode(only, TRANSPORT, self.snapshot)
             brakes = [one.id for one in flags.brakes]
-            said = Confirmation(
+            confirmation = Confirmation(
                 flags.confirms and bound is None,
                 process.id,
                 process.name,
@@ -197,18 +197,18 @@ class Round:
                 bound,
                 flags.blind,
             )
-            if why_not(self.snapshot, said) is None:
-                self._heard(said)
+            if why_not(self.snapshot, confirmation) is None:
+                self._heard(confirmation)
                 return
             await asyncio.sleep(_AGAIN_S)
 
-    def _replaced(self, process: Process, said: Confirmation) -> None:
+    def _replaced(self, process: Process, confirmation: Confirmation) -> None:
         """Another one answers at its address. On the same machine the one that was there is gone; elsewhere that is no address."""
-        if said.name.rpartition(":")[0] == process.name.rpartition(":")[0]:
+        if confirmation.name.rpartition(":")[0] == process.name.rpartition(":")[0]:
             del self._why[process.id]
         else:
-            self._why[process.id] = f"{said.name} answers at {process.url} from here"
-        self._heard(said)
+            self._why[process.id] = f"{confirmation.name} answers at {process.url} from here"
+        self._heard(confirmation)
 
     async def redis(self, store: RedisStore) -> None:
         self.to_redis = Store(False, self.silent)
@@ -226,16 +226,18 @@ class Round:
     def _body(self) -> bytes:
         return msgspec.json.encode(self.snapshot)
 
-    def _heard(self, said: Confirmation) -> bool:
+    def _heard(self, confirmation: Confirmation) -> bool:
         """An answer. True where there is nothing more to wait for."""
-        self._names.setdefault(said.process, said.name)
-        why = why_not(self.snapshot, said)
+        self._names.setdefault(confirmation.process, confirmation.name)
+        why = why_not(self.snapshot, confirmation)
         if why is None:
-            self._confirmed[said.process] = Confirmed(said.process, said.name, said.n)
+            self._confirmed[confirmation.process] = Confirmed(
+                confirmation.process, confirmation.name, confirmation.n
+            )
             self.took_s = self.within_s - self.left_s
-        elif said.process not in self._confirmed:
-            self._why[said.process] = why
-        return why is None or not said.confirmed
+        elif confirmation.process not in self._confirmed:
+            self._why[confirmation.process] = why
+        return why is None or not confirmation.confirmed
 
     def listed(self, known: Sequence[Process]) -> None:
         """All that the record lists: one that was known here and is not among them ended by itself meanwhile."""

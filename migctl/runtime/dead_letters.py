@@ -41,10 +41,10 @@ class Place:
 async def place_of(settings: Settings) -> Place:
     """The journal of the running `serve` of the state folder, else that of the settings."""
     try:
-        said = (await status_of(settings.state)).status
+        status = (await status_of(settings.state)).status
     except NotRunning:
         return Place(settings.journal_path, serving=False)
-    return Place(Path(said.journal.path), True, said.target, said.target_embedded)
+    return Place(Path(status.journal.path), True, status.target, status.target_embedded)
 
 
 async def tried(

@@ -107,8 +107,8 @@ async def _listed(at: Control) -> Listed:
         except MigctlError as error:
             away = error.what
     probed = await probe(at.settings.state, known, at.token, within_s=PROBE_WITHIN_S)
-    seen = {process.id: process.seen_at for process in known}
-    return Listed(at.where, tuple(_known(one, seen.get(one.id)) for one in probed), away)
+    registered = {process.id: process.seen_at for process in known}
+    return Listed(at.where, tuple(_known(one, registered.get(one.id)) for one in probed), away)
 
 
 def _known(one: Probed, seen_at: str | None) -> Known:

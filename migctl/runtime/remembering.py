@@ -111,12 +111,12 @@ class Remembering:
             return None
 
     def _write(self, *, ended: bool, durable: bool = False) -> bool:
-        said = Remembered(
+        remembered = Remembered(
             ended=ended, at=clock.now(), remembers_from=self._left.since, clients=self._clients()
         )
         try:
             make_private_folder(self._path.parent)
-            write_whole(self._path, msgspec.json.encode(said), durable=durable)
+            write_whole(self._path, msgspec.json.encode(remembered), durable=durable)
         except OSError as error:
             if not self._fails:
                 log.warning("who leaves is not kept", path=str(self._path), reason=str(error))

@@ -65,7 +65,7 @@ async def status_of(at: Control) -> RolloutStatus:
         if gates is None
         else EvidenceView(
             verdict=gates.verdict,
-            seen=gates.seen,
+            gathered=gates.gathered,
             needed=gates.needed,
             age_s=gates.age_s,
             wanting=gates.wanting,

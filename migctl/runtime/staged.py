@@ -109,12 +109,12 @@ class StagedSettings:
         self.completed = False
         self._on_completed: Callable[[bool], None] = lambda _: None
 
-    def when_completed(self, told: Callable[[bool], None]) -> None:
-        """Tell it of each change of whether the WebSocket is switched off. One only."""
-        self._on_completed = told
+    def when_completed(self, follower: Callable[[bool], None]) -> None:
+        """It is called at each change of whether the WebSocket is switched off. One only."""
+        self._on_completed = follower
 
     def follow(self, follower: Callable[[Settings], None]) -> None:
-        """Tell it of the settings in force now, and of each change."""
+        """It is called with the settings in force now, and at each change."""
         self._followers.append(follower)
         follower(self.settings)
 
@@ -148,7 +148,7 @@ class StagedSettings:
                 await retry.wait()
                 continue
             retry.succeeded()
-            self._said(stage_of(rollout.state), completed=completed_by(rollout.state))
+            self._heard_of(stage_of(rollout.state), completed=completed_by(rollout.state))
             await asyncio.sleep(self._every_s)
 
     async def aclose(self) -> None:
@@ -173,20 +173,20 @@ class StagedSettings:
             self.completed = completed
             self._on_completed(completed)
 
-    def _said(self, stage: str | None, *, completed: bool = False) -> None:
+    def _heard_of(self, stage: str | None, *, completed: bool = False) -> None:
         self._heard = True
         if stage != self._stage or self._trouble is not None:
             self._take(stage)
         assert self._record is not None
-        said = Kept(self._record.name, stage, completed)
-        if said == self._kept:
+        kept = Kept(self._record.name, stage, completed)
+        if kept == self._kept:
             self._complete(completed)
             return
         durable = completed or (self._kept is not None and self._kept.completed)
-        self._kept = said
+        self._kept = kept
         try:
             make_private_folder(self._path.parent)
-            write_whole(self._path, msgspec.json.encode(said), durable=durable)
+            write_whole(self._path, msgspec.json.encode(kept), durable=durable)
         except OSError as error:
             log.warning("the stage is not kept", path=str(self._path), reason=str(error))
         self._complete(completed)
@@ -195,9 +195,9 @@ class StagedSettings:
         try:
             settings, changed = self._below, []
             if stage is not None:
-                says = self._find(stage).settings
-                settings = overlaid(self._below, says, source=f"stage {stage}")
-                changed = [".".join(map(str, path)) for path in _leaves(laid(says))]
+                overlay = self._find(stage).settings
+                settings = overlaid(self._below, overlay, source=f"stage {stage}")
+                changed = [".".join(map(str, path)) for path in _leaves(laid(overlay))]
         except MigctlError as error:
             if self._trouble is None or self._trouble.what != error.what:  # once per change
                 log.warning(
@@ -214,7 +214,7 @@ class StagedSettings:
             follower(settings)
 
 
-def _leaves(says: object, path: Path_ = ()) -> list[Path_]:
-    if not isinstance(says, dict) or path[-1:] == ("classes",):
+def _leaves(tree: object, path: Path_ = ()) -> list[Path_]:
+    if not isinstance(tree, dict) or path[-1:] == ("classes",):
         return [path]
-    return [found for key, value in says.items() for found in _leaves(value, (*path, key))]
+    return [found for key, value in tree.items() for found in _leaves(value, (*path, key))]

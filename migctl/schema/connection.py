@@ -63,10 +63,10 @@ async def snapshot(connection: Connection) -> AsyncIterator[None]:
 
 
 def _refused_at_the_door(error: psycopg.Error, where: str, given: dict[str, Any]) -> MigctlError:
-    said = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
+    text = str(error).strip().splitlines()[0].removeprefix("connection failed: ")
     if "FATAL" not in str(error):
         return Transient(
-            f"no PostgreSQL answers at {where}: {said}",
+            f"no PostgreSQL answers at {where}: {text}",
             do="start it, or mend host and port in DATABASE_URL",
         )
     reason = str(error).partition("FATAL:")[2].strip().splitlines()[0]
@@ -80,26 +80,26 @@ def _refused_at_the_door(error: psycopg.Error, where: str, given: dict[str, Any]
 
 def translate(error: psycopg.Error, where: str) -> MigctlError:
     """An error that a statement ended with. where: host:port, or the file and statement."""
-    said = message(error)
+    text = message(error)
     state = error.sqlstate or ""
     if state == "42501":
         return Systemic(
-            f"{where}: not permitted: {said}",
+            f"{where}: not permitted: {text}",
             do="connect as the role that owns the project's tables (on Supabase: postgres)",
         )
     if not state or state[:2] in ("08", "53", "57"):
         return Transient(
-            f"{where}: {said or 'the connection was lost'}",
+            f"{where}: {text or 'the connection was lost'}",
             do="run the command again when the server is well",
         )
-    return Systemic(f"{where}: {said} ({state})", do="mend what the message names, and run the command again")
+    return Systemic(f"{where}: {text} ({state})", do="mend what the message names, and run the command again")
 
 
 def message(error: psycopg.Error) -> str:
     """The server's sentence, with its detail; without position and context."""
     diagnostics = error.diag
-    said = diagnostics.message_primary or str(error).strip()
-    return f"{said} ({diagnostics.message_detail})" if diagnostics.message_detail else said
+    text = diagnostics.message_primary or str(error).strip()
+    return f"{text} ({diagnostics.message_detail})" if diagnostics.message_detail else text
 
 
 def operator() -> str:

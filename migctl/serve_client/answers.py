@@ -76,10 +76,10 @@ class Answer:
     def failure(self) -> MigctlError | None:
         """The error with its way out that a command's request came to; None where this is no such answer."""
         try:
-            said = _failure.decode(self.content)
+            failure = _failure.decode(self.content)
         except ValueError:
             return None
-        return _KINDS.get(said.exit_code, MigctlError)(said.what, do=said.do)
+        return _KINDS.get(failure.exit_code, MigctlError)(failure.what, do=failure.do)
 
     @property
     def retry_after_s(self) -> float:

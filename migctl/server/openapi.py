@@ -82,20 +82,20 @@ def _shapes(operation: Operation) -> Iterator[type]:
 
 def _operation(operation: Operation, by_shape: Mapping[type, Mapping[str, object]]) -> dict[str, object]:
     purposes = purposes_of(operation.method.upper(), operation.path)
-    said: dict[str, object] = {
+    document: dict[str, object] = {
         "operationId": _id(operation),
-        "summary": operation.says,
+        "summary": operation.summary,
         "responses": {
             str(status): _answer(answer, by_shape)
             for status, answer in sorted(_all_answers(operation, purposes).items())
         },
     }
     if operation.parameters:
-        said["parameters"] = [
+        document["parameters"] = [
             {
                 "name": one.name,
                 "in": one.place,
-                "description": one.says,
+                "description": one.description,
                 "schema": one.schema,
                 "required": one.required,
             }
@@ -103,12 +103,12 @@ def _operation(operation: Operation, by_shape: Mapping[type, Mapping[str, object
         ]
     if operation.body is not None:
         content = {kind: {"schema": _schema(shape, by_shape)} for kind, shape in operation.body.items()}
-        said["requestBody"] = {"required": True, "content": content}
+        document["requestBody"] = {"required": True, "content": content}
     if purposes:
-        said["description"] = f"A token with purpose {' or '.join(purposes)}."
+        document["description"] = f"A token with purpose {' or '.join(purposes)}."
         # Optional, since nobody asks on loopback without tokens.
-        said["security"] = [{}, {"token": []}]
-    return said
+        document["security"] = [{}, {"token": []}]
+    return document
 
 
 def _all_answers(operation: Operation, purposes: tuple[str, ...]) -> dict[int, Answer]:
@@ -123,14 +123,14 @@ def _all_answers(operation: Operation, purposes: tuple[str, ...]) -> dict[int, A
 
 
 def _answer(answer: Answer, by_shape: Mapping[type, Mapping[str, object]]) -> dict[str, object]:
-    said: dict[str, object] = {"description": answer.says}
+    made: dict[str, object] = {"description": answer.description}
     if answer.headers:
-        said["headers"] = {
-            name: {"description": says, "schema": {"type": "string"}} for name, says in answer.headers.items()
+        made["headers"] = {
+            name: {"description": of, "schema": {"type": "string"}} for name, of in answer.headers.items()
         }
     if answer.shape is not None:
-        said["content"] = {answer.type: {"schema": _schema(answer.shape, by_shape)}}
-    return said
+        made["content"] = {answer.type: {"schema": _schema(answer.shape, by_shape)}}
+    return made
 
 
 def _schema(shape: type | Schema, by_shape: Mapping[type, Mapping[str, object]]) -> Mapping[str, object]:

@@ -39,9 +39,9 @@ class Refusal(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """shape: a struct, or a schema; None for no body. headers: names with what they say."""
+    """shape: a struct, or a schema; None for no body. headers: names with what they are."""
 
-    says: str
+    description: str
     shape: type | Schema | None = Refusal
     type: Type = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Answer:
 class Parameter:
     name: str
     place: Literal["path", "query", "header"]
-    says: str
+    description: str
     schema: Schema
     required: bool = False
 
@@ -62,7 +62,7 @@ class Operation:
 
     method: Literal["get", "post", "put", "delete"]
     path: str
-    says: str
+    summary: str
     answers: Mapping[int, Answer]
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[Type, type | Schema] | None = None

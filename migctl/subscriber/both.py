@@ -79,7 +79,7 @@ class BothWays:
             changed=self._on_change,
             redirected=self._redirect,
             heartbeat_s=wishes.heartbeat_s,
-            told=self._on_assignment,
+            on_assignment=self._on_assignment,
             claims=self._claims,
         )
         self._live = Live(
@@ -98,7 +98,7 @@ class BothWays:
             changed=self._on_change,
             redirected=self._redirect,
             heartbeat_s=wishes.heartbeat_s,
-            told=self._on_assignment,
+            on_assignment=self._on_assignment,
             claims=self._claims,
         )
         self._attachment = Attachment(
@@ -183,19 +183,19 @@ class BothWays:
         self._carriers.set(
             hold_s=self._wishes.holds_s(assignment), to_realtime=self._wishes.goes_to_realtime(assignment)
         )
-        is_told = self._stream.tells or self._standby.tells
-        self._assigned.ask(assignment.answer, told=is_told, away=assignment.away)
+        is_pushed = self._stream.assigns or self._standby.assigns
+        self._assigned.ask(assignment.answer, pushed=is_pushed, away=assignment.away)
         self._carriers.assign(self._assigned.held)
         return assignment.project in (None, self._project)
 
     def _on_assignment(self, answer: Answer) -> None:
-        self._assigned.tell(answer)
+        self._assigned.hear(answer)
         self._carriers.assign(self._assigned.held)
 
     def _claims(self) -> dict[str, str]:
         """Whom a socket is for, and why it is there."""
-        said = {"user": self._server.user, "assigned": self._assigned.transport}
-        return said | ({"fallback": "1"} if self._attachment.fallen else {})
+        claims = {"user": self._server.user, "assigned": self._assigned.transport}
+        return claims | ({"fallback": "1"} if self._attachment.fallen else {})
 
     def _redirect(self, word: Redirect | None) -> None:
         self._carriers.redirect(word, own_spread_s=self._wishes.spread_s, most_spread_s=self._most_spread_s)

@@ -148,7 +148,7 @@ class GatewayOnly:
             changed=self._on_change,
             redirected=lambda _: self._asking.ask_soon(),
             heartbeat_s=wishes.heartbeat_s,
-            told=self._on_assignment,
+            on_assignment=self._on_assignment,
             claims=lambda: {"user": server.user, "assigned": assigned.transport},
         )
 
@@ -176,11 +176,11 @@ class GatewayOnly:
 
     def _on_assignment(self, answer: Answer) -> None:
         """Where it sends us there may be a way now."""
-        self._assigned.tell(answer)
+        self._assigned.hear(answer)
         self._asking.ask_soon()
 
     def _is_better(self, found: Assignment) -> bool:
-        self._assigned.ask(found.answer, told=self._stream.tells, away=found.away)
+        self._assigned.ask(found.answer, pushed=self._stream.assigns, away=found.away)
         return self._better(found)
 
     def _note(self, error: MigctlError) -> bool:

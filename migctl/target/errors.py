@@ -22,7 +22,7 @@ from migctl.target.schema import TAKEN_POSITION
 # reset before it is used has no socket any more, and anyio asks it for its peer.
 FAILED_REQUEST = (httpx.HTTPError, httpx.InvalidURL, AttributeError)
 
-_MAX_TOLD = 300
+_MOST_CHARS = 300
 
 # A code that is spelled otherwise is not the database's, and says nothing.
 _CODE = re.compile(r"[0-9A-Z]{5}|PGRST[0-9A-Z]{3}")
@@ -235,9 +235,9 @@ def _way_out(status: int, code: str) -> str:
 
 def short(text: str | bytes) -> str:
     """On one line, without what a terminal would obey, and without half characters, which no log can hold."""
-    start = text[: 4 * _MAX_TOLD]
+    start = text[: 4 * _MOST_CHARS]
     if isinstance(start, bytes):
         start = start.decode("utf-8", "replace")
     line = " ".join(start.split())
     line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
-    return line if len(line) <= _MAX_TOLD else line[: _MAX_TOLD - 1] + "…"
+    return line if len(line) <= _MOST_CHARS else line[: _MOST_CHARS - 1] + "…"

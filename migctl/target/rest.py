@@ -144,7 +144,7 @@ class Rest:
                     extensions={"trace": trace},
                 ) as answer,
             ):
-                said, whole = await read(answer, most_bytes if answer.is_success else REFUSAL_BYTES)
+                content, whole = await read(answer, most_bytes if answer.is_success else REFUSAL_BYTES)
         except TimeoutError:
             if asked is None:
                 self._connecting.timed_out()
@@ -155,14 +155,14 @@ class Rest:
             raise errors.of_exception(action, error) from error
         again, self._was_401 = not self._was_401, answer.status_code == 401
         if not answer.is_success:
-            raise refused(answer.status_code, said, retry_401=again)
+            raise refused(answer.status_code, content, retry_401=again)
         if not whole:
             raise errors.too_large(action, most_bytes)
         if asked is not None:
             if is_new:
                 self._connecting.answered(asked - began)
             self._answering.answered(clock.mono() - asked, size)
-        return said
+        return content
 
     async def aclose(self) -> None:
         await self._client.aclose()

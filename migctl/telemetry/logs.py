@@ -71,8 +71,8 @@ class Logger:
             if level >= edge.level:
                 edge.put(level, self._room, event, fields, trace)
         elif self._library.isEnabledFor(level):
-            said = " ".join([event, *[f"{name}={value!r}" for name, value in fields.items()]])
-            self._library.log(level, "%s", redaction.redact(said), exc_info=trace)
+            text = " ".join([event, *[f"{name}={value!r}" for name, value in fields.items()]])
+            self._library.log(level, "%s", redaction.redact(text), exc_info=trace)
 
 
 def get_logger(room: str) -> Logger:
@@ -141,7 +141,7 @@ class _Edge:
     def _line(
         self, level: int, room: str, event: str, fields: Mapping[str, object], trace: Trace = None
     ) -> str:
-        said: dict[str, object] = {
+        line: dict[str, object] = {
             "room": room,
             **{name: redaction.redacted(value) for name, value in fields.items()},
             "event": redaction.redact(event),
@@ -149,8 +149,8 @@ class _Edge:
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
         }
         if trace:
-            said["exc_info"] = trace
-        return self._render(said)
+            line["exc_info"] = trace
+        return self._render(line)
 
     def _notice(self, count: int) -> str:
         return self._line(

@@ -51,10 +51,10 @@ class Histogram(msgspec.Struct):
         if not self.counts:
             return None
         rank = max(1, -(-self.n * percent // 100))
-        seen = 0
+        counted = 0
         for bucket in sorted(self.counts):
-            seen += self.counts[bucket]
-            if seen >= rank:
+            counted += self.counts[bucket]
+            if counted >= rank:
                 return min(max(bucket, self.least), self.most)
         return self.most
 

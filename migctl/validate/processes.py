@@ -40,9 +40,9 @@ def run_all(jobs: list[Job], shard_module: str = "migctl.validate.shard") -> Tal
                 child.wait()
     total = Tally()
     failures = []
-    for child, (answer, said) in zip(children, answers, strict=True):
+    for child, (answer, printed) in zip(children, answers, strict=True):
         if child.returncode != 0:
-            lines = said.decode(errors="replace").strip().splitlines()
+            lines = printed.decode(errors="replace").strip().splitlines()
             raise MigctlError(
                 f"a process of the report ended with {child.returncode}: {lines[-1] if lines else 'it said nothing'}",
                 do="try again with less memory in use beside it; if it stays so, report it",

@@ -63,10 +63,14 @@ def read(journal: Path) -> Mark | None:
         sum_text, _, body = text.strip().partition(b" ")
         if int(sum_text, 16) != zlib.crc32(body):
             raise ValueError("its checksum is wrong")
-        said: dict[str, Any] = loads(body)
-        before = tuple((str(epoch), int(head)) for epoch, head in said.get("before", ()))
+        parsed: dict[str, Any] = loads(body)
+        before = tuple((str(epoch), int(head)) for epoch, head in parsed.get("before", ()))
         return Mark(
-            str(said["writer_id"]), str(said["epoch"]), int(said["head"]), parse_time(said["at"]), before
+            str(parsed["writer_id"]),
+            str(parsed["epoch"]),
+            int(parsed["head"]),
+            parse_time(parsed["at"]),
+            before,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Usage(

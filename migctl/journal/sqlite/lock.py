@@ -122,8 +122,8 @@ def _words(lock: int) -> str:
 
 def _read(text: bytes) -> OpenIn | None:
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        said = json.loads(text)
-        return OpenIn(pid=int(said["pid"]), since=str(said["since"]))
+        parsed = json.loads(text)
+        return OpenIn(pid=int(parsed["pid"]), since=str(parsed["since"]))
     return None
 
 

@@ -27,7 +27,7 @@ from migctl.journal.sqlite.rows import FORMAT, SEQ_BITS, TABLES, has_column
 ADOPT = "migctl journal adopt --reason '...'"
 # While it is locked, the file is tried this often, and after this time it is said what is waited for.
 _AGAIN_S = 0.05
-_SAID_AFTER_S = 1.0
+_NOTIFY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ async def open_database(
     Raises Usage where it is no journal, or a broken one; Refused where it is not the one that stood here; JournalStalled where it
     is locked for longer.
     """
-    began, said = mono(), False
+    began, notified = mono(), False
     while True:
         try:
             return _open_now(layout.database, mark, adopting, lock_wait_s)
@@ -79,8 +79,8 @@ async def open_database(
         waited = mono() - began
         if waited >= open_wait_s:
             raise stalled("locked", layout)
-        if waited >= _SAID_AFTER_S and not said:
-            said = True
+        if waited >= _NOTIFY_AFTER_S and not notified:
+            notified = True
             notify(f"{stalled('locked', layout).what}; waiting for it, up to {open_wait_s:g} s")
         await asyncio.sleep(_AGAIN_S)
 

@@ -40,7 +40,7 @@ def flag_routes(flags: FlagService) -> list[web.RouteDef]:
     async def hear(request: web.Request) -> web.StreamResponse:
         try:
             snapshot = msgspec.json.decode(await request.read(), type=Snapshot)
-            said = await flags.hear(snapshot)
+            heard = await flags.hear(snapshot)
         except msgspec.DecodeError as error:  # what is no JSON, and what has another shape
             return refusal(422, "shape", f"this is no snapshot of flags: {error}")
         except OtherTarget as error:
@@ -48,7 +48,7 @@ def flag_routes(flags: FlagService) -> list[web.RouteDef]:
         brakes = [brake.id for brake in flags.holder.snapshot.live_brakes()]
         of = flags.registration
         confirmation = Confirmation(
-            said.confirmed, of.id, of.name, said.n, brakes, said.why, flags.holder.blind
+            heard.confirmed, of.id, of.name, heard.n, brakes, heard.why, flags.holder.blind
         )
         return answer(200, confirmation)
 

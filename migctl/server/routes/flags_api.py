@@ -92,13 +92,13 @@ def flag_api_routes(managing: Managing) -> list[web.RouteDef]:
         return answer(200, managing.segment(name), _tagged(managing, "segment", name), as_is=True)
 
     async def put_flag(request: web.Request) -> web.StreamResponse:
-        key, said = request.match_info["name"], decoded(await request.read(), PutFlag)
-        change, is_new = await managing.put_flag(key, said.flag, _order(request, said))
+        key, body = request.match_info["name"], decoded(await request.read(), PutFlag)
+        change, is_new = await managing.put_flag(key, body.flag, _order(request, body))
         return answer(201 if is_new else 200, change, _tagged(managing, "flag", key))
 
     async def put_segment(request: web.Request) -> web.StreamResponse:
-        name, said = request.match_info["name"], decoded(await request.read(), PutSegment)
-        change, is_new = await managing.put_segment(name, said.segment, _order(request, said))
+        name, body = request.match_info["name"], decoded(await request.read(), PutSegment)
+        change, is_new = await managing.put_segment(name, body.segment, _order(request, body))
         return answer(201 if is_new else 200, change, _tagged(managing, "segment", name))
 
     def delete(kind: Kind) -> Handler:
@@ -112,7 +112,7 @@ def flag_api_routes(managing: Managing) -> list[web.RouteDef]:
                 actor=_actor(request),
                 tags=tags_in(request.headers.getall("If-Match", [])),
             )
-            _check_seen(order)
+            _check_precondition(order)
             return answer(200, await managing.delete(kind, request.match_info["name"], order))
 
         return handle
@@ -170,21 +170,21 @@ def tags_in(given: list[str]) -> list[str]:
     return tags
 
 
-def _order(request: web.Request, said: PutFlag | PutSegment) -> Order:
+def _order(request: web.Request, body: PutFlag | PutSegment) -> Order:
     order = Order(
-        target=said.target,
-        reason=said.reason,
-        lift=said.lift,
-        dry_run=said.dry_run,
+        target=body.target,
+        reason=body.reason,
+        lift=body.lift,
+        dry_run=body.dry_run,
         actor=_actor(request),
         tags=tags_in(request.headers.getall("If-Match", [])),
         absent=ANY in tags_in(request.headers.getall("If-None-Match", [])),
     )
-    _check_seen(order)
+    _check_precondition(order)
     return order
 
 
-def _check_seen(order: Order) -> None:
+def _check_precondition(order: Order) -> None:
     if not order.tags and not order.absent:
         raise BadRequest(
             428,

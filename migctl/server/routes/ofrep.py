@@ -84,10 +84,10 @@ def ofrep_routes(assignments: Callable[[], Assignments]) -> list[web.RouteDef]:
             context = context_in(await request.read())
         except BadContext as error:
             return answer(error.status, EvaluationFailure(key, error.code, str(error)))
-        said = evaluated(assignments(), key, context, int(clock.now().timestamp()))
-        if isinstance(said, EvaluationFailure):
-            return answer(404 if said.error_code == "FLAG_NOT_FOUND" else 400, said)
-        return answer(200, said, as_is=True)
+        evaluation = evaluated(assignments(), key, context, int(clock.now().timestamp()))
+        if isinstance(evaluation, EvaluationFailure):
+            return answer(404 if evaluation.error_code == "FLAG_NOT_FOUND" else 400, evaluation)
+        return answer(200, evaluation, as_is=True)
 
     async def every(request: web.Request) -> web.StreamResponse:
         try:
@@ -113,12 +113,12 @@ def context_in(body: bytes) -> dict[str, object]:
     if depth_of(body) > MAX_DEPTH:
         raise BadContext(400, "PARSE_ERROR", f"the request is nested deeper than {MAX_DEPTH}")
     try:
-        said = loads(body)
+        parsed = loads(body)
     except ValueError as error:
         raise BadContext(400, "PARSE_ERROR", f"the request is not JSON: {error}") from None
-    if not isinstance(said, dict):
+    if not isinstance(parsed, dict):
         raise BadContext(400, "PARSE_ERROR", 'the request is no JSON object: send {"context": {...}}')
-    context = said.get("context", {})
+    context = parsed.get("context", {})
     if not isinstance(context, dict):
         raise BadContext(400, "INVALID_CONTEXT", "the context is no JSON object")
     if not isinstance(context.get(TARGETING_KEY, ""), str):
@@ -131,10 +131,12 @@ def evaluated(
 ) -> EvaluationSuccess | EvaluationFailure:
     """What a flag is. timestamp: Unix seconds, for rules that ask."""
     user = context.get(TARGETING_KEY)
-    said = in_standard_words(of, key, user if isinstance(user, str) else None, context, timestamp)
-    if said.error_code is not None:
-        return EvaluationFailure(key, _CODES.get(said.error_code, "GENERAL"), said.details or said.error_code)
-    return _success(said)
+    evaluation = in_standard_words(of, key, user if isinstance(user, str) else None, context, timestamp)
+    if evaluation.error_code is not None:
+        return EvaluationFailure(
+            key, _CODES.get(evaluation.error_code, "GENERAL"), evaluation.details or evaluation.error_code
+        )
+    return _success(evaluation)
 
 
 def evaluated_all(of: Assignments, context: Mapping[str, object], timestamp: int) -> BulkEvaluation:
@@ -151,11 +153,11 @@ def is_known(tag: str, given: list[str]) -> bool:
     return tag.strip('"') in texts
 
 
-def _success(said: Evaluation) -> EvaluationSuccess:
+def _success(evaluation: Evaluation) -> EvaluationSuccess:
     return EvaluationSuccess(
-        key=said.key,
-        value=msgspec.UNSET if said.variant is None else said.value,
-        reason=said.reason,
-        variant=said.variant or "",
-        metadata=dict(said.metadata),
+        key=evaluation.key,
+        value=msgspec.UNSET if evaluation.variant is None else evaluation.value,
+        reason=evaluation.reason,
+        variant=evaluation.variant or "",
+        metadata=dict(evaluation.metadata),
     )

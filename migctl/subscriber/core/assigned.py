@@ -54,7 +54,7 @@ def first(answer: Answer) -> Held:
 
 
 def heard(held: Held, answer: Answer) -> Held:
-    """What it goes by after an answer that it was told, or asked for where nothing else tells it."""
+    """What it goes by after an answer that it was sent, or asked for where nothing else sends it."""
     if answer.transport == "realtime" and held.transport == "websocket" and not _sends_up(held, answer):
         return held
     version = max(held.version, answer.version)
@@ -62,10 +62,10 @@ def heard(held: Held, answer: Answer) -> Held:
     return Held(answer.transport, version, braked)
 
 
-def asked(held: Held, answer: Answer, *, told: bool, away: bool) -> Held:
-    """The same for an answer that it asked for. told: a socket tells it, in its turn. away: Realtime is, by that answer."""
+def asked(held: Held, answer: Answer, *, pushed: bool, away: bool) -> Held:
+    """The same for an answer that it asked for. pushed: a socket sends it, in its turn. away: Realtime is, by that answer."""
     goes_up = answer.transport == "realtime" and held.transport == "websocket"
-    return held if goes_up and (told or away) else heard(held, answer)
+    return held if goes_up and (pushed or away) else heard(held, answer)
 
 
 class Assigned:
@@ -78,13 +78,13 @@ class Assigned:
     def transport(self) -> TransportName:
         return self.held.transport
 
-    def tell(self, answer: Answer) -> None:
-        """A socket said it."""
+    def hear(self, answer: Answer) -> None:
+        """A socket sent it."""
         self.held = heard(self.held, answer)
 
-    def ask(self, answer: Answer, *, told: bool, away: bool) -> None:
+    def ask(self, answer: Answer, *, pushed: bool, away: bool) -> None:
         """It was asked for."""
-        self.held = asked(self.held, answer, told=told, away=away)
+        self.held = asked(self.held, answer, pushed=pushed, away=away)
 
 
 def _sends_up(held: Held, answer: Answer) -> bool:

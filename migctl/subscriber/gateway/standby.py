@@ -48,14 +48,14 @@ class Standby:
         changed: Callable[[], None],
         redirected: Callable[[Redirect | None], None],
         heartbeat_s: float | None = None,
-        told: Callable[[Answer], None] = lambda _: None,
+        on_assignment: Callable[[Answer], None] = lambda _: None,
         claims: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._address = address
         self._changed = changed
         self._redirected = redirected
         self._heartbeat_s = heartbeat_s
-        self._told = told
+        self._on_assignment = on_assignment
         self._claims = claims
         self._assigns = False
         self._liveness = Liveness(
@@ -68,8 +68,8 @@ class Standby:
         return self._liveness.observed
 
     @property
-    def tells(self) -> bool:
-        """It is connected, and tells of a new assignment."""
+    def assigns(self) -> bool:
+        """It is connected, and gets each new assignment."""
         return self._liveness.up and self._assigns
 
     def start(self) -> None:
@@ -120,4 +120,4 @@ class Standby:
                 self._redirected(redirect)
             greeted = True
             if (answer := read_assignment(frame)) is not None:
-                self._told(answer)
+                self._on_assignment(answer)

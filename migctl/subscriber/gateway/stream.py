@@ -68,7 +68,7 @@ class Stream:
         changed: Callable[[], None] = lambda: None,
         redirected: Callable[[Redirect | None], None] = lambda _: None,
         heartbeat_s: float | None = None,
-        told: Callable[[Answer], None] = lambda _: None,
+        on_assignment: Callable[[Answer], None] = lambda _: None,
         claims: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._address = address
@@ -80,7 +80,7 @@ class Stream:
         self._changed = changed
         self._redirected = redirected
         self._heartbeat_s = heartbeat_s
-        self._told = told
+        self._on_assignment = on_assignment
         self._claims = claims
         self._assigns = False
         self._liveness = Liveness(
@@ -102,8 +102,8 @@ class Stream:
         return self._flow.merge
 
     @property
-    def tells(self) -> bool:
-        """It is connected, and tells of a new assignment."""
+    def assigns(self) -> bool:
+        """It is connected, and gets each new assignment."""
         return self._liveness.up and self._assigns
 
     def start(self) -> None:
@@ -220,4 +220,4 @@ class Stream:
         elif (redirect := read_redirect(frame)) is not None:
             self._redirected(redirect)
         elif (answer := read_assignment(frame)) is not None:
-            self._told(answer)
+            self._on_assignment(answer)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migctl.ingest.deposit import Deposit, Item, see_through
+from migctl.ingest.deposit import Deposit, Item, finish
 from migctl.ingest.rejected import Rejected
 from migctl.journal.sqlite import SqliteJournal
 from tests.kit.entries import event
@@ -57,7 +57,7 @@ async def test_work_that_is_seen_through_ends_before_the_cancellation_does() -> 
         await may_end.wait()
         done.append(True)
 
-    task = asyncio.ensure_future(see_through(work(), within_s=10))
+    task = asyncio.ensure_future(finish(work(), within_s=10))
     await begun.wait()
     task.cancel()
     await asyncio.sleep(0)
@@ -74,7 +74,7 @@ async def test_work_that_takes_too_long_after_a_cancellation_is_cancelled_too() 
         begun.set()
         await asyncio.Event().wait()
 
-    task = asyncio.ensure_future(see_through(work(), within_s=0.001))
+    task = asyncio.ensure_future(finish(work(), within_s=0.001))
     await begun.wait()
     task.cancel()
     async with asyncio.timeout(5):

@@ -55,9 +55,9 @@ def test_what_it_goes_by(held: Held, answer: Answer, after: Held) -> None:
 def test_up_by_an_answer_that_was_asked_for_is_left_to_a_socket_that_tells_it(
     told: bool, away: bool, goes: bool
 ) -> None:
-    after = asked(ON_WEBSOCKET, Answer("realtime", 6), told=told, away=away)
+    after = asked(ON_WEBSOCKET, Answer("realtime", 6), pushed=told, away=away)
     assert after == (Held("realtime", 6) if goes else ON_WEBSOCKET)
-    assert asked(ON_REALTIME, Answer("websocket", 6), told=told, away=away) == Held("websocket", 6), (
+    assert asked(ON_REALTIME, Answer("websocket", 6), pushed=told, away=away) == Held("websocket", 6), (
         "down never waits"
     )
 
@@ -80,7 +80,7 @@ def test_whatever_comes_no_version_falls_and_down_is_always_taken(said: list[Ans
     one = Assigned(said[0])
     for answer in said[1:]:
         before = one.held
-        one.tell(answer)
+        one.hear(answer)
         assert one.held.version == max(before.version, answer.version) or one.held == before
         if answer.transport == "websocket":
             assert one.transport == "websocket"
