@@ -13,9 +13,9 @@ from migctl.cli import context, output
 
 if TYPE_CHECKING:
     from migctl.config import Settings
-    from migctl.runtime.rollout_wish import Outcome, Proposed, Wish
+    from migctl.runtime.rollout_wish import Effect, Proposed, Wish
 
-    Move = Callable[[Settings, Wish], Awaitable[Outcome]]
+    Move = Callable[[Settings, Wish], Awaitable[Effect]]
 
 
 def set_(
@@ -42,7 +42,7 @@ def set_(
 
     share = percent_of(percent)
 
-    def move(settings: Settings, wish: Wish) -> Awaitable[Outcome]:
+    def move(settings: Settings, wish: Wish) -> Awaitable[Effect]:
         return rollout_moves.set_share(settings, share, segment or ALL, wish)
 
     _run(move, _Asked(reason, lift, yes, dry_run, wants_reason=True, may_go_down=True), config, output_format)
@@ -122,7 +122,7 @@ def promote(
     if force and not reason:
         raise Usage("promote --force: no reason", do="give --reason WHY: it is audited")
 
-    def move(settings: Settings, wish: Wish) -> Awaitable[Outcome]:
+    def move(settings: Settings, wish: Wish) -> Awaitable[Effect]:
         return rollout_moves.promote(settings, wish, force=force)
 
     _run(move, _Asked(reason, lift, yes, dry_run, force=force), config, output_format)
@@ -188,21 +188,21 @@ def _run(move: Move, asked: _Asked, config: Path | None, output_format: context.
         output.note("  going down all the same, by what can be read of the settings")
     wish = Wish(operator(), asked.reason, asked, asked.dry_run, output.note, wrong)
 
-    async def work() -> Outcome:
+    async def work() -> Effect:
         return await move(settings, wish)
 
     try:
-        outcome = context.run(work())
+        effect = context.run(work())
     except MigctlError as error:
         if output_format == "json" and asked.proposed is not None:
             output.document(rollout_view.refused(asked.proposed, error.what))
         raise
     if output_format == "json":
-        output.document(rollout_view.document(outcome))
+        output.document(rollout_view.document(effect))
     else:
-        for text in rollout_view.after(outcome):
+        for text in rollout_view.after(effect):
             output.plain(text)
-    wanting = rollout_view.wanting(outcome)
+    wanting = rollout_view.wanting(effect)
     if wanting is not None:
         what, do = wanting
         raise Wanting(what, do=do)

@@ -10,7 +10,7 @@ import typer
 from migctl.cli import context, output
 
 if TYPE_CHECKING:
-    from migctl.runtime.rollout_complete import Outcome, Step
+    from migctl.runtime.rollout_complete import Progress, Step
 
 SCHEMA = "migctl.rollout.complete/1"
 
@@ -69,7 +69,7 @@ def complete(
     settings = load(file=config)
 
     def asking(step: Step) -> None:
-        output.note(f"{rollout_complete.SAYS[step.to]}\n  on {step.where}")
+        output.note(f"{rollout_complete.WORDS[step.to]}\n  on {step.where}")
         if step.forced:
             output.note("  forced: the last stage was not judged pass")
         if step.lost:
@@ -77,8 +77,8 @@ def complete(
         if not dry_run and step.to != "draining":
             _confirm(step, yes=yes, confirm=confirm)
 
-    wish = rollout_complete.Wish(operator(), reason, accept_lost, force, asking, dry_run, output.note)
-    found = context.run(rollout_complete.complete(settings, wish))
+    request = rollout_complete.Request(operator(), reason, accept_lost, force, asking, dry_run, output.note)
+    found = context.run(rollout_complete.complete(settings, request))
     if output_format == "json":
         output.document(_document(found))
     else:
@@ -114,7 +114,7 @@ def _confirm(step: Step, *, yes: bool, confirm: str | None) -> None:
         )
 
 
-def _show(found: Outcome) -> None:
+def _show(found: Progress) -> None:
     if found.phase == "completed":
         for line in AFTERWARDS:
             output.show(line)
@@ -135,7 +135,7 @@ def _show(found: Outcome) -> None:
         )
 
 
-def _do(found: Outcome) -> str:
+def _do(found: Progress) -> str:
     if found.phase is None:
         return "let `migctl rollout run` go on to the end; or --force --reason WHY, which is audited"
     if found.phase == "rampdown":
@@ -145,7 +145,7 @@ def _do(found: Outcome) -> str:
     return "see `migctl clients`; move them, or give them up: --accept-lost N --reason WHY"
 
 
-def _document(found: Outcome) -> dict[str, object]:
+def _document(found: Progress) -> dict[str, object]:
     import msgspec
 
     held = found.holding

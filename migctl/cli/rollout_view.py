@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from migctl.rollout.standing import Gated, GateView
     from migctl.runtime.handing import Handed
-    from migctl.runtime.rollout_wish import Outcome, Proposed
+    from migctl.runtime.rollout_wish import Effect, Proposed
 
 SCHEMA = "migctl.rollout.change/1"
 
@@ -57,7 +57,7 @@ def gate_words(gate: GateView) -> str:
     return words
 
 
-def after(of: Outcome) -> Iterator[str]:
+def after(of: Effect) -> Iterator[str]:
     """What became of it."""
     what, done = of.proposed, of.done
     where = f"on {what.where}"
@@ -100,7 +100,7 @@ def _stores(of: Handed) -> Iterator[str]:
             yield f"{name} does not have it yet: {store.why}"
 
 
-def wanting(of: Outcome) -> tuple[str, str] | None:
+def wanting(of: Effect) -> tuple[str, str] | None:
     """Why the command ends with 1, and what to do; None where all is well."""
     handed = of.done.handed if of.done is not None else None
     if handed is None:
@@ -122,7 +122,7 @@ def wanting(of: Outcome) -> tuple[str, str] | None:
     return None
 
 
-def document(of: Outcome) -> dict[str, object]:
+def document(of: Effect) -> dict[str, object]:
     """As JSON."""
     import msgspec
 

@@ -27,7 +27,7 @@ from migctl.runtime.staged import COMPLETING, kept_in
 HEARD_S = 15.0
 _AGAIN_S = 0.2
 
-SAYS: dict[Completion, str] = {
+WORDS: dict[Completion, str] = {
     "rampdown": "begin to switch the WebSocket off: it is still fed meanwhile",
     "draining": "wait until nobody uses the WebSocket",
     "completed": "switch the WebSocket off: /ws answers 410, and everybody is on Realtime",
@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Request:
     """accept_lost, force: with a reason. asking: shows a step, and raises Refused where nobody agrees."""
 
     actor: str
@@ -59,7 +59,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Progress:
     """phase: that it is in now; None where nothing was begun. hold: why it goes no further yet.
 
     holding, asking: who holds it back, and who was asked. unheard: processes that have not switched off.
@@ -73,9 +73,9 @@ class Outcome:
     unheard: tuple[str, ...] = ()
 
 
-async def complete(settings: Settings, wish: Wish) -> Outcome:
+async def complete(settings: Settings, request: Request) -> Progress:
     """Go as far as the rules allow now. Raises Wanting, Changed, Refused, Usage, Transient, Systemic."""
-    async with control(settings, wish.notify) as at:
+    async with control(settings, request.notify) as at:
         stage = at.stage(COMPLETING)
         while True:
             standing = await at.read(processes=False)
@@ -91,33 +91,39 @@ async def complete(settings: Settings, wish: Wish) -> Outcome:
             now, of = clock.now(), state.completing
             if of is None:
                 passed = WALKED[-1] in state.passed
-                begun = completing.begin(last_passed=passed, forced=wish.force)
+                begun = completing.begin(last_passed=passed, forced=request.force)
                 if isinstance(begun, Hold):
-                    return Outcome(at.where, None, begun)
+                    return Progress(at.where, None, begun)
                 step = Step(begun.to, at.where, _embedded(at), forced=not passed)
-                after = Completing(phase=begun.to, since=now, forced=None if passed else wish.reason)
+                after = Completing(phase=begun.to, since=now, forced=None if passed else request.reason)
             else:
                 asked = await clients_at(at) if of.phase == "draining" else None
                 held = completing.holding(asked.asked, stage.drain_minutes, now) if asked else Holding()
                 found = completing.advance(
-                    of.phase, of.since, stage.rampdown_minutes, held, now, wish.accept_lost
+                    of.phase, of.since, stage.rampdown_minutes, held, now, request.accept_lost
                 )
                 if isinstance(found, Hold):
-                    return Outcome(at.where, of.phase, found, held, asked)
+                    return Progress(at.where, of.phase, found, held, asked)
                 if not isinstance(found, Go):
-                    return Outcome(at.where, of.phase, unheard=await _unheard(at))
+                    return Progress(at.where, of.phase, unheard=await _unheard(at))
                 step = Step(found.to, at.where, _embedded(at), lost=len(held.clients))
                 after = msgspec.structs.replace(
-                    of, phase=found.to, since=now, accepted_lost=len(held.clients), reason=wish.reason or None
+                    of,
+                    phase=found.to,
+                    since=now,
+                    accepted_lost=len(held.clients),
+                    reason=request.reason or None,
                 )
-            wish.asking(step)
-            if wish.dry_run:
-                return Outcome(
-                    at.where, of.phase if of is not None else None, Hold(f"dry run: it would {SAYS[step.to]}")
+            request.asking(step)
+            if request.dry_run:
+                return Progress(
+                    at.where,
+                    of.phase if of is not None else None,
+                    Hold(f"dry run: it would {WORDS[step.to]}"),
                 )
             action = "complete-forced" if step.forced else f"complete-{step.to}"
             await at.move_shown(
-                standing, _with(state, after), action=action, actor=wish.actor, reason=_why(wish, step)
+                standing, _with(state, after), action=action, actor=request.actor, reason=_why(request, step)
             )
 
 
@@ -140,9 +146,9 @@ def _with(state: State, after: Completing) -> State:
     )
 
 
-def _why(wish: Wish, step: Step) -> str:
+def _why(request: Request, step: Step) -> str:
     lost = f"{step.lost} subscribers given up: " if step.lost else ""
-    return f"{lost}{wish.reason}" if wish.reason or lost else SAYS[step.to]
+    return f"{lost}{request.reason}" if request.reason or lost else WORDS[step.to]
 
 
 def _embedded(at: Control) -> bool:

@@ -30,7 +30,7 @@ from migctl.runtime.flags import TRANSPORT, first_flags, step_edit
 from migctl.runtime.rollout import SOON_S, Control, control
 from migctl.runtime.rollout_complete import known_whole
 from migctl.runtime.rollout_known import Done, Standing, require
-from migctl.runtime.rollout_wish import Outcome, Proposed, Wish
+from migctl.runtime.rollout_wish import Effect, Proposed, Wish
 from migctl.validate.witness.minute import Minute
 
 # Before the first stage there is no soak: so much of what the witness saw is judged.
@@ -38,7 +38,7 @@ BEFORE_MINUTES = 60
 OPEN_AGAIN = "the WebSocket is open again: at once where serve runs in mode dual, else with its next start"
 
 
-async def set_share(settings: Settings, percent: float, split: str, wish: Wish) -> Outcome:
+async def set_share(settings: Settings, percent: float, split: str, wish: Wish) -> Effect:
     """Raise or lower the share of all, or of a segment. Raises Wanting, Usage, Refused, and for a raise Transient, Systemic."""
     async with control(settings, wish.notify, start=False) as at:
         standing = await at.read(within_s=SOON_S)
@@ -60,7 +60,7 @@ async def set_share(settings: Settings, percent: float, split: str, wish: Wish) 
 
 async def _set(
     at: Control, standing: Standing, way: Direction, percent: float, split: str, wish: Wish
-) -> Outcome:
+) -> Effect:
     command = f"set {percent:g}" + (f" of segment {split}" if split != ALL else "")
     before = max((shares.of(split) for shares in standing.all_effective), default=None)
     state = standing.state
@@ -69,9 +69,9 @@ async def _set(
         proposed = Proposed(command, at.where, way, split, before, percent, stage_before=_stage(state))
         wish.asking(proposed)
         if wish.dry_run:
-            return Outcome(proposed, None)
+            return Effect(proposed, None)
         done = await at.pull(percent, split, actor=wish.actor, reason=wish.reason, stage=make, action="set")
-        return Outcome(proposed, done)
+        return Effect(proposed, done)
     if way == "same":
         return await _same(at, standing, Proposed(command, at.where, way, split, before, percent), wish)
     if standing.unreadable is not None:
@@ -87,40 +87,40 @@ async def _set(
     )  # fmt: skip
     shown = wish.asking(proposed)
     if wish.dry_run:
-        return Outcome(proposed, None)
+        return Effect(proposed, None)
     check_shown(standing, shown)
     done = await at.open(
         standing, _share_edit(percent, split), make(state),
         action="set", actor=wish.actor, reason=wish.reason, shown=shown,
     )  # fmt: skip
-    return Outcome(proposed, done)
+    return Effect(proposed, done)
 
 
-async def _same(at: Control, standing: Standing, proposed: Proposed, wish: Wish) -> Outcome:
+async def _same(at: Control, standing: Standing, proposed: Proposed, wish: Wish) -> Effect:
     """Nothing is written; but whoever did not hear it the last time does now."""
     if wish.dry_run:
-        return Outcome(proposed, None)
+        return Effect(proposed, None)
     snapshot = Snapshot(target=at.name, brakes={one.id: one for one in standing.live})
     if standing.basis is not None and standing.basis.known.rows:
         snapshot = standing.snapshot
-    return Outcome(proposed, Done(await at.hands.hand(snapshot)))
+    return Effect(proposed, Done(await at.hands.hand(snapshot)))
 
 
-async def abort(settings: Settings, wish: Wish) -> Outcome:
+async def abort(settings: Settings, wish: Wish) -> Effect:
     """Nobody has Realtime any more, at once, whatever is away. Asks nobody, and reads nothing first."""
     async with control(settings, wish.notify, start=False) as at:
         proposed = Proposed("abort", at.where, "down", EVERYTHING, None, 0.0)
         wish.asking(proposed)
         if wish.dry_run:
-            return Outcome(proposed, None)
+            return Effect(proposed, None)
         done = await at.pull(
             0.0, EVERYTHING, actor=wish.actor, reason=wish.reason,
             stage=at.stopped(wish.reason or "aborted by hand"), action="abort",
         )  # fmt: skip
-        return Outcome(proposed, done)
+        return Effect(proposed, done)
 
 
-async def revert(settings: Settings, wish: Wish) -> Outcome:
+async def revert(settings: Settings, wish: Wish) -> Effect:
     """The share of the step before, at once. Where the record is away the step is known by the share."""
     async with control(settings, wish.notify, start=False) as at:
         standing = await known_whole(at, await at.read(within_s=SOON_S))
@@ -130,7 +130,7 @@ async def revert(settings: Settings, wish: Wish) -> Outcome:
             if not wish.dry_run:
                 await at.move_shown(standing, after, action="reopen", actor=wish.actor, reason=wish.reason)
                 wish.notify(OPEN_AGAIN)
-            return Outcome(proposed, None if wish.dry_run else Done(state=after))
+            return Effect(proposed, None if wish.dry_run else Done(state=after))
         known = standing.all_effective
         if not known:
             require(standing)
@@ -149,34 +149,34 @@ async def revert(settings: Settings, wish: Wish) -> Outcome:
         proposed = Proposed("revert", at.where, "down", split, now, percent, stage_before=stage, stage=name)
         wish.asking(proposed)
         if wish.dry_run:
-            return Outcome(proposed, None)
+            return Effect(proposed, None)
 
         def make(state: State | None) -> State:
             return walk.set_by_hand(state, name, str(uuid4()), reason, clock.now())
 
         done = await at.pull(percent, split, actor=wish.actor, reason=reason, stage=make, action="revert")
-        return Outcome(proposed, done)
+        return Effect(proposed, done)
 
 
-async def pause(settings: Settings, wish: Wish) -> Outcome:
+async def pause(settings: Settings, wish: Wish) -> Effect:
     """The walk stops where it is; shares stay. Raises Wanting where there is nothing to pause, Transient, Systemic."""
     async with control(settings, wish.notify) as at:
         standing, state = await _state(at)
         if state.paused == "person":
             proposed = Proposed("pause", at.where, "same", stage_before=state.stage, stage=state.stage)
-            return Outcome(proposed, Done(state=state))
+            return Effect(proposed, Done(state=state))
         try:
             after = walk.paused(state, wish.reason or f"paused by {wish.actor}", clock.now())
         except ValueError as error:
             raise Wanting(f"there is nothing to pause: {error}", do="see `migctl rollout status`") from None
         proposed = Proposed("pause", at.where, "same", stage_before=state.stage, stage=state.stage)
         if wish.dry_run:
-            return Outcome(proposed, None)
+            return Effect(proposed, None)
         await at.move_shown(standing, after, action="pause", actor=wish.actor, reason=wish.reason)
-        return Outcome(proposed, Done(state=after))
+        return Effect(proposed, Done(state=after))
 
 
-async def resume(settings: Settings, wish: Wish) -> Outcome:
+async def resume(settings: Settings, wish: Wish) -> Effect:
     """Go on from a pause, or begin the last step that passed after an abort. Raises as `promote`."""
     async with control(settings, wish.notify) as at:
         standing, state = await _state(at)
@@ -199,20 +199,20 @@ async def resume(settings: Settings, wish: Wish) -> Outcome:
         )  # fmt: skip
         shown = wish.asking(proposed)
         if wish.dry_run:
-            return Outcome(proposed, None)
+            return Effect(proposed, None)
         check_shown(standing, shown)
         reason = wish.reason or "resume"
         if not raises and not standing.live:
             await at.move_shown(standing, after, action="resume", actor=wish.actor, reason=reason)
-            return Outcome(proposed, Done(state=after))
+            return Effect(proposed, Done(state=after))
         edit = _as_it_is if not again and stands is None else step_edit(percent, segments)
         done = await at.open(
             standing, edit, after, action="resume", actor=wish.actor, reason=reason, shown=shown
         )
-        return Outcome(proposed, done)
+        return Effect(proposed, done)
 
 
-async def promote(settings: Settings, wish: Wish, *, force: bool) -> Outcome:
+async def promote(settings: Settings, wish: Wish, *, force: bool) -> Effect:
     """Begin the next step, where every gate of this one passes. Raises Wanting where not, Changed, Unshown, Transient, Systemic.
 
     force: also where they don't; the reason goes into the audit.
@@ -244,7 +244,7 @@ async def promote(settings: Settings, wish: Wish, *, force: bool) -> Outcome:
                 do="wait for the evidence; or `migctl rollout promote --force --reason WHY`, which is audited",
             )
         if wish.dry_run:
-            return Outcome(proposed, None)
+            return Effect(proposed, None)
         check_shown(standing, shown)
         passed = (*(name for name in state.passed if name != step.stage), *(() if wanting else (step.stage,)))
         reason = wish.reason or "its gates pass"
@@ -260,7 +260,7 @@ async def promote(settings: Settings, wish: Wish, *, force: bool) -> Outcome:
         done = await at.open(
             standing, edit, after, action=action, actor=wish.actor, reason=reason, shown=shown
         )
-        return Outcome(proposed, done)
+        return Effect(proposed, done)
 
 
 async def gates_of(at: Control, standing: Standing) -> Gated | None:

@@ -47,7 +47,7 @@ class Asking(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Effect:
     """done: None where nothing was done: a dry run."""
 
     proposed: Proposed

@@ -18,14 +18,14 @@ from migctl.faults.tcp_proxy import tcp_proxy
 from migctl.flags.shares import ALL
 from migctl.runtime import rollout_moves
 from migctl.runtime.handing import Handed
-from migctl.runtime.rollout_wish import Outcome, Proposed, Wish
+from migctl.runtime.rollout_wish import Effect, Proposed, Wish
 from migctl.stack.valkey import Valkey
 from tests.integration.rollout.test_commands import ADMIN, WHY, Stage, percent
 from tests.kit.conditions import until
 from tests.kit.serve_process import environment
 
 
-async def until_confirmed(move: Callable[[Wish], Awaitable[Outcome]]) -> tuple[Handed, float]:
+async def until_confirmed(move: Callable[[Wish], Awaitable[Effect]]) -> tuple[Handed, float]:
     """What became of it, and how many seconds after it was begun the last serve had confirmed: asked first, then handed on."""
     began, asked_at = clock.mono(), list[float]()
 
@@ -33,10 +33,10 @@ async def until_confirmed(move: Callable[[Wish], Awaitable[Outcome]]) -> tuple[H
         asked_at.append(clock.mono())
         return ()
 
-    outcome = await move(Wish("ada", "an alarm", asking))
-    assert outcome.done is not None
-    assert outcome.done.handed is not None
-    return outcome.done.handed, asked_at[0] - began + outcome.done.handed.took_s
+    effect = await move(Wish("ada", "an alarm", asking))
+    assert effect.done is not None
+    assert effect.done.handed is not None
+    return effect.done.handed, asked_at[0] - began + effect.done.handed.took_s
 
 
 @pytest.mark.timeout(400)
@@ -50,7 +50,7 @@ async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_bl
         for name, value in environment(stage.desk, {**stage.environ, "MIGCTL_TOKEN": ADMIN}).items():
             monkeypatch.setenv(name, value)
         settings = load()
-        downs: list[tuple[float, Callable[[Wish], Awaitable[Outcome]]]] = [
+        downs: list[tuple[float, Callable[[Wish], Awaitable[Effect]]]] = [
             (25, lambda wish: rollout_moves.set_share(settings, 25, ALL, wish)),
             (10, lambda wish: rollout_moves.set_share(settings, 10, ALL, wish)),
             (0, lambda wish: rollout_moves.abort(settings, wish)),

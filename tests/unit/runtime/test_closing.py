@@ -15,7 +15,7 @@ from migctl.rollout.reopening import reopened
 from migctl.rollout.standing import state_of
 from migctl.rollout.walk import State
 from migctl.runtime.closing import remarks
-from migctl.runtime.rollout_complete import SAYS
+from migctl.runtime.rollout_complete import WORDS
 from migctl.runtime.staged import completed_by, stage_of
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -77,4 +77,4 @@ def test_a_start_after_completion_says_what_to_take_out() -> None:
         True,
     ]
     assert list(remarks(Settings(mode="realtime"), None)) == []
-    assert set(SAYS) == {"rampdown", "draining", "completed"}
+    assert set(WORDS) == {"rampdown", "draining", "completed"}
