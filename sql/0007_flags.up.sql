@@ -52,12 +52,14 @@ create table {schema}.monitoring_rollouts (
   constraint monitoring_rollouts_pkey primary key (flag)
 );
 
--- What was done to flags and rollouts: who, when, why, before and after.
+-- What was done to flags and rollouts: who, when, why, before and after. flag: the one that it is about; null where it is about none, or
+-- several. parts: all that it is about: flags, and evaluators (segments) with `$` before their names.
 create table {schema}.monitoring_audit (
   at      timestamptz not null default now(),
   id      bigint      generated always as identity,
   action  text        not null,
   flag    text,
+  parts   text[]      not null default '{}',
   actor   text        not null,
   reason  text        not null,
   before  jsonb,
@@ -146,6 +148,8 @@ declare
   head    {schema}.monitoring_flags;
   made    {schema}.monitoring_flags;
   unnamed text;
+  parts   text[];
+  keys    text[];
 begin
   if p_kind not in ('up', 'down', 'edit') then
     raise exception 'no such kind of change: %', p_kind using errcode = 'PT400';
@@ -173,8 +177,20 @@ begin
     greatest(coalesce(head.n, 0) + 1, p_seen_n + 1, floor(extract(epoch from clock_timestamp()) * 1000)::bigint),
     p_target, p_document, p_lifts, p_kind, p_actor, p_reason)
   returning * into made;
-  insert into {schema}.monitoring_audit (action, actor, reason, before, after)
-  values ('flags.' || p_kind, p_actor, p_reason, to_jsonb(head), to_jsonb(made));
+  -- What differs, what it raises, and the flags whose brakes it ends: a row may do that alone.
+  select coalesce(array_agg(distinct part order by part), '{}') into parts
+  from (
+    select case of.kind when 'flags' then key else '$' || key end
+    from (values ('flags'), ('$evaluators')) of (kind),
+      jsonb_object_keys(coalesce(head.document -> of.kind, '{}') || coalesce(p_document -> of.kind, '{}')) key
+    where head.document -> of.kind -> key is distinct from p_document -> of.kind -> key
+    union select unnest(p_raises)
+    union select b.flag from {schema}.monitoring_brakes b where b.id = any (p_lifts)
+  ) changed (part);
+  keys := array(select part from unnest(parts) part where not starts_with(part, '$'));
+  insert into {schema}.monitoring_audit (action, flag, parts, actor, reason, before, after)
+  values (
+    'flags.' || p_kind, case when cardinality(keys) = 1 then keys[1] end, parts, p_actor, p_reason, to_jsonb(head), to_jsonb(made));
   return to_jsonb(made);
 end
 $flags_write$;
@@ -188,8 +204,9 @@ security invoker
 set search_path = ''
 as $brake$
 declare
-  head  {schema}.monitoring_flags;
-  brake {schema}.monitoring_brakes;
+  head   {schema}.monitoring_flags;
+  made   {schema}.monitoring_flags;
+  brake  {schema}.monitoring_brakes;
   is_new boolean;
 begin
   if not (p_brake ->> 'max_percent')::numeric between 0 and 100 then
@@ -208,15 +225,18 @@ begin
   returning * into brake;
   is_new := found;
   if is_new then
-    insert into {schema}.monitoring_audit (action, flag, actor, reason, before, after)
-    values ('flags.brake', brake.flag, brake.actor, brake.reason, to_jsonb(head), to_jsonb(brake));
+    insert into {schema}.monitoring_audit (action, flag, parts, actor, reason, before, after)
+    values ('flags.brake', brake.flag, array[brake.flag], brake.actor, brake.reason, to_jsonb(head), to_jsonb(brake));
   end if;
   -- Also where a process that heard it first has handed it on already: only who pulled it brings the document.
   if p_document is not null and head.n = p_based_on then
     insert into {schema}.monitoring_flags (n, target, document, kind, actor, reason)
     values (
       greatest(head.n + 1, p_seen_n + 1, floor(extract(epoch from clock_timestamp()) * 1000)::bigint),
-      p_target, p_document, 'down', p_brake ->> 'by', p_brake ->> 'reason');
+      p_target, p_document, 'down', p_brake ->> 'by', p_brake ->> 'reason')
+    returning * into made;
+    insert into {schema}.monitoring_audit (action, flag, parts, actor, reason, before, after)
+    values ('flags.down', p_brake ->> 'flag', array[p_brake ->> 'flag'], made.actor, made.reason, to_jsonb(head), to_jsonb(made));
   end if;
   return jsonb_build_object('recorded', is_new, 'lifted', false);
 end
@@ -311,8 +331,8 @@ begin
   update {schema}.monitoring_rollouts
   set version = p_expected + 1, state = p_state, updated_at = now()
   where flag = p_flag;
-  insert into {schema}.monitoring_audit (action, flag, actor, reason, before, after)
-  values ('rollout.' || p_action, p_flag, p_actor, p_reason, held.state, p_state);
+  insert into {schema}.monitoring_audit (action, flag, parts, actor, reason, before, after)
+  values ('rollout.' || p_action, p_flag, array[p_flag], p_actor, p_reason, held.state, p_state);
   return jsonb_build_object('version', p_expected + 1);
 end
 $rollout_write$;

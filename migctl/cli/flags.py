@@ -158,11 +158,10 @@ def history(
 
     async def work() -> tuple[str, list[Audited]]:
         async with desk(settings, output.note) as at:
-            return at.target.name, await at.history()
+            return at.target.name, await at.history(limit, key)
 
     where, audited = context.run(work())
     entries = [entry_of(one, TRANSPORT) for one in audited]
-    entries = [one for one in entries if key is None or key in one.parts][:limit]
     if output_format == "json":
         import msgspec
 

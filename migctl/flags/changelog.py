@@ -6,7 +6,7 @@ import msgspec
 
 from migctl.flags.assignment import Switch
 from migctl.flags.definitions import FlagSet, Invalid, read
-from migctl.flags.editing import changed_parts, share_in_words
+from migctl.flags.editing import share_in_words
 from migctl.flags.record import Audited
 
 BRAKE = "flags.brake"
@@ -14,7 +14,7 @@ FORGET = "flags.forget"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """parts: flags that it changed, and evaluators with `$` before. before, after: the share of the switch, in words.
+    """parts: flags that it is about, and evaluators with `$` before. before, after: the share of the switch, in words.
 
     n: of the row that it wrote; None for a brake. lifts: ids of the brakes that it ended.
     """
@@ -49,8 +49,7 @@ class _Process(msgspec.Struct):
 def entry_of(audited: Audited, switch: Switch) -> Entry:
     """A row or a brake that can't be read is shown all the same, without what it did."""
     n, lifts = None, list[str]()
-    parts = [audited.flag] if audited.flag else []
-    flag_set, before = _read(audited.before, switch)
+    before = _share(audited.before, switch)
     after = "unreadable"
     try:
         if audited.action == BRAKE:
@@ -62,22 +61,20 @@ def entry_of(audited: Audited, switch: Switch) -> Entry:
         else:
             row = msgspec.convert(audited.after, _Row)
             n, lifts = row.n, row.lifts
-            now, after = _read(audited.after, switch)
-            parts = sorted(changed_parts(flag_set, now))
+            after = _share(audited.after, switch)
     except msgspec.ValidationError:
         pass
     return Entry(
         at=audited.at, actor=audited.actor, action=audited.action.removeprefix("flags."), reason=audited.reason,
-        n=n, parts=parts, before=before, after=after, lifts=lifts,
+        n=n, parts=list(audited.parts), before=before, after=after, lifts=lifts,
     )  # fmt: skip
 
 
-def _read(row: object, switch: Switch) -> tuple[FlagSet, str]:
+def _share(row: object, switch: Switch) -> str:
     # A row that was not there is one of nulls: the database writes it so.
     if row is None or (isinstance(row, dict) and row.get("n") is None):
-        return FlagSet(), share_in_words(FlagSet(), switch)
+        return share_in_words(FlagSet(), switch)
     try:
-        found = read(msgspec.convert(row, _Row).document)
+        return share_in_words(read(msgspec.convert(row, _Row).document), switch)
     except (msgspec.ValidationError, Invalid):
-        return FlagSet(), "unreadable"
-    return found, share_in_words(found, switch)
+        return "unreadable"

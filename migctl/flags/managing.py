@@ -38,8 +38,6 @@ from migctl.flags.snapshot import Brake, Snapshot, flag_sets
 T = TypeVar("T")
 Kind = Literal["flag", "segment"]
 
-# So many entries of the audit are read for the history of one flag.
-MOST_ENTRIES = 200
 MAX_REASON_CHARS = 1000
 
 # What a terminal would obey where a history is shown.
@@ -132,11 +130,9 @@ class Managing:
         if record is None:
             raise self._no_record()
         part = name if kind == "flag" else f"${SEGMENT}{name}"
-        audited = await record.history(limit=MOST_ENTRIES)
         switch = self._service.holder.switch
-        entries = [changelog.entry_of(one, switch) for one in audited if one.action.startswith("flags.")]
-        found = [one for one in entries if part in one.parts]
-        return History(target=self._target, entries=found[:limit])
+        found = record.history(part=part, actions=("flags.*",), limit=limit)
+        return History(target=self._target, entries=[changelog.entry_of(one, switch) async for one in found])
 
     # Writing
 

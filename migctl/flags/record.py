@@ -6,8 +6,9 @@ comes back is read as it stands; what can't be read of it is the target's fault 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -15,9 +16,10 @@ from migctl.config import Settings, Target
 from migctl.config.address import is_local
 from migctl.config.settings import TimeoutSection
 from migctl.errors import Systemic, Wanting
+from migctl.events.times import Moment
 from migctl.flags.disk import Process
 from migctl.flags.snapshot import Brake, Row, Snapshot, all_merged, of_row
-from migctl.target import answers
+from migctl.target import answers, errors
 from migctl.target.rest import PATIENT, Rest
 
 T = TypeVar("T")
@@ -26,6 +28,8 @@ T = TypeVar("T")
 MOST_BYTES = 16 << 20
 # Below what a hosted target gives at once.
 PAGE_MINUTES = 1000
+# An entry holds two flag sets.
+PAGE_ENTRIES = 100
 
 
 def target_name(settings: Settings, target: Target) -> str:
@@ -69,7 +73,10 @@ class Rollout(msgspec.Struct, frozen=True):
 
 
 class Audited(msgspec.Struct, frozen=True):
-    """One thing that was done."""
+    """One thing that was done. flag: the one that it is about; None where it is about none, or several.
+
+    parts: all that it is about: flags, and evaluators with `$` before their names. id: higher for what was done later.
+    """
 
     at: str
     action: str
@@ -78,6 +85,8 @@ class Audited(msgspec.Struct, frozen=True):
     reason: str
     before: object = None
     after: object = None
+    parts: tuple[str, ...] = ()
+    id: int = 0
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -132,7 +141,7 @@ class _Contents(msgspec.Struct):
 
 
 class _Kept(msgspec.Struct):
-    started_at: str
+    started_at: Moment
     document: msgspec.Raw
 
 
@@ -289,32 +298,72 @@ class Record:
         arguments = {"p_minutes": [msgspec.to_builtins(minute) for minute in minutes]}
         return await self._call("evidence_write", arguments, int)
 
-    async def minutes(self, kind: type[T], *, since: str, limit: int = 20_000) -> list[T]:
-        """Evidence from this moment (RFC 3339) on, in order. A target gives so many rows at once: it is asked for the rest."""
-        action, found, after = f"read the evidence since {since}", list[T](), f"gte.{since}"
-        while len(found) < limit:
+    async def minutes(
+        self, kind: type[T], *, since: str, before: str | None = None, page: int = PAGE_MINUTES
+    ) -> AsyncIterator[T]:
+        """Evidence from this moment (RFC 3339) on, in order, to its end or to a moment that no longer counts.
+
+        page: rows asked for at once; a target may give fewer. What is written meanwhile comes too where it is later than what came.
+        Raises Transient, Systemic.
+        """
+        action, after, last = f"read the evidence since {since}", f"gte.{since}", None
+        end = f"&started_at=lt.{quote(before, safe='')}" if before is not None else ""
+        while True:
             path = (
-                f"monitoring_evidence?select=started_at,document&started_at={after.replace('+', '%2B')}"
-                f"&order=started_at.asc&limit={min(PAGE_MINUTES, limit - len(found))}"
+                f"monitoring_evidence?select=started_at,document&started_at={quote(after, safe='')}{end}"
+                f"&order=started_at.asc&limit={page}"
             )
             body = await self._rest.get(action, path, most_bytes=MOST_BYTES * 4)
-            page = answers.typed(action, body, list[_Kept])
-            if not page:
-                break
-            found += [answers.typed(action, bytes(each.document), kind) for each in page]
-            after = f"gt.{page[-1].started_at}"
-        return found
+            rows = answers.typed(action, body, list[_Kept])
+            if not rows:
+                return
+            if last is not None and rows[0].started_at <= last:
+                raise errors.unreadable(action, body, "a page begins before the end of the one before")
+            for each in rows:
+                yield answers.typed(action, bytes(each.document), kind)
+            last = rows[-1].started_at
+            after = f"gt.{last.isoformat()}"
 
     async def history(
-        self, *, flag: str | None = None, actions: Sequence[str] = (), limit: int = 100
-    ) -> list[Audited]:
-        """What was done, the newest first. actions: only these, such as `rollout.*` and `flags.brake`."""
-        action = "read the audit of flags"
-        of = f"&flag=eq.{flag}" if flag else ""
+        self,
+        *,
+        part: str | None = None,
+        actions: Sequence[str] = (),
+        limit: int | None = None,
+        page: int = PAGE_ENTRIES,
+    ) -> AsyncIterator[Audited]:
+        """What was done, the newest first, to the very first of all. What is done meanwhile is not among it.
+
+        part: only what is about this flag, or this evaluator, with `$` before its name. actions: only these, such as `rollout.*`
+        and `flags.brake`. limit: no more than so many. page: entries asked for at once. Raises Transient, Systemic.
+        """
+        action, below, left = "read the audit of flags", None, limit
+        of = f"&parts=cs.{quote(_array(part), safe='')}" if part is not None else ""
         if actions:
             of += "&or=(" + ",".join(f"action.like.{one}" for one in actions) + ")"
-        path = f"monitoring_audit?select=at,action,flag,actor,reason,before,after{of}&order=id.desc&limit={limit}"
-        return answers.typed(action, await self._rest.get(action, path, most_bytes=MOST_BYTES), list[Audited])
+        while left is None or left > 0:
+            size = page if left is None else min(page, left)
+            after = f"&id=lt.{below}" if below is not None else ""
+            path = (
+                f"monitoring_audit?select=id,at,action,flag,parts,actor,reason,before,after{of}{after}"
+                f"&order=id.desc&limit={size}"
+            )
+            try:
+                body = await self._rest.get(action, path, most_bytes=MOST_BYTES)
+            except errors.TooLarge:
+                if size == 1:
+                    raise
+                page = size // 2
+                continue
+            rows = answers.typed(action, body, list[Audited])
+            if not rows:
+                return
+            if below is not None and rows[0].id >= below:
+                raise errors.unreadable(action, body, "a page begins before the end of the one before")
+            for each in rows:
+                yield each
+            below = rows[-1].id
+            left = None if left is None else left - len(rows)
 
     async def aclose(self) -> None:
         await self._rest.aclose()
@@ -331,3 +380,9 @@ class Record:
             refusals={"PT409": Changed, "PT412": Unshown},
         )
         return answers.typed(action, answer, kind)
+
+
+def _array(name: str) -> str:
+    """An array of PostgreSQL with this one text in it."""
+    text = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{{"{text}"}}'

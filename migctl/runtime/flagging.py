@@ -28,9 +28,6 @@ from migctl.runtime.target import resolve
 from migctl.serve_client.control import reached
 from migctl.server.routes.flag_admin import HEAR
 
-# Of the audit, the newest first: more than anybody reads.
-MOST_ENTRIES = 300
-
 TierName = Literal["record", "redis", "disk", "file"]
 
 
@@ -111,9 +108,9 @@ class Desk:
             async with reached(self.settings.state) as http:
                 await http.post(HEAR, msgspec.json.encode(news))
 
-    async def history(self) -> list[Audited]:
-        """What was done to flags, the newest first."""
-        return await self.record.history(actions=("flags.*",), limit=MOST_ENTRIES)
+    async def history(self, limit: int, part: str | None = None) -> list[Audited]:
+        """What was done to flags, the newest first. part: as in the record."""
+        return [one async for one in self.record.history(part=part, actions=("flags.*",), limit=limit)]
 
 
 @asynccontextmanager

@@ -228,7 +228,9 @@ class Control:
     async def _changed(self) -> Changed:
         """Who changed the rollout last."""
         assert self.record is not None
-        (last,) = await self.record.history(flag=TRANSPORT.flag, actions=("rollout.*",), limit=1)
+        (last,) = [
+            one async for one in self.record.history(part=TRANSPORT.flag, actions=("rollout.*",), limit=1)
+        ]
         what = last.action.removeprefix("rollout.")
         return Changed(
             f"the rollout was changed meanwhile: {what} by {last.actor} ({last.reason or 'no reason'})",
@@ -257,7 +259,7 @@ class Control:
     async def history(self, limit: int) -> list[Audited]:
         """What was done to the rollout, brakes among it; the newest first. Raises Transient, Systemic."""
         assert self.record is not None
-        return await self.record.history(actions=ROLLOUT, limit=limit)
+        return [one async for one in self.record.history(actions=ROLLOUT, limit=limit)]
 
 
 @asynccontextmanager

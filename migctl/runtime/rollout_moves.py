@@ -271,7 +271,7 @@ async def gates_of(at: Control, standing: Standing) -> Gated | None:
     begin = counts_from(state) or now - timedelta(minutes=BEFORE_MINUTES)
     step = at.steps[pure.index_of(state.stage, at.steps) if state is not None else 0]
     try:
-        minutes = await at.record.minutes(Minute, since=format_time(begin))
+        minutes = [one async for one in at.record.minutes(Minute, since=format_time(begin))]
     except MigctlError:
         return None
     return gated(step, state, minutes, now)

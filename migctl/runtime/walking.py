@@ -75,7 +75,7 @@ class RecordLedger:
         return Held(lease.fence, lease.version, state)
 
     async def minutes(self, since: datetime) -> list[Minute]:
-        return await self.record.minutes(Minute, since=format_time(since))
+        return [one async for one in self.record.minutes(Minute, since=format_time(since))]
 
     async def write(self, state: State, held: Held, *, action: str, reason: str) -> None:
         await self.record.write_rollout(

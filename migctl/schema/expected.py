@@ -252,6 +252,7 @@ RECORDS = (
             Column("id", "bigint", default="generated always"),
             Column("action", "text"),
             Column("flag", "text", not_null=False),
+            Column("parts", "text[]", default="'{}'::text[]"),
             Column("actor", "text"),
             Column("reason", "text"),
             Column("before", "jsonb", not_null=False),

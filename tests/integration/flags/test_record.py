@@ -46,7 +46,7 @@ async def test_a_version_is_written_at_the_one_its_author_saw_with_its_audit(
     said = await record.read()
     assert (said.n, said.head, said.snapshot.rows) == (second.n, second, (second,))
     assert (await record.read(second.n)).head is None
-    audit = await record.history()
+    audit = [one async for one in record.history()]
     assert [(one.action, one.actor, one.reason) for one in audit] == [("flags.up", "ada", "why not")] * 2
     assert isinstance(audit[0].before, dict)
     assert audit[0].before["n"] == first.n
@@ -153,7 +153,7 @@ async def test_the_worst_minute_is_kept(record: Record) -> None:
     assert await record.write_minutes([minute]) == 0
     assert await record.write_minutes([{**minute, "id": "m2", "verdict": "inconclusive"}]) == 1
     assert await record.write_minutes([minute]) == 0
-    assert [one["id"] for one in await record.minutes(dict, since=at)] == ["m2"]
+    assert [one["id"] async for one in record.minutes(dict, since=at)] == ["m2"]
 
 
 async def test_anon_and_authenticated_see_nothing_of_it(target: Target, record: Record) -> None:

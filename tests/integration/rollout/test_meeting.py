@@ -84,7 +84,7 @@ async def test_of_two_raises_at_once_one_wins_and_the_other_is_told(
     status = stage.call("status")
     assert (status["written"]["percent"], status["stage"]) == (won["percent"]["after"], won["state"]["stage"])
     assert (await record.rollout("transport")).version == 2
-    moves = [one.action for one in await record.history(actions=("rollout.*",))]
+    moves = [one.action async for one in record.history(actions=("rollout.*",))]
     assert len(moves) == 2
 
 
@@ -187,7 +187,7 @@ async def test_a_process_that_was_killed_for_good_is_taken_out_by_a_person(
     assert len(processes(*gone, "--dry-run")["processes"]) == 2
     assert [one["id"] for one in processes(*gone, "--yes")["processes"]] == [lives["id"]]
     assert stage.call("set", "75", *WHY)["processes"]["known"] == 1
-    (entry,) = await record.history(actions=("flags.forget",))
+    (entry,) = [one async for one in record.history(actions=("flags.forget",))]
     assert (entry.reason, entry.before["name"]) == ("its machine is gone", dead["name"])  # type: ignore[index]
     # One that starts again in its folder takes its former self out by itself.
     serves[0].send(signal.SIGKILL)

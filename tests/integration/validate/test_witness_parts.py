@@ -72,7 +72,7 @@ async def test_one_witness_writes_and_another_stands_by(record: Record, tmp_path
     await second.round()
     assert second.standby
     assert "a is the witness" in str(second.unwritten)
-    assert [each.id for each in await record.minutes(Minute, since=at(-1).isoformat())] == ["m0"]
+    assert [each.id async for each in record.minutes(Minute, since=at(-1).isoformat())] == ["m0"]
 
 
 async def test_of_two_windows_for_one_minute_the_worse_is_kept(record: Record, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_of_two_windows_for_one_minute_the_worse_is_kept(record: Record, t
     for verdict in ("pass", "inconclusive", "pass"):
         writing.add(minute(0, verdict=verdict, markers={"E1/7": ["realtime", "websocket"]}))
         await writing.round()
-    (kept,) = await record.minutes(Minute, since=at(-1).isoformat())
+    (kept,) = [each async for each in record.minutes(Minute, since=at(-1).isoformat())]
     assert kept.verdict == "inconclusive"
     assert kept.markers == {"E1/7": ["realtime", "websocket"]}
 

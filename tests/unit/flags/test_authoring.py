@@ -85,26 +85,28 @@ def row(n: int, percent: float, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("action", "before", "after", "said"),
     [
-        ("flags.up", {"n": None, "document": None}, row(1, 25), ("no flag", "25 %", 1, ["transport"])),
-        ("flags.up", None, row(1, 25), ("no flag", "25 %", 1, ["transport"])),
-        ("flags.up", row(1, 25), row(2, 50, lifts=["b1"]), ("25 %", "50 %", 2, ["transport"])),
-        ("flags.edit", row(1, 25), row(2, 25), ("25 %", "25 %", 2, [])),
+        ("flags.up", {"n": None, "document": None}, row(1, 25), ("no flag", "25 %", 1)),
+        ("flags.up", None, row(1, 25), ("no flag", "25 %", 1)),
+        ("flags.up", row(1, 25), row(2, 50, lifts=["b1"]), ("25 %", "50 %", 2)),
+        ("flags.edit", row(1, 25), row(2, 25), ("25 %", "25 %", 2)),
         (
             "flags.brake",
             row(1, 25),
             {"flag": "transport", "max_percent": 10, "split": "everything"},
-            ("25 %", "everything at most 10 %", None, ["transport"]),
+            ("25 %", "everything at most 10 %", None),
         ),
-        ("flags.edit", row(1, 25, document=7), row(2, 25), ("unreadable", "25 %", 2, ["transport"])),
-        ("flags.edit", row(1, 25), {"x": 1}, ("25 %", "unreadable", None, [])),
+        ("flags.edit", row(1, 25, document=7), row(2, 25), ("unreadable", "25 %", 2)),
+        ("flags.edit", row(1, 25), {"x": 1}, ("25 %", "unreadable", None)),
     ],
 )
 def test_an_entry_of_the_audit_says_the_share_before_and_after(
     action: str, before: object, after: object, said: tuple[object, ...]
 ) -> None:
-    flag = "transport" if action == "flags.brake" else None
-    entry = entry_of(Audited("2026-01-05", action, flag, "ada", "why", before, after), SWITCH)
-    assert (entry.before, entry.after, entry.n, entry.parts) == said
+    parts = ("menu", "transport")
+    audited = Audited("2026-01-05", action, None, "ada", "why", before, after, parts)
+    entry = entry_of(audited, SWITCH)
+    assert (entry.before, entry.after, entry.n) == said
+    assert entry.parts == ["menu", "transport"]
     assert entry.action == action.removeprefix("flags.")
 
 
