@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from migctl.flags.record import Audited
+    from migctl.rollout.judgement import GateView
     from migctl.rollout.stages import Stage
-    from migctl.rollout.standing import GateView
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "terminated": "yellow"}
 _BAR = 24

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from migctl.rollout.standing import Gated, GateView
+    from migctl.rollout.judgement import GateView
+    from migctl.rollout.standing import Gated
     from migctl.runtime.handing import Handed
     from migctl.runtime.rollout_wish import Effect, Proposed
 

@@ -10,7 +10,8 @@ import msgspec
 
 from migctl.flags.shares import Shares
 from migctl.flags.snapshot import Brake
-from migctl.rollout.standing import Awaited, GateView
+from migctl.rollout.judgement import GateView
+from migctl.rollout.standing import Awaited
 from migctl.rollout.walk import Phase
 
 # In these nothing goes on by itself, so that whoever watches is told.

@@ -5,14 +5,14 @@ What a gate says is judged from the minutes that count for it: since the soak be
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from migctl.errors import Systemic
-from migctl.rollout.gates import GateName, Judged, NoData, OnFailure, Outcome, Verdict, judge_all
+from migctl.rollout.gates import Judged, Outcome, Verdict, judge_all
+from migctl.rollout.judgement import GateView, views
 from migctl.rollout.walk import Phase, State, Step
 from migctl.validate.witness.minute import Minute
 
@@ -26,31 +26,6 @@ class Awaited(msgspec.Struct, frozen=True, kw_only=True):
     left_s: float | None = None
     since: datetime | None = None
     paused_by: str | None = None
-
-
-class GateView(msgspec.Struct, frozen=True, kw_only=True):
-    """One gate. value: the worst minute's; samples: the fewest events at any transport or cohort; window: first and last minute.
-
-    missing: what evidence it lacks, in words; missing_events: how many. beyond: minutes beyond the bound, of which failure_limit
-    may be. evidence: how many minutes were judged; sha256: of their digests, in order.
-    """
-
-    name: GateName
-    bound: float
-    value: float | None
-    verdict: Verdict
-    samples: int
-    min_events: int
-    missing: str | None
-    missing_events: int
-    window: tuple[datetime, datetime] | None
-    evidence: int
-    sha256: str | None
-    beyond: int
-    failure_limit: int
-    no_data: NoData
-    on_failure: OnFailure
-    dry_run: bool
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -102,30 +77,15 @@ def gated(step: Step, state: State | None, minutes: Sequence[Minute], now: datet
     whole = len(good) >= step.soak_minutes
     outcome = judge_all(step.gates, of, whole=whole)
     age_s = (now - good[-1].started_at).total_seconds() if good else None
-    digests = {minute.id: minute for minute in good}
     return Gated(
         verdict=outcome.verdict,
-        gates=[_view(one, digests) for one in outcome.gates],
+        gates=views(outcome, good),
         gathered=len(good),
         needed=step.soak_minutes,
         age_s=age_s,
         wanting=_wanting(outcome, step, len(good), age_s),
         evidence=[Evidence(minute.started_at, minute.verdict, minute.sha256) for minute in good],
     )
-
-
-def _view(one: Judged, digests: Mapping[str, Minute]) -> GateView:
-    judged = [digests[name] for name in one.minutes]
-    joined = "\n".join(minute.sha256 for minute in judged).encode()
-    gate = one.gate
-    return GateView(
-        name=gate.name, bound=gate.bound, value=one.value, verdict=one.verdict, samples=one.samples, min_events=gate.min_events,
-        missing=one.missing, missing_events=one.missing_events,
-        window=(judged[0].started_at, judged[-1].started_at) if judged else None,
-        evidence=len(judged), sha256=hashlib.sha256(joined).hexdigest() if judged else None,
-        beyond=len(one.failed), failure_limit=gate.failure_limit,
-        no_data=gate.no_data, on_failure=gate.on_failure, dry_run=gate.dry_run,
-    )  # fmt: skip
 
 
 def _wanting(outcome: Outcome, step: Step, gathered: int, age_s: float | None) -> list[str]:

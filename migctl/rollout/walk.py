@@ -37,6 +37,7 @@ import msgspec
 
 from migctl.rollout.completing import Completing
 from migctl.rollout.gates import Gate, Outcome, judge_all
+from migctl.rollout.judgement import Judgement, judgement
 from migctl.validate.witness.minute import Minute
 
 Phase = Literal["moving", "settling", "soaking", "judged", "paused", "aborted", "done"]
@@ -88,7 +89,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     since: of the phase. soak_from: evidence counts that began later. marker: its position, `epoch/seq`; None before it was placed.
     passed: stages judged `pass`, in order. paused: what by, and in which phase; reason: why it waits. share: what it soaks at;
     None is the stage's own.
-    completing: the WebSocket is being switched off, or is; None before, and once it was opened again.
+    completing: the WebSocket is being switched off, or is; None before, and once it was opened again. judgement: the last, by which
+    this state came to be, or one before it.
     """
 
     version: int
@@ -103,6 +105,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     share: Share | None = None
     completing: Completing | None = None
+    judgement: Judgement | None = None
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,15 +173,19 @@ def advance(
         return _moving(state, step, facts, now)
     if state.phase == "settling":
         return _settling(state, step, facts, now)
-    outcome = judge_all(step.gates, _counted(state, facts.minutes), whole=True)
+    counted = _counted(state, facts.minutes)
+    outcome = judge_all(step.gates, counted, whole=True)
     if outcome.action == "abort":
-        return Roll(_next(state, now, phase="aborted", paused=None, reason=outcome.reason))
+        by = judgement(state.stage, outcome, counted)
+        return Roll(_next(state, now, phase="aborted", paused=None, reason=outcome.reason, judgement=by))
     if state.phase == "paused":
         return _while_paused(state, step, facts, now)
     if outcome.action == "pause":
-        return Write(_paused(state, "gate", outcome.reason or "a gate failed", now))
+        waits = _paused(state, "gate", outcome.reason or "a gate failed", now)
+        by = judgement(state.stage, outcome, counted)
+        return Write(msgspec.structs.replace(waits, judgement=by))
     if state.phase == "soaking":
-        return _soaking(state, step, facts, outcome, now)
+        return _soaking(state, step, counted, facts, outcome, now)
     return _judged(state, step, following, facts, now, step_id)
 
 
@@ -271,8 +278,9 @@ def _settling(state: State, step: Step, facts: Facts, now: datetime) -> Action:
     return Wait(f"the marker on {' and '.join(missing)}", left_s)
 
 
-def _soaking(state: State, step: Step, facts: Facts, outcome: Outcome, now: datetime) -> Action:
-    minutes = _counted(state, facts.minutes)
+def _soaking(
+    state: State, step: Step, minutes: Sequence[Minute], facts: Facts, outcome: Outcome, now: datetime
+) -> Action:
     if state.marker is not None and facts.epoch and not state.marker.startswith(f"{facts.epoch}/"):
         reason = "a new epoch takes a new marker"
         return Write(_next(state, now, phase="settling", marker=None, soak_from=None, reason=reason))
@@ -288,7 +296,8 @@ def _soaking(state: State, step: Step, facts: Facts, outcome: Outcome, now: date
         left = step.soak_minutes - good
         return Wait(f"{left:,} of {step.soak_minutes:,} minutes of evidence", step.window_s * left)
     if outcome.verdict == "pass":
-        return Write(_next(state, now, phase="judged", passed=(*state.passed, state.stage), reason=None))
+        passed, by = (*state.passed, state.stage), judgement(state.stage, outcome, minutes)
+        return Write(_next(state, now, phase="judged", passed=passed, reason=None, judgement=by))
     return Wait(outcome.reason or "evidence")
 
 

@@ -9,6 +9,8 @@ from collections.abc import Collection
 from datetime import timedelta
 from uuid import uuid4
 
+import msgspec
+
 from migctl import clock
 from migctl.config import Settings
 from migctl.errors import MigctlError, Usage, Wanting
@@ -21,6 +23,7 @@ from migctl.flags.shares import ALL, EVERYTHING
 from migctl.flags.snapshot import Snapshot
 from migctl.rollout import drills, walk
 from migctl.rollout import steps as pure
+from migctl.rollout.judgement import Judgement
 from migctl.rollout.opening import is_open, soaked, wanted
 from migctl.rollout.reopening import reopened
 from migctl.rollout.standing import Gated, counts_from, gated
@@ -252,6 +255,9 @@ async def promote(settings: Settings, wish: Wish, *, force: bool) -> Effect:
             state.version, following.stage, str(uuid4()), clock.now(), passed=passed,
             reason=f"forced: {reason}" if wanting else None,
         )  # fmt: skip
+        if of is not None:
+            by = Judgement(stage=step.stage, verdict=of.verdict, gates=tuple(of.gates))
+            after = msgspec.structs.replace(after, judgement=by)
         action = "promote-forced" if wanting else "promote"
         opened = (following.percent, dict(following.segments))
         if standing.written is not None:
