@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from migctl.cli import context, output
-from migctl.cli.durations import lasting
+from migctl.events.durations import lasting
 
 if TYPE_CHECKING:
     from migctl.runtime.clients import Asking

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from migctl.cli.durations import lasting
+from migctl.events.durations import lasting
 from migctl.rollout.report import RolloutStatus, SharesView
 
 if TYPE_CHECKING:

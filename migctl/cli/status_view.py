@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from migctl.cli.durations import lasting
+from migctl.events.durations import lasting
 from migctl.status import (
     AnySource,
     BreakersStatus,

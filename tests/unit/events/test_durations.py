@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migctl.cli.durations import lasting
+from migctl.events.durations import lasting
 
 
 @pytest.mark.parametrize(
