@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output, rollout_change, rollout_complete, rollout_run
+from migctl.cli import context, output, rollout_change, rollout_complete, rollout_run, rollout_signoff
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -124,6 +124,7 @@ app.command("retry", hidden=True)(rollout_change.resume)
 app.command("revert")(rollout_change.revert)
 app.command("abort")(rollout_change.abort)
 app.command("complete")(rollout_complete.complete)
+app.command("signoff")(rollout_signoff.signoff)
 
 
 async def _once(settings: Settings) -> RolloutStatus:

@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "migctl.rollout.complete/1"
 
-AFTERWARDS = (
-    "The WebSocket is switched off. What can no longer be taken back: sockets that were open were closed, and a client that knows "
-    "only the WebSocket gets nothing more.",
-    "`migctl rollout revert` opens it again.",
-    "Delete in the old service: its WebSocket endpoint and what writes to it, its subscriber list, and the proxy's route to /ws; "
-    "then `legacy:` and `mode:` in migctl.yaml, MIGCTL_MODE, and MIGCTL_FLAG_TRANSPORT.",
-)
-
 
 def complete(
     accept_lost: Annotated[
@@ -116,8 +108,10 @@ def _confirm(step: Step, *, yes: bool, confirm: str | None) -> None:
 
 def _show(found: Progress) -> None:
     if found.phase == "completed":
-        for line in AFTERWARDS:
-            output.show(line)
+        for line in _afterwards("  "):
+            output.plain(line)
+        for path in found.signed.files if found.signed is not None else ():
+            output.plain(f"The sign-off report: {path}")
         return
     output.show(f"{found.phase or 'not begun'}: {found.hold.reason if found.hold else ''}")
     if found.holding is not None and found.holding.clients:
@@ -148,7 +142,7 @@ def _do(found: Progress) -> str:
 def _document(found: Progress) -> dict[str, object]:
     import msgspec
 
-    held = found.holding
+    held, signed = found.holding, found.signed
     return {
         "schema": SCHEMA,
         "target": found.where,
@@ -158,5 +152,19 @@ def _document(found: Progress) -> dict[str, object]:
         "left_s": found.hold.left_s if found.hold is not None else None,
         "held_by": msgspec.to_builtins(held) if held is not None else None,
         "unheard": list(found.unheard),
-        "afterwards": list(AFTERWARDS) if found.phase == "completed" else [],
+        "afterwards": _afterwards() if found.phase == "completed" else [],
+        "signoff": [str(path) for path in signed.files] if signed is not None else [],
+        "signoff_unwritten": signed.unwritten if signed is not None else None,
     }
+
+
+def _afterwards(indent: str = "") -> list[str]:
+    from migctl.rollout.afterwards import IRREVOCABLE, TO_DELETE, WAY_BACK
+
+    return [
+        "The WebSocket is switched off. What can no longer be taken back:",
+        *(f"{indent}{text}" for text in IRREVOCABLE),
+        WAY_BACK,
+        "Delete:",
+        *(f"{indent}{text}" for text in TO_DELETE),
+    ]

@@ -13,12 +13,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from migctl.config.files import make_private_folder, open_private_log, write_whole
+from migctl.errors import Usage
 from migctl.events import format_time, parse_time
 from migctl.events.jsontext import dumps, loads
 from migctl.status import OutagesStatus, OutageStatus
 from migctl.telemetry import get_logger
 
+FILE = "outages.ndjson"
 NOTE_EVERY_S = 2.0
 KEPT = 100
 
@@ -47,11 +51,23 @@ class Outage:
         }
 
 
+def read(folder: Path) -> list[OutageStatus]:
+    """Those of every source that have ended, in order. Raises FileNotFoundError, and Usage with file and line."""
+    path = folder / FILE
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            found.append(msgspec.json.decode(line, type=OutageStatus))
+        except ValueError as error:
+            raise Usage(f"{path}:{number}: this is no outage: {error}", do="take the line away") from None
+    return found
+
+
 class Outages:
     """The outages of one source. Times are passed in, aware UTC."""
 
     def __init__(self, state_dir: Path, source: str) -> None:
-        self._file = state_dir / "outages.ndjson"
+        self._file = state_dir / FILE
         self._note_file = state_dir / "tap.seen.json"
         self._source = source
         self._open: Outage | None = None

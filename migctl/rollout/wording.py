@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migctl.rollout.walk import Phase, State
+from migctl.rollout.walk import PauseKind, Phase, State
 
 
 def words(state: State) -> str:
@@ -18,4 +18,11 @@ _WORDS: dict[Phase, str] = {
     "paused": "it waits",
     "aborted": "it was taken back",
     "done": "every stage has passed",
+}
+PAUSED_BY: dict[PauseKind, str] = {
+    "person": "a person",
+    "no_data": "missing evidence",
+    "gate": "a gate",
+    "brake": "a brake",
+    "settling": "a marker that did not come",
 }

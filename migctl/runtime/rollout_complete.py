@@ -21,6 +21,7 @@ from migctl.rollout.walk import State
 from migctl.runtime.clients import Asking, clients_at
 from migctl.runtime.rollout import Control, control
 from migctl.runtime.rollout_known import Standing, require
+from migctl.runtime.rollout_signoff import Signed, signed_off
 from migctl.runtime.staged import COMPLETING, kept_in
 
 # How long processes have to hear of it: they ask the record every two seconds.
@@ -62,7 +63,8 @@ class Request:
 class Progress:
     """phase: that it is in now; None where nothing was begun. hold: why it goes no further yet.
 
-    holding, asking: who holds it back, and who was asked. unheard: processes that have not switched off.
+    holding, asking: who holds it back, and who was asked. unheard: processes that have not switched off. signed: the sign-off
+    report, once it is completed.
     """
 
     where: str
@@ -71,6 +73,7 @@ class Progress:
     holding: Holding | None = None
     asking: Asking | None = None
     unheard: tuple[str, ...] = ()
+    signed: Signed | None = None
 
 
 async def complete(settings: Settings, request: Request) -> Progress:
@@ -105,7 +108,9 @@ async def complete(settings: Settings, request: Request) -> Progress:
                 if isinstance(found, Hold):
                     return Progress(at.where, of.phase, found, held, asked)
                 if not isinstance(found, Go):
-                    return Progress(at.where, of.phase, unheard=await _unheard(at))
+                    unheard = await _unheard(at)
+                    signed = None if request.dry_run else await signed_off(at, request.notify)
+                    return Progress(at.where, of.phase, unheard=unheard, signed=signed)
                 step = Step(found.to, at.where, _embedded(at), lost=len(held.clients))
                 after = msgspec.structs.replace(
                     of,

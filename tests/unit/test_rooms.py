@@ -43,6 +43,7 @@ PLAIN_OBJECTS = {
     "migctl.rehearsal.rehearsal.compare": REPORT,
     "migctl.replay.recording.document": "printed as it is; who reads fields has Facts",
     "migctl.rollout.schemas.json_schema": "JSON Schema",
+    "migctl.rollout.signoff.document.json_schema": "JSON Schema",
     "migctl.server.openapi.document": "OpenAPI",
     "migctl.server.routes.assignment.document": "answered as it is; who reads it has Assignment",
     "migctl.server.routes.ofrep.context_in": "what a stranger says of itself, and only rules of flags read",
