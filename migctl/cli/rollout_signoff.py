@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from migctl.rollout.signoff.document import Signoff
     from migctl.runtime.rollout_signoff import Signed
 
+# The year stands above.
+_SHORT = "%m-%d %H:%M"
+_LEFT = {"promote-forced": "by force", "complete-forced": "by force", "without_drills": "no drills"}
+
 
 def signoff(
     to: Annotated[
@@ -69,9 +73,9 @@ def _show(done: Signed, of: Signoff) -> None:
         [
             [
                 one.stage,
-                f"{one.begun_at:%Y-%m-%d %H:%M}",
-                f"{one.judged_at:%Y-%m-%d %H:%M}" if one.judged_at is not None else "-",
-                one.left_by or "-",
+                f"{one.begun_at:{_SHORT}}",
+                f"{one.judged_at:{_SHORT}}" if one.judged_at is not None else "-",
+                _LEFT.get(one.left_by or "-", one.left_by or "-"),
                 f"{one.windows.evidence:,}",
                 one.judgement.verdict if one.judgement is not None else "no evidence",
             ]
@@ -82,7 +86,7 @@ def _show(done: Signed, of: Signoff) -> None:
         output.plain(line)
     if of.incidents:
         output.table(
-            [("INCIDENT", "whole"), ("BEGAN", "whole"), ("LASTED", "whole"), "WHAT", "ENDED BY"],
+            [("INCIDENT", "whole"), ("BEGAN", "whole"), ("LASTED", "whole"), "WHAT"],
             list(_incidents(of)),
         )
     _list("Lessons:", [one.text for one in of.lessons])
@@ -123,17 +127,15 @@ def _incidents(of: Signoff) -> Iterator[list[str]]:
 
     for one in of.incidents:
         lasted = lasting(one.duration_s) if one.duration_s is not None else "not ended"
-        yield [
-            one.kind.replace("_", " "),
-            f"{one.began:%Y-%m-%d %H:%M}",
-            lasted,
-            one.what,
-            one.ended_by or "-",
-        ]
+        yield [one.kind.replace("_", " "), f"{one.began:{_SHORT}}", lasted, one.what]
 
 
 def _list(title: str, lines: list[str]) -> None:
+    """Reasons are among them: nothing of theirs reaches a terminal but text."""
+    from rich.padding import Padding
+    from rich.text import Text
+
     if lines:
         output.plain(title)
         for line in lines:
-            output.plain(f"  {line}")
+            output.show(Padding(Text(line), (0, 0, 0, 2)))

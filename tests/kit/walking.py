@@ -132,6 +132,14 @@ class Ledger:
         rows = self._rows("select document from monitoring_flags order by n")
         return [_share(row[0]) for row in rows]
 
+    def evidence(self, first: str, last: str) -> list[str]:
+        """Digests of the windows between these that are evidence, in order."""
+        rows = self._rows(
+            "select sha256 from monitoring_evidence where verdict = 'pass'"
+            f" and started_at between '{first}' and '{last}' order by started_at"
+        )
+        return [row[0] for row in rows]
+
     def brakes(self) -> list[str]:
         return [row[0] for row in self._rows("select id from monitoring_brakes order by recorded_at")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,25 @@ async def take(subscriber: Subscriber, count: int) -> list[int]:
     return seqs
 
 
+def signed_off(done: dict[str, Any]) -> None:
+    """The report is there, for its owner alone, and names what was given up, by whom and why."""
+    page, document = (Path(path) for path in done["signoff"])
+    assert done["signoff_unwritten"] is None
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (page, document)] == [0o600, 0o600]
+    report = json.loads(document.read_text())
+    assert (report["completed"], report["completion"]["accepted_lost"]) == (True, 2)
+    assert report["to_delete"]
+    assert [one["kind"] for one in report["timeline"]][-3:] == [
+        "complete-forced", "complete-draining", "complete-completed",
+    ]  # fmt: skip
+    assert report["timeline"][-1]["why"] == "2 subscribers given up: a test"
+    assert (report["totals"], report["stages"][0]["left_by"]) == (None, "complete-forced")
+    assert any("no window of evidence" in text for text in report["missing"])
+    html = page.read_text()
+    assert "2 subscribers given up: a test" in html
+    assert "completed: the WebSocket is switched off" in html
+
+
 @pytest.mark.timeout(400)
 async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_revert_opens_it_again(
     target: Target, process: StandinProcess, tmp_path: Path
@@ -91,6 +111,7 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
 
             done = await rollout(*force, "--accept-lost", "2")
             assert (done["completed"], done["unheard"]) == (True, [])
+            signed_off(done)
             await serve.post(5)
             assert await take(subscriber, 5) == [6, 7, 8, 9, 10], "who was on it goes on without a gap"
             with pytest.raises(ConnectionClosed) as closed:
@@ -138,6 +159,10 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
         await rollout("complete", "--force", "--confirm", where, *REASON)
         await until(lambda: answers(serve) == 410)
         await rollout("revert", *REASON)
+        again = await rollout("signoff", "--to", "again.json")
+        assert json.loads((folder / "again.json").read_text()) == again
+        assert [one["kind"] for one in again["incidents"]].count("reopened") == 2
+        assert (again["completed"], again["to_delete"]) == (False, [])
         await until(lambda: answers(serve) == 400)
         async with connect(serve.ws_url) as legacy:
             await serve.post(1)

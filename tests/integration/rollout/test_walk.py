@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -17,7 +19,7 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from migctl.stack.valkey import Valkey
 from tests.kit.conditions import until
-from tests.kit.serve_process import ServeProcess, serving_process
+from tests.kit.serve_process import ServeProcess, run, serving_process
 from tests.kit.sources import Source
 from tests.kit.targets import environment_of, target_of
 from tests.kit.walking import Ledger, WalkerProcess, write_settings, write_stages
@@ -103,6 +105,27 @@ async def test_a_walk_reaches_the_end_over_kills_silence_and_stores_that_go_away
     assert not ledger.brakes()
     assert answers
     assert set(answers) <= {"websocket", "realtime"}
+    signed_off(folder, more, ledger)
+
+
+def signed_off(folder: Path, more: Mapping[str, str], ledger: Ledger) -> None:
+    """The report says of this walk what the database has of it."""
+    done = run(folder, "rollout", "signoff", "--output", "json", more=more)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [one["stage"] for one in report["stages"]] == list(WALKED)
+    for one in report["stages"]:
+        assert (one["recorded"], one["judgement"]["verdict"]) == (True, "pass"), one
+        for gate in one["judgement"]["gates"]:
+            digests = ledger.evidence(*gate["window"])
+            assert gate["evidence"] == len(digests), one["stage"]
+            assert gate["sha256"] == hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    (silence,) = [one for one in report["incidents"] if one["kind"] == "no_data" and one["stage"] == "2b-50"]
+    assert silence["ended_by"].startswith("soaking by ")
+    assert report["totals"]["lost"] == 0
+    assert [one["percent"] for one in report["series"]["shares"]] == [0, 25, 50, 75, 100]
+    assert (report["completed"], report["phase"]) == (False, "done")
+    assert "signoff.html" in done.stderr
 
 
 @contextlib.asynccontextmanager
