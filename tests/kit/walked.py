@@ -16,7 +16,7 @@ from migctl.flags.shares import ALL, Shares
 from migctl.rollout import walk
 from migctl.rollout.gates import Gate
 from migctl.rollout.signoff.build import Collected
-from migctl.rollout.walk import Open, Roll, Seen, State, Step, Write
+from migctl.rollout.walk import Facts, Open, Roll, State, Step, Write
 from migctl.validate.witness.minute import QUIET, Figures, Minute
 
 SWITCH = Switch("transport", "realtime", "websocket")
@@ -154,7 +154,7 @@ class Walked:
         names = list(self.steps)
         at = names.index(state.stage)
         following = self.steps[names[at + 1]] if at + 1 < len(names) else None
-        shown = Seen(
+        shown = Facts(
             minutes=[one for one in self.minutes if one.started_at >= (state.soak_from or state.since)], moved=True, epoch="e",
             marker="e/1", released=frozenset(("websocket", "realtime")), share=self._share() >= self.steps[state.stage].percent,
         )  # fmt: skip
