@@ -7,6 +7,7 @@ started the child, so `launch` insists on the main thread.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import signal
@@ -22,7 +23,7 @@ from typing import BinaryIO
 
 from migctl.config.files import make_private_folder, open_private_log, write_whole
 from migctl.errors import MigctlError, Transient, Usage
-from migctl.stack.process import Process
+from migctl.stack.process import Process, wait_until
 
 _SHIM = Path(__file__).with_name("shim.py")
 _KEEP_LOG_BYTES = 8 << 20
@@ -60,11 +61,27 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        return self._popen.poll() is None
+        return self.exit_code is None
 
     @property
     def exit_code(self) -> int | None:
-        return self._popen.poll()
+        """As `Popen.returncode`: below 0 the signal that killed it. None while it is there.
+
+        Not by Popen's own `poll` and `wait`: an interrupt between its lock and its `try` leaves the lock taken, and whoever waits
+        for the child then, to end it, waits for ever. Here it may come anywhere: the kernel's answer stays until it is kept.
+        """
+        if self._popen.returncode is None:
+            try:
+                found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:  # somebody else has waited for it, and has its code
+                return self._popen.returncode if self._popen.returncode is not None else -signal.SIGKILL
+            if found is None:
+                return None
+            by_itself = found.si_code == os.CLD_EXITED
+            self._popen.returncode = found.si_status if by_itself else -found.si_status
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
+        return self._popen.returncode
 
     def stop(self, sig: signal.Signals, timeout_s: float) -> bool:
         """Ask it to end, wait, and kill it at the deadline. True where it ended by itself."""
@@ -72,25 +89,25 @@ class Child:
             return True
         self.send(sig)
         self.send(signal.SIGCONT)  # one that was stopped would not hear it
-        try:
-            self._popen.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
-            return False
-        return True
+        if wait_until(lambda: not self.alive, timeout_s):
+            return True
+        self.send(signal.SIGKILL)
+        wait_until(lambda: not self.alive, math.inf)
+        return False
 
     def send(self, sig: signal.Signals) -> None:
         """Send a signal; nothing happens where it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            self._popen.send_signal(sig)
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, sig)
 
     def wait(self, timeout_s: float) -> int:
         """Its exit code. Raises TimeoutError at the deadline."""
-        try:
-            return self._popen.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"pid {self.pid} is still there after {timeout_s} s") from None
+        wait_until(lambda: not self.alive, timeout_s)
+        code = self.exit_code
+        if code is None:
+            raise TimeoutError(f"pid {self.pid} is still there after {timeout_s} s")
+        return code
 
     def log_tail(self, *, lines: int = 8) -> str:
         """The last lines it has written to its log since it was launched."""

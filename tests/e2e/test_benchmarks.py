@@ -77,16 +77,17 @@ def test_nothing_is_left_of_a_run_that_is_interrupted(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     command = [sys.executable, str(ROOT / "benchmarks" / "latency.py"), "--keep", str(kept)]
     with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.DEVNULL) as run:
-        deadline = time.monotonic() + 60
-        while not (kept / "acknowledged.ndjson").exists():
-            assert time.monotonic() < deadline
-            assert run.poll() is None
-            time.sleep(0.05)
-        started = psutil.Process(run.pid).children(recursive=True)
-        assert len(started) >= 6
-        run.send_signal(signal.SIGINT)
-        run.wait(60)
-    _, alive = psutil.wait_procs(started, timeout=10)
+        try:
+            while not (kept / "acknowledged.ndjson").exists():
+                assert run.poll() is None
+                time.sleep(0.05)
+            started = psutil.Process(run.pid).children(recursive=True)
+            assert len(started) >= 6
+            run.send_signal(signal.SIGINT)
+            run.wait(60)
+        finally:
+            run.kill()
+    _, alive = psutil.wait_procs(started, timeout=60)
     assert alive == []
     assert not (kept / "stack").exists()
 

@@ -66,3 +66,20 @@ def test_identity_that_can_not_be_taken_is_an_exit_code_of_its_own(tmp_path: Pat
     )
     assert child.wait(10) == 97
     assert "No such file" in child.log_tail()
+
+
+def test_an_interrupt_in_the_middle_of_a_look_keeps_nobody_from_ending_the_child(tmp_path: Path) -> None:
+    child = launch(["/bin/sleep", "60"], log=tmp_path / "log", death=signal.SIGKILL)
+    # So CPython leaves it where the interrupt comes between taking the lock and the `try` after it.
+    child._popen._waitpid_lock.acquire()  # type: ignore[attr-defined]
+    assert child.alive
+    assert child.stop(signal.SIGTERM, 30)
+    assert child.exit_code == -signal.SIGTERM
+
+
+def test_the_code_of_a_child_is_the_same_however_often_and_by_whom_it_is_asked(tmp_path: Path) -> None:
+    child = launch(["/bin/sh", "-c", "exit 7"], log=tmp_path / "log", death=signal.SIGKILL)
+    assert child.wait(30) == 7
+    assert (child.exit_code, child.wait(0), child._popen.wait(), child.alive) == (7, 7, 7, False)
+    child.send(signal.SIGTERM)
+    assert child.stop(signal.SIGTERM, 0)
