@@ -18,7 +18,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from migctl import clock
 from migctl.errors import MigctlError, Systemic, Transient
 from migctl.flags.snapshot import Brake, Row, Snapshot
-from migctl.resilience import Backoff, Connection, Retry
+from migctl.resilience import Backoff, Connection, Retry, raise_if_cancelled
 from migctl.telemetry import get_logger
 
 ANSWERS_WITHIN_S = 1.0
@@ -111,6 +111,7 @@ class RedisStore:
         """Follow the store until cancelled; its outages are survived."""
         retry = Retry(Backoff(0.1, 2.0))
         while True:
+            raise_if_cancelled()
             try:
                 await self._follow(retry)
             except MigctlError as error:
@@ -137,6 +138,7 @@ class RedisStore:
                         self._noticed()
                     await self._heard(has)
                     await self._change(pubsub)
+                    raise_if_cancelled()
         except (RedisError, OSError, TimeoutError) as error:
             raise _of(error) from error
 
@@ -154,6 +156,7 @@ class RedisStore:
             fields = await self._redis.hgetall(self._key)
         except (RedisError, OSError, TimeoutError) as error:
             raise _of(error) from error
+        raise_if_cancelled()
         return _snapshot(self._target, {_text(name): _text(value) for name, value in fields.items()})
 
     async def merge(self, snapshot: Snapshot) -> None:
@@ -171,6 +174,7 @@ class RedisStore:
             await self._merge(keys=[self._key, self._channel], args=[msgspec.json.encode(message)])
         except (RedisError, OSError, TimeoutError) as error:
             raise _of(error) from error
+        raise_if_cancelled()
 
     async def aclose(self) -> None:
         if self._client is not None:

@@ -29,6 +29,16 @@ class News:
         return await within(within_s, self._event.wait())
 
 
+def raise_if_cancelled() -> None:
+    """End this task where it was cancelled and somebody below lost it, after each call that may.
+
+    Before Python 3.12 `asyncio.wait_for` loses a cancel that comes just as it ends, and the loop around it would go on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def within(seconds: float | None, awaitable: Awaitable[object]) -> bool:
     """True where `awaitable` ended in time, False where it was cancelled after `seconds`. None and infinity wait without end.
 

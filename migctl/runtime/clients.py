@@ -88,7 +88,8 @@ async def clients_at(at: Control, *, within_s: float = WITHIN_S) -> Asking:
     if at.record is not None:
         try:
             # What the record does not list any more ended as it should.
-            known = {one.id: one for one in (await asyncio.wait_for(at.record.read(), RECORD_S)).processes}
+            async with asyncio.timeout(RECORD_S):
+                known = {one.id: one for one in (await at.record.read()).processes}
         except TimeoutError:
             unlisted = f"a process that only the record knows (no answer from it within {RECORD_S:g} s)"
         except MigctlError as error:
@@ -116,7 +117,8 @@ async def _here(asked: _Round, folder: Path, known: Sequence[Process], within_s:
 
     announcement = announced(folder)
     try:
-        status = await asyncio.wait_for(ask(), within_s)
+        async with asyncio.timeout(within_s):
+            status = await ask()
     except TimeoutError:
         asked.found[""] = Answered(None, f"the serve of {folder}", None, f"no answer within {within_s:g} s")
         return
@@ -149,7 +151,8 @@ async def _there(asked: _Round, process: Process, token: str | None, within_s: f
 
     why = f"no answer within {within_s:g} s"
     try:
-        status = await asyncio.wait_for(ask(process.url), within_s)
+        async with asyncio.timeout(within_s):
+            status = await ask(process.url)
     except TimeoutError:
         pass
     except (MigctlError, ValueError) as error:

@@ -12,7 +12,7 @@ from migctl.errors import Systemic, Transient
 from migctl.flags.redis_store import RedisStore
 from migctl.flags.snapshot import Brake, Row, Snapshot
 from migctl.stack.valkey import Valkey
-from tests.kit.conditions import until
+from tests.kit.conditions import PATIENCE_S, until
 from tests.unit.flags.test_shares import document, shares
 
 BRAKE = Brake(id="b1", flag="transport", max_percent=10)
@@ -106,3 +106,16 @@ async def test_a_wrong_password_is_said(valkey: Valkey) -> None:
     async with store(valkey.url.replace(":", ":x", 2).replace("redis:x", "redis:")) as (one, _):
         with pytest.raises((Systemic, Transient)):
             await one.read()
+
+
+@pytest.mark.parametrize("step", range(0, 120, 4))
+async def test_it_ends_whenever_it_is_cancelled(valkey: Valkey, step: int) -> None:
+    """Before Python 3.12 `asyncio.wait_for`, by which its client sends, loses a cancel that comes as it ends."""
+    async with store(valkey.url) as (one, _):
+        for ticks in range(step, step + 4):
+            running = asyncio.create_task(one.run())
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            running.cancel()
+            done, _ = await asyncio.wait([running], timeout=PATIENCE_S)
+            assert done, f"cancelled after {ticks} turns, it goes on"
