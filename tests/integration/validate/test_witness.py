@@ -187,12 +187,21 @@ async def test_watch_prints_a_line_a_window_and_its_exit_says_whether_all_passed
                     done.stderr
                 ]
 
-            code, (quiet, summary) = await asyncio.to_thread(watched)
-            assert (code, quiet["verdict"], quiet["reason"]) == (1, "inconclusive", "no event was committed")
+            async def watched_until(reason: str | None, *options: str) -> tuple[int, list[Any]]:
+                """A window may begin before both transports are there, on a busy machine: that is no pass, and says so."""
+                for _ in range(10):
+                    code, (window, summary) = await asyncio.to_thread(watched, *options)
+                    if window["reason"] == reason:
+                        return code, [window, summary]
+                    assert (code, window["verdict"]) == (1, "inconclusive")
+                raise AssertionError(window["reason"])
+
+            code, (quiet, summary) = await watched_until("no event was committed")
+            assert (code, quiet["verdict"]) == (1, "inconclusive")
             assert summary == {"schema": "migctl.watch/1", "windows": 1, "verdicts": {"inconclusive": 1}}
             async with posting(serve):
-                code, (good, _) = await asyncio.to_thread(watched, "--no-write")
-            assert (code, good["verdict"], good["reason"]) == (0, "pass", None)
+                code, (good, _) = await watched_until(None, "--no-write")
+            assert (code, good["verdict"]) == (0, "pass")
             assert good["matched"] == good["expected"] > 0
     finally:
         standins.stop()
