@@ -12,10 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from migctl.clock import mono
 from migctl.config import Mode
 from migctl.rehearsal.rehearsal import Progress, Rehearsal, compare, transports_of
 from migctl.transports.protocol import TransportName
+from migctl.validate.gates import Verdict
+from migctl.validate.latency import Quantiles
+from migctl.validate.result import Report
 
 OUTAGE_S = 3.0
 POLL_S = 0.2
@@ -35,17 +40,37 @@ class Scene:
     progress: Progress = field(default_factory=Progress)
 
 
+class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+    """By one transport. latency_ms: of live events."""
+
+    received: int
+    latency_ms: Quantiles | None
+
+
+class DemoDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """`migctl.demo/1`: the few figures that a newcomer or a script asks for. report: the file with all of them."""
+
+    schema: Literal["migctl.demo/1"] = "migctl.demo/1"
+    published: int
+    lost: int
+    duplicates: int
+    match_percent: float | None
+    transports: dict[TransportName, Delivered]
+    verdict: Verdict
+    report: str
+
+
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """The end of a demo. `document` is `migctl.demo/1`; `report` the whole `migctl.report/1`."""
+    """The end of a demo: the figures, and the report that they are of."""
 
-    document: dict[str, Any]
-    report: dict[str, Any]
+    document: DemoDocument
+    report: Report
     folder: Path
 
     @property
     def passed(self) -> bool:
-        return bool(self.document["verdict"] == "pass")
+        return self.report.passed
 
 
 async def demo(
@@ -116,22 +141,19 @@ async def demo(
     return DemoResult(document(report, out, transports_of(mode)), report, out)
 
 
-def document(report: dict[str, Any], out: Path, transports: tuple[TransportName, ...]) -> dict[str, Any]:
-    """`migctl.demo/1`: the few figures that a newcomer or a script asks for."""
-    discrepancies = report["discrepancies"]
-    return {
-        "schema": "migctl.demo/1",
-        "published": report["expected"],
-        "lost": report["lost"],
-        "duplicates": sum(discrepancies[f"duplicate_{name}"] or 0 for name in transports),
-        "match_percent": report["match_percent"],
-        "transports": {
-            name: {
-                "received": report["expected"] - discrepancies[f"missing_{name}"],
-                "latency_ms": report["latency_ms"][name],
-            }
-            for name in transports
+def document(report: Report, out: Path, transports: tuple[TransportName, ...]) -> DemoDocument:
+    """The figures of a report. transports: those that were compared."""
+    found = report.discrepancies
+    return DemoDocument(
+        published=report.expected,
+        lost=report.lost,
+        duplicates=sum(found.duplicate(name) or 0 for name in transports),
+        match_percent=report.match_percent,
+        transports={
+            name: Delivered(received=part.received, latency_ms=report.latency_ms.of(name))
+            for name, part in report.transports.named()
+            if name in transports
         },
-        "verdict": report["verdict"],
-        "report": str(out / "report.json"),
-    }
+        verdict=report.verdict,
+        report=str(out / "report.json"),
+    )

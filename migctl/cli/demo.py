@@ -104,25 +104,20 @@ def _print(result: DemoResult, mode: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    report = result.document
+    of = result.document
     table = Table.grid(padding=(0, 3))
     table.add_column(style="bold")
-    for _ in report["transports"]:
+    for _ in of.transports:
         table.add_column(justify="right")
-    names = list(report["transports"])
-    table.add_row("", *(Text(name, style="bold") for name in names))
-    table.add_row(
-        "received",
-        *(f"{report['transports'][name]['received']:,} of {report['published']:,}" for name in names),
-    )
-    for quantile in ("p50", "p99"):
-        table.add_row(
-            f"latency {quantile}",
-            *(_ms(report["transports"][name]["latency_ms"], quantile) for name in names),
-        )
-    verdict = Text(report["verdict"].upper(), style="bold green" if result.passed else "bold red")
+    table.add_row("", *(Text(name, style="bold") for name in of.transports))
+    sides = of.transports.values()
+    table.add_row("received", *(f"{side.received:,} of {of.published:,}" for side in sides))
+    latencies = [side.latency_ms for side in sides]
+    table.add_row("latency p50", *(_ms(each.p50 if each is not None else None) for each in latencies))
+    table.add_row("latency p99", *(_ms(each.p99 if each is not None else None) for each in latencies))
+    verdict = Text(of.verdict.upper(), style="bold green" if result.passed else "bold red")
     verdict.append(
-        f"   lost {report['lost']}   duplicates {report['duplicates']}   match {_percent(report['match_percent'])}",
+        f"   lost {of.lost}   duplicates {of.duplicates}   match {_percent(of.match_percent)}",
         style="bold",
     )
     output.show(Panel(table, title=verdict, title_align="left", expand=False, padding=(1, 2)))
@@ -138,8 +133,7 @@ def _print(result: DemoResult, mode: str) -> None:
     output.show(Text("\n".join(lines)))
 
 
-def _ms(latency: dict[str, object] | None, quantile: str) -> str:
-    value = latency.get(quantile) if latency else None
+def _ms(value: float | None) -> str:
     return "no samples" if value is None else f"{value:.1f} ms"
 
 

@@ -199,16 +199,14 @@ def _draw(scene: ReplayScene) -> RenderableType | None:
 def _print(result: ReplayResult, facts: Facts) -> None:
     from rich.text import Text
 
-    report = result.document
-    verdict = Text(report["verdict"].upper(), style="bold green" if result.passed else "bold red")
-    verdict.append(f"   lost {report['lost']}   match {report['match_percent']} %", style="bold")
+    of = result.document
+    verdict = Text(of.verdict.upper(), style="bold green" if result.passed else "bold red")
+    verdict.append(f"   lost {of.lost}   match {of.match_percent} %", style="bold")
     output.show(verdict)
     if facts.reading.rejected or facts.reading.torn_last_line:
         torn = " and a torn last line" if facts.reading.torn_last_line else ""
         output.note(f"left out: {facts.reading.rejected} lines that are no events{torn}")
-    wanted = "" if report["wanted_per_s"] is None else f" (wanted {report['wanted_per_s']:,.1f}/s)"
-    output.show(
-        f"{report['published']:,} events in {report['seconds']:.1f} s: {report['achieved_per_s']:,.1f}/s{wanted}"
-    )
+    wanted = "" if of.wanted_per_s is None else f" (wanted {of.wanted_per_s:,.1f}/s)"
+    output.show(f"{of.published:,} events in {of.seconds:.1f} s: {of.achieved_per_s:,.1f}/s{wanted}")
     output.show(f"captures, report and logs: {result.folder}")
     output.show(f"next: migctl validate report {result.folder} --window journal")

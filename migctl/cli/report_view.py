@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from migctl.cli import output
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-Document = dict[str, Any]
+    from migctl.status import TransportName
+    from migctl.validate.latency import Quantiles
+    from migctl.validate.result import Cell, Discrepancy, Report
 
 _STYLES = {"pass": "bold green", "fail": "bold red"}
 _BOUNDS = {"min": "at least", "max": "at most"}
@@ -21,11 +23,17 @@ _WORDS = {
     "unexpected": "not in the journal",
     "lost": "lost",
 }
+_POINTS: Mapping[str, Callable[[Quantiles], float | None]] = {
+    "p50": lambda of: of.p50,
+    "p95": lambda of: of.p95,
+    "p99": lambda of: of.p99,
+    "max": lambda of: of.max,
+}
 _TYPES_MOST = 12
 _MINUTES_MOST = 10
 
 
-def show(report: Document) -> None:
+def show(report: Report) -> None:
     """Print the report to stdout."""
     _headline(report)
     _missing_evidence(report)
@@ -67,34 +75,31 @@ def percent(value: float | None) -> str:
     return f"{int(value * 10_000) / 10_000:.4f}".rstrip("0").rstrip(".") + " %"
 
 
-def _headline(report: Document) -> None:
-    verdict = report["verdict"]
-    figures = (
-        f"{report['matched']:,} of {report['expected']:,} events match ({percent(report['match_percent'])})"
-    )
+def _headline(report: Report) -> None:
+    verdict = report.verdict
+    figures = f"{report.matched:,} of {report.expected:,} events match ({percent(report.match_percent)})"
     _line(
         (verdict.upper(), verdict_style(verdict)),
         "   ",
         (figures, "bold"),
         ", ",
-        (f"{report['lost']:,} lost", "bold"),
+        (f"{report.lost:,} lost", "bold"),
     )
-    compared = [name for name, found in report["transports"].items() if found is not None]
-    truth = any(each["side"] == "journal" for each in report["inputs"])
+    truth = any(each.side == "journal" for each in report.inputs)
     against = "the journal" if truth else "each other"
-    window = report["window"]
-    what = "the whole journal" if window["kind"] == "journal" else "what was committed while all captures ran"
-    if window["kind"] == "captures" and not window["starts"] and not window["ends"]:
+    window = report.window
+    what = "the whole journal" if window.kind == "journal" else "what was committed while all captures ran"
+    if window.kind == "captures" and not window.starts and not window.ends:
         what = "everything, for no capture says when it ran"
-    _line((f"{' and '.join(compared)} against {against}; expected: {what}", "dim"))
+    _line((f"{' and '.join(report.compared)} against {against}; expected: {what}", "dim"))
 
 
-def _missing_evidence(report: Document) -> None:
-    if not report["missing_evidence"]:
+def _missing_evidence(report: Report) -> None:
+    if not report.missing_evidence:
         return
     _line()
     _line(("missing evidence", "bold yellow"))
-    _list(report["missing_evidence"])
+    _list(report.missing_evidence)
 
 
 def _list(sentences: Iterable[str]) -> None:
@@ -102,13 +107,13 @@ def _list(sentences: Iterable[str]) -> None:
         _line("- ", sentence, indent=2, hang=2)
 
 
-def _gates(report: Document) -> None:
+def _gates(report: Report) -> None:
     rows = []
-    for gate in report["gates"]:
-        bound = f"{_BOUNDS[gate['name'][:3]]} {gate['bound']:,}"
-        value = "none" if gate["value"] is None else _number(gate["name"], gate["value"])
-        verdict = _text((gate["verdict"], verdict_style(gate["verdict"])))
-        rows.append((gate["name"], bound, value, f"{gate['samples']:,}", verdict))
+    for gate in report.gates:
+        bound = f"{_BOUNDS[gate.name[:3]]} {gate.bound:,}"
+        value = "none" if gate.value is None else _number(gate.name, gate.value)
+        verdict = _text((gate.verdict, verdict_style(gate.verdict)))
+        rows.append((gate.name, bound, value, f"{gate.samples:,}", verdict))
     _line()
     output.table(("gate", ("bound", "right"), ("value", "right"), ("samples", "right"), "verdict"), rows)
 
@@ -117,61 +122,57 @@ def _number(name: str, value: float) -> str:
     return percent(value)[:-2] if name.endswith("_percent") else f"{value:,}"
 
 
-def _transports(report: Document) -> None:
-    names = [name for name, found in report["transports"].items() if found is not None]
-    both = len(names) > 1
-    rows: list[list[Any]] = []
+def _transports(report: Report) -> None:
+    names, found = report.compared, report.discrepancies
+    of = dict(report.transports.named())
+    latency, catch_up = dict(report.latency_ms.named()), dict(report.catch_up_ms.named())
+    difference = report.latency_ms.difference
+    rows: list[list[str | Text]] = []
 
-    def row(label: str, cells: list[Any], extra: str = "") -> None:
-        rows.append([label, *cells, *([extra] if both else [])])
+    def row(label: str, cells: Iterable[str | Text], extra: str = "") -> None:
+        rows.append([label, *cells, *([extra] if len(names) > 1 else [])])
 
-    found = report["discrepancies"]
-    row("received", [f"{report['transports'][name]['received']:,}" for name in names])
-    row("missing", [_count(found[f"missing_{name}"]) for name in names])
-    row("duplicate", [_count(found[f"duplicate_{name}"]) for name in names])
-    row("out of order", [_count(found[f"out_of_order_{name}"]) for name in names])
-    for point in ("p50", "p95", "p99", "max"):
-        cells = [_ms(report["latency_ms"][name][point]) for name in names]
-        row(
-            f"latency {point}, ms",
-            cells,
-            _ms(report["latency_ms"]["difference"][point], signed=True) if both else "",
-        )
+    row("received", [f"{of[name].received:,}" for name in names])
+    row("missing", [_count(found.missing(name)) for name in names])
+    row("duplicate", [_count(found.duplicate(name)) for name in names])
+    row("out of order", [_count(found.out_of_order(name)) for name in names])
+    for point, value in _POINTS.items():
+        cells = [_ms(value(latency[name])) for name in names]
+        row(f"latency {point}, ms", cells, _ms(value(difference), signed=True) if difference else "")
     row(
         "latency samples",
-        [f"{report['latency_ms'][name]['n']:,}" for name in names],
-        f"{report['latency_ms']['difference']['n']:,}" if both else "",
+        [f"{latency[name].n:,}" for name in names],
+        f"{difference.n:,}" if difference else "",
     )
-    if any(report["catch_up_ms"][name]["n"] for name in names):
+    if any(catch_up[name].n for name in names):
         for point in ("p50", "p99", "max"):
-            row(f"catch-up {point}, ms", [_ms(report["catch_up_ms"][name][point]) for name in names])
-        row("catch-up samples", [f"{report['catch_up_ms'][name]['n']:,}" for name in names])
-    summaries = [report["transports"][name]["summary"] for name in names]
-    for key in ("repeats_dropped", "gaps_repaired", "reconnects"):
-        if any(each and each[key] is not None for each in summaries):
-            row(key.replace("_", " "), [_plain(each[key] if each else None) for each in summaries])
+            row(f"catch-up {point}, ms", [_ms(_POINTS[point](catch_up[name])) for name in names])
+        row("catch-up samples", [f"{catch_up[name].n:,}" for name in names])
+    summaries = [of[name].summary for name in names]
+    for label, counts in (
+        ("repeats dropped", [each.repeats_dropped if each else None for each in summaries]),
+        ("gaps repaired", [each.gaps_repaired if each else None for each in summaries]),
+        ("reconnects", [each.reconnects if each else None for each in summaries]),
+    ):
+        if any(count is not None for count in counts):
+            row(label, map(_plain, counts))
     columns: list[str | tuple[str, str]] = ["transport", *((name, "right") for name in names)]
-    if both:
+    if len(names) > 1:
         columns.append(("difference", "right"))
     output.table(columns, rows)
-    if report["latency_basis"] == "timestamp":
+    _clocks(report)
+
+
+def _clocks(report: Report) -> None:
+    if report.latency_basis == "timestamp":
         _line(("latency is from the event's own timestamp: no capture has a commit time", "yellow"))
-    for name in names:
-        skew = report["clock_skew_ms"][name]
-        if skew["at_least"]:
-            _line(
-                (
-                    f"{name}: clocks differ by at least {skew['at_least']:,.1f} ms; its latency is too low by that",
-                    "yellow",
-                )
-            )
-        if skew["set_by"] and skew["set_by"] > 10:
-            _line(
-                (
-                    f"{name}: the receiver's clock moved by {skew['set_by']:,.1f} ms while it captured",
-                    "yellow",
-                )
-            )
+    for name, skew in report.clock_skew_ms.named():
+        if skew.at_least:
+            too_low = f"clocks differ by at least {skew.at_least:,.1f} ms; its latency is too low by that"
+            _line((f"{name}: {too_low}", "yellow"))
+        if skew.set_by and skew.set_by > 10:
+            moved = f"the receiver's clock moved by {skew.set_by:,.1f} ms while it captured"
+            _line((f"{name}: {moved}", "yellow"))
 
 
 def _count(value: int | None) -> Text:
@@ -188,24 +189,25 @@ def _ms(value: float | None, *, signed: bool = False) -> str:
     return f"{value:+,.1f}" if signed else f"{value:,.1f}"
 
 
-def _discrepancies(report: Document) -> None:
-    counts = {"lost": report["lost"]} | report["discrepancies"]
-    there = {kind: count for kind, count in counts.items() if count}
+def _discrepancies(report: Report) -> None:
+    there = [
+        (kind, count) for kind, count in (("lost", report.lost), *report.discrepancies.by_kind()) if count
+    ]
     if not there:
         _line(("no discrepancies", "green"))
         return
-    epochs = {example["epoch"] for found in report["examples"].values() for example in found}
+    epochs = {example.epoch for found in report.examples.values() for example in found}
     _line(("discrepancies", "bold"))
-    for kind, count in there.items():
-        examples = report["examples"].get(kind, [])
+    for kind, count in there:
+        examples = report.examples.get(kind, [])
         style = "yellow" if kind == "number_precision" else "bold red"
         _line((f"{count:,}", style), " ", (_word(kind), "bold"), indent=2)
         for example in examples:
             _line(*_example(example, with_epoch=len(epochs) > 1), indent=6)
         if count > len(examples) > 0:
             _line((f"and {count - len(examples):,} more (--examples N, --discrepancies F)", "dim"), indent=6)
-    if report["mismatched_fields"]:
-        fields = [f"{name} ({count:,})" for name, count in report["mismatched_fields"].items()]
+    if report.mismatched_fields:
+        fields = [f"{name} ({count:,})" for name, count in report.mismatched_fields.items()]
         more = f" and {len(fields) - 8} more" if len(fields) > 8 else ""
         _line("fields that differ: ", ", ".join(fields[:8]) + more, indent=2)
 
@@ -217,57 +219,54 @@ def _word(kind: str) -> str:
     return f"{what.replace('_', ' ')} on {transport}"
 
 
-def _example(example: Document, *, with_epoch: bool) -> tuple[str | tuple[str, str], ...]:
-    seq = "seq -" if example["seq"] is None else f"seq {example['seq']:,}"
-    where = f"{seq} of {example['epoch']}" if with_epoch else seq
-    more = [str(example["event_type"])]
-    if example.get("fields"):
-        more.append(f"{', '.join(example['fields'])} on {' and '.join(example['transports'])}")
-    if "after_ms" in example:
-        more.append(f"{example['after_ms'] / 1000:,.1f} s after the commit, on {example['transport']}")
-    if "received_on" in example:
-        more.append(f"on {' and '.join(example['received_on'])}")
-    return f"{where}  {example['id']}", ("  " + "  ".join(more), "dim")
+def _example(example: Discrepancy, *, with_epoch: bool) -> tuple[str | tuple[str, str], ...]:
+    seq = "seq -" if example.seq is None else f"seq {example.seq:,}"
+    where = f"{seq} of {example.epoch}" if with_epoch else seq
+    more = [example.event_type]
+    if example.fields and example.transports:
+        more.append(f"{', '.join(example.fields)} on {' and '.join(example.transports)}")
+    if isinstance(example.after_ms, int | float):
+        more.append(f"{example.after_ms / 1000:,.1f} s after the commit, on {example.transport}")
+    if isinstance(example.received_on, list):
+        more.append(f"on {' and '.join(example.received_on)}")
+    return f"{where}  {example.id}", ("  " + "  ".join(more), "dim")
 
 
-def _problems(cell: Document) -> int:
-    return int(cell["expected"]) - int(cell["matched"]) + int(cell["number_precision"])
+def _problems(cell: Cell) -> int:
+    return cell.expected - cell.matched + cell.number_precision
 
 
-def _by_event_type(report: Document) -> None:
+def _by_event_type(report: Report) -> None:
     types = sorted(
-        report["by_event_type"].items(), key=lambda item: (-_problems(item[1]), -item[1]["expected"], item[0])
+        report.by_event_type.items(), key=lambda item: (-_problems(item[1]), -item[1].expected, item[0])
     )
-    _cells("event type", types[:_TYPES_MOST], report)
+    _cells("event type", types[:_TYPES_MOST], report.compared)
     if len(types) > _TYPES_MOST:
         _line((f"and {len(types) - _TYPES_MOST:,} more types (--output json has all)", "dim"))
 
 
-def _by_minute(report: Document) -> None:
-    bad = [
-        (minute, cell) for minute, cell in report["by_minute"].items() if cell["matched"] < cell["expected"]
-    ]
+def _by_minute(report: Report) -> None:
+    bad = [(minute, cell) for minute, cell in report.by_minute.items() if cell.matched < cell.expected]
     if not bad:
         return
-    _cells("minute", bad[:_MINUTES_MOST], report)
+    _cells("minute", bad[:_MINUTES_MOST], report.compared)
     rest = len(bad) - _MINUTES_MOST
-    all_of = len(report["by_minute"])
+    all_of = len(report.by_minute)
     more = f"{rest:,} more minutes with discrepancies, " if rest > 0 else ""
     _line((f"{more}{all_of - len(bad):,} of {all_of:,} minutes without", "dim"))
 
 
-def _cells(title: str, cells: list[tuple[str, Document]], report: Document) -> None:
-    names = [name for name, found in report["transports"].items() if found is not None]
+def _cells(title: str, cells: list[tuple[str, Cell]], names: Sequence[TransportName]) -> None:
     columns: list[str | tuple[str, str]] = [title, ("expected", "right"), ("matched", "right")]
     columns += [(f"missing\n{name}", "right") for name in names]
     columns.append(("body\ndiffers", "right"))
     rows = [
         (
             key,
-            f"{cell['expected']:,}",
-            f"{cell['matched']:,}",
-            *(_count(cell[f"missing_{name}"]) for name in names),
-            _count(cell["payload_mismatch"]),
+            f"{cell.expected:,}",
+            f"{cell.matched:,}",
+            *(_count(cell.missing(name)) for name in names),
+            _count(cell.payload_mismatch),
         )
         for key, cell in cells
     ]
@@ -275,21 +274,21 @@ def _cells(title: str, cells: list[tuple[str, Document]], report: Document) -> N
         output.table(columns, rows)
 
 
-def _remarks(report: Document) -> None:
-    if report["remarks"]:
+def _remarks(report: Report) -> None:
+    if report.remarks:
         _line(("remarks", "bold"))
-        _list(report["remarks"])
-    if report["tombstones"]:
-        _list([f"tombstones: {count:,} {reason}" for reason, count in report["tombstones"].items()])
+        _list(report.remarks)
+    if report.tombstones:
+        _list([f"tombstones: {count:,} {reason}" for reason, count in report.tombstones.items()])
 
 
-def _inputs(report: Document) -> None:
+def _inputs(report: Report) -> None:
     _line()
-    for each in report["inputs"]:
-        lines = f"{each['lines']:,} {'rows' if each['side'] == 'tombstones' else 'events'}"
+    for each in report.inputs:
+        lines = f"{each.lines:,} {'rows' if each.side == 'tombstones' else 'events'}"
         _line(
             (
-                f"{each['side']}: {each['file']}  {lines}, {each['size']:,} bytes, sha256 {each['sha256'][:12]}",
+                f"{each.side}: {each.file}  {lines}, {each.size:,} bytes, sha256 {each.sha256[:12]}",
                 "dim",
             )
         )

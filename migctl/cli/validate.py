@@ -110,6 +110,9 @@ def report(
             "--out", metavar="F", help="Also write the report as JSON to this file.", show_default=False
         ),
     ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of --output json, and compare nothing.")
+    ] = False,
     output_format: OutputOption = "text",
 ) -> None:
     """Compare captures, with the journal as the truth where it is given, and give a verdict.
@@ -120,7 +123,11 @@ def report(
     from migctl.runtime.report import READER
     from migctl.validate import Bounds
     from migctl.validate import report as compare
+    from migctl.validate.result import json_schema
 
+    if schema:
+        output.document(json_schema())
+        return
     captures = {
         name: path for name, path in (("websocket", websocket), ("realtime", realtime)) if path is not None
     }
@@ -136,13 +143,12 @@ def report(
         examples=examples,
         discrepancies=discrepancies,
     )
-    document = made.to_json()
     if output_format == "json":
-        output.document(document)
+        output.document(made)
     else:
         from migctl.cli.report_view import show
 
-        show(document)
+        show(made)
     if out is not None:
         made.write(out)
     if not made.passed:

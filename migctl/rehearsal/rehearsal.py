@@ -7,7 +7,6 @@ in `out`.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from migctl.clock import mono
 from migctl.config import Mode, Target
@@ -34,6 +33,7 @@ from migctl.stack.launcher import Child, any_free_port, launch
 from migctl.stack.standin_process import StandinOptions
 from migctl.status import ServeStatus
 from migctl.transports.protocol import TransportName
+from migctl.validate.result import Report
 
 READY_S = 30.0
 SETTLE_S = 30.0
@@ -325,7 +325,7 @@ class Rehearsal:
             )
 
 
-async def compare(out: Path, transports: tuple[TransportName, ...]) -> dict[str, Any]:
+async def compare(out: Path, transports: tuple[TransportName, ...]) -> Report:
     """The consistency report of a finished rehearsal, from the files in `out`; it is kept there as report.json."""
     from migctl.validate import report
 
@@ -333,6 +333,5 @@ async def compare(out: Path, transports: tuple[TransportName, ...]) -> dict[str,
     made = await asyncio.to_thread(
         report, journal=out / "journal.ndjson", captures=captures, window="journal"
     )
-    value: dict[str, Any] = made.to_json()
-    write_whole(out / "report.json", json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-    return value
+    write_whole(out / "report.json", made.text())
+    return made

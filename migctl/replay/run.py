@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from migctl.clock import mono, now
 from migctl.config import Mode, Target
@@ -20,6 +22,8 @@ from migctl.events.jsontext import one_line
 from migctl.rehearsal.rehearsal import Progress, Rehearsal, compare, transports_of
 from migctl.replay.pacing import Pacer, Speed, schedule
 from migctl.replay.recording import Facts, Recorded, Recording
+from migctl.validate.gates import Verdict
+from migctl.validate.result import Discrepancies, Latency, Report
 
 REQUEST_BYTES = 4 << 20
 POLL_S = 0.25
@@ -41,17 +45,35 @@ class ReplayScene:
     progress: Progress = field(default_factory=Progress)
 
 
+class ReplayDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """`migctl.replay/1`. Rates in events/s; wanted_per_s is None for speed max. report: the file with all figures."""
+
+    schema: Literal["migctl.replay/1"] = "migctl.replay/1"
+    recording: str
+    events: int
+    published: int
+    seconds: float
+    wanted_per_s: float | None
+    achieved_per_s: float
+    lost: int
+    match_percent: float | None
+    discrepancies: Discrepancies
+    latency_ms: Latency
+    verdict: Verdict
+    report: str
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """The end of a replay. `document` is `migctl.replay/1`; `report` the whole `migctl.report/1`."""
+    """The end of a replay: the figures, and the report that they are of."""
 
-    document: dict[str, Any]
-    report: dict[str, Any]
+    document: ReplayDocument
+    report: Report
     folder: Path
 
     @property
     def passed(self) -> bool:
-        return bool(self.document["verdict"] == "pass")
+        return self.report.passed
 
 
 def refuse_bad_lines(path: Path, facts: Facts) -> None:
@@ -181,20 +203,19 @@ def _tick(scene: ReplayScene, began: float, watch: Callable[[ReplayScene], None]
 
 
 def _document(
-    recording: Recording, facts: Facts, scene: ReplayScene, report: dict[str, Any], out: Path
-) -> dict[str, Any]:
-    return {
-        "schema": "migctl.replay/1",
-        "recording": str(recording.path),
-        "events": facts.reading.events,
-        "published": report["expected"],
-        "seconds": round(scene.elapsed_s, 3),
-        "wanted_per_s": scene.wanted_per_s,
-        "achieved_per_s": round(scene.achieved_per_s, 1),
-        "lost": report["lost"],
-        "match_percent": report["match_percent"],
-        "discrepancies": report["discrepancies"],
-        "latency_ms": report["latency_ms"],
-        "verdict": report["verdict"],
-        "report": str(out / "report.json"),
-    }
+    recording: Recording, facts: Facts, scene: ReplayScene, report: Report, out: Path
+) -> ReplayDocument:
+    return ReplayDocument(
+        recording=str(recording.path),
+        events=facts.reading.events,
+        published=report.expected,
+        seconds=round(scene.elapsed_s, 3),
+        wanted_per_s=scene.wanted_per_s,
+        achieved_per_s=round(scene.achieved_per_s, 1),
+        lost=report.lost,
+        match_percent=report.match_percent,
+        discrepancies=report.discrepancies,
+        latency_ms=report.latency_ms,
+        verdict=report.verdict,
+        report=str(out / "report.json"),
+    )

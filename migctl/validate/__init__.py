@@ -8,18 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from migctl.validate.consistency import Report, report
+    from migctl.validate.consistency import report
     from migctl.validate.gates import Bounds
+    from migctl.validate.result import Report
 
 __all__ = ["Bounds", "Report", "report"]
 
 
 def __getattr__(name: str) -> Any:
     # Found when it is asked for: a capture needs none of it, and a shard only its own part.
-    if name in ("Report", "report"):
-        from migctl.validate import consistency
+    if name == "report":
+        from migctl.validate.consistency import report
 
-        return getattr(consistency, name)
+        return report
+    if name == "Report":
+        from migctl.validate.result import Report
+
+        return Report
     if name == "Bounds":
         from migctl.validate.gates import Bounds
 

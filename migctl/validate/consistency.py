@@ -5,22 +5,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from migctl.errors import Usage
 from migctl.validate import inputs as files
 from migctl.validate.document import build
-from migctl.validate.gates import Bounds, Verdict
+from migctl.validate.gates import Bounds
 from migctl.validate.inputs import Inputs
 from migctl.validate.processes import run_all
+from migctl.validate.result import Report
 from migctl.validate.shard import Job, JournalReader, exports_only, run
 from migctl.validate.window import WindowKind
 
@@ -28,32 +26,6 @@ from migctl.validate.window import WindowKind
 _INLINE_BYTES = 24 << 20
 _PROCESSES_MOST = 4
 MEMORY_BYTES = 512 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """document: `migctl.report/1`."""
-
-    document: dict[str, Any]
-
-    @property
-    def verdict(self) -> Verdict:
-        verdict: Verdict = self.document["verdict"]
-        return verdict
-
-    @property
-    def passed(self) -> bool:
-        return self.verdict == "pass"
-
-    def to_json(self) -> dict[str, Any]:
-        return self.document
-
-    def write(self, path: Path) -> None:
-        """Keep the document as JSON. Raises Usage where it can't be written."""
-        try:
-            path.write_text(json.dumps(self.document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise Usage(f"{path}: {error.strerror or error}", do="name a file that can be written") from None
 
 
 def report(
@@ -114,7 +86,7 @@ def report(
         if discrepancies is not None:
             _concatenate(discrepancies, [job.discrepancies for job in jobs if job.discrepancies is not None])
         sums = digests.result()
-    document = build(
+    return build(
         found,
         tally,
         covered,
@@ -124,7 +96,6 @@ def report(
         examples=examples,
         digests=sums,
     )
-    return Report(document)
 
 
 def _digests(found: Inputs) -> dict[Path, str]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 Verdict = Literal["pass", "fail", "inconclusive", "error", "terminated"]
 
 
@@ -23,13 +25,12 @@ class Bounds:
     max_latency_p99_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(msgspec.Struct, frozen=True):
     """One bound and what was found. samples: how many events the value rests on."""
 
     name: str
-    bound: float
-    value: float | None
+    bound: int | float
+    value: int | float | None
     samples: int
     verdict: Verdict
 

@@ -15,6 +15,16 @@ _BITS = 11
 _ABOVE_ALL = 1 << 62
 
 
+class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds; None without samples. n: how many samples."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+    n: int
+
+
 class Histogram(msgspec.Struct):
     """Signed: between two clocks, or two transports, a difference may be negative. counts: middle of a bucket to samples."""
 
@@ -58,11 +68,14 @@ class Histogram(msgspec.Struct):
                 return min(max(bucket, self.least), self.most)
         return self.most
 
-    def summary_ms(self) -> dict[str, float | int | None]:
-        """`{p50, p95, p99, max, n}` in milliseconds."""
-        points = {f"p{percent}": self.percentile_us(percent) for percent in (50, 95, 99)}
-        points["max"] = self.most if self.counts else None
-        return {name: _ms(value) for name, value in points.items()} | {"n": self.n}
+    def summary_ms(self) -> Quantiles:
+        return Quantiles(
+            p50=_ms(self.percentile_us(50)),
+            p95=_ms(self.percentile_us(95)),
+            p99=_ms(self.percentile_us(99)),
+            max=_ms(self.most) if self.counts else None,
+            n=self.n,
+        )
 
 
 def _bucket(micros: int) -> tuple[int, int]:

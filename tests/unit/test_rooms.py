@@ -20,7 +20,6 @@ THROUGH = "a fast test comes to it by two imports"
 
 # Objects with keys of text that a function of ours may return: JSON that has a form of its own, or that goes out as it is.
 FLAGD = "a tree in flagd's format, which is written and evaluated as it is"
-REPORT = "the consistency report: a document that is kept, and read again as JSON"
 YAML = "a file of settings before it is checked"
 PLAIN_OBJECTS = {
     "migctl.config.problems.document": "printed as it is; who reads fields has Problem",
@@ -28,7 +27,6 @@ PLAIN_OBJECTS = {
     "migctl.config.staged.laid": YAML,
     "migctl.config.staged.merge": YAML,
     "migctl.config.validating.keys_of": YAML,
-    "migctl.demo.document": REPORT,
     "migctl.flags.definitions.document": FLAGD,
     "migctl.flags.evaluator.context_of": FLAGD,
     "migctl.flags.schemas.flags_schema": "JSON Schema",
@@ -40,7 +38,6 @@ PLAIN_OBJECTS = {
     "migctl.ingest.gauges.read": "the data of an event, which has no form",
     "migctl.ingest.gauges.verdict": "the data of an event, which has no form",
     "migctl.ingest.outages.document": "a line of a file; who reads fields has OutageStatus",
-    "migctl.rehearsal.rehearsal.compare": REPORT,
     "migctl.replay.recording.document": "printed as it is; who reads fields has Facts",
     "migctl.rollout.schemas.json_schema": "JSON Schema",
     "migctl.rollout.signoff.document.json_schema": "JSON Schema",
@@ -48,8 +45,8 @@ PLAIN_OBJECTS = {
     "migctl.server.routes.assignment.document": "answered as it is; who reads it has Assignment",
     "migctl.server.routes.ofrep.context_in": "what a stranger says of itself, and only rules of flags read",
     "migctl.status.reading.json_schema": "JSON Schema",
-    "migctl.validate.consistency.to_json": REPORT,
-    "migctl.validate.document.build": REPORT,
+    "migctl.validate.result.json_schema": "JSON Schema",
+    "migctl.validate.result.to_json": "for who is not us; who reads fields has Report",
 }
 
 # It stops a real process in the middle of a function, which no value can.

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 
 from tests.kit.captures import Scene, summary
 
@@ -187,3 +188,13 @@ def test_a_terminal_shows_no_line_longer_than_itself(tmp_path: Path, width: int,
     lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
     assert max(map(len, lines)) <= width
     assert any("missing" in line for line in lines)
+
+
+def test_the_printed_schema_is_that_of_the_printed_report(tmp_path: Path) -> None:
+    spoiled().write(tmp_path)
+    schema = json.loads(run(tmp_path, "--schema").stdout)
+    report = json.loads(run(tmp_path, ".", "--output", "json").stdout)
+    Draft202012Validator(schema).validate(report)
+    report["latency_ms"]["websocket"]["p99"] = "fast"
+    with pytest.raises(ValidationError, match="fast"):
+        Draft202012Validator(schema).validate(report)

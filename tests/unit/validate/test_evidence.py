@@ -64,7 +64,7 @@ def document(
         late_after_s=5.0,
         examples=3,
         digests={each.path: "00" for each in found.files},
-    )
+    ).to_json()
 
 
 def test_what_agrees_and_is_complete_leaves_nothing_hidden() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migctl.validate.gates import Bounds, Gate, evaluate, overall
-from migctl.validate.latency import Histogram
+from migctl.validate.latency import Histogram, Quantiles
 from migctl.validate.tally import Examples
 
 samples = st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=200)
@@ -31,11 +31,11 @@ def test_merged_histograms_are_the_histogram_of_both(one: list[int], other: list
     merged = filled(one)
     merged.merge(filled(other))
     assert merged == filled(one + other)
-    assert merged.summary_ms()["max"] == max(one + other) / 1000
+    assert merged.summary_ms().max == max(one + other) / 1000
 
 
 def test_a_histogram_without_samples_has_nulls_and_n_zero() -> None:
-    assert Histogram().summary_ms() == {"p50": None, "p95": None, "p99": None, "max": None, "n": 0}
+    assert Histogram().summary_ms() == Quantiles(p50=None, p95=None, p99=None, max=None, n=0)
 
 
 def test_a_histogram_is_bounded() -> None:
