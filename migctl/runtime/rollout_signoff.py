@@ -24,7 +24,6 @@ from migctl.rollout import drills
 from migctl.rollout.signoff.build import Collected, build, digest
 from migctl.rollout.signoff.document import Input, Signoff
 from migctl.rollout.signoff.moves import ROLLOUT
-from migctl.rollout.signoff.page import page_of
 from migctl.rollout.stages import WALKED, Stage, load, path_of
 from migctl.rollout.standing import state_of
 from migctl.runtime.flags import TRANSPORT
@@ -108,6 +107,8 @@ async def collect(at: Control) -> Collected:
 
 def write(report: Signoff, folder: Path, to: Path | None) -> tuple[Path, ...]:
     """Each whole or not at all, for its owner alone. Raises Usage."""
+    from migctl.rollout.signoff.page import page_of
+
     files = (to,) if to is not None else (folder / HTML, folder / JSON)
     try:
         if to is None:

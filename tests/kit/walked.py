@@ -62,24 +62,27 @@ class Walked:
         self, percent: float, *, who: str = "ada@ops", why: str = "it holds", lifts: tuple[str, ...] = ()
     ) -> None:
         """Raise the share by a row of the record."""
-        document = _document(Shares("realtime", "websocket", segments={"internal": 100.0}, percent=percent))
-        row = {
-            "n": 1000 + self._ids,
-            "id": str(UUID(int=self._ids)),
-            "document": document,
-            "lifts": list(lifts),
-        }
-        self._audit("flags.up", who, why, self._row, row)
-        self._row = row
+        self._write("flags.up", percent, who, why, lifts)
 
     def brake(
-        self, name: str, percent: float, *, split: str = ALL, who: str = "ada@ops", why: str = "an alarm"
+        self,
+        name: str,
+        percent: float,
+        *,
+        split: str = ALL,
+        who: str = "ada@ops",
+        why: str = "an alarm",
+        lower: bool = False,
+        ago_s: float = 0.0,
     ) -> None:
+        """lower: with the lower row that it leaves. ago_s: the record heard of it so much later."""
         row = {
             "id": name, "flag": "transport", "max_percent": percent, "split": split, "actor": who, "reason": why,
-            "pulled_at": format_time(self.now), "target": "t",
+            "pulled_at": format_time(self.now - timedelta(seconds=ago_s)), "target": "t",
         }  # fmt: skip
         self._audit("flags.brake", who, why, self._row, row)
+        if lower:
+            self._write("flags.down", percent, who, why, ())
 
     def move(self, action: str, state: State, *, who: str = "ada@ops", why: str = "") -> None:
         """Write a state."""
@@ -186,6 +189,17 @@ class Walked:
         from migctl.flags.editing import written
 
         return written(read(self._row["document"]), SWITCH).percent
+
+    def _write(self, action: str, percent: float, who: str, why: str, lifts: tuple[str, ...]) -> None:
+        shares = Shares("realtime", "websocket", segments={"internal": 100.0}, percent=percent)
+        row = {
+            "n": 1000 + self._ids,
+            "id": str(UUID(int=self._ids)),
+            "document": _document(shares),
+            "lifts": list(lifts),
+        }
+        self._audit(action, who, why, self._row, row)
+        self._row = row
 
     def _audit(self, action: str, who: str, why: str, before: Any, after: Any) -> None:
         self._ids += 1

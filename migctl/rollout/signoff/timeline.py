@@ -43,11 +43,9 @@ def timeline_of(moves: Moves) -> list[Entry]:
     for move in moves.moves:
         if move.state is not None:
             stage = move.state.stage
-        joins = last is not None and move.words is not None and move.at == last.at and move.who == last.who
-        if joins and found:
+        if found and last is not None and _belongs(move, last):
             before = found.pop()
-            share = _share(move)
-            what = before.what if last is not None and last.brake is not None else f"{before.what}; {share}"
+            what = before.what if last.brake is not None else f"{before.what}; {_share(move)}"
             found.append(msgspec.structs.replace(before, what=what))
         elif not _only_opens(move):
             found.append(
@@ -68,6 +66,15 @@ def points_of(moves: Moves) -> list[SharePoint]:
         if not found or found[-1].percent != move.share:
             found.append(SharePoint(move.at, move.share))
     return found
+
+
+def _belongs(move: Move, last: Move) -> bool:
+    """Whether a row of flags came in the same write as what stands before it."""
+    if move.words is None or move.state is not None:
+        return False
+    if last.brake is not None:
+        return move.action == "flags.down" and (move.who, move.why) == (last.who, last.why)
+    return last.state is not None and (move.at, move.who) == (last.at, last.who)
 
 
 def _only_opens(move: Move) -> bool:

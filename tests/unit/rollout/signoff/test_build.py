@@ -225,6 +225,22 @@ def test_a_person_who_lowers_pauses_and_forces_is_named_with_the_reason() -> Non
     assert lessons(report, "pause")[-1].startswith("It has been paused since")
 
 
+def test_a_share_that_is_lowered_is_one_entry_from_when_its_brake_was_pulled() -> None:
+    of = walked()
+    of.begin("2a-internal")
+    of.set(50)
+    of.pass_(5)
+    of.brake("b1", 10, why="so", lower=True, ago_s=2)
+    of.pass_(1)
+    report = build(of.collected())
+    at = of.now - timedelta(minutes=1, seconds=2)
+    assert [(one.at, one.kind, one.what) for one in report.timeline][-1:] == [
+        (at, "brake", "a brake: all at most 10 %")
+    ]
+    assert [(one.at, one.percent) for one in report.series.shares][-1] == (at, 10.0)
+    assert of_kind(report, "brake")[0].effect == "on Realtime: 50 % of all before, 10 % after"
+
+
 def test_a_completion_that_is_called_off_and_one_that_is_forced_are_both_said() -> None:
     of = walked()
     of.begin("2a-internal")
