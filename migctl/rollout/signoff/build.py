@@ -16,7 +16,7 @@ from migctl.flags.record import Audited
 from migctl.rollout.afterwards import IRREVOCABLE, TO_DELETE, WAY_BACK
 from migctl.rollout.drills import Drilled
 from migctl.rollout.signoff.document import Completion, Input, Series, Signoff
-from migctl.rollout.signoff.evidence import Gap, buckets_of, gaps_of, totals_of, windows_of
+from migctl.rollout.signoff.evidence import Gap, buckets_of, gaps_of, totals_of, whole_within, windows_of
 from migctl.rollout.signoff.incidents import MOST_GAPS, incidents_of, pauses_of
 from migctl.rollout.signoff.lessons import lessons_of
 from migctl.rollout.signoff.moves import Moves, moves_of
@@ -63,21 +63,23 @@ def build(of: Collected) -> Signoff:
     began = states[0][0].at if states else None
     completion = _completion(of.state)
     completed = completion is not None and completion.phase == "completed"
-    horizon = of.made_at - timedelta(seconds=AWAITED_WINDOWS * of.window_s)
+    horizon = _horizon(of)
     end = min(horizon, completion.since) if completed and completion is not None else horizon
     begin = min(began, end) if began is not None else end
     attempts = attempts_of(moves, of.minutes, of.steps, of.titles, of.window_s, end)
     pauses = pauses_of(moves)
-    totals = totals_of(of.minutes, windows_of(of.minutes, begin, end, of.window_s))
-    gaps = gaps_of(of.minutes, begin, end, of.window_s) if of.minutes else []
+    minutes = whole_within(of.minutes, begin, end, of.window_s)
+    totals = totals_of(minutes, windows_of(minutes, begin, end, of.window_s))
+    gaps = gaps_of(minutes, begin, end, of.window_s) if minutes else []
     outages = [one for one in of.outages or () if began is not None and (one.ended or of.made_at) >= began]
     incidents = incidents_of(moves, pauses, gaps, outages, attempts)
     asked = {name for step in of.steps.values() for name in step.drills}
-    buckets, bucket_s = buckets_of(of.minutes, begin, end, of.window_s)
+    buckets, bucket_s = buckets_of(minutes, begin, end, of.window_s)
     return Signoff(
         version=of.version, made_at=of.made_at, target=of.target, flag=of.switch.flag, began_at=began, completed=completed,
         stage=of.state.stage if of.state is not None else None,
         phase=of.state.phase if of.state is not None else None,
+        since=of.state.since if of.state is not None else None,
         completion=completion,
         inputs=[_audit(of.audited), _evidence(of.minutes), *of.inputs],
         missing=[*of.missing, *_missing(of, moves, gaps)],
@@ -93,9 +95,18 @@ def build(of: Collected) -> Signoff:
         way_back=WAY_BACK if completed else None,
         to_delete=list(TO_DELETE) if completed else [],
         series=Series(
-            shares=points_of(moves), buckets=buckets if of.minutes else [], bucket_s=bucket_s, bounds=_bounds(of.steps)
+            shares=points_of(moves), buckets=buckets if minutes else [], bucket_s=bucket_s, bounds=_bounds(of.steps)
         ),
     )  # fmt: skip
+
+
+def _horizon(of: Collected) -> datetime:
+    """To where windows can be missing: those that have just ended are awaited, unless they are there."""
+    awaited = of.made_at - timedelta(seconds=AWAITED_WINDOWS * of.window_s)
+    if not of.minutes:
+        return awaited
+    newest = of.minutes[-1].started_at + timedelta(seconds=of.window_s)
+    return min(max(awaited, newest), of.made_at)
 
 
 def digest(lines: Sequence[bytes]) -> str:

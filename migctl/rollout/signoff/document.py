@@ -176,7 +176,7 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signoff(msgspec.Struct, frozen=True, kw_only=True):
-    """The report. version: of the migctl that wrote it. began_at: the first move of the rollout; phase: that it is in now.
+    """The report. version: of the migctl that wrote it. began_at: the first move of the rollout; phase, since: that it is in now.
 
     completed: the WebSocket is switched off. missing: what it can't say, and why.
     """
@@ -190,6 +190,7 @@ class Signoff(msgspec.Struct, frozen=True, kw_only=True):
     completed: bool
     stage: str | None
     phase: Phase | None
+    since: datetime | None
     completion: Completion | None
     inputs: list[Input]
     missing: list[str]

@@ -40,6 +40,12 @@ def between(minutes: Sequence[Minute], begin: datetime, end: datetime) -> list[M
     return [minute for minute in minutes if begin <= minute.started_at < end]
 
 
+def whole_within(minutes: Sequence[Minute], begin: datetime, end: datetime, window_s: float) -> list[Minute]:
+    """Those whose windows lie whole within this time."""
+    slots = _slots(begin, end, window_s)
+    return [minute for minute in minutes if _slot(minute.started_at, window_s) in slots]
+
+
 def windows_of(minutes: Sequence[Minute], begin: datetime, end: datetime, window_s: float) -> Windows:
     """Of the windows that lie whole within this time."""
     slots = _slots(begin, end, window_s)

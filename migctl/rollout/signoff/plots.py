@@ -51,7 +51,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A time that is marked, from `at` on for `width` percent of the frame; 0 for a moment."""
+    """A time that is marked, from `at` on for `width` percent of the frame."""
 
     at: float
     width: float
@@ -188,7 +188,7 @@ def _path(
 
 def _mark(one: Incident, begin: datetime, end: datetime) -> Mark:
     at = 100 * _part(one.began, begin, end)
-    width = 0.0 if one.ended is None else 100 * _part(one.ended, begin, end) - at
+    width = 100 * _part(one.ended or end, begin, end) - at
     return Mark(
         at, width, f"{one.began:%Y-%m-%d %H:%M} UTC: {one.what}" + (f": {one.why}" if one.why else "")
     )

@@ -90,7 +90,13 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
+    def signoff() -> tuple[int, str]:
+        done = run(folder, "rollout", "signoff", more=environ)
+        return done.returncode, done.stderr
+
     with serving_process(folder, "--mode", "dual", more=environ) as serve:
+        code, words = await asyncio.to_thread(signoff)
+        assert (code, "nothing to sign off" in words) == (1, True)
         await rollout("set", "1", "--yes", *REASON)
         user = next(f"u{n}" for n in range(100) if transport(serve, f"u{n}")["transport"] == "websocket")
         where = (await rollout("status"))["target"]
@@ -139,6 +145,7 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
         serve.stop()
 
     process.stop()  # what was known last holds without the record
+    assert (await asyncio.to_thread(signoff))[0] == 3
     switched = {**environ, "MIGCTL_FLAG_TRANSPORT": "websocket"}
     with serving_process(folder, "--mode", "dual", more=switched) as serve:
         assert answers(serve) == 410

@@ -167,7 +167,7 @@ def test_windows_that_are_no_evidence_are_counted_and_their_events_prove_nothing
     report = build(of.collected())
     totals = report.totals
     assert totals is not None
-    assert msgspec.structs.astuple(totals.windows) == (57, 2, 2, 1, 0)
+    assert msgspec.structs.astuple(totals.windows) == (60, 2, 2, 1, 0)
     assert (totals.compared, totals.outside) == (60 * 600, 3 * 600)
     (gap,) = of_kind(report, "no_evidence")
     assert (gap.what, gap.why) == ("3 windows without evidence", "realtime: not joined")
