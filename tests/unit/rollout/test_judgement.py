@@ -17,14 +17,14 @@ PAUSING = msgspec.structs.replace(STEP, gates=(Gate("max_lost", 0, on_failure="p
 
 
 def test_a_stage_that_was_judged_says_by_which_minutes_as_status_cites_them() -> None:
-    seen = minutes(10, sha256="ab")
-    judged = written(go(soaking(), Facts(minutes=seen, epoch="e"), 10.5)).judgement
+    soaked = minutes(10, sha256="ab")
+    judged = written(go(soaking(), Facts(minutes=soaked, epoch="e"), 10.5)).judgement
     assert judged is not None
     assert (judged.stage, judged.verdict) == ("2b-25", "pass")
     (gate,) = judged.gates
     assert gate.sha256 == hashlib.sha256(b"\n".join([b"ab"] * 10)).hexdigest()
     assert (gate.value, gate.bound, gate.window, gate.evidence) == (0, 0, (at(0), at(9)), 10)
-    assert list(judged.gates) == gated(STEP, soaking(), seen, at(10.5)).gates
+    assert list(judged.gates) == gated(STEP, soaking(), soaked, at(10.5)).gates
 
 
 @pytest.mark.parametrize("step", [STEP, PAUSING])
