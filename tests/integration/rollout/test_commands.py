@@ -118,6 +118,16 @@ async def test_a_share_goes_up_and_down_in_every_process_and_who_does_not_confir
     assert actions == ["rollout.revert", "flags.brake", "rollout.resume", "rollout.pause"]
     assert "rollout.promote-forced" in [one["action"] for one in stage.call("history")["entries"]]
     assert [one["current"] for one in stage.call("plan")["steps"]][:2] == [True, False]
+    report = stage.call("signoff")
+    (forced,) = [one for one in report["stages"] if one["forced"] is not None]
+    assert (forced["stage"], forced["forced"], forced["recorded"]) == ("2a-internal", "a test", True)
+    assert {gate["verdict"] for gate in forced["judgement"]["gates"]} == {"inconclusive"}
+    (aborted,) = [one for one in report["incidents"] if one["kind"] == "abort"]
+    assert (aborted["why"], aborted["effect"]) == ("bad", "on Realtime: 25 % of all before, 0 % after")
+    assert aborted["ended_by"].endswith(": mended")
+    (lowered, _) = [one for one in report["incidents"] if one["kind"] == "brake"]
+    assert (lowered["why"], lowered["effect"]) == ("too loud", "on Realtime: 50 % of all before, 10 % after")
+    assert [one["kind"] for one in report["timeline"]].count("down") == 0
 
 
 @pytest.mark.timeout(240)

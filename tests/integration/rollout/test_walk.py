@@ -71,6 +71,7 @@ async def test_a_walk_reaches_the_end_over_kills_silence_and_stores_that_go_away
             Source(serve).running() as source,
             evaluating(serve) as answers,
         ):
+            await until(lambda: ledger.windows() > 0, within_s=WITHIN_S)
             walker.begin()
             try:
                 await until(lambda: at("2b-25", "soaking"), within_s=WITHIN_S)
