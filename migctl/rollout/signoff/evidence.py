@@ -26,10 +26,13 @@ MOST_BUCKETS = 360
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Windows in a row that are no evidence. reason: of the first that gives one; missing: how many are not there at all."""
+    """Windows in a row that are no evidence. reason: of the first that gives one; missing: how many are not there at all.
+
+    ended: None where no window came after them.
+    """
 
     began: datetime
-    ended: datetime
+    ended: datetime | None
     windows: int
     missing: int
     reason: str | None
@@ -88,7 +91,8 @@ def gaps_of(minutes: Sequence[Minute], begin: datetime, end: datetime, window_s:
     """Runs of windows that are neither evidence nor quiet, in order."""
     by_slot = {_slot(minute.started_at, window_s): minute for minute in minutes}
     runs: list[list[int]] = []
-    for slot in _slots(begin, end, window_s):
+    slots = _slots(begin, end, window_s)
+    for slot in slots:
         minute = by_slot.get(slot)
         if minute is not None and (minute.counts or minute.quiet):
             continue
@@ -96,7 +100,7 @@ def gaps_of(minutes: Sequence[Minute], begin: datetime, end: datetime, window_s:
             runs[-1].append(slot)
         else:
             runs.append([slot])
-    return [_gap(run, by_slot, window_s) for run in runs]
+    return [_gap(run, by_slot, window_s, lasts=run[-1] == slots[-1]) for run in runs]
 
 
 def buckets_of(
@@ -161,8 +165,8 @@ def _slots(begin: datetime, end: datetime, window_s: float) -> range:
     return range(math.ceil(begin.timestamp() / window_s), math.floor(end.timestamp() / window_s))
 
 
-def _gap(run: Sequence[int], by_slot: dict[int, Minute], window_s: float) -> Gap:
+def _gap(run: Sequence[int], by_slot: dict[int, Minute], window_s: float, *, lasts: bool) -> Gap:
     here = [by_slot[slot] for slot in run if slot in by_slot]
     began, ended = (datetime.fromtimestamp(slot * window_s, UTC) for slot in (run[0], run[-1] + 1))
     reason = next((minute.reason for minute in here if minute.reason), None)
-    return Gap(began, ended, len(run), len(run) - len(here), reason)
+    return Gap(began, None if lasts else ended, len(run), len(run) - len(here), reason)

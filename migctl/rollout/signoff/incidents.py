@@ -5,7 +5,7 @@
 | gate | its failure paused the walk, or took it back | the walk goes on; the brake is lifted |
 | abort, brake | the brake was pulled | a later row names it |
 | no_data, settling, paused_by_brake | the walk paused by it | the walk goes on |
-| no_evidence | the first of some windows in a row that are none | the next one that is |
+| no_evidence | the first of some windows in a row that are none | the next one that is, or is quiet |
 | outage | a source lost its stream | it had it again |
 | reopened | the WebSocket was opened again | it was switched off again |
 
@@ -177,7 +177,7 @@ def _of_gap(gap: Gap, attempts: Sequence[Attempt]) -> Incident:
     return Incident(
         kind="no_evidence", began=gap.began, ended=gap.ended, duration_s=_lasted(gap.began, gap.ended),
         stage=stage_at(attempts, gap.began), what=what, why=gap.reason, who=None, effect="not known: nothing proves what users had",
-        ended_by="the next window that was evidence",
+        ended_by="the next window that came whole" if gap.ended is not None else None,
     )  # fmt: skip
 
 

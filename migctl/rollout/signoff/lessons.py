@@ -3,7 +3,7 @@
 | lesson | there is one where |
 |---|---|
 | pause | the walk paused: the longest |
-| gate | a gate that passed was close to its bound: the closest, by how much of what was allowed it used |
+| gate | gates passed: the closest to their bounds, by how much of what is allowed they used; or that none came near |
 | drill | one was run: the newest of each; or a stage asked for one that has no record |
 | without_drills, forced | a stage went on without its drills, or without its evidence |
 | attempts | a stage took more than one attempt |
@@ -28,6 +28,8 @@ from migctl.rollout.signoff.incidents import Pause
 from migctl.rollout.wording import PAUSED_BY
 
 CLOSEST = 3
+# A gate that used less of what it may is far from its bound.
+NEAR_PERCENT = 5.0
 
 
 def lessons_of(
@@ -78,7 +80,8 @@ def _pauses(pauses: Sequence[Pause]) -> Iterator[Lesson]:
         why = f": {longest.why}" if longest.why else ""
         yield Lesson(
             kind="pause",
-            text=f"The longest of {_count(len(pauses), 'pause')} lasted {lasting(longest.duration_s or 0)}, "
+            text=f"{'The only pause' if len(pauses) == 1 else f'The longest of {len(pauses):,} pauses'} "
+            f"lasted {lasting(longest.duration_s or 0)}, "
             f"in {longest.stage}, by {PAUSED_BY[longest.kind]}{why}",
         )
     for pause in pauses:
@@ -97,7 +100,11 @@ def _gates(attempts: Sequence[Attempt]) -> Iterator[Lesson]:
                 continue
             if gate.name not in closest or used > closest[gate.name][0]:
                 closest[gate.name] = (used, gate, attempt.stage)
-    for used, gate, stage in sorted(closest.values(), key=lambda one: one[0], reverse=True)[:CLOSEST]:
+    near = [one for one in closest.values() if one[0] >= NEAR_PERCENT]
+    if closest and not near:
+        text = f"No gate that passed used {NEAR_PERCENT:g} % of what its bound allows"
+        yield Lesson(kind="gate", text=text)
+    for used, gate, stage in sorted(near, key=lambda one: one[0], reverse=True)[:CLOSEST]:
         so = f"{used:.0f} % of what is allowed"
         if gate.beyond:
             so = f"beyond it in {_count(gate.beyond, 'window')}, and {gate.failure_limit} may be"

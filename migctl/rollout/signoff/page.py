@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from migctl.events.durations import lasting
 from migctl.rollout.signoff.document import Signoff, Spread
@@ -20,6 +21,11 @@ _LEFT = {
 
 def page_of(of: Signoff) -> str:
     """The whole file."""
+    return _template().render(of=of, plots=plots_of(of))
+
+
+@cache
+def _template() -> Template:
     # Also in attributes and titles: nothing that comes from a reason, a name or a stage's file is ever markup.
     environment = Environment(
         autoescape=True,
@@ -35,8 +41,7 @@ def page_of(of: Signoff) -> str:
         "spread": _spread,
         "left": _left,
     }
-    text = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
-    return environment.from_string(text).render(of=of, plots=plots_of(of))
+    return environment.from_string(files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
 
 
 def _at(moment: datetime | None) -> str:

@@ -195,10 +195,12 @@ def _mark(one: Incident, begin: datetime, end: datetime) -> Mark:
 
 
 def _across(begin: datetime, end: datetime) -> list[Tick]:
-    """At whole minutes, hours or days of UTC, so many that they can be told apart."""
+    """At whole seconds, minutes, hours or days of UTC, so many that they can be told apart."""
     span_s = (end - begin).total_seconds()
     step_s = next((step for step in _STEPS_S if span_s / step <= _TICKS), _STEPS_S[-1])
     form = "%d %b" if step_s >= 86_400 else "%d %b %H:%M" if span_s > 86_400 else "%H:%M"
+    if step_s < 60:
+        form = "%H:%M:%S"
     first = math.ceil(begin.timestamp() / step_s)
     found = []
     for count in range(first, math.floor(end.timestamp() / step_s) + 1):

@@ -66,6 +66,18 @@ def test_gaps_are_runs_with_the_first_reason_and_quiet_is_none() -> None:
     assert (gap.began, gap.ended, gap.windows, gap.missing, gap.reason) == (at(1), at(4), 3, 1, "x")
 
 
+def test_a_gap_that_no_window_came_after_lasts() -> None:
+    (gap,) = gaps_of([minute(0)], at(0), at(3), 60)
+    assert (gap.began, gap.ended, gap.windows) == (at(1), None, 2)
+    of = Walked(soak=20)
+    of.begin("2a-internal")
+    of.until("soaking")
+    of.pass_(3)
+    of.pass_(9, there=False)
+    (incident,) = [one for one in build(of.collected()).incidents if one.kind == "no_evidence"]
+    assert (incident.ended, incident.duration_s, incident.ended_by) == (None, None, None)
+
+
 def test_totals_are_of_windows_that_are_evidence_and_an_error_rate_is_by_requests() -> None:
     minutes = [
         minute(0, requests=10, error_rate_percent=10.0), minute(1, requests=90, error_rate_percent=0.0),
@@ -117,6 +129,14 @@ def test_the_closest_gate_is_a_lesson() -> None:
     ]
     assert text.startswith("max_latency_p99_ms came to ")
     assert text.endswith("% of what is allowed")
+
+
+def test_gates_that_came_nowhere_near_are_said_to() -> None:
+    of = Walked(soak=20)
+    of.begin("2a-internal")
+    of.until("judged", realtime=1, websocket=1)
+    texts = [one.text for one in build(of.collected()).lessons if one.kind == "gate"]
+    assert texts == ["No gate that passed used 5 % of what its bound allows"]
 
 
 def test_many_gaps_are_named_by_the_longest_of_them() -> None:
