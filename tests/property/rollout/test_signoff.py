@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,8 +97,7 @@ def holds_together(of: Walked, report: Signoff) -> None:
         assert 0 <= point.percent <= 100
 
 
-@pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_it_is_made_of_anything_and_counts_everything_once(steps: list[tuple[str, object, str]]) -> None:
     of = Walked(soak=4)
