@@ -83,7 +83,7 @@ async def collect(at: Control) -> Collected:
             "there is no record to ask: the embedded stack is down", do="start it: `migctl stack up`"
         )
     state = state_of((await at.record.rollout(TRANSPORT.flag)).state)
-    audited = [one async for one in at.record.history(part=TRANSPORT.flag)]
+    audited = [one async for one in at.record.history(actions=("rollout.*", "flags.*"))]
     audited.reverse()
     began = next((one.at for one in audited if one.action.startswith(ROLLOUT)), None)
     minutes: list[Minute] = []

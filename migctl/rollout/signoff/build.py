@@ -34,7 +34,7 @@ BREAKERS = "breakers: when one opened and closed is in the log of its serve, and
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
     """What there is of a walk.
 
-    audited: what is about the flag, the oldest first. minutes: of the same time, in order. state: where it stands; None before the
+    audited: of flags and rollouts, the oldest first. minutes: of the same time, in order. state: where it stands; None before the
     first.
     steps, titles: by stage, as their files are now. outages, drilled: of the state folder; None where it has none of them.
     inputs: the files that were read. missing: what could not be had, and why.

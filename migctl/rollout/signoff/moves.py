@@ -5,7 +5,9 @@
 | `rollout.*` | the state before and after |
 | `flags.up`, `flags.down`, `flags.edit` | the share that was written, and the brakes that it ended |
 | `flags.brake` | a brake, live from when it was pulled |
-| anything else, or what can't be read | counted, and passed over |
+| a segment that is defined anew, `flags.forget` | a note |
+| what is about other flags | nothing |
+| what can't be read | named, and passed over |
 """
 
 from __future__ import annotations
@@ -18,15 +20,16 @@ import msgspec
 from migctl.errors import MigctlError
 from migctl.events.times import parse_time
 from migctl.flags.assignment import Switch
-from migctl.flags.changelog import entry_of
+from migctl.flags.changelog import BRAKE, FORGET, entry_of
 from migctl.flags.definitions import FlagSet, Invalid, read
 from migctl.flags.record import Audited
-from migctl.flags.shares import EVERYTHING, Shares, shares_of
+from migctl.flags.shares import EVERYTHING, SEGMENT, Shares, shares_of
 from migctl.flags.snapshot import Brake, effective, naming
 from migctl.rollout.standing import state_of
 from migctl.rollout.walk import State
 
 ROLLOUT = "rollout."
+_SEGMENT = f"${SEGMENT}"
 
 
 class Pulled(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +51,7 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True):
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """One entry. before, state: of a `rollout.*`. share: percent of all that is in force after it; None where nobody can say.
 
-    words: the share as it was written before and after, where it changed. lifted: brakes that it ended.
+    words: the share as it was written before and after, where it changed. lifted: brakes that it ended. note: what else it did.
     """
 
     at: datetime
@@ -61,6 +64,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[str, str] | None = None
     lifted: tuple[str, ...] = ()
     brake: Brake | None = None
+    note: str | None = None
 
 
 class Moves(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,17 +148,23 @@ def moves_of(audited: Iterable[Audited], switch: Switch) -> Moves:
 
 def _move(one: Audited, reading: _Reading, pulled: dict[str, Pulled], switch: Switch) -> Move | None:
     at, action = parse_time(one.at), one.action
+    if one.flag not in (None, switch.flag):
+        return None
     move = Move(at=at, action=action, who=one.actor, why=one.reason)
     if action.startswith(ROLLOUT):
         state = state_of(one.after)
         reading.closed = _closed(state)
         reading.stage = state.stage if state is not None else None
         return msgspec.structs.replace(move, before=state_of(one.before), state=state, share=reading.share)
-    if action == "flags.brake":
+    if action == BRAKE:
         row = msgspec.convert(one.after, _BrakeRow, strict=False)
         if row.flag != switch.flag:
             return None
         return _braked(move, row, reading, pulled)
+    if action == FORGET:
+        return msgspec.structs.replace(
+            move, share=reading.share, note=f"{entry_of(one, switch).after}: it is waited for no more"
+        )
     if action not in ("flags.up", "flags.down", "flags.edit"):
         return None
     written = msgspec.convert(one.after, _FlagRow)
@@ -165,9 +175,10 @@ def _move(one: Audited, reading: _Reading, pulled: dict[str, Pulled], switch: Sw
         pulled[name] = msgspec.structs.replace(pulled[name], ended=at, ended_by=by)
     entry = entry_of(one, switch)
     words = (entry.before, entry.after) if entry.before != entry.after else None
-    if words is None and not lifted:
+    note = _segments(one.parts) if words is None else None
+    if words is None and not lifted and note is None:
         return None
-    return msgspec.structs.replace(move, share=reading.share, words=words, lifted=lifted)
+    return msgspec.structs.replace(move, share=reading.share, words=words, lifted=lifted, note=note)
 
 
 def _braked(move: Move, row: _BrakeRow, reading: _Reading, pulled: dict[str, Pulled]) -> Move:
@@ -180,6 +191,13 @@ def _braked(move: Move, row: _BrakeRow, reading: _Reading, pulled: dict[str, Pul
     after = reading.share
     pulled[brake.id] = Pulled(brake=brake, at=pulled_at, before=before, after=after, stage=reading.stage)
     return msgspec.structs.replace(move, at=pulled_at, share=after, brake=brake)
+
+
+def _segments(parts: Sequence[str]) -> str | None:
+    names = [part.removeprefix(_SEGMENT) for part in parts if part.startswith(_SEGMENT)]
+    if not names:
+        return None
+    return f"segment{'s' if len(names) > 1 else ''} {', '.join(names)} defined anew"
 
 
 def _closed(state: State | None) -> bool:

@@ -119,6 +119,8 @@ def _share(move: Move) -> str:
     parts = [f"{move.words[0]} -> {move.words[1]}"] if move.words is not None else []
     if move.lifted:
         parts.append(f"{len(move.lifted)} brake{'s' if len(move.lifted) != 1 else ''} lifted")
+    if move.note is not None:
+        parts.append(move.note)
     return ", ".join(parts) or "the flags were written"
 
 

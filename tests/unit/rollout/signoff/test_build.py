@@ -12,6 +12,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from migctl.events.times import format_time
 from migctl.flags.record import Audited
 from migctl.rollout import walk
 from migctl.rollout.completing import Completing
@@ -284,6 +285,28 @@ def test_an_outage_of_a_source_is_an_incident_where_it_reaches_into_the_walk() -
     )
     (outage,) = of_kind(build(of.collected(outages=[before, within])), "outage")
     assert (outage.duration_s, outage.why, outage.stage) == (60, "reset", "2b-25")
+
+
+def test_a_segment_that_is_defined_anew_and_a_process_that_is_forgotten_are_in_the_timeline_and_other_flags_are_not() -> (
+    None
+):
+    of = walked()
+    of.begin("2a-internal")
+    of.set(0)
+    row = of.audited[-1].after
+    for action, flag, parts, before, after in (
+        ("flags.edit", None, ("$segment.internal", "$segment.staff"), row, row),
+        ("flags.forget", None, (), {"name": "old-host:1"}, None),
+        ("flags.edit", "menu", ("menu",), row, row),
+        ("rollout.begin", "menu", ("menu",), None, None),
+    ):
+        of.now += timedelta(minutes=1)
+        of.audited.append(Audited(format_time(of.now), action, flag, "dan@ops", "so", before, after, parts))
+    report = build(of.collected())
+    assert [one.what for one in report.timeline if one.who == "dan@ops"] == [
+        "segments internal, staff defined anew", "without old-host:1: it is waited for no more",
+    ]  # fmt: skip
+    assert [one.percent for one in report.series.shares] == [0.0]
 
 
 def test_nothing_is_made_up_where_nothing_is_there() -> None:
