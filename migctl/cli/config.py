@@ -96,8 +96,8 @@ def show(
 @app.command()
 def schema(
     name: Annotated[
-        Literal["settings", "stage", "flags", "segments"],
-        typer.Argument(help="settings, stage, flags or segments."),
+        Literal["settings", "stage", "flags", "segments", "experiments"],
+        typer.Argument(help="settings, stage, flags, segments or experiments."),
     ],
 ) -> None:
     """Print the JSON Schema of one kind of file, for editors: `# yaml-language-server: $schema=FILE` as its first line."""

@@ -133,6 +133,12 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
         "http",
         f"{http.requests:,} requests, {http.answered_5xx:,} answered 5xx, {http.accepted:,} events taken",
     )
+    if of.exposures is not None and (of.exposures.unwritten or of.exposures.reason):
+        why = f": {of.exposures.reason}" if of.exposures.reason else ""
+        yield (
+            "exposures",
+            f"{of.exposures.today:,} today, {of.exposures.unwritten:,} could not be written{why}",
+        )
     if of.log is not None and of.log.lost_lines:
         yield (
             "log",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import msgspec
@@ -14,10 +15,11 @@ import msgspec
 from migctl.flags.definitions import Flag, FlagSet
 from migctl.flags.evaluator import Compiled, Evaluation, Reason
 from migctl.flags.logic import TARGETING_KEY, Context
-from migctl.flags.shares import Shares, shares_of
+from migctl.flags.shares import SEGMENT, Shares, shares_of
 from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets, naming
 
 Why = Reason
+_INSIDE = "inside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,23 @@ class Switch:
     flag: str
     opened: str
     otherwise: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """By which share a user was drawn. named: by none, the user is assigned by name. segment: None where the share is that of all.
+
+    percent: of the opened variant, under the brakes.
+    """
+
+    named: bool
+    segment: str | None
+    percent: float
+
+    @property
+    def is_drawn(self) -> bool:
+        """Chance decided: neither a name nor a share of nobody or everybody."""
+        return not self.named and 0 < self.percent < 100
 
 
 class Assignments:
@@ -83,6 +102,39 @@ class Assignments:
             if found is None or variant != switch.opened:  # of several, each caps the others
                 found = Assigned(variant, "BRAKED" if is_braked else now.reason, n)
         return found or Assigned(switch.otherwise, "DEFAULT", 0)
+
+    def placed(self, user: str, attributes: Mapping[str, object] = MappingProxyType({})) -> Placed | None:
+        """By which share this user is drawn; None where the flag set says it in words of its own, or there is none."""
+        shares = self._shares
+        if shares is None:
+            return None
+        if user in shares.users:
+            return Placed(True, None, shares.percent)
+        context = {**attributes, TARGETING_KEY: user}
+        for name, percent in shares.segments.items():
+            if self._segments.evaluate(name, context).variant == _INSIDE:
+                return Placed(False, name, percent)
+        return Placed(False, None, shares.percent)
+
+    @cached_property
+    def _shares(self) -> Shares | None:
+        return self.shares()
+
+    @cached_property
+    def _segments(self) -> Compiled:
+        """Each segment as a flag of its own, which says who is in it."""
+        flag_set = self.flag_set or FlagSet()
+        names = [name.removeprefix(SEGMENT) for name in flag_set.evaluators if name.startswith(SEGMENT)]
+        flags = {
+            name: Flag(
+                key=name,
+                state="ENABLED",
+                variants={_INSIDE: _INSIDE},
+                targeting={"if": [{"$ref": f"{SEGMENT}{name}"}, _INSIDE, None]},
+            )
+            for name in names
+        }
+        return Compiled(msgspec.structs.replace(flag_set, flags=flags))
 
     @property
     def is_blind(self) -> bool:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from migctl import clock
 from migctl.errors import MigctlError
-from migctl.flags.assignment import Assigned, Assignments, Switch
+from migctl.flags.assignment import Assigned, Assignments, Placed, Switch
 from migctl.flags.authoring import Author
+from migctl.flags.exposure import Exposure, Exposures
 from migctl.flags.holder import Holder
 from migctl.flags.record import Record
 from migctl.flags.registration import Registration
@@ -44,6 +45,19 @@ if TYPE_CHECKING:
 FIRST_ANSWER_S = 1.0
 
 log = get_logger("flags")
+
+
+class Answered(Protocol):
+    """What a user was answered. n: of the flag set; 0 where none said so."""
+
+    @property
+    def variant(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def n(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,7 @@ class FlagService:
         self.registration = registration
         self._record = record
         self._only = only
+        self._exposures: Exposures | None = None
         self._to_redis, self._to_record = News(), News()
         self._redis_has: Snapshot | None = None
         self._redis: RedisStore | None = None
@@ -122,6 +137,34 @@ class FlagService:
         if self._only is not None and found.variant != self._only:
             return Assigned(self._only, "STATIC", 0)
         return found
+
+    def keep_exposures(self, exposures: Exposures) -> None:
+        """From now on it is handed what users are served."""
+        self._exposures = exposures
+
+    def served(self, user: str, answer: Answered, transport: str) -> None:
+        """This user was handed what `assign` answered, and sent to this transport."""
+        self.served_flag(self.holder.switch.flag, user, {}, answer, transport)
+
+    def served_flag(
+        self,
+        flag: str,
+        user: str,
+        attributes: Mapping[str, object],
+        answer: Answered,
+        transport: str | None = None,
+    ) -> None:
+        """The same of any flag. Never raises, and waits for nothing."""
+        if self._exposures is None:
+            return
+        assignments = self.holder.assignments
+
+        def placed() -> Placed | None:
+            return assignments.placed(user, attributes) if flag == self.holder.switch.flag else None
+
+        self._exposures.served(
+            Exposure(flag, user, answer.variant, transport, answer.reason, answer.n, placed)
+        )
 
     def restrict(self, only: str | None) -> None:
         """From now on there is one transport only, whatever flags, brakes or a kill switch say; None: both again."""

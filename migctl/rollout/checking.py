@@ -6,6 +6,7 @@
 | stage | `configs/stages/NAME.yaml` of each stage, or the one that came with migctl; others there are told: nobody reads them |
 | flags | `flags.file`, and `configs/flags/` |
 | segments | files of `configs/flags/` with the key `segments` |
+| experiments | `configs/flags/experiments.yaml`, and files of `configs/flags/` with the key `experiments` |
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ from migctl.config.staged import overlaid
 from migctl.config.warned import SettingsWarning
 from migctl.config.yamlfile import Document
 from migctl.errors import MigctlError
+from migctl.experiments.document import checked
 from migctl.flags.files import problems_of
 from migctl.flags.shares import SEGMENT
 from migctl.rollout.stages import NAMES, OPEN_MORE, Stage, opens_less, path_of, read_document
 
-Kind = Literal["settings", "stage", "flags", "segments"]
+Kind = Literal["settings", "stage", "flags", "segments", "experiments"]
 
 # Drills by their names, of which a stage may ask for some.
 DRILLS = (
@@ -44,7 +46,8 @@ DRILLS = (
 
 _YAML = (".yaml", ".yml", ".json")
 _BY_KEY: Mapping[str, Kind] = {
-    "segments": "segments", "$evaluators": "flags", "soak_minutes": "stage", "gates": "stage", "stage": "stage",
+    "segments": "segments", "experiments": "experiments", "exposures": "experiments",
+    "$evaluators": "flags", "soak_minutes": "stage", "gates": "stage", "stage": "stage",
 }  # fmt: skip
 _BY_FOLDER: Mapping[str, Kind] = {"stages": "stage", "flags": "flags"}
 
@@ -116,6 +119,7 @@ class _Reading:
         shipped: list[tuple[str, Kind]] = [
             ("flags/transport.yaml", "flags"),
             ("flags/segments.yaml", "segments"),
+            ("flags/experiments.yaml", "experiments"),
         ]
         for relative, kind in shipped:
             self.read(config_file(relative, cwd=self._here), kind)
@@ -136,6 +140,9 @@ class _Reading:
                 self._stages[stage.stage] = (stage, document)
                 return
             document = Document.read(path)
+            if kind == "experiments":
+                checked(document)
+                return
             self.problems += problems_of(document)
             segments = document.data.get("segments")
             self.segments |= set(map(str, segments)) if isinstance(segments, Mapping) else set()

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from migctl.config import Settings
+from migctl.experiments.document import Experiments
 from migctl.flags.schemas import flags_schema, segments_schema
 from migctl.rollout.stages import Stage
 
-SchemaName = Literal["settings", "stage", "flags", "segments"]
-NAMES: tuple[SchemaName, ...] = ("settings", "stage", "flags", "segments")
+SchemaName = Literal["settings", "stage", "flags", "segments", "experiments"]
+NAMES: tuple[SchemaName, ...] = ("settings", "stage", "flags", "segments", "experiments")
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -26,6 +27,15 @@ def json_schema(name: SchemaName) -> dict[str, Any]:
     elif name == "stage":
         made = _sections_may_be_empty(Stage.model_json_schema(by_alias=True), but=("open",))
         title = "configs/stages/NAME.yaml"
+    elif name == "experiments":
+        made = _sections_may_be_empty(Experiments.model_json_schema(by_alias=True))
+        of_flags = made["properties"]["experiments"]
+        key, experiment = of_flags.pop("patternProperties").popitem()
+        of_flags |= {
+            "propertyNames": {"pattern": key},
+            "additionalProperties": {"anyOf": [experiment, {"type": "null"}]},
+        }
+        title = "configs/flags/experiments.yaml"
     else:
         made = flags_schema() if name == "flags" else segments_schema()
         title = f"configs/flags/{'transport' if name == 'flags' else 'segments'}.yaml"

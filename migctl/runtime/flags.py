@@ -31,6 +31,7 @@ TRANSPORT = Switch("transport", "realtime", "websocket")
 
 FLAGS_FILE = "flags/transport.yaml"
 SEGMENTS_FILE = "flags/segments.yaml"
+EXPERIMENTS_FILE = "flags/experiments.yaml"
 
 # What a file's flags are called, where no target has a name.
 FILE_NAME = "file"

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migctl.config import Mode, Settings, Target
+from migctl.config.assets import config_file
 from migctl.errors import Usage
+from migctl.experiments.document import read_experiments
+from migctl.experiments.exposures import Exposures
 from migctl.flags.service import FlagService
 from migctl.journal import Journal
 from migctl.runtime.connections import Connections
-from migctl.runtime.flags import TRANSPORT, make_flags, record_of
+from migctl.runtime.flags import EXPERIMENTS_FILE, TRANSPORT, make_flags, record_of
 from migctl.runtime.staged import StagedSettings
 from migctl.status import BreakersStatus
 from migctl.transports import Transport, TransportName, create
@@ -53,6 +56,7 @@ class Parts:
     fallback: Fallback | None
     connections: Connections
     flags: FlagService
+    exposures: Exposures
     staged: StagedSettings | None = None
 
     @property
@@ -77,7 +81,7 @@ def make_parts(
 ) -> Parts:
     """The parts of this mode over one journal. override: of the flag `transport`. stack: closes their connections at its end.
 
-    Raises Usage for a mode with Realtime and no target, and where what was kept of flags can't be read.
+    Raises Usage for a mode with Realtime and no target, and where what was kept of flags, or the experiments, can't be read.
     """
     relay = retries = None
     if mode != "websocket":
@@ -85,10 +89,12 @@ def make_parts(
             raise Usage(f"mode {mode} needs a target", do="set SUPABASE_URL, or serve in mode websocket")
         relay, retries = _relay(settings, target, journal, stack)
     flags = make_flags(settings, mode, target, override=override, stack=stack)
+    exposures = Exposures(settings.state, read_experiments(config_file(EXPERIMENTS_FILE)))
+    flags.keep_exposures(exposures)
     made = create(mode, settings, journal=journal, target=target, table=relay, flags=flags)
     gateway, broadcast = made.gateway, made.broadcast
     if relay is None or retries is None or target is None or broadcast is None:
-        return Parts(journal, gateway, None, None, Connections(None, None, gateway), flags)
+        return Parts(journal, gateway, None, None, Connections(None, None, gateway), flags, exposures)
     connections = Connections(relay, broadcast, gateway)
     fallback = None
     if gateway is not None:
@@ -109,7 +115,7 @@ def make_parts(
     for one in (relay, broadcast, fallback):
         if one is not None:
             staged.follow(one.follow)
-    return Parts(journal, gateway, to_target, fallback, connections, flags, staged)
+    return Parts(journal, gateway, to_target, fallback, connections, flags, exposures, staged)
 
 
 def _is_open(breakers: BreakersStatus) -> bool:

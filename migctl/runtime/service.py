@@ -112,6 +112,7 @@ class Service:
         listener = listening(app, settings.listen_host, settings.listen_port, control=control)
         # Before anybody asks: an answer that moves a subscriber away and back would be worse than a start that is late by a little.
         await parts.flags.begin()
+        await asyncio.to_thread(parts.exposures.begin)
         async with listener as where, asyncio.TaskGroup() as group:
             self.url = where.url
             parts.flags.registration.url = reached_at(where.url)
@@ -124,6 +125,7 @@ class Service:
             if parts.staged is not None:
                 carriers.append(group.create_task(parts.staged.run(), name="stage"))
             carriers.append(group.create_task(remembering.run(), name="who leaves"))
+            carriers.append(group.create_task(parts.exposures.run(), name="exposures"))
             watch = group.create_task(_watch(journal), name="journal-watch")
             observing = group.create_task(parts.connections.run(), name="connections")
             feeding = group.create_task(feed.run(journal), name="source")
@@ -146,6 +148,7 @@ class Service:
             await asyncio.wait([flags])
             await parts.flags.end()
         remembering.end()
+        await parts.exposures.end()
         log.info("stopped", head=self.left.head, backlog=self.left.backlog)
 
     def _application(
@@ -158,6 +161,7 @@ class Service:
         journal, relay, started_at = parts.journal, parts.relay, now()
         assignment = Assignment(
             assign=parts.flags.assign,
+            served=parts.flags.served,
             away=lambda: not closing.closed and parts.fallback is not None and parts.fallback.active,
             target=self.target,
             schema=self.settings.supabase.schema_,
@@ -240,7 +244,8 @@ def _flags(parts: Parts) -> Sequence[web.RouteDef]:
     from migctl.server.routes.flags_api import flag_api_routes
     from migctl.server.routes.ofrep import ofrep_routes
 
-    return [*ofrep_routes(lambda: parts.flags.assignments), *flag_api_routes(Managing(parts.flags))]
+    evaluating = ofrep_routes(lambda: parts.flags.assignments, parts.flags.served_flag)
+    return [*evaluating, *flag_api_routes(Managing(parts.flags))]
 
 
 async def _done(feed: Feed, relay: Relay | None) -> None:

@@ -71,6 +71,7 @@ def serve_status(
         witness_silent_s=silent_s(witness, started_at, clock.now()) if keeps_witness else None,
         stage=parts.staged.status() if parts.staged is not None else None,
         log=LogStatus(lost_lines=lost_lines()),
+        exposures=parts.exposures.status(),
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
 

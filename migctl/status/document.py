@@ -23,6 +23,7 @@ from migctl.status.delivery import (
     RelayStatus,
     TransportsStatus,
 )
+from migctl.status.experiments import ExposuresStatus
 from migctl.status.flags import FlagsStatus
 from migctl.status.sources import AnySource
 from migctl.status.stage import StageStatus
@@ -90,7 +91,7 @@ class Health(Struct, frozen=True, kw_only=True):
 class ServeParts(Struct, frozen=True, kw_only=True):
     """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none.
 
-    flags, log: None of an older one.
+    flags, log: None of an older one. exposures: None where none are logged.
     witness_silent_s: since the witness that this serve keeps said something; None where it keeps none.
     """
 
@@ -118,6 +119,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     witness_silent_s: float | None = None
     stage: StageStatus | None = None
     log: LogStatus | None = None
+    exposures: ExposuresStatus | None = None
 
 
 class ServeStatus(ServeParts, frozen=True, kw_only=True):

@@ -55,7 +55,8 @@ def kill_switch(mode: Mode, flag: str | None) -> TransportName | None:
 class Assignment:
     """The handler.
 
-    assign: what the flag says of a user. away: whether Realtime's subscribers are on the WebSocket now, for its breaker.
+    assign: what the flag says of a user. served: called with each who is handed it, what it is, and where they go.
+    away: whether Realtime's subscribers are on the WebSocket now, for its breaker.
     target: None in mode websocket; then the fields of Realtime are null. live: what brings the events of Realtime.
     fallback: None for the defaults. token_command: gives tokens where the target has no secret.
     token_ttl_s: how long those live that are minted here.
@@ -68,6 +69,7 @@ class Assignment:
         target: Target | None,
         schema: str,
         epoch: Callable[[], str],
+        served: Callable[[str, Assigned, str], None] = lambda _user, _assigned, _transport: None,
         away: Callable[[], bool] = lambda: False,
         live: LiveWay = "broadcast",
         fallback: FallbackSection | None = None,
@@ -75,6 +77,7 @@ class Assignment:
         token_ttl_s: float = 3600.0,
     ) -> None:
         self._assign = assign
+        self._served = served
         self._away = away
         self._target = target
         self._channel = channel(schema)
@@ -126,6 +129,7 @@ class Assignment:
                 log.error("no token for subscribers", reason=error.what, do=error.do)
                 if goes_now == "realtime":
                     raise
+        self._served(user, assigned, goes_now)
         return {
             "transport": goes_now,
             "assigned": assigned.variant,

@@ -105,6 +105,13 @@ def families(
         yield from of_flags(status.flags)
     if status.witness is not None:
         yield from of_witness(status.witness)
+    if status.exposures is not None:
+        yield gauge("migctl_exposures_today", "Exposures logged this UTC day.", status.exposures.today)
+        yield counter(
+            "migctl_exposures_unwritten_total",
+            "Exposures that could not be written.",
+            status.exposures.unwritten,
+        )
     if status.log is not None:
         yield counter(
             "migctl_log_lines_lost_total",

@@ -17,7 +17,9 @@ from migctl.events.jsontext import depth_of, dumps, loads
 from migctl.flags.assignment import Assignments
 from migctl.flags.definitions import Scalar
 from migctl.flags.evaluator import Evaluation
+from migctl.flags.exposure import Served
 from migctl.flags.logic import TARGETING_KEY
+from migctl.flags.standard import OURS
 from migctl.flags.standard import evaluated as in_standard_words
 from migctl.server.answers import answer
 
@@ -75,8 +77,20 @@ class BadContext(ValueError):
         self.code = code
 
 
-def ofrep_routes(assignments: Callable[[], Assignments]) -> list[web.RouteDef]:
-    """assignments: what holds now."""
+Serve = Callable[[str, str, Mapping[str, object], Served], None]
+
+
+def ofrep_routes(
+    assignments: Callable[[], Assignments], served: Serve = lambda _flag, _user, _context, _answer: None
+) -> list[web.RouteDef]:
+    """assignments: what holds now. served: called with each flag that a user was handed, and what it is."""
+
+    def note(context: Mapping[str, object], n: int, *found: EvaluationSuccess | EvaluationFailure) -> None:
+        user = context.get(TARGETING_KEY)
+        for one in found if isinstance(user, str) else ():
+            if isinstance(one, EvaluationSuccess) and one.variant:
+                reason = str(one.metadata.get(OURS, one.reason))
+                served(one.key, str(user), context, Served(one.variant, reason, n))
 
     async def one(request: web.Request) -> web.StreamResponse:
         key = request.match_info["key"]
@@ -84,7 +98,9 @@ def ofrep_routes(assignments: Callable[[], Assignments]) -> list[web.RouteDef]:
             context = context_in(await request.read())
         except BadContext as error:
             return answer(error.status, EvaluationFailure(key, error.code, str(error)))
-        evaluation = evaluated(assignments(), key, context, int(clock.now().timestamp()))
+        of = assignments()
+        evaluation = evaluated(of, key, context, int(clock.now().timestamp()))
+        note(context, of.snapshot.n, evaluation)
         if isinstance(evaluation, EvaluationFailure):
             return answer(404 if evaluation.error_code == "FLAG_NOT_FOUND" else 400, evaluation)
         return answer(200, evaluation, as_is=True)
@@ -94,7 +110,9 @@ def ofrep_routes(assignments: Callable[[], Assignments]) -> list[web.RouteDef]:
             context = context_in(await request.read())
         except BadContext as error:
             return answer(error.status, BulkEvaluationFailure(error.code, str(error)))
-        bulk = evaluated_all(assignments(), context, int(clock.now().timestamp()))
+        of = assignments()
+        bulk = evaluated_all(of, context, int(clock.now().timestamp()))
+        note(context, of.snapshot.n, *bulk.flags)
         # Of what is answered, so that whatever could change it (a rule, a brake, the clock that a rule asks) changes the tag.
         tag = f'"{hashlib.sha256(dumps(bulk)).hexdigest()[:32]}"'
         if is_known(tag, request.headers.getall("If-None-Match", [])):

@@ -70,6 +70,10 @@ class Flags(Protocol):
 
     def assign(self, user: str) -> Answer: ...
 
+    def served(self, user: str, answer: Answer, transport: str) -> None:
+        """This user was handed the answer, and sent to this transport."""
+        ...
+
 
 class Assigning:
     """`run` until cancelled; `greet` each socket after its hello, and `leave` it at its end.
@@ -117,6 +121,8 @@ class Assigning:
             answer = self._flags.assign(session.user)
             session.notified_n = answer.n if answer.variant == session.notified else 0
             self._check(session)
+            if _knows(session, answer):  # it goes by what the flag says, without a word
+                self._flags.served(session.user, answer, session.transport)
 
     def leave(self, session: Session) -> None:
         """It has ended."""
@@ -236,6 +242,7 @@ class Assigning:
         word = frames.assignment(transport=answer.variant, version=answer.n, reason=answer.reason, now=now())
         if not session.write(word):
             self._lost(session)
+        self._flags.served(session.user, answer, answer.variant)
         log.debug(
             "sent to its transport", peer=session.peer, to=answer.variant, n=answer.n, reason=answer.reason
         )

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from migctl import clock
+from migctl.flags.exposure import Exposure
 from migctl.transports.websocket.assigning import Assigning
 from migctl.transports.websocket.session import Session
 from tests.kit.assigning import HeldFlags
@@ -16,6 +17,18 @@ from tests.kit.conditions import until
 from tests.unit.gateway.test_live import texts
 
 Open = Callable[..., Awaitable[tuple[Session, socket.socket]]]
+
+
+class Kept:
+    """What was handed on as served: user, variant, transport, reason, share."""
+
+    def __init__(self) -> None:
+        self.exposures: list[tuple[str, str, str | None, str, float | None]] = []
+
+    def served(self, exposure: Exposure) -> None:
+        placed = exposure.placed()
+        of = (exposure.user, exposure.assigned, exposure.transport, exposure.reason)
+        self.exposures.append((*of, placed.percent if placed is not None else None))
 
 
 class Told:
@@ -83,6 +96,21 @@ async def test_who_was_told_it_is_told_nothing_and_who_names_no_user_never_is(op
         await until(lambda: told.said(settled))
         assert told.said(nobody) == []
         assert told.assigning.count(told.sessions()).assigned == {"websocket": 0, "realtime": 2}
+
+
+async def test_a_word_and_a_greeting_that_needs_none_are_exposures(open_session: Open) -> None:
+    kept = Kept()
+    async with telling(open_session) as told:
+        told.flags.service.keep_exposures(kept)
+        settled = await told.come()
+        await told.come(None)
+        assert kept.exposures == [("ann", "websocket", "websocket", "TARGETING_MATCH", 0.0)]
+        await told.flags.share(100)
+        await until(lambda: told.said(settled))
+        assert kept.exposures[1:] == [("ann", "realtime", "realtime", "TARGETING_MATCH", 100.0)]
+        await told.flags.brake()
+        await until(lambda: len(told.said(settled)) == 2)
+        assert kept.exposures[2:] == [("ann", "websocket", "websocket", "BRAKED", 0.0)]
 
 
 async def test_down_is_told_with_its_version_and_reason(open_session: Open) -> None:

@@ -30,7 +30,7 @@ def told(found: Checked) -> list[tuple[str, int | None, str]]:
 def test_what_ships_has_no_mistake_and_is_listed(tmp_path: Path) -> None:
     found = looked(tmp_path)
     assert not found.problems
-    assert sorted(found.files.values()) == ["flags", "segments", *["stage"] * 6]
+    assert sorted(found.files.values()) == ["experiments", "flags", "segments", *["stage"] * 6]
     of_the_checkout = looked(folder("configs").parent)
     assert not of_the_checkout.problems
     assert "settings" in of_the_checkout.files.values()

@@ -30,7 +30,12 @@ def accepts(name: SchemaName, data: Any) -> bool:
 def kind_of(path: Path) -> SchemaName:
     if path.parent.name == "stages":
         return "stage"
-    kinds: dict[str, SchemaName] = {"migctl": "settings", "transport": "flags", "segments": "segments"}
+    kinds: dict[str, SchemaName] = {
+        "migctl": "settings",
+        "transport": "flags",
+        "segments": "segments",
+        "experiments": "experiments",
+    }
     return kinds[path.stem]
 
 
@@ -63,6 +68,8 @@ def test_a_file_that_ships_is_accepted_and_names_its_schema(path: Path) -> None:
         ("flags", "f.yaml", FLAGS.replace("}}\n", ", targeting: {if: [{in: [{var: targetingKey}, [a]]}, x, null]}}}\n")),
         ("flags", "f.yaml", FLAGS.replace("defaultVariant: x", "defaultVariant: null, metadata: {a: true}")),
         ("segments", "g.yaml", SEGMENTS),
+        ("experiments", "e.yaml", "experiments:\n  a.b-c:\nexposures:\n"),
+        ("experiments", "e.yaml", "experiments: {a: {starts: '2026-01-31', ends: null, sticky: true}}\nexposures: {log: false}\n"),
         ("segments", "g.yaml", "segments: {a: {rule: {in: [{var: region}, [eu]]}}, b: {starts_with: [x], ends_with: []}}\n"),
     ],
 )  # fmt: skip
@@ -107,6 +114,11 @@ def test_what_is_right_is_accepted_by_both(tmp_path: Path, name: SchemaName, fil
             "segments: []\n", "segments: {all: {users: []}}\n", "segments: {a: {}}\n", "segments: {a: {user: [b]}}\n",
             "segments: {a: {users: [4]}}\n", "segments: {a: {users: b}}\n", "segments: {a: {rule: {in: []}, users: []}}\n",
             "segments: {a: {rule: {foo: 1}}}\n",
+        )],
+        *[("experiments", "e.yaml", text) for text in (
+            "experiments: []\n", "experiments: {a b: {}}\n", "experiments: {a: {sticky: 2}}\n", "experiments: {a: {stick: true}}\n",
+            "experiments: {a: {min_blocks: 1}}\n", "experiments: {a: {ends: 7}}\n", "experiments: {}\nexposures: {log: maybe}\n",
+            "exposures: {retain_days: 0}\n", "experiments: {a: {confidence_percent: 100}}\n",
         )],
     ],
 )  # fmt: skip

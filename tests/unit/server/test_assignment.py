@@ -27,6 +27,17 @@ def document(target: Target | None, **more: Any) -> dict[str, Any]:
     return asyncio.run(Assignment(target=target, **options).document("u", NOW))
 
 
+def test_who_is_handed_an_answer_is_served_with_where_they_go_now() -> None:
+    served: list[tuple[str, str, str, int, str]] = []
+
+    def note(user: str, assigned: Assigned, transport: str) -> None:
+        served.append((user, assigned.variant, assigned.reason, assigned.n, transport))
+
+    document(None, served=note)
+    document(None, served=note, away=lambda: True)
+    assert served == [("u", "realtime", "STATIC", 1, "realtime"), ("u", "realtime", "STATIC", 1, "websocket")]
+
+
 @pytest.mark.parametrize(
     ("mode", "flag", "transport"),
     [

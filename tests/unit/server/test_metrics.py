@@ -149,7 +149,7 @@ def test_a_state_is_one_of_all_that_there_are() -> None:
 def test_what_a_mode_does_not_have_has_no_sample() -> None:
     of = replace(
         status("everything"),
-        relay=None, dead_letters=None, fallback=None, source=None, flags=None, witness=None,
+        relay=None, dead_letters=None, fallback=None, source=None, flags=None, witness=None, exposures=None,
         connections=ConnectionsStatus(), breakers=BreakersStatus(), transports=TransportsStatus(),
     )  # fmt: skip
     assert {name for name in page(of) if not name.startswith(("migctl_journal", "migctl_events"))} == {
