@@ -16,6 +16,7 @@ WIRE = "it speaks with a real other side: tests/integration, tests/contract or t
 PROCESS = "it starts, joins or ends processes: tests/crash, tests/cli, tests/e2e"
 DATABASE = "only PostgreSQL can say whether it is right: tests/integration"
 FILE = "it is what becomes of real files: tests/contract, tests/integration/journal"
+EDGE = "a thin edge: what it decides stands in a module beside it, which has a fast test; it is run by tests/integration"
 THROUGH = "a fast test comes to it by two imports"
 
 # Objects with keys of text that a function of ours may return: JSON that has a form of its own, or that goes out as it is.
@@ -76,10 +77,10 @@ WITHOUT_A_FAST_TEST = {
     "migctl.stack.standin.gateway": WIRE,
     "migctl.stack.standin.realtime.authorize": DATABASE,
     "migctl.stack.standin.realtime.changes": DATABASE,
-    "migctl.stack.standin.realtime.channel": WIRE,
-    "migctl.stack.standin.realtime.fanout": WIRE,
+    "migctl.stack.standin.realtime.channel": EDGE,
+    "migctl.stack.standin.realtime.fanout": EDGE,
     "migctl.stack.standin.realtime.http": WIRE,
-    "migctl.stack.standin.realtime.socket": WIRE,
+    "migctl.stack.standin.realtime.socket": EDGE,
     "migctl.stack.standin.realtime.visibility": DATABASE,
     "migctl.stack.standin.rest.handlers": DATABASE,
     "migctl.stack.standin.wal.stream": DATABASE,

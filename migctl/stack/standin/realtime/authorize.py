@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import psycopg
 
 from migctl.stack.standin.auth import Identity
 from migctl.stack.standin.database import Connection, DatabaseDown, Pool, PoolTimeout, fetch
+from migctl.stack.standin.realtime.rules import Extension
 from migctl.telemetry import get_logger
-
-Extension = Literal["broadcast", "presence"]
 
 _log = get_logger("standin.realtime")
 _PROBE = (
@@ -34,16 +31,6 @@ _ENTER = (
 
 class Unavailable(Exception):
     """The database can't be asked now."""
-
-
-@dataclass(slots=True)
-class Policies:
-    """What was found out. None: not asked yet."""
-
-    broadcast_read: bool | None = None
-    broadcast_write: bool | None = None
-    presence_read: bool | None = None
-    presence_write: bool | None = None
 
 
 class Authorizer:

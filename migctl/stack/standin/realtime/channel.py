@@ -1,7 +1,7 @@
 """One channel of one socket: its join, its token, what it may do, and its end.
 
-Every reason and every silence is the real server's: a denied join is answered, a denied send is not; an expired token ends the
-channel with a `system` message and `phx_close`.
+Every reason and every silence is the real server's, by `rules`: a denied join is answered, a denied send is not; an expired token
+ends the channel with a `system` message and `phx_close`.
 """
 
 from __future__ import annotations
@@ -10,33 +10,21 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from migctl.stack.standin.auth import BadToken, Identity
 from migctl.stack.standin.faults import CLOSED_BECAUSE, EARLY_S
-from migctl.stack.standin.realtime import frames
-from migctl.stack.standin.realtime.authorize import Extension, Policies, Unavailable
+from migctl.stack.standin.realtime import frames, rules
+from migctl.stack.standin.realtime.authorize import Unavailable
 from migctl.stack.standin.realtime.bindings import BadBinding
 from migctl.stack.standin.realtime.client import Client
 from migctl.stack.standin.realtime.config import Join
 from migctl.stack.standin.realtime.frames import Message, Version
+from migctl.stack.standin.realtime.rules import Denied, Extension, Policies
 from migctl.stack.standin.realtime.subscriptions import Feed
 from migctl.telemetry import get_logger
 
 _log = get_logger("standin.realtime")
-# The real server checks a token at the latest every five minutes, and when it expires.
-_CONFIRM_S = 300
-_NO_DATABASE = CLOSED_BECAUSE
-_NO_CLAIMS = "Fields `role` and `exp` are required in JWT"
-
-
-class Denied(Exception):
-    """A refusal. `code: message` is what a join is answered; `message` alone is what ends a channel."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.message = message
 
 
 class Channel:
@@ -44,14 +32,12 @@ class Channel:
 
     def __init__(self, socket: Client, topic: str, join_ref: str | None, asked: Join) -> None:
         self.topic = topic
-        self.name = topic.removeprefix("realtime:")
+        self.name = topic.removeprefix(rules.PREFIX)
         self.join_ref = join_ref
         self.asked = asked
         self._socket = socket
         self._parts = socket.parts
-        token = asked.access_token
-        # Publishable keys are no JWTs; the key of the socket stands for them.
-        self._token = token if token is not None and not token.startswith("sb_") else socket.token
+        self._token = rules.token_of(asked, socket.token)
         self._identity: Identity | None = None
         self._policies: Policies | None = None
         self._confirm: asyncio.TimerHandle | None = None
@@ -87,7 +73,7 @@ class Channel:
         """Returns the response of the join. Raises Denied."""
         self._identity = self._checked_token()
         if self.asked.replay:
-            raise Denied("UnableToReplayMessages", "Replay is not part of the stand-in")
+            raise rules.no_replay()
         self._policies = await self._read_policies(self._identity)
         self._parts.hub.join(self.name, self.asked.private, self)
         self._arm()
@@ -142,22 +128,14 @@ class Channel:
         try:
             return self._parts.tokens.for_realtime(self._token, time.time())
         except BadToken as error:
-            match error.flaw:
-                case "expired":
-                    message = f"Token has expired {error.expired_s} seconds ago"
-                    raise Denied("InvalidJWTToken", message) from None
-                case "claims":
-                    raise Denied("InvalidJWTToken", _NO_CLAIMS) from None
-                case "signature":
-                    raise Denied("JwtSignatureError", "Failed to validate JWT signature") from None
-            raise Denied("MalformedJWT", "The token provided is not a valid JWT") from None
+            raise rules.refused_token(error) from None
 
     def _arm(self) -> None:
         """Check the token again when it expires. A renewed one has a new time."""
         if self._confirm is not None:
             self._confirm.cancel()
         assert self._identity is not None and self._identity.exp is not None
-        wait = max(0.0, min(_CONFIRM_S, self._identity.exp - time.time()))
+        wait = rules.confirm_after_s(self._identity.exp, time.time())
         self._confirm = asyncio.get_running_loop().call_later(wait, self._check_token)
 
     def _check_token(self) -> None:
@@ -175,21 +153,19 @@ class Channel:
             if not self.asked.private:
                 await authorizer.alive()
                 return None
-            wanted: Sequence[Extension] = (
-                ("broadcast", "presence") if self._presence_enabled else ("broadcast",)
-            )
+            wanted = rules.to_read(self._presence_enabled)
             allowed = await authorizer.read(identity, self.name, wanted, self._socket.headers)
         except Unavailable:
-            raise Denied("UnableToConnectToProject", _NO_DATABASE) from None
+            raise rules.no_database() from None
         policies = Policies(broadcast_read=allowed["broadcast"], presence_read=allowed.get("presence"))
-        if not policies.broadcast_read and not policies.presence_read:
-            message = f"You do not have permissions to read from this Channel topic: {self.name}"
-            raise Denied("Unauthorized", message)
+        refusal = rules.refused_reading(self.name, policies)
+        if refusal is not None:
+            raise refusal
         return policies
 
     async def _renew(self, payload: Any) -> None:
-        token = payload.get("access_token") if isinstance(payload, dict) else None
-        if not isinstance(token, str) or token.startswith("sb_") or token == self._token:
+        token = rules.renewal(payload, self._token)
+        if token is None:
             return
         before, self._token = self._policies, token
         try:
@@ -198,8 +174,9 @@ class Channel:
         except Denied as denial:
             self.shut_down(denial.message)
             return
-        if before is not None and self._policies is not None and _revoked(before, self._policies):
-            self.shut_down(f"You no longer have permission to read from this Channel topic: {self.name}")
+        refusal = rules.refused_renewal(self.name, before, self._policies)
+        if refusal is not None:
+            self.shut_down(refusal.message)
             return
         if self._closed:
             return
@@ -211,12 +188,12 @@ class Channel:
 
     async def _broadcast(self, message: Message) -> None:
         payload = message.payload if message.user is not None else frames.respelled(message.payload)
-        if not await self._may_write("broadcast"):
-            return  # the real one is silent too, even where an acknowledgement was asked for
+        may_write = await self._may_write("broadcast")
         size = len(message.user.payload if message.user is not None else payload)
-        if size > self._parts.limits.plan.broadcast_bytes:
-            if self.asked.ack:
-                self._reply(message, "error", b'"payload_size_exceeded"')
+        fate = rules.sent(may_write, size, ack=self.asked.ack, limits=self._parts.limits)
+        if fate == "refuse":
+            self._reply(message, "error", b'"payload_size_exceeded"')
+        if fate != "deliver":
             return
         self._parts.hub.send(
             self.name,
@@ -248,27 +225,28 @@ class Channel:
         return self._policies is None or self._policies.presence_read is True
 
     async def _presence(self, message: Message, payload: Any) -> None:
-        word = str(payload.get("event", "")).lower() if isinstance(payload, dict) else ""
-        if word == "track":
-            meta = payload.get("payload")
-            if not isinstance(meta, dict):
+        match rules.presence_call(payload):
+            case "track":
+                if not await self._may_write("presence"):
+                    self._reply(message, "error", b"{}")
+                    return
+                self._presence_enabled = True
+                private = self.asked.private
+                self._send_presence(
+                    self._parts.presence.track(
+                        self.name, private, self, self._presence_key, payload["payload"]
+                    )
+                )
+            case "untrack":
+                diff = self._parts.presence.untrack(self.name, self.asked.private, self)
+                if diff is not None:
+                    self._send_presence(diff)
+            case "not-a-map":
                 self._reply(message, "error", b'{"reason":"Presence track payload must be a map"}')
                 return
-            if not await self._may_write("presence"):
+            case "unknown":
                 self._reply(message, "error", b"{}")
                 return
-            self._presence_enabled = True
-            private = self.asked.private
-            self._send_presence(
-                self._parts.presence.track(self.name, private, self, self._presence_key, meta)
-            )
-        elif word == "untrack":
-            diff = self._parts.presence.untrack(self.name, self.asked.private, self)
-            if diff is not None:
-                self._send_presence(diff)
-        else:
-            self._reply(message, "error", b"{}")
-            return
         self._reply(message, "ok", b"{}")
 
     def _send_presence(self, diff: dict[str, Any]) -> None:
@@ -321,9 +299,3 @@ class Channel:
 
     def _reply(self, message: Message, status: str, response: bytes) -> None:
         self._socket.reply(message, "ok" if status == "ok" else "error", response)
-
-
-def _revoked(before: Policies, now: Policies) -> bool:
-    return (before.broadcast_read is True and now.broadcast_read is False) or (
-        before.presence_read is True and now.presence_read is False
-    )

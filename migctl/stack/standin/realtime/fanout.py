@@ -9,16 +9,14 @@ import psycopg
 from migctl.stack.standin.auth import Identity
 from migctl.stack.standin.database import Connection
 from migctl.stack.standin.realtime import records
+from migctl.stack.standin.realtime.receivers import Receivers, Seer, receivers_of, text_of, to_ask
 from migctl.stack.standin.realtime.records import Described
-from migctl.stack.standin.realtime.subscriptions import Feed, Subscription
+from migctl.stack.standin.realtime.subscriptions import Subscription
 from migctl.stack.standin.realtime.visibility import Visibility
-from migctl.stack.standin.wal.pgoutput import Change, Relation, Transaction, Unchanged
+from migctl.stack.standin.wal.pgoutput import Change, Relation, Transaction
 from migctl.telemetry import get_logger
 
 _log = get_logger("standin.changes")
-
-# For one change: each feed that gets it, the ids of its bindings, and the data they get.
-Receivers = list[tuple[Feed, tuple[int, ...], bytes]]
 
 
 class Batch:
@@ -85,27 +83,16 @@ class Fanout:
             if item.wanted.filters
         }
         for number in numbers:
-            change = batch.changes[number][0]
-            texts: dict[tuple[str, tuple[str, ...] | None], bytes] = {}
-            ids: dict[tuple[Feed, bytes], list[int]] = {}
-            for item in concerned:
-                if item.wanted.event not in ("*", change.action):
-                    continue
-                table = described[item.identity.role]
-                error = _error(change, table)
-                if error is None and (
-                    number not in visible[item.identity] or number not in passing.get(item, (number,))
-                ):
-                    continue
-                choice = (item.identity.role, item.wanted.columns)
-                if choice not in texts:
-                    texts[choice] = (
-                        records.data(rendered[number], table, item.wanted.columns)
-                        if error is None
-                        else records.refusal(change, error)
-                    )
-                ids.setdefault((item.feed, texts[choice]), []).append(item.id)
-            receivers[number] = [(feed, tuple(found), text) for (feed, text), found in ids.items()]
+            seers = [
+                Seer(
+                    item,
+                    described[item.identity.role],
+                    visible=number in visible[item.identity],
+                    passes=number in passing.get(item, (number,)),
+                )
+                for item in concerned
+            ]
+            receivers[number] = receivers_of(batch.changes[number][0], rendered[number], seers)
 
     async def _rendered(
         self, conn: Connection, batch: Batch, numbers: Sequence[int], table: Described
@@ -133,16 +120,7 @@ class Fanout:
         table: Described,
         identity: Identity,
     ) -> set[int]:
-        """Deletions are for all who may read the table: there is no row left to check."""
-        if not table.rls:
-            return set(numbers)
-        visible = {number for number in numbers if batch.changes[number][0].action == "DELETE"}
-        keys: dict[int, list[str]] = {}
-        for number in numbers:
-            change = batch.changes[number][0]
-            if number not in visible and _error(change, table) is None:
-                new, _ = records.rows_of(change, table.key)
-                keys[number] = [_text((new or {}).get(column)) or "" for column in table.key]
+        visible, keys = to_ask({number: batch.changes[number][0] for number in numbers}, table)
         if not keys:
             return visible
         try:
@@ -160,24 +138,9 @@ class Fanout:
         for number in numbers:
             new, old = records.rows_of(batch.changes[number][0], table.key)
             row = new if new is not None else old
-            rows[number] = {name: _text(value) for name, value in (row or {}).items()}
+            rows[number] = {name: text_of(value) for name, value in (row or {}).items()}
         return await self._visibility.passing(conn, item.wanted.filters, table, rows)
 
 
 def _with_key(numbered: tuple[Change, int], table: Described) -> tuple[Change, tuple[str, ...], int]:
     return numbered[0], table.key, numbered[1]
-
-
-def _error(change: Change, table: Described) -> str | None:
-    """Why a role may not get this change, or None. Deletions are for everybody."""
-    if change.action == "DELETE":
-        return None
-    if not table.key:
-        return records.NO_KEY
-    if not table.readable.issuperset(table.key):
-        return records.UNAUTHORIZED
-    return None
-
-
-def _text(value: bytes | Unchanged | None) -> str | None:
-    return value.decode() if isinstance(value, bytes) else None

@@ -18,10 +18,11 @@ from aiohttp import web
 
 from migctl.stack.standin.auth import BadToken
 from migctl.stack.standin.faults import CLOSE_AFTER_S
-from migctl.stack.standin.realtime import config, frames
-from migctl.stack.standin.realtime.channel import Channel, Denied
+from migctl.stack.standin.realtime import config, frames, rules
+from migctl.stack.standin.realtime.channel import Channel
 from migctl.stack.standin.realtime.client import Joined, Parts
 from migctl.stack.standin.realtime.frames import BadFrame, Message, Version
+from migctl.stack.standin.realtime.rules import Denied
 from migctl.telemetry import get_logger
 
 _log = get_logger("standin.realtime")
@@ -67,14 +68,15 @@ class Realtime:
         parts = self._parts
         keys = (request.headers.get("x-api-key"), request.query.get("apikey"), request.headers.get("apikey"))
         token = next((key for key in keys if key), "")
+        role, flaw = "", None
         try:
             role = parts.tokens.for_realtime(token, time.time()).role
         except BadToken as error:
+            flaw = error.flaw
+        refusal = rules.refused_upgrade(flaw, parts.hub.sockets, parts.limits)
+        if refusal is not None:
             await asyncio.sleep(parts.limits.connect_error_s)
-            return web.json_response({"error": _REFUSALS[error.flaw]}, status=401)
-        if parts.hub.sockets >= parts.limits.plan.users:
-            await asyncio.sleep(parts.limits.connect_error_s)
-            return web.json_response({"error": "Too many connected users"}, status=429)
+            return web.json_response({"error": refusal.error}, status=refusal.status)
         version: Version = "2.0.0" if request.query.get("vsn", "1.0.0").startswith("2.") else "1.0.0"
         response = web.WebSocketResponse(compress=False, max_msg_size=_MAX_FRAME)
         await response.prepare(request)
@@ -102,15 +104,6 @@ class Realtime:
         return response
 
 
-_REFUSALS = {
-    "expired": "Token has expired",
-    "claims": "Fields `role` and `exp` are required in JWT",
-    "malformed": "The token provided is not a valid JWT",
-    "signature": "Failed to validate JWT signature",
-    "not_yet": "The token provided is not a valid JWT",
-}
-
-
 class Socket:
     """The channels of one connection. token: the API key that it came with. subscriber: that was not the service key."""
 
@@ -133,7 +126,6 @@ class Socket:
         self._tasks = tasks
         self._spawned: set[asyncio.Task[None]] = set()
         self._channels: dict[str, Channel] = {}
-        self._limit = parts.limits.socket_queue_bytes
 
     async def run(self, response: web.WebSocketResponse) -> None:
         """Until the client goes, or is silent for too long."""
@@ -174,8 +166,9 @@ class Socket:
         if self._transport.is_closing():
             return
         self._transport.write(frame)
-        if self._transport.get_write_buffer_size() > self._limit:
-            _log.warning("slow client cut off", waiting_bytes=self._transport.get_write_buffer_size())
+        waiting_bytes = self._transport.get_write_buffer_size()
+        if rules.reads_too_slowly(waiting_bytes, self.parts.limits):
+            _log.warning("slow client cut off", waiting_bytes=waiting_bytes)
             self._transport.abort()
 
     def reply(self, message: Message, status: Literal["ok", "error"], response: bytes) -> None:
@@ -195,38 +188,36 @@ class Socket:
         self.write(frames.text_frame(text))
 
     async def _handle(self, message: Message, response: web.WebSocketResponse) -> None:
-        if message.topic == "phoenix":
-            if message.event == "heartbeat":
-                self.reply(message, "ok", b"{}")
-            return
         channel = self._channels.get(message.topic)
-        if message.event == "phx_join" and message.topic.startswith("realtime:"):
-            if channel is not None:  # a second join replaces the first
-                self.drop(channel)
-            await self._join(message, response)
-        elif message.event == "phx_leave":
-            self.reply(message, "ok", b"{}")
-            if channel is not None:
-                self.drop(channel)
-        elif channel is None:
-            self.reply(message, "error", b'{"reason":"unmatched topic"}')
-        elif message.join_ref is None or message.join_ref == channel.join_ref:
-            await channel.handle(message)
+        match rules.fate(message, channel is not None, channel.join_ref if channel is not None else None):
+            case "answer":
+                self.reply(message, "ok", b"{}")
+            case "join":
+                if channel is not None:  # a second join replaces the first
+                    self.drop(channel)
+                await self._join(message, response)
+            case "leave":
+                self.reply(message, "ok", b"{}")
+                if channel is not None:
+                    self.drop(channel)
+            case "unmatched":
+                self.reply(message, "error", b'{"reason":"unmatched topic"}')
+            case "handle" if channel is not None:
+                await channel.handle(message)
 
     async def _join(self, message: Message, response: web.WebSocketResponse) -> None:
         asked = config.parse(frames.loads(message.payload))
         channel = Channel(self, message.topic, message.join_ref or message.ref, asked)
-        flooded = False
+        joins, now = self.parts.hub.joins, time.monotonic()
         try:
-            if not channel.name:
-                raise Denied("TopicNameRequired", "You must provide a topic name")
-            now = time.monotonic()
-            flooded = self.parts.hub.joins.triggered(now)
-            if flooded:
-                raise Denied("ClientJoinRateLimitReached", "Too many joins per second")
-            self.parts.hub.joins.add(1, now)
-            if len(self._channels) >= self.parts.limits.channels_per_client:
-                raise Denied("ChannelRateLimitReached", "Too many channels")
+            flooded = joins.triggered(now)
+            refusal = rules.refused_join(
+                channel.name, flooded=flooded, channels=len(self._channels), limits=self.parts.limits
+            )
+            if rules.counts_as_join(channel.name, flooded=flooded):
+                joins.add(1, now)
+            if refusal is not None:
+                raise refusal
             answer = await channel.join()
         except Denied as denial:
             _log.info("join denied", topic=message.topic, reason=str(denial))
@@ -234,7 +225,7 @@ class Socket:
             # Nothing else of this socket is answered meanwhile, as on the real server.
             await asyncio.sleep(self.parts.limits.join_error_s)
             self.reply(message, "error", frames.dumps({"reason": str(denial)}))
-            if flooded:
+            if denial.closes:
                 await response.close(code=1001)
             return
         self._channels[message.topic] = channel
