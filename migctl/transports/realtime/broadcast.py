@@ -22,7 +22,7 @@ from migctl.transports.protocol import Audience, Table
 from migctl.transports.realtime import hints
 from migctl.transports.realtime.cadence import Pace, next_heartbeat
 from migctl.transports.realtime.canary import Canary
-from migctl.transports.realtime.channel import ChannelLost
+from migctl.transports.realtime.exchange import ChannelLost
 from migctl.transports.realtime.reach import Reach
 from migctl.transports.realtime.sender import Sender, Way
 

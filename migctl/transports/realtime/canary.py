@@ -26,7 +26,8 @@ from migctl.target.schema import HEADS
 from migctl.target.tokens import SENDER_TTL_S, mint
 from migctl.telemetry import get_logger
 from migctl.transports.protocol import Table
-from migctl.transports.realtime.channel import Changes, RateLimited, joined
+from migctl.transports.realtime.channel import Changes, joined
+from migctl.transports.realtime.exchange import RateLimited
 from migctl.transports.realtime.health import CHANGES_TAKE_S, PROBE_S
 from migctl.transports.realtime.pairing import Pairing, silent_ways
 from migctl.transports.realtime.sender import Sender

@@ -2,7 +2,7 @@
 
 A channel is one socket, joined to one topic or to several. Once lost (closed, an error, or no acknowledgement for a second) it is
 never used again; the owner opens a new one. The official client is for receiving: it would re-encode `data`, buffer what is pushed
-while it is away, and let nobody know whether a broadcast was acknowledged.
+while it is away, and let nobody know whether a broadcast was acknowledged. What its frames mean is `exchange`'s.
 """
 
 from __future__ import annotations
@@ -22,8 +22,17 @@ from migctl.errors import Systemic, Transient, first_error
 from migctl.resilience import within
 from migctl.target.tokens import RENEW_AT_SHARE, SENDER_TTL_S
 from migctl.transports.realtime import frames
+from migctl.transports.realtime.exchange import (
+    Acknowledged,
+    Broadcast,
+    Change,
+    ChannelLost,
+    Exchange,
+    Joined,
+    Subscribed,
+    refused_upgrade,
+)
 
-ACKNOWLEDGED_WITHIN_S = 1.0
 HEARTBEAT_S = 25.0
 OPEN_TIMEOUT_S = 5.0
 # The server holds a refusal back for 5 s; a shorter patience would never hear the reason.
@@ -32,17 +41,6 @@ JOIN_TIMEOUT_S = 8.0
 SUBSCRIBED_WITHIN_S = 15.0
 
 _PREFIX = "realtime:"
-_NEW_CHANNEL = "nothing: a new channel is opened"
-TOO_FAST = "nothing: it goes on more slowly; if it stays so, see realtime.messages_per_second and expected_subscribers"
-
-# A join that is refused for one of these is refused again, whoever asks.
-_SYSTEMIC_REASONS = (
-    "Unauthorized", "InvalidJWT", "MalformedJWT", "JwtSignatureError", "PrivateOnly", "TopicNameRequired", "TenantNotFound",
-)  # fmt: skip
-# Said when a channel is shut or a join refused for the plan's rates.
-_RATE_REASONS = (
-    "Too many messages per second", "ClientJoinRateLimitReached", "ChannelRateLimitReached", "ConnectionRateLimitReached",
-)  # fmt: skip
 
 Heard = Callable[[str, dict[str, object]], None]
 
@@ -55,58 +53,46 @@ class Changes:
     heard: Callable[[dict[str, object]], None]
 
 
-class ChannelLost(Transient):
-    """The channel is gone, with what was pushed and not acknowledged."""
-
-
-class RateLimited(ChannelLost):
-    """The server refuses, or has shut the channel, for too many messages or joins: coming back at once makes it worse."""
-
-
 class Channel:
     """Joined, until it is lost. Made by `joined`."""
 
     def __init__(
         self, socket: ClientConnection, topics: Sequence[str], heard: Heard, changes: Changes | None = None
     ) -> None:
-        self.acknowledged = 0
+        self._exchange = Exchange(topics, changes=changes is not None)
         self._changes = changes
         self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._name = topics[0]
-        self._topics = frozenset(topics)
+        self._topics = tuple(topics)
         self._socket = socket
         self._heard = heard
-        self._ref = 0
-        self._join_refs: dict[str, int] = {}
-        self._join_replies: dict[str, asyncio.Future[None]] = {}
-        # ref -> when it must be acknowledged, the oldest first. Bounded by the pace and by the second that each may take.
-        self._waiting: dict[str, float] = {}
+        self._joining: dict[str, asyncio.Future[None]] = {}
         self._pushed = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
-        self._last_error = ""
+
+    @property
+    def acknowledged(self) -> int:
+        """How many broadcasts were."""
+        return self._exchange.acknowledged
 
     async def push(self, topic: str, event: str, payload: bytes) -> None:
         """Send a broadcast, and return once it is on its way. Where no acknowledgement comes, the channel is lost.
 
         topic: one that was joined. payload: JSON. Raises ChannelLost.
         """
-        await self._send(
-            _PREFIX + topic, "broadcast", frames.broadcast_payload(event, payload), acknowledged=True
-        )
+        refs = self._exchange.pushes(_PREFIX + topic, clock.mono())
+        self._pushed.set()
+        self._quiet.clear()
+        await self._send(_PREFIX + topic, "broadcast", frames.broadcast_payload(event, payload), refs)
 
     async def settled(self) -> None:
         """Return once all that was pushed is acknowledged, or never will be."""
         await self._quiet.wait()
 
-    async def _send(self, topic: str, event: str, payload: bytes, *, acknowledged: bool = False) -> None:
-        self._ref += 1
-        ref = self._ref
-        if acknowledged:
-            self._waiting[str(ref)] = clock.mono() + ACKNOWLEDGED_WITHIN_S
-            self._pushed.set()
-            self._quiet.clear()
-        join_ref = self._join_refs.get(topic)  # none for "phoenix", the socket's own topic
+    async def _send(
+        self, topic: str, event: str, payload: bytes, refs: tuple[int, int | None] | None = None
+    ) -> None:
+        ref, join_ref = refs if refs is not None else self._exchange.sends(topic)
         try:
             await self._socket.send(
                 frames.encode(topic, event, payload, ref=ref, join_ref=join_ref), text=True
@@ -115,10 +101,10 @@ class Channel:
             raise self._lost(_words(error)) from error
 
     async def _join(self, topic: str, access_token: str) -> None:
-        ref = self._join_refs[topic] = self._ref + 1
-        reply = self._join_replies[str(ref)] = asyncio.get_running_loop().create_future()
+        refs = self._exchange.joins(topic)
+        reply = self._joining[topic] = asyncio.get_running_loop().create_future()
         changes_of = None if self._changes is None else self._changes.of
-        await self._send(topic, "phx_join", frames.join_payload(access_token, changes_of=changes_of))
+        await self._send(topic, "phx_join", frames.join_payload(access_token, changes_of=changes_of), refs)
         if not await within(JOIN_TIMEOUT_S, reply):
             raise self._lost(f"no reply to the join for {JOIN_TIMEOUT_S:.0f} s")
         # The reply is not readiness for changes; what is committed before the `system` message may never come.
@@ -132,56 +118,28 @@ class Channel:
                     frame = frames.decode(text)
                 except ValueError:
                     raise self._lost(f"not a Phoenix frame: {text[:80]!r}") from None
-                if frame.topic in self._topics:
-                    self._take(frame)
+                self._take(frame)
         except (WebSocketException, OSError) as error:
             raise self._lost(_words(error)) from error
         raise self._lost(f"closed by the server ({self._socket.close_code})")
 
     def _take(self, frame: frames.Frame) -> None:
-        if frame.event == "phx_reply":
-            joining = self._join_replies.pop(frame.ref or "", None)
-            if joining is not None:
-                self._take_join_reply(frame, joining)
-                return
-            if self._waiting.pop(frame.ref or "", None) is None:
-                return
-            if frame.payload.get("status") != "ok":
-                raise self._lost(f"a broadcast was refused: {_reason(frame)}")
-            self.acknowledged += 1
-            if not self._waiting:
+        try:
+            meaning = self._exchange.hears(frame)
+        except ChannelLost:
+            self._quiet.set()
+            raise
+        match meaning:
+            case Joined(topic):
+                _resolve(self._joining[topic])
+            case Subscribed():
+                _resolve(self._subscribed)
+            case Acknowledged(settled=True):
                 self._quiet.set()
-        elif frame.event == "broadcast":
-            payload = frame.payload.get("payload")
-            self._heard(str(frame.payload.get("event")), payload if isinstance(payload, dict) else {})
-        elif frame.event == "postgres_changes" and self._changes is not None:
-            data = frame.payload.get("data")
-            self._changes.heard(data if isinstance(data, dict) else {})
-        elif self._changes is not None and is_of_changes(frame):
-            self._take_subscription(frame)
-        elif frame.event == "system" and frame.payload.get("status") == "error":
-            self._last_error = str(frame.payload.get("message", ""))  # the reason; phx_close follows
-        elif frame.event in ("phx_close", "phx_error"):
-            raise self._lost(self._last_error or f"the server sent {frame.event}")
-
-    def _take_subscription(self, frame: frames.Frame) -> None:
-        if frame.payload.get("status") != "ok":  # the channel stays joined, and this is not tried again
-            raise self._lost(f"no postgres_changes: {frame.payload.get('message')}")
-        if not self._subscribed.done():
-            self._subscribed.set_result(None)
-
-    def _take_join_reply(self, frame: frames.Frame, joining: asyncio.Future[None]) -> None:
-        if frame.payload.get("status") == "ok":
-            if not joining.done():
-                joining.set_result(None)
-            return
-        reason = _reason(frame)
-        if reason.startswith(_SYSTEMIC_REASONS):
-            raise Systemic(
-                f"join {frame.topic}: {reason}",
-                do="check SUPABASE_SERVICE_ROLE_KEY, and run `migctl schema verify` for the policies of realtime.messages",
-            )
-        raise self._lost(f"the join was refused: {reason}")
+            case Broadcast(event, payload):
+                self._heard(event, payload)
+            case Change(data) if self._changes is not None:
+                self._changes.heard(data)
 
     async def _keep(self, token: Callable[[], str]) -> None:
         """Heartbeats, and a new token before the old one ends."""
@@ -199,18 +157,19 @@ class Channel:
         """Lose the channel when something pushed is not acknowledged in time."""
         while True:
             await self._pushed.wait()
-            if not self._waiting:
+            try:
+                left = self._exchange.left_s(clock.mono())
+            except ChannelLost:
+                self._quiet.set()
+                raise
+            if left is None:
                 self._pushed.clear()
                 continue
-            left = next(iter(self._waiting.values())) - clock.mono()
-            if left <= 0:
-                raise self._lost(f"no acknowledgement for {ACKNOWLEDGED_WITHIN_S:.0f} s")
             await asyncio.sleep(left)
 
     def _lost(self, why: str) -> ChannelLost:
         self._quiet.set()
-        kind = RateLimited if any(reason in why for reason in _RATE_REASONS) else ChannelLost
-        return kind(f"channel {self._name}: {why}", do=TOO_FAST if kind is RateLimited else _NEW_CHANNEL)
+        return self._exchange.lost(why)
 
 
 @asynccontextmanager
@@ -241,14 +200,7 @@ async def joined(
             proxy=None if is_local(supabase_url) else True,
         )
     except InvalidStatus as error:
-        status = error.response.status_code
-        if status in (401, 403, 404):
-            raise Systemic(
-                f"{action}: HTTP {status}", do="check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY"
-            ) from error
-        if status == 429:
-            raise RateLimited(f"{action}: HTTP 429", do=TOO_FAST) from error
-        raise Transient(f"{action}: HTTP {status}", do="nothing: it is tried again") from error
+        raise refused_upgrade(action, error.response.status_code) from error
     except InvalidURI as error:
         raise Systemic(f"{action}: {error}", do="set SUPABASE_URL to the project's address") from error
     except (WebSocketException, OSError, TimeoutError) as error:
@@ -277,15 +229,9 @@ async def joined(
         await socket.close()
 
 
-def is_of_changes(frame: frames.Frame) -> bool:
-    """Whether the server says how a subscription to changes fared."""
-    return frame.event == "system" and frame.payload.get("extension") == "postgres_changes"
-
-
-def _reason(frame: frames.Frame) -> str:
-    response = frame.payload.get("response")
-    reason = response.get("reason") if isinstance(response, dict) else response
-    return str(reason or frame.payload)
+def _resolve(waited_for: asyncio.Future[None]) -> None:
+    if not waited_for.done():
+        waited_for.set_result(None)
 
 
 def _words(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from migctl.config.address import is_local
 from migctl.events.jsontext import quote
 from migctl.target import errors
 from migctl.target.rest import SMALL_BYTES, read
-from migctl.transports.realtime.channel import TOO_FAST, RateLimited
+from migctl.transports.realtime.exchange import TOO_FAST, RateLimited
 
 # A hint that takes longer is no news any more: its readers have asked the table.
 TIMEOUT_S = 2.0

@@ -16,8 +16,9 @@ from migctl.resilience import Backoff, BreakerState, Retry
 from migctl.target.tokens import sender_token
 from migctl.telemetry import get_logger
 from migctl.transports.realtime.cadence import Pace
-from migctl.transports.realtime.channel import Channel, ChannelLost, RateLimited, joined
+from migctl.transports.realtime.channel import Channel, joined
 from migctl.transports.realtime.endpoint import Endpoint
+from migctl.transports.realtime.exchange import ChannelLost, RateLimited
 from migctl.transports.realtime.reach import Reach
 
 Way = Literal["channel", "http"]

@@ -11,8 +11,8 @@ import respx
 
 from migctl.config import Target
 from migctl.errors import Poison, Systemic, Transient
-from migctl.transports.realtime.channel import RateLimited
 from migctl.transports.realtime.endpoint import Endpoint
+from migctl.transports.realtime.exchange import RateLimited
 from tests.integration.realtime.conftest import TOPIC, Received
 from tests.kit.conditions import until
 

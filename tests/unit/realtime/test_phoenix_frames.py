@@ -7,7 +7,7 @@ import json
 import pytest
 
 from migctl.transports.realtime import frames
-from migctl.transports.realtime.channel import is_of_changes
+from migctl.transports.realtime.exchange import is_of_changes
 
 
 def test_payload_stands_in_the_frame_with_its_own_text() -> None:

@@ -8,8 +8,8 @@ from migctl.errors import MigctlError, Systemic, Transient
 from migctl.resilience import BreakerState
 from migctl.target.errors import Rejected
 from migctl.transports.realtime.canary import EVENT, number_of
-from migctl.transports.realtime.channel import RateLimited
 from migctl.transports.realtime.endpoint import left_of
+from migctl.transports.realtime.exchange import RateLimited
 from migctl.transports.realtime.sender import Way, leaves_too_little, was_proven, way
 
 STATES: tuple[BreakerState, ...] = ("closed", "open", "half_open")
