@@ -70,7 +70,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.replay.run": PROCESS,
     "migctl.runtime.adopting": FILE,
     "migctl.runtime.dead_letters": WIRE,
-    "migctl.server.routes.events": WIRE,
     "migctl.stack.shim": PROCESS,
     "migctl.stack.standin.admin": WIRE,
     "migctl.stack.standin.app": WIRE,
@@ -86,13 +85,9 @@ WITHOUT_A_FAST_TEST = {
     "migctl.stack.standin.wal.stream": DATABASE,
     "migctl.subscriber.realtime.subscriber": WIRE,
     "migctl.subscriber.subscriber": WIRE,
-    "migctl.transports.websocket.catching_up": WIRE,
-    "migctl.transports.websocket.sockets": WIRE,
-    "migctl.validate.witness.alerting": WIRE,
-    "migctl.validate.witness.listening": WIRE,
-    "migctl.validate.witness.tail": WIRE,
+    "migctl.validate.witness.alerting": EDGE,
+    "migctl.validate.witness.listening": EDGE,
     "migctl.validate.witness.witness": PROCESS,
-    "migctl.validate.witness.writing": WIRE,
 }
 
 MAX_LINES = 400

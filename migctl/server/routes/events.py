@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -90,7 +90,7 @@ class Events:
             "last_seq": appended.last_seq,
         }
         if request.query.get("detail") in ("1", "true"):
-            body["items"] = _detail(events, appended)
+            body["items"] = detail_of(events, appended)
         return answer(201, body, as_is=True)
 
     async def _read(self, request: web.Request) -> list[Event]:
@@ -115,7 +115,7 @@ class Events:
         journal = self._journal
         try:
             position = resume.position_in(request.query)
-            limit = min(max(resume.seq_in("limit", request.query.get("limit", "1000")), 1), MAX_LIMIT)
+            limit = limit_in(request.query)
         except resume.BadRequest as error:
             return refusal(400, "value", error.reason, field=error.field)
         epoch, tail = journal.epoch, journal.tail
@@ -150,7 +150,13 @@ def _gone(journal: Log, reason: str | None) -> web.Response:
     return answer(410, {"epoch": journal.epoch, "tail": journal.tail, "reason": reason})
 
 
-def _detail(events: list[Event], appended: Appended) -> list[dict[str, Any]]:
+def limit_in(query: Mapping[str, str]) -> int:
+    """How many events an answer has at most. Raises BadRequest."""
+    return min(max(resume.seq_in("limit", query.get("limit", "1000")), 1), MAX_LIMIT)
+
+
+def detail_of(events: list[Event], appended: Appended) -> list[dict[str, Any]]:
+    """For each event of a request, in its order. epoch: of a duplicate that came in one before."""
     items: list[dict[str, Any]] = []
     for event, position, new in zip(events, appended.positions(), appended.is_new(), strict=True):
         item: dict[str, Any] = {"id": event.id, "seq": position.seq, "duplicate": not new}

@@ -1,11 +1,26 @@
-"""Catching up: what a subscriber missed, read from the journal at its own pace, until it meets the live edge and joins it."""
+"""Catching up: what a subscriber missed, read from the journal at its own pace, until it meets the live edge and joins it.
+
+What is read after a position, while the live edge is ahead of it; the first line that is so:
+
+| the session | the epoch | the page | it |
+|---|---|---|---|
+| closed | any | any | ends: whoever closed it said why |
+| open | the journal has entered another | any | is closed: epoch rotated |
+| open | of the entries is another | any | is closed: epoch rotated |
+| open | the same | empty, or begins after a hole | is closed: retention overtook it |
+| open | the same | begins with the next seq | gets the page |
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
 
 from aiohttp import ClientConnectionResetError
 from aiohttp.abc import AbstractStreamWriter
 
 from migctl.clock import now
+from migctl.events import Entry
 from migctl.journal import Log
 from migctl.resilience import within
 from migctl.transports.websocket import frames
@@ -43,14 +58,15 @@ class CatchingUp:
         live, epoch = self._live, self._live.epoch
         while after < live.delivered:
             page = await self._journal.read(after, max_bytes=RUN_BYTES)
-            if session.closed:
-                return
-            if epoch != live.epoch or (page and page[0].epoch != epoch):
-                live.close(session, frames.ROTATED, "epoch rotated")
-                return
-            if not page or page[0].seq != after + 1:
-                live.close(session, frames.OVERTAKEN, "retention overtook this reader")
-                return
+            match step(page, after, epoch, live_epoch=live.epoch, closed=session.closed):
+                case "end":
+                    return
+                case "rotated":
+                    live.close(session, frames.ROTATED, "epoch rotated")
+                    return
+                case "overtaken":
+                    live.close(session, frames.OVERTAKEN, "retention overtook this reader")
+                    return
             run = frames.Run(page, self._legacy_frame)
             if not session.write(run.v2()):
                 return
@@ -65,3 +81,14 @@ class CatchingUp:
         # Nothing is awaited between the last comparison and joining: the missed part and the live one meet exactly.
         session.after = after
         self.join(session)
+
+
+def step(
+    page: Sequence[Entry], after: int, epoch: str, *, live_epoch: str, closed: bool
+) -> Literal["end", "rotated", "overtaken", "write"]:
+    """What a page means for a reader at `after`. epoch: that it began in; live_epoch: of the live edge by now."""
+    if closed:
+        return "end"
+    if epoch != live_epoch or (page and page[0].epoch != epoch):
+        return "rotated"
+    return "write" if page and page[0].seq == after + 1 else "overtaken"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from aiohttp import ClientConnectionResetError, web
@@ -30,6 +31,30 @@ from migctl.transports.websocket.upstream import TOKEN_NAME
 MAX_CLIENT_BYTES = 1 << 20
 
 log = get_logger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Open sockets, each once: attached, as a subscriber of a form or as a standby; or closing, by its code."""
+
+    attached: list[Session]
+    forms: Counter[Form]
+    standby: int
+    closing: Counter[int]
+    max_queued_bytes: int
+
+
+def counted(sessions: Iterable[Session]) -> Counted:
+    """A socket that is closing is no subscriber any more, and what waits in its queue still takes room."""
+    every = list(sessions)
+    attached = [session for session in every if session.close_code is None]
+    return Counted(
+        attached=attached,
+        forms=Counter(session.form for session in attached if not session.standby),
+        standby=sum(session.standby for session in attached),
+        closing=Counter(code for session in every if (code := session.close_code) is not None),
+        max_queued_bytes=max((session.queued_bytes for session in every), default=0),
+    )
 
 
 class Sockets:
@@ -138,27 +163,24 @@ class Sockets:
 
         assigning: None where nobody is sent anywhere.
         """
-        attached = [session for session in self._open if session.close_code is None]
-        standby = sum(session.standby for session in attached)
-        forms = Counter(session.form for session in attached if not session.standby)
-        closing = Counter(code for session in self._open if (code := session.close_code) is not None)
+        seen = counted(self._open)
         return GatewayStatus(
             state=state,
             reason=reason,
-            subscribers=len(attached) - standby,
-            subscribers_v2=forms["v2"],
-            subscribers_legacy=forms["legacy"],
-            subscribers_piped=forms["piped"],
-            standby=standby,
-            catching_up=forms["v2"] + forms["legacy"] - live,
-            max_queued_bytes=max((session.queued_bytes for session in self._open), default=0),
-            closing_by_code=dict(closing),
+            subscribers=seen.forms.total(),
+            subscribers_v2=seen.forms["v2"],
+            subscribers_legacy=seen.forms["legacy"],
+            subscribers_piped=seen.forms["piped"],
+            standby=seen.standby,
+            catching_up=seen.forms["v2"] + seen.forms["legacy"] - live,
+            max_queued_bytes=seen.max_queued_bytes,
+            closing_by_code=dict(seen.closing),
             closed_by_code=dict(self._closed_by_code),
             delivered_seq=delivered_seq,
             behind_events=behind_events,
             frames_written=frames_written,
             upstream=upstream,
-            moves=assigning.count(attached) if assigning is not None else None,
+            moves=assigning.count(seen.attached) if assigning is not None else None,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 import msgspec
@@ -15,6 +16,7 @@ from migctl.events.jsontext import split_array, split_object
 from migctl.resilience import Backoff, Retry
 from migctl.serve_client import Answer, ServeHttp
 from migctl.status import ServeStatus, read
+from migctl.subscriber.core.release import Release
 from migctl.subscriber.gateway.frames import read_frame
 from migctl.telemetry import get_logger
 from migctl.validate.witness.sums import Counted
@@ -30,7 +32,9 @@ RETRY = Backoff(0.2, 2.0)
 log = get_logger("witness")
 
 
-class _Gone(msgspec.Struct):
+class Gone(msgspec.Struct):
+    """The document of a 410 of `/events`."""
+
     epoch: str
     tail: int
     reason: str | None = None
@@ -89,21 +93,16 @@ class Tail:
         arrived = Arrived(clock.now(), clock.mono_ns())
         try:
             if answer.status == 410:
-                gone = answer.decode(_Gone)
-                reason = (
-                    "the journal began a new epoch" if gone.epoch != epoch else "the journal had it no longer"
-                )
-                self._position = Position(gone.epoch, gone.tail - 1)
+                self._position, reason = after_gone(self._position, answer.decode(Gone))
                 self._windows.journal_begins(*self._position, arrived.at, reason=reason)
                 return True
-            texts = split_array(split_object(answer.content)["events"])
-            for text in texts:
-                event = read_frame(text).release(epoch, "resume", arrived)
+            more = False
+            for event in page_of(answer.content, epoch, arrived):
                 self._windows.journal(event)
-                self._position = event.position
-        except (ValueError, KeyError, AssertionError) as error:
+                self._position, more = event.position, True
+        except ValueError as error:
             raise Transient(f"{answer.where}: no events: {error}", do="nothing: it is asked again") from None
-        return bool(texts)
+        return more
 
     async def _get(self, path: str, params: dict[str, str] | None = None) -> Answer:
         answer = await self._http.get(path, params)
@@ -111,6 +110,22 @@ class Tail:
         if answer.status not in (200, 410):
             raise Transient(f"{answer.where}: {answer.words()}", do="nothing: it is asked again")
         return answer
+
+
+def page_of(content: bytes, epoch: str, arrived: Arrived) -> Iterator[Release]:
+    """The events of an answer of `/events`, up to the first that is none. Raises ValueError, there."""
+    try:
+        for text in split_array(split_object(content)["events"]):
+            yield read_frame(text).release(epoch, "resume", arrived)
+    except (KeyError, AssertionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def after_gone(position: Position, gone: Gone) -> tuple[Position, str]:
+    """Where it goes on, and why not at `position`."""
+    other = gone.epoch != position.epoch
+    reason = "the journal began a new epoch" if other else "the journal had it no longer"
+    return Position(gone.epoch, gone.tail - 1), reason
 
 
 def counted(status: ServeStatus, *, ours: int) -> Counted:

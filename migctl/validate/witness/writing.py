@@ -9,7 +9,7 @@ import msgspec
 
 from migctl.errors import MigctlError
 from migctl.flags.assignment import Assignments, Switch
-from migctl.flags.record import Record
+from migctl.flags.record import Record, Rollout
 from migctl.flags.shares import Shares
 from migctl.resilience import Backoff, Retry
 from migctl.resilience.waiting import News
@@ -69,14 +69,13 @@ class Writing:
     async def round(self) -> None:
         """Renew the lease, and write what is kept. Raises Transient, Systemic."""
         lease = await self._record.lease(LEASE, self._holder, LEASE_S)
-        self.standby = lease.holder != self._holder
-        if self.standby:
-            self.unwritten = (
-                f"{lease.holder} is the witness, for {lease.left_s or 0:.0f} s and as long as it renews"
-            )
+        other = other_witness(lease, self._holder)
+        self.standby = other is not None
+        if other is not None:
+            self.unwritten = other
             self._changed()
             return
-        self.step = _step((await self._record.rollout(FLAG)).state)
+        self.step = step_of((await self._record.rollout(FLAG)).state)
         self.shares = Assignments(SWITCH, (await self._record.read()).snapshot).shares()
         while minutes := self._kept.first(AT_ONCE):
             await self._record.write_minutes(minutes)
@@ -100,7 +99,15 @@ class _State(msgspec.Struct):
     step_id: str | None = None
 
 
-def _step(state: object) -> str | None:
+def other_witness(lease: Rollout, holder: str) -> str | None:
+    """Why this one stands by; None where it has the lease, and writes."""
+    if lease.holder == holder:
+        return None
+    return f"{lease.holder} is the witness, for {lease.left_s or 0:.0f} s and as long as it renews"
+
+
+def step_of(state: object) -> str | None:
+    """Of a rollout's state; None where none is under way, or where it is of a form that is not known here."""
     try:
         return msgspec.convert(state, _State).step_id if state is not None else None
     except ValueError:
