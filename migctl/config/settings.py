@@ -8,12 +8,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from migctl.config.modes import LiveWay, Mode
 from migctl.config.validating import WithElsewhere
-
-Mode = Literal["websocket", "realtime", "dual"]
-MODES: tuple[Mode, ...] = ("websocket", "realtime", "dual")
-# What brings live events to the subscribers of Realtime.
-LiveWay = Literal["broadcast", "postgres_changes"]
 
 
 class Section(WithElsewhere, BaseModel):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from migctl import redaction
 from migctl.config import database
 from migctl.config.secrets import secret
-from migctl.config.settings import Settings
 from migctl.errors import Usage
+
+if TYPE_CHECKING:
+    from migctl.config.settings import Settings
 
 _PROJECT_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\x21-\x7e]*)?")
 

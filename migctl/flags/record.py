@@ -14,13 +14,12 @@ import msgspec
 
 from migctl.config import Settings, Target
 from migctl.config.address import is_local
-from migctl.config.settings import TimeoutSection
 from migctl.errors import Systemic, Wanting
 from migctl.events.times import Moment
 from migctl.flags.disk import Process
 from migctl.flags.snapshot import Brake, Row, Snapshot, all_merged, of_row
 from migctl.target import answers, errors
-from migctl.target.rest import PATIENT, Rest
+from migctl.target.rest import PATIENT, Rest, Timeouts
 
 T = TypeVar("T")
 
@@ -157,7 +156,7 @@ class _Version(msgspec.Struct):
 class Record:
     """Of one target, as service_role."""
 
-    def __init__(self, target: Target, schema: str, name: str, timeouts: TimeoutSection = PATIENT) -> None:
+    def __init__(self, target: Target, schema: str, name: str, timeouts: Timeouts = PATIENT) -> None:
         """name: of the target, that every value carries; see `target_name`."""
         self._rest = Rest(target, schema, timeouts)
         self.name = name

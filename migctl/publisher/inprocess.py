@@ -33,11 +33,11 @@ class OwnJournal:
 
 
 @asynccontextmanager
-async def own_journal(path: Path, settings: Settings) -> AsyncIterator[Outlet]:
+async def own_journal(path: Path, settings: Settings | None = None) -> AsyncIterator[Outlet]:
     """Only written to; a later `migctl serve` over this journal delivers what is in it. Raises Refused for a second writer."""
     from migctl.runtime.journals import open_journal
 
-    journal = await _alone(open_journal(settings, path=path, relayed=True, notify=_notify))
+    journal = await _alone(open_journal(settings or Settings(), path=path, relayed=True, notify=_notify))
     try:
         yield OwnJournal(journal)
     finally:

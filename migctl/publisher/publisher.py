@@ -12,12 +12,12 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from migctl.clock import mono
 from migctl.config.address import base_url
-from migctl.config.settings import Mode, Settings
+from migctl.config.modes import Mode
 from migctl.errors import MigctlError, Transient, Usage
 from migctl.events import Event
 from migctl.publisher.drafts import Data, NewEvent, Published, draft
@@ -26,6 +26,9 @@ from migctl.publisher.sending import Sender, given_up
 from migctl.publisher.waiting import Full, Unit, Waiting
 from migctl.status import PublisherStatus
 from migctl.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from migctl.config.settings import Settings
 
 log = get_logger("publisher")
 
@@ -307,7 +310,7 @@ class Publisher:
         from migctl.publisher import inprocess
 
         if self._serve is None:
-            return await self._stack.enter_async_context(inprocess.own_journal(self._journal, Settings()))
+            return await self._stack.enter_async_context(inprocess.own_journal(self._journal))
         settings = inprocess.settings_of(self._serve, self._journal)
         serving = inprocess.own_service(settings, self._status, serving=self._serving, lost=self._lost)
         return await self._stack.enter_async_context(serving)

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from migctl.config.assets import config_file
 from migctl.config.loading import MOST_BYTES, Resolved, written
+from migctl.config.modes import Mode
 from migctl.config.problems import Faulty, Problem
-from migctl.config.settings import Mode
 from migctl.config.staged import StageSettings, laid, overlaid
 from migctl.config.validating import WithElsewhere, validate
 from migctl.config.yamlfile import Document

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from migctl.config.modes import LiveWay
 from migctl.config.roles import ListensAs
-from migctl.config.settings import LiveWay
 from migctl.events.times import Moment
 from migctl.resilience import BreakerStatus, ConnectionState
 

@@ -6,13 +6,12 @@ Readers tell *not there yet* from *never* by it, and a journal finds in it who w
 from __future__ import annotations
 
 from migctl.config import Target
-from migctl.config.settings import TimeoutSection
 from migctl.events import format_time
 from migctl.events.jsontext import dumps
 from migctl.journal import EpochInfo
 from migctl.target import answers, schema
 from migctl.target.chain import Head
-from migctl.target.rest import PATIENT, Rest
+from migctl.target.rest import PATIENT, Rest, Timeouts
 
 _READ = f"{schema.HEADS}?select={schema.columns(schema.HEAD)}&order=started_at.desc,updated_at.desc"
 # Some 10,000 epochs.
@@ -22,11 +21,11 @@ _MOST_BYTES = 4 << 20
 class Heads:
     """Reads and moves heads as service_role."""
 
-    def __init__(self, target: Target, schema_name: str, timeouts: TimeoutSection = PATIENT) -> None:
+    def __init__(self, target: Target, schema_name: str, timeouts: Timeouts = PATIENT) -> None:
         self._rest = Rest(target, schema_name, timeouts)
         self.name = f"{schema_name}.{schema.HEADS}"
 
-    def follow(self, timeouts: TimeoutSection) -> None:
+    def follow(self, timeouts: Timeouts) -> None:
         """Other bounds for the next request on."""
         self._rest.follow(timeouts)
 

@@ -12,21 +12,45 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 import httpx
 
 from migctl import clock
 from migctl.config import Target
 from migctl.config.address import is_local
-from migctl.config.settings import TimeoutSection
 from migctl.errors import MigctlError
 from migctl.resilience import RequestTimeout
 from migctl.target import errors
 
+
+class Timeouts(Protocol):
+    """How long a request may take, in seconds: `resilience.request_timeout` of the settings is one."""
+
+    @property
+    def initial_s(self) -> float: ...
+
+    @property
+    def min_s(self) -> float: ...
+
+    @property
+    def max_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Timeouts of those who have no settings."""
+
+    initial_s: float
+    min_s: float
+    max_s: float
+
+
 # For those who ask once (a command, an admin route) and would take a slow answer rather than none: no earlier answer shortens it.
 # The relay asks all the time, and gives `resilience.request_timeout`.
-PATIENT = TimeoutSection(initial_s=15.0, min_s=15.0, max_s=15.0)
+PATIENT = Patience(initial_s=15.0, min_s=15.0, max_s=15.0)
 
 # Of a few rows without their data.
 SMALL_BYTES = 64 << 10
@@ -43,14 +67,14 @@ _CONNECTS = "connection.connect_tcp.started"
 _REQUEST_BEGINS = "http11.send_request_headers.started"
 
 
-def _bounds(timeouts: TimeoutSection) -> tuple[float, float, float]:
+def _bounds(timeouts: Timeouts) -> tuple[float, float, float]:
     return timeouts.initial_s, timeouts.min_s, timeouts.max_s
 
 
 class Rest:
     """Requests to `/rest/v1`. Every call raises Transient, Systemic, Poison or Refused, nothing of httpx."""
 
-    def __init__(self, target: Target, schema: str, timeouts: TimeoutSection = PATIENT) -> None:
+    def __init__(self, target: Target, schema: str, timeouts: Timeouts = PATIENT) -> None:
         key = target.need("service_role_key")
         self.schema = schema
         self._base = f"{target.supabase_url}/rest/v1"
@@ -74,7 +98,7 @@ class Rest:
         self._connecting, self._answering = RequestTimeout(*bounds), RequestTimeout(*bounds)
         self.timeout_s = self._answering.seconds()  # of the last request
 
-    def follow(self, timeouts: TimeoutSection) -> None:
+    def follow(self, timeouts: Timeouts) -> None:
         """Other bounds for the next request on."""
         for one in (self._connecting, self._answering):
             one.bound(*_bounds(timeouts))

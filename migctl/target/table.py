@@ -12,14 +12,13 @@ from typing import Literal
 from urllib.parse import quote as in_address
 
 from migctl.config import Target
-from migctl.config.settings import TimeoutSection
 from migctl.errors import Systemic
 from migctl.events import Entry, encode_event, format_time
 from migctl.events.equality import Equality, equal
 from migctl.events.jsontext import quote
 from migctl.target import answers, errors, schema
 from migctl.target.answers import Stored
-from migctl.target.rest import LARGE_BYTES, PATIENT, SMALL_BYTES, Rest
+from migctl.target.rest import LARGE_BYTES, PATIENT, SMALL_BYTES, Rest, Timeouts
 from migctl.telemetry import get_logger
 
 Reason = Literal["duplicate_of", "conflict", "poison"]
@@ -101,11 +100,11 @@ def row_bytes(entry: Entry) -> int:
 class TableWriter:
     """Writes as service_role. Not for two writers at once on one journal: the relay has one batch in flight."""
 
-    def __init__(self, target: Target, schema_name: str, timeouts: TimeoutSection = PATIENT) -> None:
+    def __init__(self, target: Target, schema_name: str, timeouts: Timeouts = PATIENT) -> None:
         self._rest = Rest(target, schema_name, timeouts)
         self.name = f"{schema_name}.{schema.EVENTS}"
 
-    def follow(self, timeouts: TimeoutSection) -> None:
+    def follow(self, timeouts: Timeouts) -> None:
         """Other bounds for the next request on."""
         self._rest.follow(timeouts)
 

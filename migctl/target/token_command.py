@@ -13,13 +13,15 @@ import shlex
 import signal
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from migctl import clock
-from migctl.config import Settings
 from migctl.config.roles import AUTHENTICATED
 from migctl.errors import Transient, Usage
 from migctl.target.tokens import RENEW_AT_SHARE, claims_of
+
+if TYPE_CHECKING:
+    from migctl.config import Settings
 
 # After a failure it is not run again for so long, however many ask.
 TRY_AGAIN_S = 5.0

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from migctl.config import Settings, Target
-from migctl.config.settings import LiveWay
+from migctl.config.modes import LiveWay
 from migctl.delivery.touching import Touch
 from migctl.journal import EpochInfo
 from migctl.journal.sqlite import SqliteJournal

@@ -16,7 +16,8 @@ from aiohttp import web
 
 from migctl import server
 from migctl.config import Settings, Target
-from migctl.config.settings import FallbackSection, LiveWay
+from migctl.config.modes import LiveWay
+from migctl.config.settings import FallbackSection
 from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.transports import TransportName

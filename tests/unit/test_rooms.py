@@ -169,7 +169,7 @@ def defined_in(module: str, name: str) -> str:
         return f"{module}.{name}"
     file = file_of(module)
     if file is not None and file.name == "__init__.py":
-        for node in tree(file).body:
+        for node in ast.walk(tree(file)):  # one that imports lazily has them for type checkers alone
             if isinstance(node, ast.ImportFrom) and any(
                 (one.asname or one.name) == name for one in node.names
             ):

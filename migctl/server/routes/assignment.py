@@ -16,8 +16,9 @@ from aiohttp import web
 
 from migctl.clock import now
 from migctl.config import Mode, Target
+from migctl.config.modes import LiveWay
 from migctl.config.roles import AUTHENTICATED
-from migctl.config.settings import FallbackSection, LiveWay
+from migctl.config.settings import FallbackSection
 from migctl.errors import Transient, Usage
 from migctl.events import format_time
 from migctl.flags.assignment import Assigned

@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 
 from migctl import clock
-from migctl.config.settings import LiveWay
+from migctl.config.modes import LiveWay
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.events.arrived import Arrived

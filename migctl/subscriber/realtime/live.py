@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from migctl import clock
-from migctl.config.settings import LiveWay
+from migctl.config.modes import LiveWay
 from migctl.errors import MigctlError, Systemic
 from migctl.events import Position
 from migctl.events.arrived import Arrived
@@ -21,11 +21,13 @@ from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.liveness import Liveness
 from migctl.subscriber.realtime.hints import Hint, read_events, read_heartbeat, read_insert
-from migctl.subscriber.realtime.official import Link
 from migctl.subscriber.realtime.token import Token
 from migctl.target.schema import EVENTS, TOMBSTONES, channel
 from migctl.telemetry import get_logger
 from migctl.transports import wire
+
+if TYPE_CHECKING:
+    from migctl.subscriber.realtime.official import Link
 
 REJOIN = Backoff(0.1, 2.0)
 
@@ -106,7 +108,7 @@ class Live:
 
     async def _once(self) -> MigctlError:
         """One client, from its joining to its loss; what ended it."""
-        link = self._new_link()
+        link = await self._new_link()
         try:
             token = await self._token.get()
             await link.join(token, wait_for_system=self._live == "postgres_changes")
@@ -134,8 +136,9 @@ class Live:
         self._liveness.join(clock.mono())
         self._changed()
 
-    def _new_link(self) -> Link:
-        link = Link(self._url, self._anon_key, channel(self._schema))
+    async def _new_link(self) -> Link:
+        official = await asyncio.to_thread(_official)
+        link = official(self._url, self._anon_key, channel(self._schema))
         if self._live == "broadcast":
             link.on_broadcast("events", self._on_events)
         else:
@@ -190,3 +193,10 @@ class Live:
         if hint.items:
             self._flow.offer(hint.items)
         self._flow.hear(hint.epoch, hint.head)
+
+
+def _official() -> type[Link]:
+    """Who stays on the WebSocket never needs the official client, which takes a third of a second to import."""
+    from migctl.subscriber.realtime.official import Link
+
+    return Link

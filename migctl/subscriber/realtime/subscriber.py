@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from migctl import clock
-from migctl.config.settings import LiveWay
+from migctl.config.modes import LiveWay
 from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.resilience import Backoff, Retry

@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from migctl import clock
 from migctl.config import Settings, Target
+from migctl.config.modes import LiveWay
 from migctl.config.roles import AUTHENTICATED, ListensAs
-from migctl.config.settings import LiveWay
 from migctl.errors import Systemic, Transient
 from migctl.events.jsontext import dumps
 from migctl.resilience import Backoff, BreakerStatus, News, Retry

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from migctl.config.settings import LiveWay
+from migctl.config.modes import LiveWay
 
 # More are never awaited: silence ends sooner. Of more than that the oldest are no longer of interest.
 _MOST_TOUCHES = 64

@@ -14,7 +14,7 @@ import pytest
 import migctl
 from migctl import clock
 from migctl.config import Target
-from migctl.config.settings import LiveWay
+from migctl.config.modes import LiveWay
 from migctl.events.ids import uuid7
 from migctl.faults import switches, tcp_proxy
 from migctl.subscriber.core.release import Release

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from migctl.config.settings import LiveWay
+from migctl.config.modes import LiveWay
 from migctl.transports.realtime.canary import moment_of
 from migctl.transports.realtime.pairing import Pairing, silent_ways
 

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from migctl.config import Target
-from migctl.config.settings import FallbackSection, LiveWay
+from migctl.config.modes import LiveWay
+from migctl.config.settings import FallbackSection
 from migctl.errors import Usage
 from migctl.flags.assignment import Assigned
 from migctl.server.routes.assignment import Assignment, kill_switch
