@@ -43,6 +43,17 @@ def make_state_folder(folder: Path) -> None:
             f"{folder}: {error.strerror or error}",
             do="name a folder that you can write to: MIGCTL_STATE_DIR=PATH",
         ) from None
+    refuse_shared(folder, found)
+
+
+def check_state_folder(folder: Path) -> None:
+    """The same for who only reads there, or asks who serves it; one that is not there is nobody's. Raises Refused."""
+    with contextlib.suppress(OSError):  # who then opens what is in it says why that can't be
+        refuse_shared(folder, folder.stat())
+
+
+def refuse_shared(folder: Path, found: os.stat_result) -> None:
+    """Raises Refused where somebody else has this state folder, or may write into it."""
     if found.st_uid != os.geteuid():
         raise Refused(
             f"{folder}: the state folder belongs to another user (uid {found.st_uid}, and this is {os.geteuid()})",
@@ -53,6 +64,23 @@ def make_state_folder(folder: Path) -> None:
             f"{folder}: other users can write to the state folder (mode {stat.S_IMODE(found.st_mode):04o})",
             do=f"chmod go-w {folder}, or name a folder of its own: MIGCTL_STATE_DIR={folder.absolute() / STATE_FOLDER}",
         )
+
+
+def read_own(path: Path) -> bytes:
+    """What a file of the state folder holds, or of a folder of ours in it. What another user could have put there is not believed.
+
+    Raises OSError, and Refused where the folder or the file is somebody else's, or open to others' writing.
+    """
+    check_state_folder(path.parent)
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        # What root put there, as from a backup, is as good as ours.
+        if found.st_uid not in (os.geteuid(), 0) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise Refused(
+                f"{path}: another user could have written it (uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o})",
+                do="see what is in it; if it is yours, make it so: chown it to the user that runs this, and chmod 600",
+            )
+        return file.read()
 
 
 def _mend(folder: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from migctl.config.files import make_private_folder, write_whole
-from migctl.errors import Usage
+from migctl.config.files import make_private_folder, read_own, write_whole
+from migctl.errors import Refused, Usage
 from migctl.flags.snapshot import Brake, Snapshot
 
 PROCESSES = "flag-processes.json"
@@ -32,11 +32,11 @@ class SnapshotFile:
     def read(self, target: str) -> Snapshot:
         """What was kept; empty where nothing was. Raises Usage where it can't be read.
 
-        A file that is no snapshot is not passed over: brakes may be in it.
+        A file that is no snapshot is not passed over: brakes may be in it. Nor one that others could have written: Refused.
         """
         path = snapshot_path(self._folder, target)
         try:
-            found = msgspec.json.decode(path.read_bytes(), type=Snapshot)
+            found = msgspec.json.decode(read_own(path), type=Snapshot)
         except FileNotFoundError:
             return Snapshot(target=target)
         except OSError as error:
@@ -74,14 +74,17 @@ class Processes(msgspec.Struct, frozen=True):
 
 
 class ProcessesFile:
-    """Of one state folder. It is a cache: one that can't be read is empty."""
+    """Of one state folder. It is a cache: one that can't be read is empty, and one that others could have written is Refused.
+
+    Whom it names is told of brakes, with our token.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / PROCESSES
 
     def read(self, target: str) -> Processes:
         try:
-            found = msgspec.json.decode(self._path.read_bytes(), type=Processes)
+            found = msgspec.json.decode(read_own(self._path), type=Processes)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return Processes(target)
         return found if found.target == target else Processes(target)
@@ -103,10 +106,10 @@ class OwnBrakes:
         self._path = folder / OWN_BRAKES
 
     def read(self, target: str) -> tuple[Brake, ...]:
-        """None that can't be read stands in the way of going down."""
+        """None that can't be read or believed stands in the way of going down."""
         try:
-            found = msgspec.json.decode(self._path.read_bytes(), type=_Own)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            found = msgspec.json.decode(read_own(self._path), type=_Own)
+        except (Refused, OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return ()
         return found.brakes if found.target == target else ()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from migctl.config.files import read_own
 from migctl.errors import Usage
 from migctl.rollout.walk import Step
 
@@ -34,7 +35,7 @@ def read(folder: Path) -> list[Drilled]:
     """In the order in which they were run; none where there is no file. Raises Usage with file and line."""
     path, found = folder / FILE, list[Drilled]()
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_own(path).splitlines()
     except FileNotFoundError:
         return found
     except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from migctl import clock
-from migctl.errors import MigctlError
+from migctl.errors import MigctlError, Refused
 from migctl.flags.disk import Process
 from migctl.flags.redis_store import RedisStore
 from migctl.flags.service import bound_by_mode
@@ -113,7 +113,11 @@ class Round:
         return f"no answer within {self.within_s:g} s"
 
     async def by_socket(self, folder: Path) -> None:
-        known = announced(folder)
+        try:
+            known = announced(folder)
+        except Refused as error:
+            self._here = Unconfirmed(None, f"the serve of {folder}", error.what)
+            return
         if known is None:
             return
         name = f"the serve of {folder} (pid {known.pid})"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from migctl.config import Settings
-from migctl.errors import MigctlError
+from migctl.errors import MigctlError, Refused
 from migctl.flags.definitions import Invalid
 from migctl.flags.disk import OwnBrakes, Process, Processes, ProcessesFile, same_processes
 from migctl.flags.editing import Edit, checked
@@ -122,7 +122,7 @@ class Hands:
         round_, asked = Round(snapshot, within_s, self._token), _Asked()
         async with asyncio.TaskGroup() as group:
             group.create_task(round_.by_socket(self._folder))
-            for process in self._file.read(self._name).known:
+            for process in self._known():
                 group.create_task(round_.by_address(process))
             if self._redis is not None:
                 group.create_task(round_.redis(self._redis))
@@ -171,11 +171,18 @@ class Hands:
             await self._record.brake(one, document=document, based_on=contents.n, known_n=contents.n)
         return Store(True)
 
+    def _known(self) -> tuple[Process, ...]:
+        """A list that others could have written is nobody's: whom it names would get our token. Going down waits for no mending."""
+        try:
+            return self._file.read(self._name).known
+        except Refused:  # the folder's own serve is named with the reason
+            return ()
+
     def _keep(self, known: tuple[Process, ...]) -> None:
         """The list outlives the record here too; where a serve runs, it keeps the file itself."""
-        kept = self._file.read(self._name)
-        if announced(self._folder) is None and not same_processes(kept.known, known):
-            with suppress(MigctlError):
+        with suppress(MigctlError):
+            kept = self._file.read(self._name)
+            if announced(self._folder) is None and not same_processes(kept.known, known):
                 self._file.write(Processes(self._name, known, kept.mine))
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from migctl import clock
 from migctl.config import Mode
-from migctl.config.files import make_private_folder, write_whole
+from migctl.config.files import make_private_folder, read_own, write_whole
 from migctl.events.times import Moment
 from migctl.status.clients import ClientsStatus, ClientStatus
 from migctl.telemetry import get_logger
@@ -103,7 +103,7 @@ class Remembering:
 
     def _read(self) -> Remembered | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Remembered)
+            return msgspec.json.decode(read_own(self._path), type=Remembered)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:

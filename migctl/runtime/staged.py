@@ -23,7 +23,7 @@ import msgspec
 
 from migctl import clock
 from migctl.config import Settings
-from migctl.config.files import make_private_folder, write_whole
+from migctl.config.files import make_private_folder, read_own, write_whole
 from migctl.config.staged import laid, overlaid
 from migctl.config.yamlfile import Path_
 from migctl.errors import MigctlError
@@ -72,7 +72,7 @@ def completed_by(state: object) -> bool:
 def kept_in(folder: Path) -> Kept | None:
     """What a `serve` of this state folder knew last; None where nothing can be read."""
     try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=Kept)
+        return msgspec.json.decode(read_own(folder / FILE), type=Kept)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
@@ -123,7 +123,7 @@ class StagedSettings:
         if self._record is None:
             return
         try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=Kept)
+            kept = msgspec.json.decode(read_own(self._path), type=Kept)
         except FileNotFoundError:
             return
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -7,15 +7,17 @@ behind answers nobody, so its being there proves nothing.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import msgspec
 
 from migctl.config import Mode
-from migctl.errors import Usage
+from migctl.config.files import read_own, refuse_shared
+from migctl.errors import Refused, Usage
 from migctl.serve_client.errors import NotRunning
 from migctl.serve_client.http import ServeHttp
 
@@ -35,28 +37,44 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def announced(folder: Path) -> Announced | None:
-    """None where nothing is announced that can be read."""
+    """None where nothing is announced that can be read. Raises Refused where others could have written it."""
     try:
-        return msgspec.json.decode((folder / ANNOUNCEMENT).read_bytes(), type=Announced)
+        return msgspec.json.decode(read_own(folder / ANNOUNCEMENT), type=Announced)
     except (OSError, ValueError):
         return None
 
 
 @contextmanager
 def near(folder: Path) -> Iterator[str]:
-    """The socket's path by way of an open folder: a socket's address holds 107 bytes, and folders may be deeper."""
+    """The socket's path by way of an open folder: a socket's address holds 107 bytes, and folders may be deeper.
+
+    Raises OSError, and Refused where somebody else could have put a socket there.
+    """
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        refuse_shared(folder, os.fstat(fd))
+        with suppress(FileNotFoundError):
+            _refuse_foreign(folder / SOCKET, os.stat(SOCKET, dir_fd=fd, follow_symlinks=False))
         yield f"/proc/self/fd/{fd}/{SOCKET}"
     finally:
         os.close(fd)
+
+
+def _refuse_foreign(path: Path, found: os.stat_result) -> None:
+    """A socket of before the folder was its owner's alone; root may take any name, and is trusted."""
+    if not stat.S_ISSOCK(found.st_mode) or found.st_uid not in (os.geteuid(), 0):
+        raise Refused(
+            f"{path}: this is no socket of a serve of ours (uid {found.st_uid})",
+            do="see who made it, and remove it; then start serve again",
+        )
 
 
 @asynccontextmanager
 async def reached(folder: Path, *, timeout_s: float = ANSWERS_WITHIN_S) -> AsyncIterator[ServeHttp]:
     """A client of the `serve` of this state folder, with all rights.
 
-    Raises NotRunning, also from within the block, and Usage where the folder is somebody else's.
+    Raises NotRunning, also from within the block, Usage where the folder can't be opened, and Refused where it, or the socket in
+    it, is not ours alone: whoever made that would be told what is meant for `serve`, and be believed.
     """
     if not folder.is_dir():
         raise unanswered(folder, None, timeout_s)

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Literal, Self, get_args
 
 from migctl.config import Target
-from migctl.config.files import make_private_folder, mend_private_tree
+from migctl.config.files import make_private_folder, mend_private_tree, read_own
 from migctl.errors import Refused, Transient
 from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port, first_free_port, not_writable, port_is_free, write_private
@@ -323,7 +323,7 @@ class EmbeddedStack:
     def _end_leftovers(self) -> None:
         """Parts of an owner that was killed: they are about to end by themselves, and must have ended before ours start."""
         try:
-            known = json.loads(self._processes_path.read_text(encoding="utf-8"))
+            known = json.loads(read_own(self._processes_path))
             left = [Process(int(entry["pid"]), str(entry["born"])) for entry in known.values()]
         except FileNotFoundError:
             return

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from migctl import clock
+from migctl.config.files import read_own
 from migctl.errors import Usage
 from migctl.stack.launcher import not_writable, write_private
 
@@ -73,7 +74,7 @@ def random_password() -> str:
 def _read(path: Path) -> dict[str, str]:
     """What the file says of the fields of Keys: all of them, none where it is missing, or those from before the passwords."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_own(path)
     except FileNotFoundError:
         return {}
     except OSError as error:

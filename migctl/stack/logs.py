@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
+from migctl.config.files import check_state_folder
 from migctl.errors import Usage
 
 Source = Literal["postgres", "valkey", "standin", "supervisor"]
@@ -18,6 +19,8 @@ Line = tuple[Source, str]
 
 
 def path(state_dir: Path, source: Source) -> Path:
+    """Raises Refused where others could have put it there."""
+    check_state_folder(state_dir)
     folder = state_dir / "stack"
     return folder / "supervisor.log" if source == "supervisor" else folder / source / f"{source}.log"
 

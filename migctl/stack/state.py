@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from migctl.config import Target
+from migctl.config.files import read_own
 from migctl.errors import Usage
 from migctl.stack.embedded import PARTS, Part, Ports
 from migctl.stack.launcher import not_writable, write_private
@@ -67,7 +68,7 @@ def read(state_dir: Path) -> Record | None:
     """What is known of the folder's stack; None where there never was one. Raises Usage for a file that is none of ours."""
     where = path(state_dir)
     try:
-        text = where.read_text(encoding="utf-8")
+        text = read_own(where)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -108,7 +109,7 @@ def read_wanted(state_dir: Path) -> StandinOptions:
     """What the stand-in is to run with. Raises Usage for a file that is none of ours."""
     where = _wanted_path(state_dir)
     try:
-        return _options(json.loads(where.read_text(encoding="utf-8")))
+        return _options(json.loads(read_own(where)))
     except FileNotFoundError:
         return StandinOptions()
     except OSError as error:

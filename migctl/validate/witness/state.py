@@ -15,7 +15,8 @@ from uuid import uuid4
 
 import msgspec
 
-from migctl.config.files import make_private_folder, open_private_log, write_whole
+from migctl.config.files import make_state_folder, open_private_log, read_own, write_whole
+from migctl.errors import Refused
 from migctl.status import WitnessStatus
 from migctl.telemetry import get_logger
 from migctl.validate.witness.minute import Minute
@@ -30,10 +31,10 @@ log = get_logger("witness")
 
 
 def read_state(folder: Path) -> WitnessStatus | None:
-    """What the witness of this state folder said last; None where it never did, or what stands there can't be read."""
+    """What the witness of this state folder said last; None where it never did, or what stands there can't be read or believed."""
     try:
-        return msgspec.json.decode((folder / STATE).read_bytes(), type=WitnessStatus)
-    except (OSError, ValueError):
+        return msgspec.json.decode(read_own(folder / STATE), type=WitnessStatus)
+    except (OSError, ValueError, Refused):
         return None
 
 
@@ -47,12 +48,14 @@ def write_state(folder: Path, status: WitnessStatus) -> None:
 
 @contextlib.contextmanager
 def holding(folder: Path, *, lock: str = LOCK) -> Iterator[str | None]:
-    """The name of this folder's witness, for as long as the block lasts; None where another process is it. Raises OSError.
+    """The name of this folder's witness, for as long as the block lasts; None where another process is it.
+
+    Raises OSError, and Refused, Usage for a folder that is not ours alone.
 
     lock: the file that says who it is; a folder has one for each thing that it does once. The name is of the
     folder: who takes over after a kill has the lease at once.
     """
-    make_private_folder(folder)
+    make_state_folder(folder)
     with os.fdopen(os.open(folder / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +120,7 @@ class Kept:
         """A torn line is what a killed witness left; it was never said to be kept."""
         found: list[Minute] = []
         try:
-            lines = self._path.read_bytes().splitlines()
+            lines = read_own(self._path).splitlines()
         except OSError:
             return found
         for line in lines:

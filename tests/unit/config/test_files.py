@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from migctl.config.files import (
+    check_state_folder,
     make_private_folder,
     make_state_folder,
     mend_private_tree,
     open_private_log,
+    read_own,
     write_whole,
 )
 from migctl.errors import Refused, Usage
@@ -149,3 +151,49 @@ def test_folder_that_is_everybodys_is_left_as_it_is(tmp_path: Path) -> None:
     everybodys.chmod(0o1777)
     make_private_folder(everybodys)
     assert stat.S_IMODE(everybodys.stat().st_mode) == 0o1777
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "believed"),
+    [
+        (0o700, 0o600, True),
+        (0o755, 0o644, True),
+        (0o700, 0o660, False),
+        (0o700, 0o602, False),
+        (0o770, 0o600, False),
+        (0o1777, 0o600, False),
+    ],
+)
+def test_a_file_of_the_state_folder_is_believed_where_nobody_else_could_have_written_it(
+    tmp_path: Path, folder: int, file: int, believed: bool
+) -> None:
+    path = tmp_path / "state" / "file"
+    path.parent.mkdir()
+    path.write_text("said")
+    path.chmod(file)
+    path.parent.chmod(folder)
+    if believed:
+        assert read_own(path) == b"said"
+        return
+    with pytest.raises(Refused, match="chmod"):
+        read_own(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: only root can give a file away")
+@pytest.mark.parametrize("given", ["file", "folder"])
+def test_a_file_of_another_user_is_not_believed_nor_one_in_a_folder_of_theirs(
+    tmp_path: Path, given: str
+) -> None:
+    path = tmp_path / "state" / "file"
+    path.parent.mkdir(mode=0o700)
+    path.write_text("said")
+    path.chmod(0o600)
+    os.chown(path if given == "file" else path.parent, NOBODY, NOBODY)
+    with pytest.raises(Refused, match=f"uid {NOBODY}"):
+        read_own(path)
+
+
+def test_what_is_not_there_is_not_refused(tmp_path: Path) -> None:
+    check_state_folder(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError):
+        read_own(tmp_path / "nowhere" / "file")
