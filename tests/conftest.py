@@ -17,6 +17,8 @@ from migctl.stack.postgres import Postgres
 from migctl.stack.standin_process import StandinProcess
 from tests.kit import databases
 
+pytest_plugins = ["tests.kit.needs"]
+
 # A shell ignores SIGINT in what it starts in the background, and all below inherit it; but the tests interrupt processes by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -17,6 +17,7 @@ from migctl.config import Settings, Target
 from migctl.runtime.flags import target_name
 from migctl.stack.process import Process
 from tests.cli.test_main import migctl
+from tests.kit import needs
 from tests.kit.other_user import NOBODY
 
 SUPABASE = "http://127.0.0.1:9"
@@ -123,7 +124,7 @@ def test_a_command_refuses_a_folder_that_others_can_write_to(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: only root can give a folder away")
+@needs.as_root
 @pytest.mark.parametrize(
     "command",
     ["serve --listen 127.0.0.1:0", "status", "validate watch", "flags list", "stack env", "stack down"],

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.kit import needs
+
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 MAPPINGS = {
@@ -93,9 +95,7 @@ def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mod
 
 @pytest.mark.parametrize("name", sorted(MAPPINGS))
 def test_a_recorded_stream_is_replayed_whole_through_both_transports(tmp_path: Path, name: str) -> None:
-    recording = DATA / f"{name}.ndjson"
-    if not recording.exists():
-        pytest.skip(f"LOUD: {recording} is not here; the replay of real recordings is not tested")
+    recording = needs.recording(DATA / f"{name}.ndjson")
     options = [option for mapping in MAPPINGS[name] for option in ("--map", mapping)]
     ended = migctl(
         "replay", str(recording), "--speed", "max", "--out", "out", "--output", "json", *options, cwd=tmp_path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from migctl.config import Target
+from tests.kit import needs
 from tests.kit.managed import EVALUATE, MENU, Managed, managing
 
 HERE = Path(__file__).parent
@@ -32,25 +32,18 @@ FLAGS: dict[str, dict[str, Any]] = {
 }
 
 
-def away(why: str) -> None:
-    """Where it can't look, it says so; where all of it must be looked at, that is a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the client and its packages, as the lock file names them."""
     if shutil.which("node") is None or shutil.which("npm") is None:
-        away("NOT CHECKED: the official web provider of OpenFeature needs node and npm")
+        needs.program("node and npm, for the official web provider of OpenFeature")
     folder = tmp_path_factory.mktemp("web-provider")
     for name in ("package.json", "package-lock.json", "client.cjs"):
         shutil.copy(HERE / name, folder)
     words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
     if done.returncode != 0:
-        away(f"NOT CHECKED: npm can't get the official web provider of OpenFeature: {done.stderr[-500:]}")
+        needs.program(f"the official web provider of OpenFeature, which npm can't get: {done.stderr[-500:]}")
     return folder
 
 

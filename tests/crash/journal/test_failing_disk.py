@@ -18,6 +18,7 @@ from migctl.journal import JournalBroken
 from migctl.journal.sqlite import read_file
 from migctl.publisher.inprocess import own_journal
 from migctl.stack.launcher import any_free_port
+from tests.kit import needs
 from tests.kit.entries import event
 
 PLAIN = {key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))}
@@ -43,11 +44,9 @@ def overbooked(tmp_path: Path) -> Iterator[Path]:
             try:
                 done = subprocess.run(step, capture_output=True, text=True, check=False)
             except FileNotFoundError:
-                pytest.skip(f"NOT TESTED: a failing fsync needs {step[0]}")
+                needs.program(step[0])
             if done.returncode:
-                pytest.skip(
-                    f"NOT TESTED: a failing fsync needs root, mount and a loop device: {done.stderr.strip()}"
-                )
+                needs.right(f"to mount, by a loop device too: {done.stderr.strip()}")
         yield above
     finally:
         for folder in (above, below):

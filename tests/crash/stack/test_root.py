@@ -18,9 +18,7 @@ import pytest
 from migctl import stack as stacks
 from migctl.stack import EmbeddedStack, state
 from migctl.stack.launcher import Identity, launch
-from tests.kit import nonamespace
-
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: this is about root, and we are not")
+from tests.kit import needs, nonamespace
 
 
 def _has_user() -> bool:
@@ -28,8 +26,8 @@ def _has_user() -> bool:
 
 
 makes_user = pytest.mark.skipif(
-    os.geteuid() != 0 or not (os.environ.get("CI") or _has_user()),
-    reason="NOT CHECKED: it makes the system user migctl, which is done as root and with CI set only",
+    not (os.environ.get("CI") or _has_user()),
+    reason="NOT TESTED: it makes the system user migctl, which is done with CI set only",
 )
 
 
@@ -44,7 +42,7 @@ def closed(tmp_path: Path) -> Iterator[Path]:
         shutil.rmtree(elsewhere.read_text().strip())
 
 
-@root_only
+@needs.as_root
 def test_root_below_a_closed_folder_keeps_everything_in_place_and_opens_nothing(closed: Path) -> None:
     target = stacks.up(closed)
     with psycopg.connect(target.need("database_url")) as connection:
@@ -57,7 +55,7 @@ def test_root_below_a_closed_folder_keeps_everything_in_place_and_opens_nothing(
     assert record.parts["postgres"].alive
 
 
-@root_only
+@needs.as_root
 def test_user_without_a_name_as_in_a_container_gets_a_stack(closed: Path) -> None:
     program = "import sys; from pathlib import Path; from migctl.stack import EmbeddedStack as S; S(Path(sys.argv[1])).start()"
     log = closed.parent / "log"
@@ -70,6 +68,7 @@ def test_user_without_a_name_as_in_a_container_gets_a_stack(closed: Path) -> Non
     assert child.wait(60) == 0, child.log_tail()
 
 
+@needs.as_root
 @makes_user
 def test_root_without_namespaces_says_where_the_data_are_and_leaves_no_orphan(closed: Path) -> None:
     program = "import sys; from pathlib import Path; from migctl import stack; stack.up(Path(sys.argv[1]))"
@@ -87,6 +86,7 @@ def test_root_without_namespaces_says_where_the_data_are_and_leaves_no_orphan(cl
     assert postgres.wait_gone(20)
 
 
+@needs.as_root
 @makes_user
 def test_root_below_another_users_closed_folder_works_and_discard_leaves_no_data(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"

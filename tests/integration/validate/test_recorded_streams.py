@@ -15,6 +15,7 @@ from migctl.events.ids import canonical_id, id_of_line
 from migctl.events.jsontext import split_object
 from migctl.stack.postgres import Postgres
 from migctl.validate import report
+from tests.kit import needs
 from tests.kit.captures import EPOCH, START, time_text
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -66,8 +67,7 @@ def through_jsonb(connection: psycopg.Connection[Any], documents: list[bytes]) -
 def test_a_recorded_stream_matches_itself_after_jsonb(
     connection: psycopg.Connection[Any], tmp_path: Path, name: str
 ) -> None:
-    if not (DATA / name).exists():
-        pytest.skip(f"NOT RUN: the recorded stream {DATA / name} is not there")
+    needs.recording(DATA / name)
     lines = list(lines_of(name))
     back = through_jsonb(connection, [data for _, data in lines])
     assert back != [data for _, data in lines]
@@ -89,8 +89,7 @@ def test_a_recorded_stream_matches_itself_after_jsonb(
 
 def test_one_changed_digit_in_a_recorded_stream_is_found(tmp_path: Path) -> None:
     name = "nab-cloudwatch-metrics.ndjson"
-    if not (DATA / name).exists():
-        pytest.skip(f"NOT RUN: the recorded stream {DATA / name} is not there")
+    needs.recording(DATA / name)
     lines = [b'%b,"data":%b}' % line for line in lines_of(name)]
     (tmp_path / "journal.ndjson").write_bytes(b"\n".join(lines) + b"\n")
     lines[20_000] = lines[20_000].replace(b'"value":', b'"value":9')

@@ -16,6 +16,7 @@ from migctl.config.files import (
     write_whole,
 )
 from migctl.errors import Refused, Usage
+from tests.kit import needs
 from tests.kit.other_user import NOBODY
 
 
@@ -85,7 +86,7 @@ def test_a_state_folder_that_others_can_write_to_is_refused_with_the_way_out(
     assert mode(folder / ".migctl") == 0o700
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@needs.as_root
 def test_a_state_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir(mode=0o700)
     os.chown(tmp_path / "theirs", NOBODY, NOBODY)
@@ -179,7 +180,7 @@ def test_a_file_of_the_state_folder_is_believed_where_nobody_else_could_have_wri
         read_own(path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: only root can give a file away")
+@needs.as_root
 @pytest.mark.parametrize("given", ["file", "folder"])
 def test_a_file_of_another_user_is_not_believed_nor_one_in_a_folder_of_theirs(
     tmp_path: Path, given: str

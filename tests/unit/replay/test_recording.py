@@ -12,6 +12,7 @@ from migctl.errors import Usage
 from migctl.events import Entry, Event, encode_entry
 from migctl.ingest import parse_map
 from migctl.replay.recording import Facts, Reading, Recording, survey
+from tests.kit import needs
 
 ARRIVED = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
@@ -35,10 +36,7 @@ MAPS = {
 
 
 def recorded_stream(name: str) -> Recording:
-    path = DATA / f"{name}.ndjson"
-    if not path.is_file():
-        pytest.skip(f"the recording {path} is not here; this mapping was NOT tested")
-    return Recording(path, mapper=parse_map(MAPS[name]))
+    return Recording(needs.recording(DATA / f"{name}.ndjson"), mapper=parse_map(MAPS[name]))
 
 
 def facts_of(path: Path, *options: str, **more: object) -> Facts:

@@ -11,6 +11,7 @@ import pytest
 from migctl.errors import Refused
 from migctl.serve_client.control import SOCKET, announced, near, reached
 from migctl.serve_client.errors import NotRunning
+from tests.kit import needs
 from tests.kit.other_user import NOBODY
 
 
@@ -42,7 +43,7 @@ async def test_a_socket_in_a_folder_that_others_can_write_to_hears_nothing(folde
             trap.accept()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: only root can give a folder away")
+@needs.as_root
 @pytest.mark.parametrize("given", ["folder", "socket"])
 async def test_a_socket_of_somebody_else_or_in_their_folder_hears_nothing(folder: Path, given: str) -> None:
     with listening(folder) as trap:
