@@ -14,7 +14,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
 
@@ -25,28 +25,20 @@ from migctl.errors import MigctlError
 from migctl.resilience import RequestTimeout
 from migctl.target import errors
 
-
-class Timeouts(Protocol):
-    """How long a request may take, in seconds: `resilience.request_timeout` of the settings is one."""
-
-    @property
-    def initial_s(self) -> float: ...
-
-    @property
-    def min_s(self) -> float: ...
-
-    @property
-    def max_s(self) -> float: ...
+if TYPE_CHECKING:
+    from migctl.config.settings import TimeoutSection
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Timeouts of those who have no settings."""
+    """How long a request may take, in seconds, for those who have no settings."""
 
     initial_s: float
     min_s: float
     max_s: float
 
+
+Timeouts: TypeAlias = "TimeoutSection | Patience"
 
 # For those who ask once (a command, an admin route) and would take a slow answer rather than none: no earlier answer shortens it.
 # The relay asks all the time, and gives `resilience.request_timeout`.
@@ -67,7 +59,7 @@ _CONNECTS = "connection.connect_tcp.started"
 _REQUEST_BEGINS = "http11.send_request_headers.started"
 
 
-def _bounds(timeouts: Timeouts) -> tuple[float, float, float]:
+def _bounds(timeouts: TimeoutSection | Patience) -> tuple[float, float, float]:
     return timeouts.initial_s, timeouts.min_s, timeouts.max_s
 
 

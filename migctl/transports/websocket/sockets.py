@@ -163,24 +163,24 @@ class Sockets:
 
         assigning: None where nobody is sent anywhere.
         """
-        seen = counted(self._open)
+        here = counted(self._open)
         return GatewayStatus(
             state=state,
             reason=reason,
-            subscribers=seen.forms.total(),
-            subscribers_v2=seen.forms["v2"],
-            subscribers_legacy=seen.forms["legacy"],
-            subscribers_piped=seen.forms["piped"],
-            standby=seen.standby,
-            catching_up=seen.forms["v2"] + seen.forms["legacy"] - live,
-            max_queued_bytes=seen.max_queued_bytes,
-            closing_by_code=dict(seen.closing),
+            subscribers=here.forms.total(),
+            subscribers_v2=here.forms["v2"],
+            subscribers_legacy=here.forms["legacy"],
+            subscribers_piped=here.forms["piped"],
+            standby=here.standby,
+            catching_up=here.forms["v2"] + here.forms["legacy"] - live,
+            max_queued_bytes=here.max_queued_bytes,
+            closing_by_code=dict(here.closing),
             closed_by_code=dict(self._closed_by_code),
             delivered_seq=delivered_seq,
             behind_events=behind_events,
             frames_written=frames_written,
             upstream=upstream,
-            moves=assigning.count(seen.attached) if assigning is not None else None,
+            moves=assigning.count(here.attached) if assigning is not None else None,
         )
 
 

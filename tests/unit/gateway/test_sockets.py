@@ -22,13 +22,13 @@ async def test_each_is_counted_once_by_its_form_as_a_standby_or_by_its_code(open
     sessions["slow"].close(frames.SLOW, "slow", grace_s=1.0)
     for name in ("old that drains", "standby that drains"):
         sessions[name].close(frames.DRAINING, "draining", grace_s=1.0)
-    seen = counted(sessions.values())
-    assert dict(seen.forms) == {"v2": 1, "legacy": 1, "piped": 1}
-    assert seen.standby == 1
-    assert seen.attached == [sessions[name] for name in ("v2", "old", "piped", "standby")]
-    assert dict(seen.closing) == {frames.SLOW: 1, frames.DRAINING: 2}
+    found = counted(sessions.values())
+    assert dict(found.forms) == {"v2": 1, "legacy": 1, "piped": 1}
+    assert found.standby == 1
+    assert found.attached == [sessions[name] for name in ("v2", "old", "piped", "standby")]
+    assert dict(found.closing) == {frames.SLOW: 1, frames.DRAINING: 2}
 
 
 def test_nobody_is_counted_where_nobody_is() -> None:
-    seen = counted([])
-    assert (seen.forms.total(), seen.standby, seen.max_queued_bytes, seen.attached) == (0, 0, 0, [])
+    found = counted([])
+    assert (found.forms.total(), found.standby, found.max_queued_bytes, found.attached) == (0, 0, 0, [])
