@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -40,12 +40,14 @@ class Held:
 class Observed:
     """What the serves say. moved: every subscriber that is connected is where the flag says; None where one does not know it.
 
-    markers: transports that released each, by position, as the witness has heard until now.
+    markers: transports that released each, by position, as the witness has heard until now. heard_from: the position after which
+    it hears each transport; None where no witness says.
     """
 
     epoch: str
     moved: bool | None
     markers: dict[str, list[str]]
+    heard_from: Mapping[str, str] | None = None
 
 
 class Ledger(Protocol):

@@ -6,7 +6,7 @@ on from where it stood, and neither skips a step nor does one twice.
 | phase | it waits for | then | gates fail | no evidence | taken from outside (`set`, `pause`, `abort`, a brake) |
 |---|---|---|---|---|---|
 | moving | everybody connected has moved, or `move_timeout` | settling | - | - | paused |
-| settling | the marker released on both transports | soaking | - | pause after `settle_timeout` | paused |
+| settling | the witness hears both transports; then the marker on both | soaking | - | pause after `settle_timeout` | paused |
 | soaking | `soak_minutes` of evidence | judged | abort or pause, as the gate says | pause (or abort), resumed by itself | paused |
 | judged | drills that the stage asks for | moving | abort or pause | stays | paused |
 | paused by no data | evidence again | soaking; anew where too few were observed | abort or pause | stays | paused by a person |
@@ -28,7 +28,6 @@ No evidence for `max_evidence_age` is "no data", quiet or not: where nothing com
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -36,6 +35,7 @@ from typing import Literal
 import msgspec
 
 from migctl.rollout.completing import Completing
+from migctl.rollout.counting import observed_of
 from migctl.rollout.gates import Gate, Outcome, judge_all
 from migctl.rollout.judgement import Judgement, judgement
 from migctl.validate.witness.minute import Minute
@@ -112,6 +112,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known now. minutes: of this step, in order. moved: everybody connected is where the flag says.
 
     epoch: the open one. marker: the marker's position, once it is in the journal; released: transports on which the witness saw it.
+    unheard: those that the witness does not hear yet. missed: those on which it never hears this marker, for it began behind it.
     braked: a brake of others that takes from what the step opens, in words. share: the flag has what the step says, or more.
     withheld: why the next stage may not begin, though this one has passed; None where it may.
     """
@@ -121,6 +122,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str = ""
     marker: str | None = None
     released: frozenset[str] = frozenset()
+    unheard: frozenset[str] = frozenset()
+    missed: frozenset[str] = frozenset()
     braked: str | None = None
     share: bool = True
     withheld: str | None = None
@@ -265,13 +268,17 @@ def _moving(state: State, step: Step, facts: Facts, now: datetime) -> Action:
 
 
 def _settling(state: State, step: Step, facts: Facts, now: datetime) -> Action:
+    left_s = step.settle_timeout_s - _seconds(state, now)
     if facts.marker is None or not facts.marker.startswith(f"{facts.epoch}/"):
+        if facts.unheard and left_s > 0:
+            return Wait(f"the witness to hear {' and '.join(sorted(facts.unheard))}", left_s)
         return Mark()
     if state.marker != facts.marker:
         return Write(_next(state, state.since, marker=facts.marker))
     if facts.released >= _BOTH:
         return Write(_next(state, now, phase="soaking", soak_from=now, reason=None))
-    left_s = step.settle_timeout_s - _seconds(state, now)
+    if facts.missed:
+        return Write(_anew(state, now))
     missing = sorted(_BOTH - facts.released)
     if left_s <= 0:
         return Write(_paused(state, "settling", f"the marker did not arrive on {' and '.join(missing)}", now))
@@ -289,7 +296,7 @@ def _soaking(
         return _without_data(state, step, silent, now)
     good = sum(minute.counts for minute in minutes)
     if good < step.soak_minutes:
-        observed, windows = _observed_of(state, step, minutes)
+        observed, windows = observed_of(state.soak_from, step.window_s, minutes)
         if windows >= step.soak_minutes and observed < MIN_OBSERVED * windows:
             reason = f"only {observed} of {windows} minutes were observed"
             return Write(_next(state, now, soak_from=now, reason=f"the soak begins again: {reason}"))
@@ -331,31 +338,22 @@ def _while_unsettled(state: State, step: Step, facts: Facts, now: datetime) -> A
     if state.marker is not None and state.marker == facts.marker and facts.released >= _BOTH:
         return Write(_next(state, now, phase="soaking", paused=None, soak_from=now, reason=None))
     is_of_old = bool(facts.epoch) and not (state.marker or "").startswith(f"{facts.epoch}/")
-    # A witness that was started anew begins behind the marker, and never hears of it.
-    if is_of_old or _seconds(state, now) > MARK_AGAIN * step.settle_timeout_s:
-        return Write(
-            _next(state, now, phase="settling", paused=None, marker=None, reason="a new marker is placed")
-        )
+    if is_of_old or facts.missed or _seconds(state, now) > MARK_AGAIN * step.settle_timeout_s:
+        return Write(_anew(state, now))
     return Wait(state.reason or "the marker did not arrive")
+
+
+def _anew(state: State, now: datetime) -> State:
+    return _next(state, now, phase="settling", paused=None, marker=None, reason="a new marker is placed")
 
 
 def _returned(state: State, step: Step, facts: Facts, now: datetime) -> State:
     """Data is there again. What was observed of the soak still counts, unless too little was."""
-    observed, windows = _observed_of(state, step, _counted(state, facts.minutes))
+    observed, windows = observed_of(state.soak_from, step.window_s, _counted(state, facts.minutes))
     if observed >= MIN_OBSERVED * windows:
         return _next(state, now, phase="soaking", paused=None, reason="data has returned; the soak goes on")
     reason = "data has returned; the soak begins again"
     return _next(state, now, phase="soaking", paused=None, soak_from=now, reason=reason)
-
-
-def _observed_of(state: State, step: Step, minutes: Sequence[Minute]) -> tuple[int, int]:
-    """Windows that were observed, and how many there were: whole ones, from the soak's begin to the last that was heard of."""
-    if state.soak_from is None or not minutes:
-        return 0, 0
-    first = math.ceil(state.soak_from.timestamp() / step.window_s)
-    last = round(max(minute.started_at for minute in minutes).timestamp() / step.window_s)
-    observed = len({minute.started_at for minute in minutes if minute.counts or minute.quiet})
-    return observed, max(last - first + 1, observed)
 
 
 def _silent(state: State, step: Step, minutes: Sequence[Minute], now: datetime) -> str | None:

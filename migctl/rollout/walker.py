@@ -28,6 +28,7 @@ from migctl.flags.record import Changed, Unshown
 from migctl.resilience import within
 from migctl.rollout import walk
 from migctl.rollout.drills import Drilled, missing
+from migctl.rollout.marking import missed, unheard
 from migctl.rollout.opening import brake_id, braked, is_open, marker_id, soaked, under
 from migctl.rollout.ports import Down, Flags, Held, Ledger, Observed, Serves
 from migctl.rollout.walk import Action, Facts, Mark, Open, Roll, State, Step, Wait, Write
@@ -174,6 +175,8 @@ class Walker:
             epoch=observed.epoch,
             marker=marker,
             released=frozenset(released),
+            unheard=unheard(observed.heard_from),
+            missed=missed(marker, observed.heard_from) - released,
             braked=flags.closed or (braked(shares, flags.brakes, opens, own=own) if shares else None),
             share=shares is not None and is_open(shares, opens),
             withheld=self._withheld(step),

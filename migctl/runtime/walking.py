@@ -158,9 +158,11 @@ class KnownServes:
         for process in ProcessesFile(self.folder).read(self.name).known:
             if process.id not in asked:
                 moved.append(await self._moved_at(process.url))  # noqa: PERF401 - one after the other
-        markers = first.witness.markers if first.witness is not None else {}
+        witness = first.witness
+        markers = witness.markers if witness is not None else {}
+        heard_from = witness.heard_from if witness is not None and witness.state != "stopped" else None
         known = None if None in moved else all(moved)
-        return Observed(first.journal.epoch, known, markers)
+        return Observed(first.journal.epoch, known, markers, heard_from)
 
     async def mark(self, marker_id: str, step_id: str) -> str:
         asked = msgspec.json.encode({"id": marker_id, "step": step_id})

@@ -52,6 +52,7 @@ class WitnessStatus(Struct, frozen=True, kw_only=True):
 
     windows: closed since it started. kept: of those that are not in the evidence table yet; unwritten: why not. dropped: kept no
     longer, for there were too many. markers: position of each of the latest to the transports that released it.
+    heard_from: transport to the position, `epoch/seq`, after which it hears all of it; without those that it has not reached yet.
     """
 
     schema: Literal["migctl.witness/1"] = "migctl.witness/1"
@@ -65,3 +66,4 @@ class WitnessStatus(Struct, frozen=True, kw_only=True):
     unwritten: str | None = None
     alert: AlertStatus | None = None
     markers: dict[str, list[str]] = {}
+    heard_from: dict[str, str] = {}

@@ -29,12 +29,14 @@ class Make(Protocol):
 
 
 async def listen(transport: str, make: Make, windows: Windows, changed: Callable[[], None]) -> None:
-    """Until cancelled. changed: called when a marker was released."""
+    """Until cancelled. changed: called when it was first attached, and when a marker was released."""
     retry, position = Retry(RETRY), None
     while True:
         try:
             async with make(position) as subscriber:
-                await subscriber.ready()
+                position = await subscriber.ready()
+                windows.hears(transport, position)
+                changed()
                 retry.succeeded()
                 watching = asyncio.create_task(_watch(transport, subscriber, windows))
                 try:

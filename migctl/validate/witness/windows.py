@@ -31,6 +31,7 @@ from datetime import datetime
 
 import msgspec
 
+from migctl.events import Position
 from migctl.events.times import micros_of, parse_time
 from migctl.subscriber.core.release import Release
 from migctl.validate.witness.minute import QUIET, Minute
@@ -122,6 +123,7 @@ class Windows:
         self._silence = {name: Silence(self._waiting(name)) for name in TRANSPORTS}
         self._marks: dict[int, Counted] = {}
         self.markers: dict[str, set[str]] = {}  # the latest, by position: the transports that released each
+        self.heard_from: dict[str, str] = {}  # transport: the position after which nothing of it is missed
 
     @property
     def held_bytes(self) -> int:
@@ -203,6 +205,10 @@ class Windows:
         if waiting is not None:
             waiting.heard[transport] = release
             self._settle_whole(key, waiting, sums)
+
+    def hears(self, transport: str, after: Position | None) -> None:
+        """It was attached: what comes after this position is heard. None: nothing was there before. The first word stands."""
+        self.heard_from.setdefault(transport, f"{after.epoch}/{after.seq}" if after is not None else "/0")
 
     def is_up(self, transport: str, at: datetime) -> None:
         self._presence[transport].is_up(micros_of(at))

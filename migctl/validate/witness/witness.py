@@ -137,6 +137,7 @@ class Witness:
             unwritten=writing.unwritten if writing is not None else None,
             alert=self._alert,
             markers={position: sorted(names) for position, names in windows.markers.items()},
+            heard_from=dict(windows.heard_from),
         )
         write_state(self.folder, status)
 

@@ -8,6 +8,7 @@ import pytest
 
 from migctl.rollout import walk
 from migctl.rollout.gates import Gate
+from migctl.rollout.marking import missed, unheard
 from migctl.rollout.walk import Action, Facts, Mark, Open, Roll, State, Step, Wait, Write
 from migctl.validate.witness.minute import QUIET, Minute
 from tests.unit.rollout.test_gates import GOOD
@@ -84,6 +85,39 @@ def test_a_step_has_settled_once_its_marker_came_out_of_both_transports() -> Non
     )
     done = written(go(state("settling"), Facts(epoch="e", marker="e/9", released=BOTH), 0.2))
     assert (done.phase, done.soak_from) == ("soaking", at(0.2))
+
+
+def test_no_marker_is_placed_before_the_witness_hears_both_transports_or_had_the_time_to() -> None:
+    fresh = state("settling", marker=None)
+    facts = Facts(epoch="e", unheard=frozenset({"realtime"}))
+    assert go(fresh, facts, 0.1) == Wait("the witness to hear realtime", 24.0)
+    assert isinstance(go(fresh, facts, 0.5), Mark)
+    assert isinstance(go(fresh, Facts(epoch="e"), 0.1), Mark)
+
+
+@pytest.mark.parametrize("before", [state("settling"), state("paused", paused="settling")])
+def test_a_marker_that_the_witness_never_hears_is_followed_by_another_at_once(before: State) -> None:
+    facts = Facts(epoch="e", marker="e/9", released=frozenset({"websocket"}), missed=frozenset({"realtime"}))
+    again = written(go(before, facts, 0.1))
+    assert (again.phase, again.marker, again.since) == ("settling", None, at(0.1))
+
+
+@pytest.mark.parametrize(
+    ("heard_from", "yet", "never"),
+    [
+        (None, set(), set()),
+        ({}, BOTH, set()),
+        ({"websocket": "e/8"}, {"realtime"}, set()),
+        ({"websocket": "e/9", "realtime": "e/8"}, set(), {"websocket"}),
+        ({"websocket": "e/10", "realtime": "/0"}, set(), {"websocket"}),
+        ({"websocket": "d/10", "realtime": "e/9"}, set(), {"realtime"}),
+    ],
+)
+def test_a_marker_is_heard_by_who_listens_from_before_it(
+    heard_from: dict[str, str] | None, yet: set[str], never: set[str]
+) -> None:
+    assert (unheard(heard_from), missed("e/9", heard_from)) == (yet, never)
+    assert missed(None, heard_from) == frozenset()
 
 
 def test_a_marker_of_another_epoch_is_none() -> None:
