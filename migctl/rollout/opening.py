@@ -12,6 +12,7 @@ The walk only raises: who was given more by hand keeps it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -28,10 +29,13 @@ _DERIVED = UUID("0d5b8a0e-4a53-4f4e-8f0a-6e0a3c1f7b52")
 
 
 def soaked(state: State, step: Step) -> Step:
-    """The step with what this state opens: its own, or what a person set in place of that."""
+    """The step with what this state opens: its own, or what a person set in place of that; gates ask of no other segment."""
     if state.share is None:
         return step
-    return msgspec.structs.replace(step, percent=state.share.percent, segments=state.share.segments)
+    percent, segments = state.share.percent, state.share.segments
+    named = tuple(name for name, of in segments.items() if of > 0)
+    gates = tuple(replace(gate, cohorts=named) for gate in step.gates)
+    return msgspec.structs.replace(step, percent=percent, segments=segments, gates=gates)
 
 
 def under(

@@ -13,6 +13,7 @@ import msgspec
 from migctl.errors import Systemic
 from migctl.rollout.gates import Judged, Outcome, Verdict, judge_all
 from migctl.rollout.judgement import GateView, views
+from migctl.rollout.opening import soaked
 from migctl.rollout.walk import Phase, State, Step
 from migctl.validate.witness.minute import Minute
 
@@ -70,7 +71,8 @@ def counts_from(state: State | None) -> datetime | None:
 
 
 def gated(step: Step, state: State | None, minutes: Sequence[Minute], now: datetime) -> Gated:
-    """What the gates of a step say. minutes: in order."""
+    """What the gates of a step say, of what is soaked there. minutes: in order."""
+    step = soaked(state, step) if state is not None else step
     begin = counts_from(state)
     of = [minute for minute in minutes if begin is None or minute.started_at >= begin]
     good = [minute for minute in of if minute.counts]

@@ -127,7 +127,7 @@ class Walker:
         step = self.steps[index]
         following = self.steps[index + 1] if index + 1 < len(self.steps) else None
         facts = await self._facts(state, step, flags)
-        action = walk.advance(state, step, following, facts, clock.now(), self.new_id())
+        action = walk.advance(state, soaked(state, step), following, facts, clock.now(), self.new_id())
         return await self._do(action, state, step, flags, held, held_at)
 
     def _hear(self, state: State) -> None:

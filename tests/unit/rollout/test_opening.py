@@ -9,7 +9,9 @@ from migctl.events import format_time
 from migctl.flags.shares import ALL, EVERYTHING, Shares
 from migctl.flags.snapshot import Brake
 from migctl.rollout import walk
+from migctl.rollout.gates import Gate
 from migctl.rollout.opening import brake_id, braked, is_open, marker_id, soaked, under, wanted
+from migctl.rollout.standing import gated
 from migctl.rollout.walk import Share, State
 from tests.unit.rollout.test_walk import STEP, T0, at, minutes, soaking, state
 
@@ -83,6 +85,13 @@ def test_what_a_person_set_is_opened_in_place_of_the_step() -> None:
     resumed = walk.resumed(by_hand, "2a-internal", "s2", at(1))
     assert (soaked(resumed, STEP_25).percent, soaked(resumed, STEP_25).segments) == (30, {"internal": 50})
     assert is_open(shares(30, internal=50), soaked(resumed, STEP_25))
+    # Gates ask for evidence of the segments that are opened there, and of no other, which would never come.
+    asking = msgspec.structs.replace(STEP_25, gates=(Gate("max_lost", 0, cohorts=("internal", "beta")),))
+    assert soaked(resumed, asking).gates == (Gate("max_lost", 0, cohorts=("internal",)),)
+    of_all = walk.set_by_hand(None, "2b-25", "s1", "why", T0, Share(25))
+    assert soaked(of_all, asking).gates == (Gate("max_lost", 0),)
+    found = gated(asking, of_all, minutes(10), at(10))
+    assert (found.verdict, found.wanting) == ("pass", [])
     # The next stage is its own again.
     judged = msgspec.structs.replace(resumed, phase="judged", soak_from=T0)
     seen = walk.Facts(minutes=minutes(1, first=2), epoch="e")
