@@ -136,7 +136,19 @@ def _do(found: Progress) -> str:
         left = found.hold.left_s if found.hold is not None else None
         when = f"in {left / 60:,.0f} min" if left is not None else "later"
         return f"run it again {when}; `migctl rollout revert` takes it back"
-    return "see `migctl clients`; move them, or give them up: --accept-lost N --reason WHY"
+    held = found.holding
+    ways = []
+    if held is None or held.clients:
+        ways.append("see `migctl clients`; move them, or give them up: --accept-lost N --reason WHY")
+    if held is not None and held.silent:
+        ways.append(
+            "see why it is silent; one that is gone for good is taken out by `migctl flags processes --forget NAME --reason WHY`"
+        )
+    if held is not None and held.alone:
+        ways.append("start what runs in mode websocket again in mode dual")
+    if held is not None and held.short:
+        ways.append("run it again once drain_minutes have gone by since it was started")
+    return "; ".join(ways)
 
 
 def _document(found: Progress) -> dict[str, object]:
