@@ -1,4 +1,5 @@
-"""`migctl rollout run` that kills itself: `python -m tests.kit.walker_process POINT PASSES OPTION...`; no POINT: nowhere."""
+"""A command of `migctl rollout` that kills itself: `python -m tests.kit.walker_process COMMAND POINT PASSES OPTION...`; no POINT:
+nowhere."""
 
 from __future__ import annotations
 
@@ -6,26 +7,29 @@ import sys
 
 import typer
 
-from migctl.cli import context, rollout_run
+from migctl.cli import context, rollout_complete, rollout_run
+from migctl.flags.record import Record
 from migctl.runtime.handing import Hands
 from migctl.runtime.walking import KnownServes, RecordLedger
 from tests.kit.failpoint import Fuse, after, before
 
+COMMANDS = {"run": rollout_run.run, "complete": rollout_complete.complete}
 POINTS = {
     "write": (RecordLedger, "write"),
     "open": (RecordLedger, "open"),
     "mark": (KnownServes, "mark"),
     "brake": (Hands, "brake"),
+    "state": (Record, "write_rollout"),
 }
 
 
 def main() -> int:
-    point, passes, *options = sys.argv[1:]
+    command, point, passes, *options = sys.argv[1:]
     if point:
         when, _, name = point.partition("-")
         {"before": before, "after": after}[when](Fuse(int(passes)), *POINTS[name])
     app = typer.Typer()
-    app.command("run")(rollout_run.run)
+    app.command(command)(COMMANDS[command])
     try:
         app(args=options, standalone_mode=False)
     except typer.Exit as leave:

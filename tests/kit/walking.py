@@ -18,6 +18,8 @@ from tests.kit.serve_process import environment
 
 ROOT = Path(__file__).parents[2]
 WINDOW_S = 2.0
+# The journal is read up to a second ago, and on a slow machine a request takes another.
+GRACE_S = 4.0
 OPENS = {"2a-internal": 0, "2b-25": 25, "2b-50": 50, "2b-75": 75, "2b-100": 100}
 
 
@@ -54,7 +56,7 @@ def write_stages(folder: Path, **changed: Mapping[str, object]) -> None:
 
 def write_settings(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "migctl.yaml").write_text(f"evidence: {{ window_s: {WINDOW_S}, grace_s: 1.5 }}\n")
+    (folder / "migctl.yaml").write_text(f"evidence: {{ window_s: {WINDOW_S}, grace_s: {GRACE_S} }}\n")
 
 
 @dataclass
@@ -75,7 +77,7 @@ class WalkerProcess:
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "tests.kit.walker_process", point, str(passes)),
+                    *(sys.executable, "-m", "tests.kit.walker_process", "run", point, str(passes)),
                     *("--reason", "a test", "--yes", "-o", "json", *options),
                 ],
                 stdout=out,
@@ -113,6 +115,11 @@ class Ledger:
     def state(self) -> dict[str, Any]:
         rows = self._rows("select state from monitoring_rollouts where flag = 'transport'")
         return (rows[0][0] or {}) if rows else {}
+
+    def completions(self) -> list[str | None]:
+        """The phase of the completion in each state that was written, in order."""
+        rows = self._rows("select after from monitoring_audit where action like 'rollout.%' order by id")
+        return [(row[0].get("completing") or {}).get("phase") for row in rows]
 
     def phases(self) -> list[tuple[str, str]]:
         """(stage, phase) of each state that was written, in order."""
