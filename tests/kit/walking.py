@@ -139,10 +139,6 @@ class Ledger:
         rows = self._rows("select document from monitoring_flags order by n")
         return [_share(row[0]) for row in rows]
 
-    def windows(self) -> int:
-        """How many of them are evidence. With one there the witness hears of a marker that is placed from now on."""
-        return int(self._rows("select count(*) from monitoring_evidence where verdict = 'pass'")[0][0])
-
     def evidence(self, first: str, last: str) -> list[str]:
         """Digests of the windows between these that are evidence, in order."""
         rows = self._rows(
