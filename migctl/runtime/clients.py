@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,15 +117,20 @@ async def _here(asked: _Round, folder: Path, known: Sequence[Process], within_s:
             return await _status(http)
 
     announcement = announced(folder)
+    # Who is registered is asked by its address too, and named once.
+    listed = announcement is not None and any(
+        one.name == f"{socket.gethostname()}:{announcement.pid}" for one in known
+    )
     try:
         async with asyncio.timeout(within_s):
             status = await ask()
     except TimeoutError:
-        asked.found[""] = Answered(None, f"the serve of {folder}", None, f"no answer within {within_s:g} s")
+        if not listed:
+            why = f"no answer within {within_s:g} s"
+            asked.found[""] = Answered(None, f"the serve of {folder}", None, why)
         return
     except NotRunning as error:
-        # Nothing was ever started here, or what was ended as it should: who is registered is asked by its address.
-        listed = announcement is not None and any(one.name.endswith(f":{announcement.pid}") for one in known)
+        # Nothing was ever started here, or what was ended as it should.
         if announcement is not None and not listed:
             asked.found.setdefault(
                 "", Answered(None, f"the serve of {folder} (pid {announcement.pid})", None, error.what)
