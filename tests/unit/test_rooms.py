@@ -44,6 +44,7 @@ PLAIN_OBJECTS = {
     "migctl.rollout.signoff.document.json_schema": "JSON Schema",
     "migctl.server.openapi.document": "OpenAPI",
     "migctl.server.routes.assignment.document": "answered as it is; who reads it has Assignment",
+    "migctl.server.routes.events.detail_of": "answered as it is",
     "migctl.server.routes.ofrep.context_in": "what a stranger says of itself, and only rules of flags read",
     "migctl.status.reading.json_schema": "JSON Schema",
     "migctl.validate.result.json_schema": "JSON Schema",
