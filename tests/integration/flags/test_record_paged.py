@@ -25,7 +25,7 @@ def minute(number: int) -> dict[str, Any]:
 
 
 async def write(record: Record, to: object, *, expected_n: int, **more: Any) -> int:
-    said = {"kind": "edit", "seen_n": 0, "actor": "ada", "reason": "why not", **more}
+    said = {"kind": "edit", "known_n": 0, "actor": "ada", "reason": "why not", **more}
     return (await record.write(to, expected_n=expected_n, **said)).n
 
 
