@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, flags_edit, flags_processes, output
+from migctl.cli import context, flags_edit, flags_experiment, flags_processes, output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,6 +192,7 @@ app.command("disable")(flags_edit.disable)
 app.command("assign")(flags_edit.assign)
 app.command("import")(flags_edit.import_)
 app.command("processes")(flags_processes.processes)
+app.add_typer(flags_experiment.app, name="experiment")
 
 
 def _read(config: Path | None) -> Shown:

@@ -20,13 +20,16 @@ QUIET = "no event was committed"
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """One transport in one minute; counts of events, by the formulas of a report.
 
-    latency: of what came live; delay: of every first release, whatever way it came. p99 is None without samples.
+    latency: of what came live; delay: of every first release, whatever way it came.
+    Percentiles are None without samples, and p50 and p95 of an older witness.
     """
 
     received: int = 0
     missing: int = 0
     duplicates: int = 0
     out_of_order: int = 0
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
     latency_p99_ms: float | None = None
     latency_n: int = 0
     delay_p99_ms: float | None = None

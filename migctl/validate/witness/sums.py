@@ -59,6 +59,8 @@ class Side(msgspec.Struct):
             missing=self.missing,
             duplicates=self.duplicates,
             out_of_order=self.out_of_order,
+            latency_p50_ms=_ms(self.live, 50),
+            latency_p95_ms=_ms(self.live, 95),
             latency_p99_ms=_ms(self.live),
             latency_n=self.live.n,
             delay_p99_ms=_ms(self.all),
@@ -199,6 +201,6 @@ def _digest(truth: Release, heard: Mapping[str, Release]) -> int:
     return int.from_bytes(lines.digest(), "big")
 
 
-def _ms(histogram: Histogram) -> float | None:
-    micros = histogram.percentile_us(99)
+def _ms(histogram: Histogram, percent: int = 99) -> float | None:
+    micros = histogram.percentile_us(percent)
     return None if micros is None else micros / 1000

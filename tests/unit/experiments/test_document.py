@@ -18,8 +18,8 @@ def test_the_file_that_ships_says_every_default() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("experiments:\n  transport: {stick: true}\n", ":2: experiments.transport.stick: no such key"),
-        ("experiments:\n  transport:\n    sticky: maybe\n", ":3: experiments.transport.sticky: "),
+        ("experiments:\n  transport: {min_block: 9}\n", ":2: experiments.transport.min_block: no such key"),
+        ("experiments:\n  transport:\n    min_users: many\n", ":3: experiments.transport.min_users: "),
         ("experiments:\n  transport:\n    starts: soon\n", ":3: experiments.transport.starts: "),
         (
             "experiments:\n  transport: {starts: 2026-03-02, ends: 2026-03-01}\n",

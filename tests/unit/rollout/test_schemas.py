@@ -69,7 +69,7 @@ def test_a_file_that_ships_is_accepted_and_names_its_schema(path: Path) -> None:
         ("flags", "f.yaml", FLAGS.replace("defaultVariant: x", "defaultVariant: null, metadata: {a: true}")),
         ("segments", "g.yaml", SEGMENTS),
         ("experiments", "e.yaml", "experiments:\n  a.b-c:\nexposures:\n"),
-        ("experiments", "e.yaml", "experiments: {a: {starts: '2026-01-31', ends: null, sticky: true}}\nexposures: {log: false}\n"),
+        ("experiments", "e.yaml", "experiments: {a: {starts: '2026-01-31', ends: null, min_users: 5}}\nexposures: {log: false}\n"),
         ("segments", "g.yaml", "segments: {a: {rule: {in: [{var: region}, [eu]]}}, b: {starts_with: [x], ends_with: []}}\n"),
     ],
 )  # fmt: skip
@@ -116,7 +116,8 @@ def test_what_is_right_is_accepted_by_both(tmp_path: Path, name: SchemaName, fil
             "segments: {a: {rule: {foo: 1}}}\n",
         )],
         *[("experiments", "e.yaml", text) for text in (
-            "experiments: []\n", "experiments: {a b: {}}\n", "experiments: {a: {sticky: 2}}\n", "experiments: {a: {stick: true}}\n",
+            "experiments: []\n", "experiments: {a b: {}}\n", "experiments: {a: {min_users: x}}\n",
+            "experiments: {a: {min_user: 1}}\n",
             "experiments: {a: {min_blocks: 1}}\n", "experiments: {a: {ends: 7}}\n", "experiments: {}\nexposures: {log: maybe}\n",
             "exposures: {retain_days: 0}\n", "experiments: {a: {confidence_percent: 100}}\n",
         )],
