@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from migctl.clock import now
+from migctl.experiments.document import Experiments
+from migctl.experiments.exposures import Exposures
 from migctl.flags.disk import ProcessesFile
 from migctl.flags.holder import Holder
 from migctl.flags.registration import Registration
@@ -50,8 +52,9 @@ def status_of(
     journal: Journal, gateway: Gateway | None, http: HttpStatus, *, draining: bool = False
 ) -> ServeStatus:
     """Of a listener over these alone."""
+    exposures = Exposures(FOLDER / "nowhere", Experiments())
     return serve_status(
-        Parts(journal, gateway, None, None, Connections(None, None, gateway), _no_flags()),
+        Parts(journal, gateway, None, None, Connections(None, None, gateway), _no_flags(), exposures),
         Feed(None),
         http,
         mode="websocket",
