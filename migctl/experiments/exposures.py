@@ -21,6 +21,7 @@ from pathlib import Path
 
 from migctl import clock
 from migctl.config.files import make_private_folder
+from migctl.errors import Refused
 from migctl.events import format_time
 from migctl.experiments import lines
 from migctl.experiments.document import Experiments
@@ -75,7 +76,7 @@ class Exposures:
                 if line is not None:
                     self._add((line.flag, line.assigned, line.drawn), line.user)
             self._tidy()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, Refused) as error:
             self._refused(str(error), 0)
         else:
             self._secret, self._trouble = secret, None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from migctl.config.files import PRIVATE_FILE, make_private_folder, open_private_log, write_whole
+from migctl.config.files import PRIVATE_FILE, make_private_folder, open_private_log, read_own, write_whole
 
 FOLDER = "exposures"
 SECRET = "secret"
@@ -69,17 +69,19 @@ def days_of(folder: Path) -> list[date]:
 
 
 def read_lines(path: Path) -> Iterator[Line | None]:
-    """None for each line that can't be read. A file that is not there has none. Raises OSError."""
+    """None for each line that can't be read. A file that is not there has none.
+
+    Raises OSError, and Refused where another user could have written it.
+    """
     try:
-        file = path.open("rb")
+        whole = read_own(path)
     except FileNotFoundError:
         return
-    with file:
-        for text in file:
-            try:
-                yield _decoder.decode(text) if text.strip() else None
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                yield None
+    for text in whole.splitlines():
+        try:
+            yield _decoder.decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            yield None
 
 
 def append(path: Path, data: bytes) -> None:
@@ -105,10 +107,13 @@ def _ends_a_line(path: Path, size: int) -> bool:
 
 
 def secret_of(folder: Path) -> bytes:
-    """The secret by which users are hashed here; made where there is none. Raises OSError, and ValueError where it is none."""
+    """The secret by which users are hashed here; made where there is none.
+
+    Raises OSError, ValueError where it is none, and Refused where another user could have written it.
+    """
     path = folder / SECRET
     try:
-        found = path.read_bytes()
+        found = read_own(path)
     except FileNotFoundError:
         make_private_folder(folder)
         found = secrets.token_bytes(_SECRET_BYTES)

@@ -186,6 +186,18 @@ async def test_a_folder_that_can_not_be_made_fails_nobody_and_is_tried_again(tmp
         await until(is_written)
 
 
+async def test_a_secret_that_others_could_have_written_is_not_used(tmp_path: Path) -> None:
+    async with logging(tmp_path) as exposures:
+        exposures.served(exposure())
+    (tmp_path / lines.FOLDER / lines.SECRET).chmod(0o666)
+    async with logging(tmp_path) as exposures:
+        exposures.served(exposure("bob"))
+        status = exposures.status()
+        assert status is not None
+        assert "another user could have written it" in str(status.reason)
+    assert len(written(tmp_path)) == 1
+
+
 async def test_no_more_than_the_bound_of_a_day_is_held_or_written(tmp_path: Path) -> None:
     of = Experiments(exposures=ExposuresSection(max_per_day=10), experiments={"transport": Experiment()})
     async with logging(tmp_path, of) as exposures:
