@@ -54,8 +54,7 @@ async def test_assigned_realtime_falls_back_to_the_gateway_when_the_target_is_ki
             process.send(signal.SIGKILL)
             await asyncio.to_thread(process.wait, 5.0)
             before = journal.head
-            await until(lambda: received.seqs[-1] > before)
-            assert subscriber.attached == {"websocket"}
+            await until(lambda: received.seqs[-1] > before and subscriber.attached == {"websocket"})
             process.begin()
             await asyncio.to_thread(process.wait_ready)
             await until(lambda: subscriber.attached == {"websocket", "realtime"})
@@ -81,8 +80,7 @@ async def test_assigned_websocket_is_bridged_over_realtime_and_the_tables_and_re
             assert {release.transport for release in received.releases} == {"websocket"}
             await server.stop_gateway()
             before = journal.head
-            await until(lambda: received.seqs[-1] > before + 20)
-            assert subscriber.attached == {"realtime"}
+            await until(lambda: received.seqs[-1] > before + 20 and subscriber.attached == {"realtime"})
             missed = [release for release in received.releases if release.via == "table"]
             assert missed, "what came while nothing was attached is in the tables only"
             await server.start_gateway()
