@@ -59,7 +59,7 @@ WRITTEN = [
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_a_completion_that_is_killed_everywhere_is_the_one_that_it_would_have_been(
     standin: Target, tmp_path: Path
 ) -> None:

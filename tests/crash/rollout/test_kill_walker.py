@@ -28,7 +28,7 @@ OF_A_STAGE = ["moving", "moving", "settling", "settling", "soaking", "judged"]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_a_walk_that_is_killed_everywhere_is_the_walk_that_it_would_have_been(
     standin: Target, tmp_path: Path
 ) -> None:

@@ -119,7 +119,6 @@ async def test_a_serve_that_is_killed_while_it_moves_its_users_moves_the_rest_wh
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_an_old_redis_after_a_brake_sends_no_subscriber_up(
     target: Target, process: StandinProcess, valkey: Valkey, tmp_path: Path
 ) -> None:

@@ -39,7 +39,7 @@ async def until_confirmed(move: Callable[[Wish], Awaitable[Effect]]) -> tuple[Ha
     return effect.done.handed, asked_at[0] - began + effect.done.handed.took_s
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_black_hole(
     target: Target, valkey: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

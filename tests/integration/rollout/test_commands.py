@@ -69,7 +69,6 @@ def percent(serve: ServeProcess) -> float | None:
     return said["effective"]["percent"] if said["effective"] is not None else None
 
 
-@pytest.mark.timeout(240)
 async def test_a_share_goes_up_and_down_in_every_process_and_who_does_not_confirm_is_named(
     target: Target, record: Record, tmp_path: Path, stack: ExitStack
 ) -> None:
@@ -130,7 +129,6 @@ async def test_a_share_goes_up_and_down_in_every_process_and_who_does_not_confir
     assert [one["kind"] for one in report["timeline"]].count("down") == 0
 
 
-@pytest.mark.timeout(240)
 async def test_going_down_needs_no_store_and_no_store_that_returns_moves_anybody_up(
     target: Target, process: StandinProcess, valkey: Valkey, tmp_path: Path, stack: ExitStack
 ) -> None:
@@ -164,7 +162,6 @@ async def test_going_down_needs_no_store_and_no_store_that_returns_moves_anybody
     assert [percent(serve) for serve in serves] == [25, 25, 25]
 
 
-@pytest.mark.timeout(120)
 async def test_a_kill_switch_is_named(target: Target, tmp_path: Path, stack: ExitStack) -> None:
     stage = Stage(tmp_path, target)
     stage.start(stack, 0, MIGCTL_FLAG_TRANSPORT="realtime")

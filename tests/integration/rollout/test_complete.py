@@ -69,7 +69,7 @@ def signed_off(done: dict[str, Any]) -> None:
     assert "completed: the WebSocket is switched off" in html
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_revert_opens_it_again(
     target: Target, process: StandinProcess, tmp_path: Path
 ) -> None:

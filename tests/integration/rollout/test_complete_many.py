@@ -28,7 +28,7 @@ READER, READING = mint_token("subscribe", "dashboard")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_a_silent_serve_is_named_and_one_that_starts_after_completion_runs_in_mode_realtime(
     target: Target, tmp_path: Path
 ) -> None:

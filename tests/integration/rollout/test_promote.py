@@ -24,7 +24,7 @@ WITHIN_S = 120.0
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(900)
 async def test_a_step_is_promoted_on_evidence_alone_or_by_force_with_a_reason(
     target: Target, migrated: str, tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ FLAGS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("with_tokens", [False, True])
 def test_schemathesis_finds_nothing(standin: Target, tmp_path: Path, with_tokens: bool) -> None:
     more = {"MIGCTL_TOKENS": ",".join(ENTRIES)} if with_tokens else {}

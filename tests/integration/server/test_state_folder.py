@@ -44,10 +44,11 @@ async def test_a_home_folder_as_state_folder_keeps_its_mode_and_what_serve_puts_
     with serving_process(home, "--mode", "websocket", more=more) as serve:
         await serve.post(3)
         assert run(home, "status", more=more).returncode == 0
-        ours = {path.name: mode(path) for path in home.iterdir() if path not in theirs}
-        ours.pop("serve.log")  # the test's own
-        assert {"serve.sock", "serve.json", "journal.db"} <= ours.keys()
-        assert set(ours.values()) == {0o600}
+        ours = {path for path in home.rglob("*") if path not in theirs}
+        ours.discard(home / "serve.log")  # the test's own
+        assert {"serve.sock", "serve.json", "journal.db"} <= {path.name for path in ours}
+        assert {mode(path) for path in ours if not path.is_dir()} == {0o600}
+        assert {mode(path) for path in ours if path.is_dir()} <= {0o700}
         serve.stop()
     assert {path: mode(path) for path in theirs} == theirs
 
