@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import connect
 
 from migctl.runtime.remembering import FILE
@@ -33,6 +34,7 @@ def rows(document: dict[str, Any]) -> Found:
     )
 
 
+@pytest.mark.slow
 async def test_each_subscriber_is_listed_by_what_it_is_and_remembered_when_it_left(tmp_path: Path) -> None:
     with serving_process(tmp_path, "--mode", "websocket") as serve:
         await serve.post(3)

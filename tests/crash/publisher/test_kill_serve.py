@@ -9,6 +9,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from migctl import Published, Publisher
 from migctl.journal.sqlite.files import read_file
 from migctl.stack.launcher import any_free_port
@@ -19,6 +21,7 @@ KILLS = 4
 PUBLISHERS = 4
 
 
+@pytest.mark.slow
 async def test_kill_9_of_serve_loses_nothing_that_was_published_and_doubles_nothing(tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)
     sys.stdout.write(f"seed {seed}\n")

@@ -51,6 +51,7 @@ POISON = {step for step in STEPS if "tombstone" in step or "dead_letter" in step
 
 
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.slow
 async def test_ten_kills_lose_nothing_double_nothing_and_leave_each_subscriber_one_run(
     standin: Target, tmp_path: Path, step: str
 ) -> None:

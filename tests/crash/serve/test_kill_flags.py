@@ -118,6 +118,7 @@ async def put_into(redis_url: str, snapshot: Snapshot) -> None:
     await store.aclose()
 
 
+@pytest.mark.slow
 async def test_nobody_is_above_a_confirmed_brake_after_a_kill_with_both_stores_away_and_then_an_old_redis(
     target: Target, process: StandinProcess, valkey: Valkey, tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ async def test_nobody_is_above_a_confirmed_brake_after_a_kill_with_both_stores_a
         await until(lambda: asked.on_realtime(serve) == len(USERS))
 
 
+@pytest.mark.slow
 async def test_the_control_socket_needs_no_token_and_status_shows_the_brake(
     target: Target, tmp_path: Path
 ) -> None:
@@ -190,6 +192,7 @@ async def test_the_control_socket_needs_no_token_and_status_shows_the_brake(
     await record.aclose()
 
 
+@pytest.mark.slow
 async def test_a_kill_switch_confirms_nothing_and_says_so(target: Target, tmp_path: Path) -> None:
     await opened(target, 0)
     asked = Asked()

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 import psycopg
+import pytest
 
 from migctl.config import Target
 from migctl.journal.sqlite import read_file
@@ -85,6 +86,7 @@ async def produce(url: str, name: str, stop: Callable[[], bool], acknowledged: l
             acknowledged.append(event["id"])
 
 
+@pytest.mark.slow
 async def test_kill_9_of_serve_loses_nothing_and_doubles_nothing(standin: Target, tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)
     sys.stdout.write(f"seed {seed}\n")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from migctl.config import Target
 from migctl.events import Position
@@ -64,6 +65,7 @@ class Here:
             assert answer.status_code == 201
 
 
+@pytest.mark.slow
 async def test_a_lost_journal_is_refused_by_heads_adopted_and_its_readers_go_on(
     standin: Target, tables: Tables, tmp_path: Path
 ) -> None:

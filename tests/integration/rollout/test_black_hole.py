@@ -40,6 +40,7 @@ async def until_confirmed(move: Callable[[Wish], Awaitable[Effect]]) -> tuple[Ha
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_black_hole(
     target: Target, valkey: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

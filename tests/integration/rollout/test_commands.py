@@ -69,6 +69,7 @@ def percent(serve: ServeProcess) -> float | None:
     return said["effective"]["percent"] if said["effective"] is not None else None
 
 
+@pytest.mark.slow
 async def test_a_share_goes_up_and_down_in_every_process_and_who_does_not_confirm_is_named(
     target: Target, record: Record, tmp_path: Path, stack: ExitStack
 ) -> None:
@@ -129,6 +130,7 @@ async def test_a_share_goes_up_and_down_in_every_process_and_who_does_not_confir
     assert [one["kind"] for one in report["timeline"]].count("down") == 0
 
 
+@pytest.mark.slow
 async def test_going_down_needs_no_store_and_no_store_that_returns_moves_anybody_up(
     target: Target, process: StandinProcess, valkey: Valkey, tmp_path: Path, stack: ExitStack
 ) -> None:
@@ -162,6 +164,7 @@ async def test_going_down_needs_no_store_and_no_store_that_returns_moves_anybody
     assert [percent(serve) for serve in serves] == [25, 25, 25]
 
 
+@pytest.mark.slow
 async def test_a_kill_switch_is_named(target: Target, tmp_path: Path, stack: ExitStack) -> None:
     stage = Stage(tmp_path, target)
     stage.start(stack, 0, MIGCTL_FLAG_TRANSPORT="realtime")
@@ -170,6 +173,7 @@ async def test_a_kill_switch_is_named(target: Target, tmp_path: Path, stack: Exi
     assert "kill switch" in one["why"]
 
 
+@pytest.mark.slow
 def test_an_abort_that_reaches_nobody_says_so_and_is_shown_until_it_has(
     target: Target, tmp_path: Path
 ) -> None:
@@ -186,6 +190,7 @@ def test_an_abort_that_reaches_nobody_says_so_and_is_shown_until_it_has(
     assert brake in [one["id"] for one in stage.call("status")["brakes"]]
 
 
+@pytest.mark.slow
 async def test_a_state_that_this_version_can_not_read_stands_in_nobodys_way_down(
     target: Target, record: Record, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def signed_off(done: dict[str, Any]) -> None:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_revert_opens_it_again(
     target: Target, process: StandinProcess, tmp_path: Path
 ) -> None:

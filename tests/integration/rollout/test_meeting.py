@@ -59,6 +59,7 @@ def begin(stage: Stage, *words: str) -> subprocess.Popen[str]:
     [(("set", "25"), ("set", "50")), (("promote", "--force"), ("promote", "--force")), (("set", "75"), ("promote", "--force"))],
     ids=["set-set", "promote-promote", "set-promote"],
 )  # fmt: skip
+@pytest.mark.slow
 async def test_of_two_raises_at_once_one_wins_and_the_other_is_told(
     target: Target, record: Record, migrated: str, tmp_path: Path, pair: tuple[tuple[str, ...], ...]
 ) -> None:
@@ -87,6 +88,7 @@ async def test_of_two_raises_at_once_one_wins_and_the_other_is_told(
     assert len(moves) == 2
 
 
+@pytest.mark.slow
 async def test_an_abort_that_the_record_did_not_hear_is_one_all_the_same(
     target: Target, process: StandinProcess, record: Record, tmp_path: Path
 ) -> None:
@@ -129,6 +131,7 @@ async def test_an_abort_that_the_record_did_not_hear_is_one_all_the_same(
     assert stage.call("status")["percent"] == 25
 
 
+@pytest.mark.slow
 async def test_what_was_set_by_hand_is_soaked_and_the_brake_of_going_there_ends_with_it(
     target: Target, record: Record, tmp_path: Path
 ) -> None:
@@ -151,6 +154,7 @@ async def test_what_was_set_by_hand_is_soaked_and_the_brake_of_going_there_ends_
     assert stage.call("status")["written"]["segments"] == {"internal": 100}
 
 
+@pytest.mark.slow
 async def test_a_process_that_was_killed_for_good_is_taken_out_by_a_person(
     target: Target, record: Record, tmp_path: Path, stack: ExitStack
 ) -> None:

@@ -170,6 +170,7 @@ class Delivery(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300 + 5 * EXAMPLES)
+@pytest.mark.slow
 def test_whatever_happens_each_acknowledged_event_is_a_row_a_tombstone_or_said_to_be_lost_and_readers_get_one_run(
     standin: Target, tmp_path: Path
 ) -> None:
