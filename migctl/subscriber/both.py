@@ -18,7 +18,7 @@ from migctl.subscriber.core.reader import Readiness
 from migctl.subscriber.core.repair import poll_every_s
 from migctl.subscriber.gateway.client import Address
 from migctl.subscriber.gateway.frames import Redirect
-from migctl.subscriber.gateway.serve_client import Assignment, Project, ServeClient
+from migctl.subscriber.gateway.serve_client import PAGE_EVENTS, Assignment, Project, ServeClient
 from migctl.subscriber.gateway.standby import Standby
 from migctl.subscriber.gateway.stream import Stream
 from migctl.subscriber.realtime.catchup import CatchUp
@@ -269,8 +269,9 @@ class BothWays:
                 return False
             if items is None:
                 return False
-            if not items:
-                return True
             for item in items:
                 await self._flow.put(item)
+            # Less than a page is the end as it was when it was asked for. Where events come quicker than answers there is no other.
+            if len(items) < PAGE_EVENTS:
+                return True
         return True
