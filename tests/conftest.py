@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from migctl import clock, redaction
 from migctl.config import Target
+from migctl.flags.record import Record
 from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
 from migctl.stack.postgres import Postgres
 from migctl.stack.standin_process import StandinProcess
+from migctl.stack.valkey import Valkey
 from tests.kit import databases
+from tests.kit.relaying import Tables
+from tests.kit.targets import standing, target_of
 
 pytest_plugins = ["tests.kit.needs"]
 
@@ -92,16 +96,40 @@ def keys() -> Keys:
 @pytest.fixture
 def standin(migrated: str, keys: Keys, tmp_path: Path) -> Iterator[Target]:
     """A stand-in for Supabase on a migrated database of its own."""
-    process = StandinProcess(
-        tmp_path / "standin", any_free_port(), database_url=migrated, jwt_secret=keys.jwt_secret
-    )
-    process.start()
-    yield Target(
-        supabase_url=process.url,
-        anon_key=keys.anon_key,
-        service_role_key=keys.service_role_key,
-        jwt_secret=keys.jwt_secret,
-        database_url=migrated,
-        embedded=True,
-    )
-    process.stop()
+    with standing(tmp_path / "standin", migrated, keys) as process:
+        yield target_of(process, migrated, keys)
+
+
+@pytest.fixture
+def process(migrated: str, keys: Keys, tmp_path: Path) -> Iterator[StandinProcess]:
+    """The same as a process that a test may kill; `target` is what a client of it needs, `tables` what is in its database."""
+    with standing(tmp_path / "standin", migrated, keys) as process:
+        yield process
+
+
+@pytest.fixture
+def target(process: StandinProcess, migrated: str, keys: Keys) -> Target:
+    return target_of(process, migrated, keys)
+
+
+@pytest.fixture
+def tables(migrated: str) -> Tables:
+    return Tables(migrated)
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A Redis of its own, which a test may kill."""
+    server = Valkey(tmp_path / "valkey", any_free_port())
+    server.begin()
+    server.wait_ready()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def record(target: Target) -> AsyncIterator[Record]:
+    """A record on a real database, behind the stand-in."""
+    record = Record(target, "public", "local/public")
+    yield record
+    await record.aclose()

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from migctl.config import Target
 from migctl.stack.keys import Keys
+from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
+
+
+@contextmanager
+def standing(folder: Path, database: str, keys: Keys) -> Iterator[StandinProcess]:
+    """A stand-in as a process, for the length of the block. database: the URL of the one that it works on."""
+    process = StandinProcess(folder, any_free_port(), database_url=database, jwt_secret=keys.jwt_secret)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 def target_of(process: StandinProcess, database: str, keys: Keys) -> Target:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,14 @@ import httpx
 import pytest
 
 import migctl
+from migctl.config import Target
 from migctl.stack.embedded import EmbeddedStack
-from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.conditions import until
 from tests.kit.receiving import receiving
 from tests.kit.serve_process import ServeProcess, serving_process
-from tests.kit.targets import environment_of, target_of
+from tests.kit.targets import environment_of
 
 
 async def post(serve: ServeProcess, count: int) -> None:
@@ -28,24 +27,14 @@ async def post(serve: ServeProcess, count: int) -> None:
         assert (await http.post(f"{serve.url}/events", json=events)).status_code == 201
 
 
-@pytest.fixture
-def supabase(migrated: str, keys: Keys, tmp_path: Path) -> Iterator[StandinProcess]:
-    process = StandinProcess(
-        tmp_path / "standin", any_free_port(), database_url=migrated, jwt_secret=keys.jwt_secret
-    )
-    process.start()
-    yield process
-    process.stop()
-
-
 @pytest.mark.parametrize("first_back", ["supabase", "serve"])
 @pytest.mark.parametrize("assigned", ["websocket", "realtime"])
 async def test_both_transports_down_at_once_are_waited_for_and_nothing_is_missed(
-    supabase: StandinProcess, migrated: str, keys: Keys, tmp_path: Path, assigned: str, first_back: str
+    process: StandinProcess, target: Target, tmp_path: Path, assigned: str, first_back: str
 ) -> None:
     options = ("--mode", "dual", "--listen", f"127.0.0.1:{any_free_port()}")
     more = {
-        **environment_of(target_of(supabase, migrated, keys)),
+        **environment_of(target),
         "MIGCTL_FLAG_TRANSPORT": assigned,
     }
     folder = tmp_path / "serve"
@@ -56,20 +45,20 @@ async def test_both_transports_down_at_once_are_waited_for_and_nothing_is_missed
         ):
             await post(serve, 20)
             await received.count(20)
-            supabase.send(signal.SIGKILL)
-            supabase.wait(60)
+            process.send(signal.SIGKILL)
+            process.wait(60)
             await post(serve, 20)  # the table does not have these when serve is killed
             serve.send(signal.SIGKILL)
             await until(lambda: not subscriber.attached)
             if first_back == "supabase":
-                supabase.start()
+                process.start()
                 # By now it may be attached to a Realtime that has nothing more to tell.
                 await until(lambda: "realtime" in subscriber.attached)
             with serving_process(folder, *options, more=more) as again:
                 await post(again, 20)
                 if first_back == "serve":
                     await received.count(60)
-                    supabase.start()
+                    process.start()
                 await until(lambda: subscriber.attached == {assigned})
                 # A hint may be lost while sender and subscriber come back, and is then fetched from the gateway.
                 await received.count(total := 60)

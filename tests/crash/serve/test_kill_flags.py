@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from migctl.config import Target
 from migctl.flags.record import Record
@@ -17,14 +15,12 @@ from migctl.flags.redis_store import RedisStore
 from migctl.flags.shares import EVERYTHING
 from migctl.flags.snapshot import Snapshot
 from migctl.server.access.tokens import mint_token
-from migctl.stack.keys import Keys
-from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from migctl.stack.valkey import Valkey
 from tests.kit.conditions import until
 from tests.kit.flagging import write_share
 from tests.kit.serve_process import ServeProcess, run, serving_process
-from tests.kit.targets import environment_of, target_of
+from tests.kit.targets import environment_of
 
 NAME = "local/public"
 USERS = [f"user-{number}" for number in range(40)]
@@ -32,31 +28,6 @@ HANDED = {
     "target": NAME,
     "brakes": {"b1": {"id": "b1", "flag": "transport", "max_percent": 0, "split": EVERYTHING}},
 }
-
-
-@pytest.fixture
-def process(migrated: str, keys: Keys, tmp_path: Path) -> Iterator[StandinProcess]:
-    """A stand-in that a test may end."""
-    process = StandinProcess(
-        tmp_path / "standin", any_free_port(), database_url=migrated, jwt_secret=keys.jwt_secret
-    )
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def target(process: StandinProcess, migrated: str, keys: Keys) -> Target:
-    return target_of(process, migrated, keys)
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    server = Valkey(tmp_path / "valkey", any_free_port())
-    server.begin()
-    server.wait_ready()
-    yield server
-    server.stop()
 
 
 class Asked:

@@ -1,4 +1,4 @@
-"""Fixtures of the journal: a path in a folder of its own, and the target's tables."""
+"""Fixtures of the journal: a path in a folder of its own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.relaying import Tables
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.db"
-
-
-@pytest.fixture
-def tables(migrated: str) -> Tables:
-    return Tables(migrated)
