@@ -45,6 +45,20 @@ def stage(
     }
 
 
+def last_stage(*, rampdown_minutes: float = 0, drain_minutes: float = 0) -> str:
+    """The file of the stage that `complete` goes by."""
+    of = {
+        "stage": "2c-deprecate",
+        "title": "a test",
+        "open": {"percent": 100},
+        "soak_minutes": 5,
+        "gates": [{"max_lost": 0}],
+        "rampdown_minutes": rampdown_minutes,
+        "drain_minutes": drain_minutes,
+    }
+    return json.dumps(of)
+
+
 def write_stages(folder: Path, **changed: Mapping[str, object]) -> None:
     """Into the folder in which the walker runs. changed: by stage, with `_` for `-`."""
     place = folder / "configs" / "stages"

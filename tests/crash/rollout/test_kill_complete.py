@@ -22,17 +22,8 @@ from tests.kit.forked import run
 from tests.kit.receiving import receiving
 from tests.kit.serve_process import ServeProcess, environment, serving_process
 from tests.kit.targets import environment_of
-from tests.kit.walking import ROOT, Ledger
+from tests.kit.walking import ROOT, Ledger, last_stage
 
-STAGE = """\
-stage: 2c-deprecate
-title: a test
-open: {percent: 100}
-soak_minutes: 5
-gates: [{max_lost: 0}]
-rampdown_minutes: 0
-drain_minutes: 0
-"""
 WHY = ("--reason", "a test")
 KILL_SERVE, REVERT = "kill serve", "revert"
 # What is done, and how far the completion is then.
@@ -65,7 +56,7 @@ async def test_a_completion_that_is_killed_everywhere_is_the_one_that_it_would_h
 ) -> None:
     folder, ledger, port = tmp_path / "s", Ledger(standin.need("database_url")), any_free_port()
     (folder / "configs" / "stages").mkdir(parents=True)
-    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(STAGE)
+    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(last_stage())
     more = environment_of(standin)
     options = ("--mode", "dual", "--listen", f"127.0.0.1:{port}")
     posted = 0

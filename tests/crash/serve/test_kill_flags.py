@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from migctl.config import Target
 from migctl.flags.record import Record

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from migctl.config import Target
 from migctl.flags.record import Record
 from migctl.flags.redis_store import RedisStore
 from migctl.flags.snapshot import Snapshot
-from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from migctl.stack.valkey import Valkey
@@ -26,34 +24,10 @@ from tests.kit.conditions import until
 from tests.kit.forked import run
 from tests.kit.receiving import Received, receiving
 from tests.kit.serve_process import ServeProcess, serving_process
-from tests.kit.targets import environment_of, target_of
+from tests.kit.targets import environment_of
 
 NAME = "local/public"
 WHY = ("--yes", "--reason", "a test")
-
-
-@pytest.fixture
-def process(migrated: str, keys: Keys, tmp_path: Path) -> Iterator[StandinProcess]:
-    process = StandinProcess(
-        tmp_path / "standin", any_free_port(), database_url=migrated, jwt_secret=keys.jwt_secret
-    )
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def target(process: StandinProcess, migrated: str, keys: Keys) -> Target:
-    return target_of(process, migrated, keys)
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    server = Valkey(tmp_path / "valkey", any_free_port())
-    server.begin()
-    server.wait_ready()
-    yield server
-    server.stop()
 
 
 class Users:

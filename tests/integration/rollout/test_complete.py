@@ -18,16 +18,8 @@ from migctl.config import Target
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.conditions import until
 from tests.kit.serve_process import ServeProcess, run, serving_process
+from tests.kit.walking import last_stage
 
-STAGE = """\
-stage: 2c-deprecate
-title: a test
-open: {percent: 100}
-soak_minutes: 5
-gates: [{max_lost: 0}]
-rampdown_minutes: 0
-drain_minutes: 0
-"""
 REASON = ("--reason", "a test")
 
 
@@ -76,7 +68,7 @@ async def test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_rever
 ) -> None:
     folder = tmp_path / "s"
     (folder / "configs" / "stages").mkdir(parents=True)
-    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(STAGE)
+    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(last_stage())
     environ = {
         "SUPABASE_URL": target.supabase_url,
         "SUPABASE_SERVICE_ROLE_KEY": target.need("service_role_key"),

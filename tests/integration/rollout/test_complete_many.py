@@ -17,12 +17,12 @@ import pytest
 from migctl.config import Target
 from migctl.server.access.tokens import mint_token
 from tests.integration.rollout.test_commands import ADMIN, MINTED
-from tests.integration.rollout.test_complete import REASON, STAGE
+from tests.integration.rollout.test_complete import REASON
 from tests.kit.conditions import until
 from tests.kit.forked import run
 from tests.kit.serve_process import ServeProcess, environment, serving_process
 from tests.kit.targets import environment_of
-from tests.kit.walking import ROOT
+from tests.kit.walking import ROOT, last_stage
 
 READER, READING = mint_token("subscribe", "dashboard")
 
@@ -34,7 +34,7 @@ async def test_a_silent_serve_is_named_and_one_that_starts_after_completion_runs
 ) -> None:
     folder = tmp_path / "dual"
     (folder / "configs" / "stages").mkdir(parents=True)
-    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(STAGE)
+    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(last_stage())
     environ = {
         **environment_of(target),
         "MIGCTL_TOKENS": f"{MINTED.entry},{READING.entry}",

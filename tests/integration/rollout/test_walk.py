@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -18,10 +18,9 @@ import httpx
 import pytest
 
 from migctl import Subscriber
+from migctl.config import Target
 from migctl.faults.tcp_proxy import tcp_proxy
 from migctl.rollout.stages import WALKED
-from migctl.stack.keys import Keys
-from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from migctl.stack.valkey import Valkey
 from tests.kit.conditions import until
@@ -29,53 +28,26 @@ from tests.kit.forked import run
 from tests.kit.receiving import receiving
 from tests.kit.serve_process import ServeProcess, serving_process
 from tests.kit.sources import Source
-from tests.kit.targets import environment_of, target_of
-from tests.kit.walking import Ledger, WalkerProcess, write_settings, write_stages
+from tests.kit.targets import environment_of
+from tests.kit.walking import Ledger, WalkerProcess, last_stage, write_settings, write_stages
 
 # Of each step, on a machine that is many times slower.
 WITHIN_S = 180.0
 WHY = ("--reason", "a test")
-LAST = """\
-stage: 2c-deprecate
-title: a test
-open: {percent: 100}
-soak_minutes: 5
-gates: [{max_lost: 0}]
-rampdown_minutes: 0.1
-drain_minutes: 0.02
-"""
-
-
-@pytest.fixture
-def supabase(migrated: str, keys: Keys, tmp_path: Path) -> Iterator[StandinProcess]:
-    process = StandinProcess(
-        tmp_path / "standin", any_free_port(), database_url=migrated, jwt_secret=keys.jwt_secret
-    )
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    server = Valkey(tmp_path / "valkey", any_free_port())
-    server.begin()
-    server.wait_ready()
-    yield server
-    server.stop()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_a_walk_reaches_the_end_over_kills_silence_a_bad_gate_and_stores_that_go_away(
-    supabase: StandinProcess, valkey: Valkey, migrated: str, keys: Keys, tmp_path: Path
+    process: StandinProcess, target: Target, valkey: Valkey, migrated: str, tmp_path: Path
 ) -> None:
     folder, ledger = tmp_path / "serve", Ledger(migrated)
     write_settings(folder)
     alike = {"min_match_percent": 90, "min_events": 5, "failure_limit": 1}
     write_stages(folder, s2b_50={"soak_minutes": 3, "gates": [{"max_lost": 0, "min_events": 5}, alike]})
-    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(LAST)
-    target = target_of(supabase, migrated, keys)
+    (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(
+        last_stage(rampdown_minutes=0.1, drain_minutes=0.02)
+    )
     more = {**environment_of(target), "REDIS_URL": valkey.url, "MIGCTL_WITNESS": "on"}
     walker = WalkerProcess(folder, more)
 
@@ -94,7 +66,7 @@ async def test_a_walk_reaches_the_end_over_kills_silence_a_bad_gate_and_stores_t
         return code == 0
 
     async with AsyncExitStack() as stack:
-        proxy = await stack.enter_async_context(tcp_proxy(supabase.port))
+        proxy = await stack.enter_async_context(tcp_proxy(process.port))
         behind = {**more, **environment_of(replace(target, supabase_url=proxy.url))}
         serve = stack.enter_context(serving_process(folder, "--mode", "dual", more=behind))
         source = await stack.enter_async_context(Source(serve).running())
@@ -140,10 +112,10 @@ async def test_a_walk_reaches_the_end_over_kills_silence_a_bad_gate_and_stores_t
         walker.begin()
         await until(lambda: at("2b-75", "soaking"), within_s=WITHIN_S)
         valkey.stop()
-        supabase.send(signal.SIGKILL)
-        supabase.wait(5)
+        process.send(signal.SIGKILL)
+        process.wait(5)
         await until(lambda: waits_for_the_record(walker), within_s=WITHIN_S)
-        supabase.start()
+        process.start()
         await until(lambda: walker.exit_code is not None or at("2b-100", "soaking"), within_s=WITHIN_S)
         await until(lambda: walker.exit_code is not None, within_s=WITHIN_S)
         assert walker.exit_code == 0, walker.log()
@@ -153,20 +125,20 @@ async def test_a_walk_reaches_the_end_over_kills_silence_a_bad_gate_and_stores_t
         complete = ("complete", "--confirm", where)
         code, first = await rollout(*complete)
         assert (code, first["phase"]) == (1, "rampdown"), first
-        supabase.send(signal.SIGKILL)
-        supabase.wait(5)
+        process.send(signal.SIGKILL)
+        process.wait(5)
         code, away = await rollout(*complete)
         assert code == 3, away
-        supabase.start()
+        process.start()
         valkey.begin()
         valkey.wait_ready()
         await until(completed, within_s=WITHIN_S)
         assert await status_of(serve, "/ws") == 410
-        for store in (valkey.stop, supabase.stop):
+        for store in (valkey.stop, process.stop):
             store()
             assert {await transport(serve, f"user-{n}") for n in range(30)} == {"realtime"}
             assert await status_of(serve, "/ws") == 410
-        supabase.start()
+        process.start()
         source.silent = True
         journal = await seqs_of(serve)
         for user in users:
