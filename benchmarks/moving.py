@@ -32,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import verdict
 from benchmarks.crowd import Move
 from benchmarks.deployment import BENCHMARKS, Deployment, Subscriber, deployed
+from migctl.errors import Usage
+from migctl.validate import result
 
 PROCESSES = 3
 MOVE_S = 90.0
@@ -118,15 +120,17 @@ def report_on_all(on: Deployment, users: Sequence[str]) -> dict[str, int]:
 
     def report(number: int) -> str:
         mover, other = on.subscribers[users[number]], still[number % len(still)]
-        words = ["validate", "report", "--journal", str(on.journal), "--output", "json"]
+        out = mover.path.with_name("report.json")
+        words = ["validate", "report", "--journal", str(on.journal), "--out", str(out)]
         words += ["--websocket", str(mover.path), "--realtime", str(other.path)]
         done = subprocess.run([sys.executable, "-m", "migctl", *words], capture_output=True, check=False)
         try:
-            found = json.loads(done.stdout)
-            flawed = found["lost"] + sum(n for kind, n in found["discrepancies"].items() if kind != "late")
-        except (ValueError, KeyError):
+            found = result.read(out)
+        except Usage:
             return f"exit code {done.returncode}"
-        return "flawed" if flawed else str(found["verdict"])
+        of = found.discrepancies
+        flawed = found.lost + sum(getattr(of, name) or 0 for name in of.__struct_fields__ if name != "late")
+        return "flawed" if flawed else found.verdict
 
     with ThreadPoolExecutor(2) as pool:
         return dict(Counter(pool.map(report, range(len(users)))))

@@ -42,11 +42,6 @@ class Handed:
     took_s: float
 
     @property
-    def by_all(self) -> bool:
-        """Every known process confirmed; so it is where none is known."""
-        return not self.unconfirmed
-
-    @property
     def is_kept(self) -> bool:
         """A process or the record has it, so that it goes its way without us."""
         return bool(self.confirmed) or (self.record is not None and self.record.has)
