@@ -11,7 +11,7 @@ from migctl.events import Position
 from migctl.resilience import Backoff, News, Retry
 from migctl.subscriber.carriers import Carriers
 from migctl.subscriber.core.assigned import Answer, Assigned
-from migctl.subscriber.core.attachment import Attachment
+from migctl.subscriber.core.attachment import Attachment, Reach
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.probing import Probing
 from migctl.subscriber.core.reader import Readiness
@@ -253,8 +253,14 @@ class BothWays:
         return poll_every_s(self.attached, gateway_returns=self._carriers.keeps_to_websocket)
 
     async def _probe(self, to_the_end: bool) -> None:
-        """Ask for what is missing, the gateway first. Raises what the tables raise."""
-        if self._carriers.gateway_lives and await self._from_the_gateway() and not self._flow.merge.behind:
+        """Ask for what is missing, the gateway first. Raises what the tables raise.
+
+        What is heard of while it is asked is not what it was asked for: where events come all the time, something always is.
+        """
+        merge = self._flow.merge
+        goal = Reach(merge.top, merge.heard).goal()
+        asked = self._carriers.gateway_lives and await self._from_the_gateway()
+        if asked and (goal is None or (Reach(merge.top).past(goal) and not merge.strange_epoch)):
             return
         await self._catchup.round(to_the_end=to_the_end)
 

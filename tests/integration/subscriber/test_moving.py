@@ -228,6 +228,27 @@ async def test_realtime_that_can_not_be_joined_leaves_who_is_sent_there_where_it
             assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
 
 
+async def test_a_move_ends_though_there_are_new_events_in_each_answer(
+    target: Target, journal: SqliteJournal
+) -> None:
+    """A round trip takes as long as ten events: who asked up to an empty page would ask for ever, and stay on both."""
+    flags = HeldFlags()
+    await flags.share(0)
+    async with deployed(journal, target, flags=flags) as server:
+        port = int(server.url.rpartition(":")[2])
+        async with (
+            tcp_proxy(port, delay_s=0.05) as proxy,
+            migctl.Subscriber(proxy.url, user=uuid7(), **QUICK) as one,
+            receiving(one) as received,
+            events_going_on(journal),
+        ):
+            await received.count(10)
+            await flags.share(100)
+            await until(lambda: one.attached == {"realtime"})
+            await until(lambda: moving(server) == 0)
+            assert received.seqs == list(range(received.seqs[0], received.seqs[-1] + 1))
+
+
 async def test_legacy_sockets_and_those_that_name_no_user_never_hear_of_an_assignment(
     target: Target, journal: SqliteJournal
 ) -> None:
