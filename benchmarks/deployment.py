@@ -237,5 +237,8 @@ def deployed(
 
 
 def _end(made: Deployment) -> None:
+    # All at once, before anybody is waited for: a second Ctrl-C may come while we wait.
+    for child in made.children:
+        child.send(signal.SIGKILL)
     for child in made.children:
         child.stop(signal.SIGKILL, 5)
