@@ -18,7 +18,7 @@ from migctl.subscriber.core.reader import Readiness
 from migctl.subscriber.core.repair import poll_every_s
 from migctl.subscriber.gateway.client import Address
 from migctl.subscriber.gateway.frames import Redirect
-from migctl.subscriber.gateway.serve_client import PAGE_EVENTS, Assignment, Project, ServeClient
+from migctl.subscriber.gateway.serve_client import Assignment, Project, ServeClient
 from migctl.subscriber.gateway.standby import Standby
 from migctl.subscriber.gateway.stream import Stream
 from migctl.subscriber.realtime.catchup import CatchUp
@@ -265,19 +265,22 @@ class BothWays:
         await self._catchup.round(to_the_end=to_the_end)
 
     async def _from_the_gateway(self) -> bool:
-        """Take what the journal has after our position. False where it could not be asked, or has it no longer."""
-        merge = self._flow.merge
-        while (top := merge.top) is not None:
+        """Take what the journal has after our position when it is first asked. False where it could not be, or has it no longer.
+
+        Not up to an empty page: where events come as quickly as answers there is none.
+        """
+        merge, goal = self._flow.merge, None
+        while (top := merge.top) is not None and not (goal is not None and Reach(top).past(goal)):
             try:
-                items = await self._server.events(top)
+                page = await self._server.events(top)
             except Transient as error:
                 log.debug("journal not read", position=str(top), reason=error.what)
                 return False
-            if items is None:
+            if page is None:
                 return False
-            for item in items:
-                await self._flow.put(item)
-            # Less than a page is the end as it was when it was asked for. Where events come quicker than answers there is no other.
-            if len(items) < PAGE_EVENTS:
+            if not page.events:
                 return True
+            goal = goal or page.head
+            for item in page.events:
+                await self._flow.put(item)
         return True

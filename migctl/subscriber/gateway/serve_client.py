@@ -24,6 +24,21 @@ TIMEOUT_S = 3.0
 PAGE_EVENTS = 1000
 
 
+class Page(msgspec.Struct, frozen=True):
+    """Events in a row; a short page proves nothing, an empty one is the end. head: how far the journal was when it was answered."""
+
+    events: list[Release]
+    head: Position
+
+
+class _Far(msgspec.Struct):
+    epoch: str
+    head: int
+
+
+_far = msgspec.json.Decoder(_Far)
+
+
 class Fallback(msgspec.Struct, frozen=True):
     """What the server's settings say of falling back; what an older server does not say are its defaults."""
 
@@ -125,8 +140,8 @@ class ServeClient:
         if answer.status != 200:
             raise Transient(f"{self.url}: {answer.words()}", do="nothing: it is tried again")
 
-    async def events(self, after: Position) -> list[Release] | None:
-        """The next events after a position; an empty list is the end. None where the journal has them no longer.
+    async def events(self, after: Position) -> Page | None:
+        """The next events after a position. None where the journal has them no longer.
 
         Raises Transient.
         """
@@ -138,7 +153,9 @@ class ServeClient:
         try:
             if answer.status != 200:
                 raise ValueError(answer.words())
+            far = _far.decode(answer.content)
             texts = split_array(split_object(answer.content)["events"])
-            return [read_frame(text).release(after.epoch, "resume", arrived) for text in texts]
-        except (ValueError, KeyError) as error:
+            events = [read_frame(text).release(after.epoch, "resume", arrived) for text in texts]
+            return Page(events, Position(far.epoch, far.head))
+        except (ValueError, KeyError, msgspec.MsgspecError) as error:
             raise Transient(f"{self.url}/events: {error}", do="nothing: the tables are asked") from None
