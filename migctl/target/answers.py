@@ -169,6 +169,18 @@ def seqs(action: str, body: bytes, first: int, last: int) -> set[int]:
     return _checked(action, body, read)
 
 
+def last(action: str, body: bytes, after: int) -> int | None:
+    """The one seq that was asked for, above this one; None where there is none."""
+
+    def read() -> int | None:
+        row = _one(_seqs.decode(body))
+        if row is not None and row.seq <= after:
+            raise ValueError(f"seq {row.seq}, asked for one after {after}")
+        return None if row is None else row.seq
+
+    return _checked(action, body, read)
+
+
 def some(action: str, body: bytes) -> None:
     """Rows of the events table, one at most; what they are is not asked."""
     _checked(action, body, lambda: _one(_places.decode(body)))

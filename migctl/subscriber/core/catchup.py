@@ -5,12 +5,16 @@ A round begins with heads, read before anything else, so that what they promise 
 
 Pages, while the reader stands in an epoch that heads know:
 
-| what the merge is missing | asked to the end, or an epoch follows | next                         |
-|---------------------------|---------------------------------------|------------------------------|
-| nothing                   | no                                    | nothing more in this epoch   |
-| nothing                   | yes                                   | read on, up to an empty page |
-| a run of seqs             | no                                    | read up to its end           |
-| a run of seqs             | yes                                   | read on, up to an empty page |
+| an epoch follows | the merge is missing | asked to the end | next                                                    |
+|------------------|----------------------|------------------|---------------------------------------------------------|
+| no               | nothing              | no               | nothing more in this epoch                              |
+| no               | nothing              | yes              | ask for the last seq, once; then it may be missing      |
+| no               | a run of seqs        | no               | read up to its end, which hints may move meanwhile      |
+| no               | a run of seqs        | yes              | the same, until all is here that was known at the start |
+| yes              | whatever it is       | either           | read on, up to an empty page                            |
+
+A short page proves nothing, since a project may cap rows; and where events come quicker than answers the newest epoch has no empty
+one. So its last seq is asked for once, and what comes after is left to hints and to the next round.
 
 Tombstones are read before rows, unless some that were read are still ahead. A page that brings the run to its last item is followed
 by the next one. Else the seq after the run is not there, which by `judge_hole` means:
@@ -86,6 +90,13 @@ class ReadRows(msgspec.Struct, frozen=True):
     upto: int | None
 
 
+class AskLast(msgspec.Struct, frozen=True):
+    """Answer with `Round.last`."""
+
+    epoch: str
+    after: int
+
+
 class Take(msgspec.Struct, frozen=True):
     """Put these into the merge."""
 
@@ -107,7 +118,7 @@ class GoOn(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-Step = Hear | ReadTombstones | ReadRows | Take | Lose | GoOn
+Step = Hear | AskLast | ReadTombstones | ReadRows | Take | Lose | GoOn
 
 
 def judge_hole(stand: Stand, head: Head, probes: int) -> Lose | None:
@@ -142,7 +153,7 @@ class Memory:
 
 
 class Round:
-    """From one reading of heads to the end of what is there. to_the_end: also what nobody has told of."""
+    """From one reading of heads to the end of what is there. to_the_end: also what nobody told of, as it is once it is asked."""
 
     def __init__(self, memory: Memory, heads: Sequence[Head], *, to_the_end: bool = False) -> None:
         self._memory = memory
@@ -156,6 +167,8 @@ class Round:
         self._epoch = epoch
         self._left = False  # this epoch's tables are read as far as can be
         self._ended = False  # the last page was empty
+        self._last: int | None = None  # what was answered; None where it was not asked for
+        self._goal: int | None = None  # where all is here that was known then
         self._tombstones: Sequence[Item] = ()
         self._more_tombstones = True
         self._rows: Sequence[Item] | None = None
@@ -163,6 +176,10 @@ class Round:
         self._taken: int | None = (
             None  # the last seq of a page that was handed out, and has to be the top now
         )
+
+    def last(self, seq: int | None) -> None:
+        """The highest seq that either table has after the one that was named; None where they have none."""
+        self._last = seq or 0
 
     def tombstones(self, items: Sequence[Item]) -> None:
         self._tombstones, self._more_tombstones = items, bool(items)
@@ -181,14 +198,14 @@ class Round:
             known = [(head.epoch, max(head.journal_head, head.table_head))]
             return Hear((*known, (after.epoch, after.journal_head)) if after is not None else (*known,))
         if not self._left:
-            step = self._page(stand, head, to_the_end=self._to_the_end or after is not None)
+            step = self._page(stand, head, followed=after is not None)
             if step is not None:
                 return step
             self._left = True
         return self._elsewhere(head.epoch, now) if after is None else self._finish(stand, head, after, now)
 
-    def _page(self, stand: Stand, head: Head, *, to_the_end: bool) -> Step | None:
-        """None where nothing is missing, or what is missing can't be had now."""
+    def _page(self, stand: Stand, head: Head, *, followed: bool) -> Step | None:
+        """None where nothing is missing, or what is missing can't be had now. followed: another epoch comes after this one."""
         if self._rows is not None:
             rows, self._rows = self._rows, None
             # Of what lies above the rows that were asked for nothing is known yet: a row there would win over its tombstone.
@@ -202,13 +219,22 @@ class Round:
             taken, self._taken = self._taken, None
             if stand.top.seq < taken:
                 return self._hole(stand, head)
-        if stand.missing is None and not to_the_end:
-            return None
+        if not followed:
+            if self._to_the_end and self._goal is None:
+                return self._find_goal(stand, head.epoch)
+            if stand.missing is None or (self._goal is not None and stand.top.seq >= self._goal):
+                return None
         self._tombstones = [item for item in self._tombstones if item.seq > stand.top.seq]
         if not self._tombstones and self._more_tombstones:
             return ReadTombstones(head.epoch, stand.top.seq)
-        self._upto = None if stand.missing is None or to_the_end else stand.missing[1]
+        self._upto = None if stand.missing is None or followed else stand.missing[1]
         return ReadRows(head.epoch, stand.top.seq, self._upto)
+
+    def _find_goal(self, stand: Stand, epoch: str) -> AskLast | Hear:
+        if self._last is None:
+            return AskLast(epoch, stand.top.seq)
+        self._goal = max(self._last, stand.heard)
+        return Hear(((epoch, self._last),))
 
     def _hole(self, stand: Stand, head: Head) -> Lose | None:
         broken = stand.missing is not None and fate(stand.top.seq + 1, head) == "broken"

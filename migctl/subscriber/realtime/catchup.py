@@ -61,7 +61,7 @@ class CatchUp:
     async def round(self, *, to_the_end: bool = False) -> bool:
         """Read heads, then what is missing, as far as it is there. True where the reader came forward.
 
-        to_the_end: also what nobody has told of, up to an empty page. Raises Transient or Systemic.
+        to_the_end: also what nobody has told of, up to the last that was there when it was asked. Raises Transient or Systemic.
         """
         merge = self._flow.merge
         before = merge.top
@@ -80,6 +80,8 @@ class CatchUp:
             case catchup.Hear():
                 for epoch, head in step.heads:
                     flow.hear(epoch, head)
+            case catchup.AskLast():
+                rule.last(await self._tables.last(step.epoch, step.after))
             case catchup.ReadTombstones():
                 rule.tombstones(await self._tables.tombstones(step.epoch, step.after))
             case catchup.ReadRows():

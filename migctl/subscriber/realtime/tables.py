@@ -56,6 +56,25 @@ class Tables:
         body, _ = await self._get(action, schema.HEADS, query)
         return answers.heads(action, body)
 
+    async def last(self, epoch: str, after: int) -> int | None:
+        """The highest seq of an epoch that is a row or a tombstone, above this one; None where there is none.
+
+        Tombstones first, as for pages: what becomes a row meanwhile is found as one of the two.
+        """
+        found = []
+        for table in (schema.TOMBSTONES, schema.EVENTS):
+            action = f"read the last seq in {table} of {epoch} after {after}"
+            query = {
+                "select": "seq",
+                "epoch": f"eq.{epoch}",
+                "seq": f"gt.{after}",
+                "order": "seq.desc",
+                "limit": "1",
+            }
+            body, _ = await self._get(action, table, query)
+            found.append(answers.last(action, body, after))
+        return max((seq for seq in found if seq is not None), default=None)
+
     async def tombstones(self, epoch: str, after: int) -> list[Item]:
         """The next tombstones of an epoch; an empty list is the end, a short one proves nothing."""
         action = f"read {schema.TOMBSTONES} of {epoch} after {after}"

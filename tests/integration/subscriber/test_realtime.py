@@ -25,6 +25,7 @@ from migctl.target import TableWriter, Written, mint
 from migctl.transports.realtime import hints
 from migctl.transports.realtime.channel import Channel, joined
 from tests.kit.conditions import until
+from tests.kit.deployed import events_going_on
 from tests.kit.entries import event, nested
 from tests.kit.nonsense import NONSENSE, nonsense_before
 from tests.kit.receiving import Received, publishing, reader, receiving, token_of
@@ -542,6 +543,24 @@ async def test_rows_beyond_heads_are_released_on_joining_on_coming_back_and_at_t
         await received.count(10)
     assert received.seqs == list(range(6, 16))
     assert received.gaps == []
+
+
+async def test_catching_up_ends_though_events_come_quicker_than_answers(
+    target: Target, journal: SqliteJournal, tables: Tables, process: StandinProcess
+) -> None:
+    """A round trip takes as long as ten events: a reader that reads up to an empty page never gets one."""
+    await journal.append(events(500))
+    async with publishing(journal, target):
+        await heads_moved(journal, tables)
+        async with (
+            tcp_proxy(process.port, delay_s=0.05) as proxy,
+            reader(target, through=proxy.url, position=Position(journal.epoch, 0)) as subscriber,
+            events_going_on(journal),
+            receiving(subscriber) as received,
+        ):
+            await received.count(600)
+            await until(lambda: subscriber.idle)
+            assert received.seqs == list(range(1, received.seqs[-1] + 1))
 
 
 async def test_catch_up_of_many_pages_meets_the_live_edge(

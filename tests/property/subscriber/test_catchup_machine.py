@@ -12,6 +12,7 @@ from migctl.events import Position
 from migctl.subscriber.core.catchup import (
     PATIENCE_S,
     PROBES,
+    AskLast,
     GoOn,
     Hear,
     Lose,
@@ -44,7 +45,7 @@ class Epoch:
 
 
 class Reader(RuleBasedStateMachine):
-    """The world, and one reader that started before the first event. A round is not interrupted by the relay."""
+    """The world, and one reader that started before the first event."""
 
     @initialize()
     def begin(self) -> None:
@@ -145,6 +146,21 @@ class Reader(RuleBasedStateMachine):
     def round(self, data: st.DataObject, to_the_end: bool, cap: int) -> None:
         self._round(to_the_end=to_the_end, cap=cap, between=lambda: self.hints(data))
 
+    @rule(cap=st.integers(1, 5), hints=st.sampled_from(["none", "names", "whole"]))
+    def round_to_the_end_while_events_come(self, cap: int, hints: str) -> None:
+        """One with each answer, whatever is told of it: the round ends all the same."""
+
+        def come() -> None:
+            self.append(1)
+            epoch, seq = max(self.epochs), self.last.journal
+            self.relay(epoch, ["row"])
+            if hints == "names":
+                self.merge.name(epoch, seq, self.now)
+            elif hints == "whole":
+                self.merge.offer(release(seq, epoch), self.now)
+
+        self._round(to_the_end=True, cap=cap, between=come)
+
     @rule(seconds=st.floats(0.1, 40.0))
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -188,6 +204,9 @@ class Reader(RuleBasedStateMachine):
             case Hear():
                 for epoch, head in step.heads:
                     self.merge.hear(epoch, head, self.now)
+            case AskLast():
+                seqs = [seq for epoch, seq in {**self.tombstones, **self.rows} if epoch == step.epoch]
+                rule_.last(max((seq for seq in seqs if seq > step.after), default=None))
             case ReadTombstones():
                 rule_.tombstones(self._page(self.tombstones, step.epoch, step.after, cap))
             case ReadRows():

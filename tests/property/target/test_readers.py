@@ -28,6 +28,7 @@ READERS: list[Callable[[bytes], object]] = [
     lambda body: answers.found("retry", body),
     lambda body: answers.rows("page", body, 0),
     lambda body: answers.tombstones("page", body, 0),
+    lambda body: answers.last("look", body, 0),
 ]
 
 # A row that has every column that anybody asks for.

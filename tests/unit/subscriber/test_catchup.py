@@ -10,6 +10,7 @@ import pytest
 from migctl.events import Position
 from migctl.subscriber.core.catchup import (
     PROBES,
+    AskLast,
     GoOn,
     Hear,
     Lose,
@@ -59,9 +60,17 @@ def begun(*heads: Head, at: Stand, to_the_end: bool = False, memory: Memory | No
     return started
 
 
+def asked_for_the_end(of: Head, *, at: Stand, last: int | None) -> Round:
+    """A round that goes as far as the tables do, which is `last`."""
+    started = begun(of, at=at, to_the_end=True)
+    assert started.next(at, 0.0) == AskLast(of.epoch, at.top.seq)
+    started.last(last)
+    return started
+
+
 def at_the_end(*heads: Head, at: Stand, memory: Memory | None = None) -> Round:
-    """A round that saw the end of its epoch's tables."""
-    started = begun(*heads, at=at, to_the_end=True, memory=memory)
+    """A round that saw the end of the tables of its epoch, which another follows."""
+    started = begun(*heads, at=at, memory=memory)
     assert isinstance(started.next(at, 0.0), ReadTombstones)
     started.tombstones([])
     assert isinstance(started.next(at, 0.0), ReadRows)
@@ -82,24 +91,51 @@ def test_heads_are_handed_on_first_also_those_of_the_next_epoch() -> None:
 # Pages
 
 
-@pytest.mark.parametrize(
-    ("at", "to_the_end", "rows"),
-    [
-        (stand(5), False, None),
-        (stand(5), True, ReadRows("a", 5, None)),
-        (stand(5, (6, 8)), False, ReadRows("a", 5, 8)),
-        (stand(5, (6, 8)), True, ReadRows("a", 5, None)),
-    ],
-    ids=["nothing missing", "nothing missing, to the end", "missing", "missing, to the end"],
-)
-def test_what_is_read(at: Stand, to_the_end: bool, rows: Step | None) -> None:
-    rule = begun(head("a"), at=at, to_the_end=to_the_end)
-    if rows is None:
-        assert rule.next(at, 0.0) is None
-        return
+def test_nothing_is_read_where_nothing_is_missing() -> None:
+    assert begun(head("a"), at=stand(5)).next(stand(5), 0.0) is None
+
+
+def test_a_run_that_is_missing_is_read_up_to_its_end() -> None:
+    at = stand(5, (6, 8))
+    rule = begun(head("a"), at=at)
     assert rule.next(at, 0.0) == ReadTombstones("a", 5), "tombstones first"
     rule.tombstones([])
-    assert rule.next(at, 0.0) == rows
+    assert rule.next(at, 0.0) == ReadRows("a", 5, 8)
+
+
+def test_asked_to_the_end_what_heads_do_not_know_of_is_missing_too() -> None:
+    rule = asked_for_the_end(head("a"), at=stand(10), last=12)
+    assert rule.next(stand(10), 0.0) == Hear((("a", 12),))
+    at = stand(10, (11, 12))
+    assert rule.next(at, 0.0) == ReadTombstones("a", 10)
+    rule.tombstones([])
+    assert rule.next(at, 0.0) == ReadRows("a", 10, 12)
+
+
+def test_asked_to_the_end_nothing_is_read_where_the_tables_have_no_more() -> None:
+    rule = asked_for_the_end(head("a"), at=stand(10), last=None)
+    assert isinstance(rule.next(stand(10), 0.0), Hear)
+    assert rule.next(stand(10), 0.0) is None
+
+
+@pytest.mark.parametrize(("last", "heard"), [(7, 7), (None, 7), (6, 7), (7, 6)])
+def test_asked_to_the_end_a_round_ends_where_all_is_here_that_was_known_then(
+    last: int | None, heard: int
+) -> None:
+    """More was heard of while it was read, and is left to the next round: where they come quicker than answers, more always is."""
+    at = stand(5, (6, heard))
+    rule = asked_for_the_end(head("a"), at=at, last=last)
+    rule.next(at, 0.0)
+    at = stand(5, (6, 7))
+    rule.next(at, 0.0)
+    rule.tombstones([])
+    rule.next(at, 0.0)
+    rule.rows([release(6)])
+    assert isinstance(rule.next(at, 0.0), Take)
+    assert rule.next(stand(6, (7, 9)), 0.0) == ReadRows("a", 6, 9), "a short page proves nothing"
+    rule.rows([release(7)])
+    assert isinstance(rule.next(stand(6, (7, 9)), 0.0), Take)
+    assert rule.next(stand(7, (8, 11)), 0.0) is None
 
 
 def test_an_epoch_that_another_follows_is_read_to_its_end() -> None:
@@ -213,21 +249,23 @@ def test_epoch_that_heads_do_not_know_is_left_for_the_newest_after_a_while() -> 
 
 def test_epoch_without_a_follower_is_the_last() -> None:
     at = stand(10)
-    assert at_the_end(head("a"), at=at).next(at, 0.0) is None
+    rule = asked_for_the_end(head("a"), at=at, last=None)
+    rule.next(at, 0.0)
+    assert rule.next(at, 0.0) is None
 
 
 def test_epoch_that_comes_after_the_newest_in_no_chain_is_left_after_a_while() -> None:
     memory, at = Memory(patience_s=PATIENCE_S), stand(10)
     heads = (head("a", age=1), head("b", table_tail=4))
-    assert at_the_end(*heads, at=at, memory=memory).next(at, 100.0) is None
-    assert at_the_end(*heads, at=at, memory=memory).next(at, 130.0) == GoOn(Position("b", 3), reason="epoch")
+    assert begun(*heads, at=at, memory=memory).next(at, 100.0) is None
+    assert begun(*heads, at=at, memory=memory).next(at, 130.0) == GoOn(Position("b", 3), reason="epoch")
 
 
 def test_doubt_of_another_kind_begins_a_time_of_its_own() -> None:
     memory, at = Memory(patience_s=PATIENCE_S), stand(10)
     assert Round(memory, [head("b")]).next(at, 100.0) is None
     unlinked = (head("a", age=1), head("b"))
-    assert at_the_end(*unlinked, at=at, memory=memory).next(at, 131.0) is None
+    assert begun(*unlinked, at=at, memory=memory).next(at, 131.0) is None
 
 
 FOLLOWED = head("a", age=1)

@@ -93,6 +93,17 @@ def test_seqs_are_numbers_of_those_that_were_asked_for(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [b"", b"null", b"{}", b"[1]", b'[{"id":1}]', b'[{"seq":null}]', b'[{"seq":"8"}]', b'[{"seq":7}]', b'[{"seq":8},{"seq":9}]'],
+)  # fmt: skip
+def test_the_last_seq_is_one_and_above_what_was_named(answer: bytes) -> None:
+    assert answers.last("look", b'[{"seq":8}]', 7) == 8
+    assert answers.last("look", b"[]", 7) is None
+    with pytest.raises(Systemic):
+        answers.last("look", answer, 7)
+
+
+@pytest.mark.parametrize(
     ("text", "moment"),
     [
         (TIME, START),
