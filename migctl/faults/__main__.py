@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from typing import cast
 
 import msgspec
 import uvloop
 
-from migctl.faults.link import HOST
-from migctl.faults.proxy_process import Hello
-from migctl.faults.tcp_proxy import tcp_proxy
+from migctl.faults.addresses import HOST
+from migctl.faults.proxy_process import Answer, Hello, Order
+from migctl.faults.tcp_proxy import TcpProxy, tcp_proxy
 
 
 class _Echo(asyncio.Protocol):
@@ -32,10 +31,26 @@ async def _main(upstream: int) -> None:
     async with tcp_proxy(upstream) as proxy, tcp_proxy(echo.sockets[0].getsockname()[1]) as pinged:
         _answer(Hello(proxy.port, pinged.port))
         while line := await lines.readline():
-            asked = json.loads(line)
-            counts = proxy.do(asked["do"], asked.get("value"))
+            try:
+                await _obey(proxy, msgspec.json.decode(line, type=Order))
+            except (ValueError, OSError) as error:
+                _answer(Answer(proxy.counts, str(error)))
+                continue
             pinged.delay_s = proxy.delay_s
-            _answer(counts)
+            _answer(Answer(proxy.counts))
+
+
+async def _obey(proxy: TcpProxy, order: Order) -> None:
+    """Raises ValueError for what the proxy does not take, OSError where it can't listen."""
+    match order.do:
+        case "add" if order.toxic is not None:
+            proxy.add(order.toxic)
+        case "remove":
+            proxy.remove(str(order.value))
+        case "enable":
+            await proxy.enable(bool(order.value))
+        case word:
+            proxy.do(word, order.value)  # type: ignore[arg-type]  # it refuses what is no word
 
 
 def _answer(document: msgspec.Struct) -> None:

@@ -1,7 +1,4 @@
-"""A lane: one direction of a connection, in which each chunk has a time at which it is due.
-
-So a round trip costs time and never bandwidth, and order is kept when the delay changes.
-"""
+"""A lane: one direction of a connection. Its pipeline has the rules; here are its clock, its timer and its sockets."""
 
 from __future__ import annotations
 
@@ -9,8 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-# Above a fast line's bandwidth times half a second.
-_MOST_BYTES = 32 << 20
+from migctl.faults.pipeline import Pipeline
+from migctl.faults.stages import Latency, Mark, Piece
+from migctl.faults.toxics import Toxic
+
 # A timer may be early by its own resolution.
 _EARLY_S = 0.0005
 
@@ -18,50 +17,83 @@ _EARLY_S = 0.0005
 class Lane:
     """source, target: the sockets that it reads and writes, None before they are connected and after one is gone.
 
-    ended: called when the end of the stream was passed on.
+    ended: called with how the stream ended, once all before it was written. passed: called with how many bytes were written.
     """
 
-    def __init__(self, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, *, ended: Callable[[Mark], None], passed: Callable[[int], None]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[tuple[float, bytes]] = deque()
-        self._bytes = 0
-        self._last_due = 0.0
+        self.pipeline = pipeline
+        self._ready: deque[Piece] = deque()  # waits for the target to be connected
+        self._ready_bytes = 0
+        self._gone = False  # the target was there
         self._timer: asyncio.TimerHandle | None = None
         self._blocked = False
-        self._when_ended = ended
+        self._when_ended, self._when_passed = ended, passed
         self.source: asyncio.Transport | None = None
         self.target: asyncio.Transport | None = None
         self.ended = False
 
+    @property
+    def vanished(self) -> bool:
+        return self.pipeline.vanished
+
     def hold(self, seconds: float) -> None:
         """Let nothing through before this time has passed."""
-        self._last_due = self._loop.time() + seconds
+        self.pipeline.line.hold(self._loop.time() + seconds)
 
-    def put(self, data: bytes, delay_s: float) -> None:
-        """data: empty for the end of the stream."""
-        self._last_due = max(self._loop.time() + delay_s, self._last_due)
-        self._queue.append((self._last_due, data))
-        self._bytes += len(data)
+    def put(self, data: bytes, mark: Mark | None = None) -> None:
+        self.pipeline.put(data, self._loop.time(), mark)
         self.flush()
+
+    def install(self, place: int, toxic: Toxic, *, is_open: bool) -> None:
+        """is_open: the connection was there before the toxic."""
+        self.pipeline.install(place, toxic, self._loop.time(), is_open=is_open)
+        self.flush()
+
+    def update(self, place: int, toxic: Toxic, *, wanted: bool) -> None:
+        self.pipeline.update(place, toxic, self._loop.time(), wanted=wanted)
+        self.flush()
+
+    def lift(self, name: str) -> None:
+        self.pipeline.lift(name, self._loop.time())
+        self.flush()
+
+    def lose_target(self) -> None:
+        """What still comes goes nowhere."""
+        self.target, self._gone = None, True
 
     def flush(self) -> None:
         """Write what is due, and come back for the rest."""
+        self.stop()
+        for piece in self.pipeline.advance(self._loop.time() + _EARLY_S):
+            self._ready.append(piece)
+            self._ready_bytes += len(piece.data)
+        while self._ready:
+            piece = self._ready[0]
+            # What ends the connection does not wait for a server that never came.
+            if self.target is None and not self._gone and piece.mark in (None, Mark.END):
+                break
+            self._ready.popleft()
+            self._ready_bytes -= len(piece.data)
+            if piece.mark is not None:
+                self._end(piece.mark)
+                if piece.mark is not Mark.END:
+                    return
+            elif self.target is not None and not self.target.is_closing():
+                self.target.write(piece.data)
+                self._when_passed(len(piece.data))
+        due = self.pipeline.due()
+        if due is not None:
+            self._timer = self._loop.call_at(due, self.flush)
+        self._throttle()
+
+    def stop(self) -> None:
+        """Nothing comes of itself any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        now = self._loop.time()
-        if self.target is not None and not self.target.is_closing():
-            while self._queue and self._queue[0][0] <= now + _EARLY_S:
-                data = self._queue.popleft()[1]
-                self._bytes -= len(data)
-                if data:
-                    self.target.write(data)
-                else:
-                    self._end(self.target)
-                    break
-            if self._queue:
-                self._timer = self._loop.call_at(self._queue[0][0], self.flush)
-        self._throttle()
 
     def block(self, blocked: bool) -> None:
         """The other side reads more slowly than this one sends."""
@@ -71,14 +103,14 @@ class Lane:
     def _throttle(self) -> None:
         if self.source is None or self.source.is_closing():
             return
-        full = self._blocked or self._bytes > _MOST_BYTES
+        full = self._blocked or self.pipeline.is_full or self._ready_bytes > Latency.room
         if full and self.source.is_reading():
             self.source.pause_reading()
         elif not full and not self.source.is_reading():
             self.source.resume_reading()
 
-    def _end(self, target: asyncio.Transport) -> None:
+    def _end(self, mark: Mark) -> None:
         self.ended = True
-        if target.can_write_eof():
-            target.write_eof()
-        self._when_ended()
+        if mark is Mark.END and self.target is not None and not self.target.is_closing():
+            self.target.write_eof()
+        self._when_ended(mark)

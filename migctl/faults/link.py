@@ -1,7 +1,7 @@
-"""A link: a client's connection and ours to the server behind it, failing as the ways say.
+"""A link: a client's connection and ours to the server behind it, failing as the ways and the toxics say.
 
-What is lost in a black hole stays lost: a connection of which bytes vanished never passes anything again, as behind a router that
-forgot it; new ones pass once the hole is gone.
+What is lost in a black hole stays lost: a stream of which bytes vanished never passes anything again, as behind a router that
+forgot it; new connections pass once the hole is gone.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from typing import cast
 
+from migctl.faults.addresses import Address
 from migctl.faults.lane import Lane
+from migctl.faults.pipeline import Pipeline
+from migctl.faults.stages import Draw, Mark, SlowClose
+from migctl.faults.toxics import Toxic, Toxics
 from migctl.faults.ways import Ways
-
-HOST = "127.0.0.1"
 
 
 class Traffic:
@@ -29,23 +32,36 @@ class Traffic:
         for link in list(self.links):
             link.reset()
 
+    def passed_down(self, count: int) -> None:
+        self.bytes_down += count
+
 
 class Link:
-    """upstream: the port that it is connected to."""
+    """upstream: what it is connected to. toxics: those of its proxy; which of them it has is drawn once for each."""
 
-    def __init__(self, upstream: int, ways: Ways, traffic: Traffic) -> None:
+    def __init__(self, upstream: Address, ways: Ways, toxics: Toxics, traffic: Traffic, draw: Draw) -> None:
         self._upstream = upstream
         self._ways = ways
+        self._toxics = toxics
         self._traffic = traffic
-        self.up, self.down = Lane(self._one_way_ended), Lane(self._one_way_ended)
-        self.vanished = False
+        self._draw = draw
+        self.up = self._lane(passed=lambda _: None)
+        self.down = self._lane(passed=traffic.passed_down)
         self.began = b""  # the first that the client said
         self._doomed = False
         self._connecting: asyncio.Task[None] | None = None
 
+    def _lane(self, passed: Callable[[int], None]) -> Lane:
+        return Lane(Pipeline(self._ways.delay_s, self._draw), ended=self._ended, passed=passed)
+
     @property
     def is_open(self) -> bool:
         return self in self._traffic.links
+
+    @property
+    def vanished(self) -> bool:
+        """Bytes of it vanished."""
+        return self.up.vanished or self.down.vanished
 
     def opened(self, client: asyncio.Transport) -> None:
         if self._ways.refusing:
@@ -57,13 +73,42 @@ class Link:
         self.up.source = self.down.target = client
         # The kernel has taken the connection already; over a line of this length that would have taken a round trip.
         self.up.hold(2 * self._ways.delay_s)
+        for place, toxic in self._toxics:
+            self.arm(place, toxic, is_open=False)
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
+    # Toxics
+
+    def arm(self, place: int, toxic: Toxic, *, is_open: bool = True) -> None:
+        """Draw whether this connection has it. is_open: it was there before the toxic."""
+        if self._is_drawn(toxic):
+            self._lane_of(toxic).install(place, toxic, is_open=is_open)
+
+    def change(self, place: int, toxic: Toxic, *, draw_again: bool) -> None:
+        """Other attributes. draw_again: its toxicity is another."""
+        lane = self._lane_of(toxic)
+        has = lane.pipeline.has_toxic(toxic.name)
+        lane.update(place, toxic, wanted=self._is_drawn(toxic) if draw_again else has)
+
+    def lift(self, toxic: Toxic) -> None:
+        self._lane_of(toxic).lift(toxic.name)
+
+    def set_delay(self, seconds: float) -> None:
+        """Of the line, each way. What is under way keeps its order."""
+        self.up.pipeline.line.delay_s = self.down.pipeline.line.delay_s = seconds
+
+    def _lane_of(self, toxic: Toxic) -> Lane:
+        return self.up if toxic.stream == "upstream" else self.down
+
+    def _is_drawn(self, toxic: Toxic) -> bool:
+        return self._draw() < toxic.toxicity  # from 0 up to 1: with 1 always, with 0 never
+
+    # What comes
+
     async def _connect(self) -> None:
+        host, port = self._upstream
         try:
-            await asyncio.get_running_loop().create_connection(
-                lambda: End(self, is_client=False), HOST, self._upstream
-            )
+            await asyncio.get_running_loop().create_connection(lambda: End(self, is_client=False), host, port)
         except OSError:
             self.reset()
 
@@ -76,9 +121,6 @@ class Link:
 
     def take(self, data: bytes, *, from_client: bool) -> None:
         """Empty data is the end of the stream."""
-        self.vanished = self.vanished or self._ways.swallows(from_client=from_client)
-        if self.vanished:
-            return
         if from_client:
             self._request(data)
         else:
@@ -92,7 +134,7 @@ class Link:
             self.reset()
             return
         self._doomed = self._doomed or ways.loses_answer_to(data)
-        self.up.put(data, ways.delay_s)
+        self._put(self.up, data)
 
     def _answer(self, data: bytes) -> None:
         ways, traffic = self._ways, self._traffic
@@ -102,31 +144,43 @@ class Link:
             if ways.answer_lost():
                 traffic.reset_all()
             return
-        traffic.bytes_down += len(data)
         passes = ways.passes_of(data) if data else None
         if passes is None:
-            self.down.put(data, ways.delay_s)
+            self._put(self.down, data)
             return
         traffic.cuts += 1
-        if self.down.target is not None:
-            self.down.target.write(data[:passes])
-        self.close()
+        self._put(self.down, data[:passes])
+        self.down.put(b"", Mark.CLOSE)
 
-    def _one_way_ended(self) -> None:
-        if self.up.ended and self.down.ended:
+    def _put(self, lane: Lane, data: bytes) -> None:
+        lane.put(data, None if data else Mark.END)
+
+    # The end
+
+    def _ended(self, mark: Mark) -> None:
+        """Of one direction."""
+        if mark is Mark.RESET:
+            self.reset()
+        elif mark is Mark.CLOSE or (self.up.ended and self.down.ended):
             self.close()
 
     def lost(self, *, client: bool) -> None:
-        """One side is gone. In a black hole the other is not told."""
-        if not self.vanished:
+        """One side is gone. In a black hole the other is not told, and of a slow close it learns late."""
+        away = self.up if client else self.down
+        slow = away.pipeline.has(SlowClose)
+        if not self.vanished and not slow:
             self.reset()
             return
         if client:
-            self.up.source = self.down.target = None
+            self.up.source = None
+            self.down.lose_target()
         else:
-            self.down.source = self.up.target = None
+            self.down.source = None
+            self.up.lose_target()
         if self.up.source is None and self.down.source is None:
-            self._traffic.links.discard(self)
+            self._leave()
+        elif slow:
+            away.put(b"", Mark.CLOSE)
 
     def reset(self) -> None:
         """Both sides get a reset, now."""
@@ -145,6 +199,8 @@ class Link:
 
     def _leave(self) -> None:
         self._traffic.links.discard(self)
+        self.up.stop()
+        self.down.stop()
         if self._connecting is not None and self.down.source is None:
             self._connecting.cancel()
 

@@ -1,22 +1,24 @@
 """The TCP proxy as a process of its own, so that it takes no time from those that are measured; it ends with its owner.
 
-The process is `python -m migctl.faults UPSTREAM_PORT`. It obeys lines `{"do": WORD, "value": ...}` on stdin until that ends, and
-answers each by a line with its counts.
+The process is `python -m migctl.faults UPSTREAM_PORT`. It obeys orders on stdin, a line each, until that ends, and answers each by
+a line: `{"do": WORD, "value": ...}`, `{"do": "add", "toxic": {...}}`, `{"do": "remove", "value": NAME}` and
+`{"do": "enable", "value": true}`.
 """
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
 
-from migctl.faults.link import HOST
+from migctl.faults.addresses import HOST
+from migctl.faults.toxics import Toxic
 from migctl.faults.ways import Counts, Word
 
 PING_S = 10.0
@@ -29,11 +31,27 @@ class Hello(msgspec.Struct):
     echo_port: int
 
 
+class Order(msgspec.Struct, omit_defaults=True):
+    """do: a word of `TcpProxy.do`, or add (a toxic), remove (by its name), enable (true or false)."""
+
+    do: str
+    value: float | str | bool | None = None
+    toxic: Toxic | None = None
+
+
+class Answer(msgspec.Struct, omit_defaults=True):
+    """error: why it was not obeyed; empty where it was."""
+
+    counts: Counts
+    error: str = ""
+
+
 class ProxyProcess:
-    """Each word has taken effect when the call returns. Made by `proxy_process`."""
+    """What a call asks for has taken effect when it returns. Any thread may call. Made by `proxy_process`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self._one_order = threading.Lock()
         hello = msgspec.json.decode(self._hear(), type=Hello)
         self.port, self.echo_port = hello.port, hello.echo_port
 
@@ -43,10 +61,29 @@ class ProxyProcess:
 
     def do(self, word: Word, value: float | str | None = None) -> Counts:
         """As `TcpProxy.do`."""
+        return self._ask(Order(word, value))
+
+    def add(self, toxic: Toxic) -> Counts:
+        """As `TcpProxy.add`: connections that are open get it too."""
+        return self._ask(Order("add", toxic=toxic))
+
+    def remove(self, name: str) -> Counts:
+        """As `TcpProxy.remove`. Raises ValueError where there is no toxic of this name."""
+        return self._ask(Order("remove", name))
+
+    def enable(self, wanted: bool = True) -> Counts:
+        """As `TcpProxy.enable`: False refuses connections, and resets who is there."""
+        return self._ask(Order("enable", wanted))
+
+    def _ask(self, order: Order) -> Counts:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": word, "value": value}).encode() + b"\n")
-        self._process.stdin.flush()
-        return msgspec.json.decode(self._hear(), type=Counts)
+        with self._one_order:
+            self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+            self._process.stdin.flush()
+            answer = msgspec.json.decode(self._hear(), type=Answer)
+        if answer.error:
+            raise ValueError(answer.error)
+        return answer.counts
 
     def ping(self, times: int, *, apart_s: float = 0.0) -> list[float]:
         """Seconds of bare round trips through the proxy, over one connection, one after the other."""

@@ -1,43 +1,119 @@
-"""A TCP proxy in front of one port of this machine: it delays, refuses, resets, swallows, cuts and loses answers, as it is told."""
+"""A TCP proxy in front of one port of this machine: toxics, and faults that no toxic is."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from migctl.faults.link import HOST, End, Link, Traffic
+from migctl.faults.addresses import HOST, Address
+from migctl.faults.link import End, Link, Traffic
+from migctl.faults.listener import Listener
+from migctl.faults.stages import Draw
+from migctl.faults.toxics import STREAMS, Toxic, Toxics
 from migctl.faults.ways import WORDS, Counts, Ways, Word
+
+_ANYWHERE = Address(HOST, 0)
+_BLACK_HOLE = [Toxic("timeout", stream=stream, name=f"black_hole_{stream}") for stream in STREAMS]
+_NO_ANSWERS = [Toxic("timeout", name="no_answers")]
 
 
 class TcpProxy:
-    """Made by `tcp_proxy`. Passes everything on, until told otherwise; the words that it takes are faults.
+    """Passes everything on, until told otherwise. `enable` opens it, and it is closed by `close`; `tcp_proxy` does both.
 
     traffic: counts, and the connections that are open.
     """
 
-    def __init__(self, upstream: int, *, delay_s: float = 0.0) -> None:
-        """upstream: the port that is passed to. delay_s: each way."""
-        self.upstream = upstream
-        self.port = 0
+    def __init__(
+        self,
+        upstream: int | Address,
+        *,
+        listen: Address = _ANYWHERE,
+        delay_s: float = 0.0,
+        draw: Draw = random.random,
+    ) -> None:
+        """upstream: what is passed to; a port is one of 127.0.0.1. delay_s: each way. draw: uniform, from 0 up to 1."""
+        self.upstream = Address(HOST, upstream) if isinstance(upstream, int) else upstream
         self.traffic = Traffic()
+        self._listener = Listener(listen, self._protocol)
         self._ways = Ways(delay_s=delay_s)
+        self._toxics = Toxics()
+        self._draw = draw
+
+    @property
+    def listen(self) -> Address:
+        return self._listener.address
+
+    @property
+    def port(self) -> int:
+        return self.listen.port
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        return f"http://{self.listen}"
+
+    # Down and up
+
+    @property
+    def enabled(self) -> bool:
+        return self._listener.is_up
+
+    async def enable(self, wanted: bool = True) -> None:
+        """False: connections are refused, and who is there is reset. Raises OSError where the port is taken."""
+        if wanted:
+            await self._listener.up()
+        else:
+            self._listener.down()
+            self.cut_all()
+
+    def close(self) -> None:
+        """For good: the port is given back."""
+        self._listener.close()
+        self.cut_all()
+
+    # Toxics
+
+    @property
+    def toxics(self) -> list[Toxic]:
+        """In the order in which they stand in each stream; upstream first."""
+        return sorted((toxic for _, toxic in self._toxics), key=lambda toxic: STREAMS.index(toxic.stream))
+
+    def add(self, toxic: Toxic) -> None:
+        """Connections that are open get it too, each by its own draw. Raises ValueError where there is one of this name."""
+        place = self._toxics.add(toxic)
+        for link in list(self.traffic.links):
+            link.arm(place, toxic)
+
+    def change(self, name: str, attributes: Mapping[str, int], toxicity: float | None = None) -> Toxic:
+        """Attributes that are not given stay. Another toxicity is drawn again for each. Raises ValueError where there is none."""
+        place, before = self._toxics.get(name)
+        toxic = before.changed(attributes, toxicity)
+        self._toxics.replace(toxic)
+        for link in list(self.traffic.links):
+            link.change(place, toxic, draw_again=toxic.toxicity != before.toxicity)
+        return toxic
+
+    def remove(self, name: str) -> None:
+        """Connections flow again, except for those of which bytes vanished. Raises ValueError where there is none."""
+        toxic = self._toxics.remove(name)
+        for link in list(self.traffic.links):
+            link.lift(toxic)
+
+    # Faults that no toxic is, and short words for some that are
 
     @property
     def delay_s(self) -> float:
-        """Each way. What is under way keeps its order when it changes."""
+        """Of the line, each way. What is under way keeps its order when it changes."""
         return self._ways.delay_s
 
     @delay_s.setter
     def delay_s(self, seconds: float) -> None:
         self._ways.delay_s = seconds
+        for link in self.traffic.links:
+            link.set_delay(seconds)
 
     def refuse(self) -> None:
-        """Let nobody in, until `let_in`; who is there stays."""
+        """Reset whoever comes, until `let_in`; who is there stays."""
         self._ways.refusing = True
 
     def let_in(self) -> None:
@@ -49,11 +125,18 @@ class TcpProxy:
 
     def swallow(self, wanted: bool = True) -> None:
         """A black hole: sockets stay and are accepted, and no byte comes through either way."""
-        self._ways.black_hole = wanted
+        self._want(_BLACK_HOLE, wanted)
 
     def swallow_answers(self, wanted: bool = True) -> None:
         """Keep connections open, and pass on nothing of what the server says."""
-        self._ways.swallowing_answers = wanted
+        self._want(_NO_ANSWERS, wanted)
+
+    def _want(self, toxics: list[Toxic], wanted: bool) -> None:
+        for toxic in toxics:
+            if wanted and toxic.name not in self._toxics:
+                self.add(toxic)
+            elif not wanted and toxic.name in self._toxics:
+                self.remove(toxic.name)
 
     def lose_next_answer_to(self, request: bytes, *, then_refuse: bool = False) -> None:
         """Cut the connection once, when the server begins to answer a request that holds these bytes.
@@ -77,12 +160,14 @@ class TcpProxy:
                 link.reset()
 
     def cut_after(self, count: int) -> None:
-        """Reset a connection once, in the middle of what the server says: after this many more bytes of answers."""
+        """Close a connection once, in the middle of what the server says: after this many more bytes of answers."""
         self._ways.cut_after(count)
 
     def heal(self) -> None:
-        """Pass everything on again; the delay stays."""
+        """Pass everything on again, with no toxic; the delay stays, and a proxy that is not enabled stays so."""
         self._ways.heal()
+        for toxic in self.toxics:
+            self.remove(toxic.name)
 
     def do(self, word: Word, value: float | str | None = None) -> Counts:
         """A fault by its word, as drills write it; the counts after it.
@@ -107,9 +192,9 @@ class TcpProxy:
         of = self.traffic
         return Counts(of.connections, len(of.links), of.cuts, of.bytes_up, of.bytes_down)
 
-    def protocol(self) -> End:
+    def _protocol(self) -> End:
         """Of a client that comes."""
-        return End(Link(self.upstream, self._ways, self.traffic), is_client=True)
+        return End(Link(self.upstream, self._ways, self._toxics, self.traffic, self._draw), is_client=True)
 
 
 def _refuse(proxy: TcpProxy) -> None:
@@ -128,13 +213,13 @@ _BARE: dict[Word, Callable[[TcpProxy], None]] = {
 
 
 @asynccontextmanager
-async def tcp_proxy(upstream: int, *, delay_s: float = 0.0) -> AsyncIterator[TcpProxy]:
-    """A proxy in front of 127.0.0.1:upstream, on a free port of its own."""
-    proxy = TcpProxy(upstream, delay_s=delay_s)
-    server = await asyncio.get_running_loop().create_server(proxy.protocol, HOST, 0, backlog=512)
-    proxy.port = server.sockets[0].getsockname()[1]
+async def tcp_proxy(
+    upstream: int | Address, *, listen: Address = _ANYWHERE, delay_s: float = 0.0
+) -> AsyncIterator[TcpProxy]:
+    """A proxy that is enabled, by default on a free port of 127.0.0.1."""
+    proxy = TcpProxy(upstream, listen=listen, delay_s=delay_s)
+    await proxy.enable()
     try:
         yield proxy
     finally:
-        server.close()
-        proxy.cut_all()
+        proxy.close()

@@ -1,4 +1,4 @@
-"""The ways in which a line fails: which are on, and what each means for the bytes that come by. Pure.
+"""The ways in which a line fails that read what comes by, or strike whoever comes next: what no toxic does. Pure.
 
 What strikes once is over when it has struck; the rest lasts until `heal`.
 """
@@ -30,8 +30,6 @@ class Ways:
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self.delay_s = delay_s
         self.refusing = False
-        self.black_hole = False
-        self.swallowing_answers = False
         self._lose_once: bytes | None = None
         self._lose_always: bytes | None = None
         self._then_refuse = False
@@ -57,14 +55,10 @@ class Ways:
         self._cut_after = count
 
     def heal(self) -> None:
-        self.refusing = self.black_hole = self.swallowing_answers = self._then_refuse = False
+        self.refusing = self._then_refuse = False
         self._lose_once = self._lose_always = self._refused_start = self._cut_after = None
 
     # Asked for each chunk
-
-    def swallows(self, *, from_client: bool) -> bool:
-        """Whether what comes from this side vanishes."""
-        return self.black_hole or (self.swallowing_answers and not from_client)
 
     def refuses(self, began: bytes) -> bool:
         """Whether a connection that began with these bytes is reset."""

@@ -12,39 +12,18 @@ POST = b"POST /events HTTP/1.1"
 
 def test_healed_ways_pass_everything() -> None:
     ways = Ways(delay_s=0.1)
-    ways.refusing = ways.black_hole = ways.swallowing_answers = True
+    ways.refusing = True
     ways.lose_next_answer_to(b"POST", then_refuse=True)
     ways.lose_answers_to(b"POST")
     ways.refuse_requests(b"POST")
     ways.cut_after(1)
     ways.heal()
     assert not ways.refusing
-    assert not ways.swallows(from_client=True)
-    assert not ways.swallows(from_client=False)
     assert not ways.loses_answer_to(POST)
     assert not ways.answer_lost()
     assert not ways.refuses(POST)
     assert ways.passes_of(b"an answer") is None
     assert ways.delay_s == 0.1
-
-
-@pytest.mark.parametrize(
-    ("hole", "answers", "from_client", "vanishes"),
-    [
-        (False, False, True, False),
-        (False, False, False, False),
-        (True, False, True, True),
-        (True, False, False, True),
-        (False, True, True, False),
-        (False, True, False, True),
-    ],
-)
-def test_a_black_hole_takes_both_ways_and_the_other_answers_only(
-    hole: bool, answers: bool, from_client: bool, vanishes: bool
-) -> None:
-    ways = Ways()
-    ways.black_hole, ways.swallowing_answers = hole, answers
-    assert ways.swallows(from_client=from_client) is vanishes
 
 
 def test_the_next_answer_is_lost_once_and_each_until_told_otherwise() -> None:
