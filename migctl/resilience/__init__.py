@@ -18,7 +18,7 @@ from migctl.resilience.connection import (
 )
 from migctl.resilience.request_timeout import RequestTimeout
 from migctl.resilience.retry import Failure, Retry
-from migctl.resilience.waiting import News, raise_if_cancelled, within
+from migctl.resilience.waiting import News, raise_if_cancelled, until_silent, within
 
 __all__ = [
     "BREAKER_STATES",
@@ -38,5 +38,6 @@ __all__ = [
     "RequestTimeout",
     "Retry",
     "raise_if_cancelled",
+    "until_silent",
     "within",
 ]

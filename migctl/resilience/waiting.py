@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from math import isinf
+
+from migctl import clock
 
 
 class News:
@@ -53,3 +56,29 @@ async def within(seconds: float | None, awaitable: Awaitable[object]) -> bool:
             raise
         return False
     return True
+
+
+@asynccontextmanager
+async def until_silent(silent_at: Callable[[], float]) -> AsyncIterator[None]:
+    """A block that may last until `silent_at()`, on `clock.mono`: then it is ended with TimeoutError.
+
+    It is asked only when the time has come that it said last. So what is heard puts the end off for nothing, where a timer that is
+    set anew costs as much as an event. What it says may only grow.
+    """
+    loop = asyncio.get_running_loop()
+    timer: asyncio.Handle
+    async with asyncio.timeout(None) as limit:
+
+        def check() -> None:
+            nonlocal timer
+            left_s = silent_at() - clock.mono()
+            if left_s > 0:
+                timer = loop.call_later(left_s, check)
+            else:
+                limit.reschedule(loop.time())
+
+        timer = loop.call_soon(check)
+        try:
+            yield
+        finally:
+            timer.cancel()

@@ -6,7 +6,6 @@ beside it, it leaves that to whoever reads them: what comes live waits until the
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from websockets.asyncio.client import ClientConnection
@@ -15,7 +14,7 @@ from migctl import clock
 from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.events.arrived import Arrived
-from migctl.resilience import Backoff, Retry
+from migctl.resilience import Backoff, Retry, until_silent
 from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.flow import Flow
@@ -88,6 +87,7 @@ class Stream:
         )
         self._retry = Retry(RECONNECT)
         self._hellos = 0
+        self._held_up = False
 
     @property
     def observed(self) -> Observed:
@@ -152,14 +152,13 @@ class Stream:
             return
         self._join(hello)
         via: Via = "resume" if hello.resume == "recovered" else "live"
-        loop, liveness = asyncio.get_running_loop(), self._liveness
+        liveness = self._liveness
         greeted = False
-        async with asyncio.timeout(liveness.silence_s) as limit:
+        async with until_silent(self._silent_at):
             while True:
                 text = await socket.recv(decode=False)
                 arrived = Arrived(clock.now(), clock.mono_ns())
                 liveness.hear(arrived.mono_ns / 1e9)
-                limit.reschedule(loop.time() + liveness.silence_s)
                 frame = self._address.frame(text)
                 if not greeted:
                     # A fallback that lasts is told right after the hello, so that any other frame says that none does.
@@ -176,11 +175,18 @@ class Stream:
                 item = frame.release(hello.epoch, via, arrived)
                 if self.merge.fits(item):
                     self._flow.offer([item])
-                else:  # our consumer is slow: not the gateway's silence
-                    limit.reschedule(None)
-                    await self._flow.put(item)
+                else:
+                    self._held_up = True
+                    try:
+                        await self._flow.put(item)
+                    finally:
+                        self._held_up = False
                     liveness.hear(clock.mono())
-                    limit.reschedule(loop.time() + liveness.silence_s)
+
+    def _silent_at(self) -> float:
+        if self._held_up:  # our consumer is slow: not the gateway's silence
+            return clock.mono() + self._liveness.silence_s
+        return self._liveness.silent_at
 
     def _begin(self, hello: Hello) -> bool:
         """Act on the hello. False where another socket would bring more."""
