@@ -89,6 +89,7 @@ class BothWays:
             flow,
             schema=project.schema,
             live=project.live,
+            by_client=False,
             may_end=self._note,
             changed=self._on_realtime,
             heartbeat_s=self._beat_s,

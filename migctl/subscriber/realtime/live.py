@@ -20,7 +20,7 @@ from migctl.resilience import Backoff, News, Retry
 from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.liveness import Liveness
-from migctl.subscriber.realtime.hints import Hint, read_events, read_heartbeat, read_insert
+from migctl.subscriber.realtime.hints import Hint, read_events, read_heartbeat, read_insert, read_text
 from migctl.subscriber.realtime.token import Token
 from migctl.target.schema import EVENTS, TOMBSTONES, channel
 from migctl.telemetry import get_logger
@@ -45,6 +45,8 @@ class Live:
     """`run` until cancelled.
 
     live: what brings the events. Heartbeats come as broadcasts in either case, so silence is the same.
+    by_client: the official client reads every frame, as it does for a dashboard; else hints are read from their text, which costs
+    a fraction of it.
     may_end: whether an error is raised instead of being waited out. changed: called after each join and each loss.
     """
 
@@ -57,6 +59,7 @@ class Live:
         *,
         schema: str = "public",
         live: LiveWay = "broadcast",
+        by_client: bool = True,
         may_end: Callable[[MigctlError], bool] = lambda _: False,
         changed: Callable[[], None] = lambda: None,
         heartbeat_s: float = wire.REALTIME_HEARTBEAT_S,
@@ -67,6 +70,7 @@ class Live:
         self._flow = flow
         self._schema = schema
         self._live = live
+        self._by_client = by_client
         self._may_end = may_end
         self._changed = changed
         self._liveness = Liveness(clock.mono(), silence_s=wire.silence_s(heartbeat_s))
@@ -138,7 +142,9 @@ class Live:
 
     async def _new_link(self) -> Link:
         official = await asyncio.to_thread(_official)
-        link = official(self._url, self._anon_key, channel(self._schema))
+        is_quick = self._live == "broadcast" and not self._by_client
+        take = self._take_text if is_quick else None
+        link = official(self._url, self._anon_key, channel(self._schema), take=take)
         if self._live == "broadcast":
             link.on_broadcast("events", self._on_events)
         else:
@@ -163,6 +169,14 @@ class Live:
                     await link.renew(token)
         finally:
             lost.cancel()
+
+    def _take_text(self, text: str, arrived: Arrived) -> bool:
+        hint = read_text(text, f"realtime:{channel(self._schema)}", arrived)
+        if hint is None:
+            return False
+        self._liveness.hear(arrived.mono_ns / 1e9)
+        self._take_hint(hint)
+        return True
 
     def _on_events(self, payload: dict[str, Any], arrived: Arrived) -> None:
         self._liveness.hear(clock.mono())

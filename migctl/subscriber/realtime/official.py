@@ -1,7 +1,9 @@
 """The official Realtime client, with what we have to change of it in one place.
 
 Changed: how it connects. Upstream leaves the socket's `max_size` at 1 MiB, and a larger frame closes the socket, is lost, and comes
-again for ever; and nobody could say when a frame came. Everything else is upstream's: frames, validation, channels.
+again for ever; and nobody could say when a frame came. Everything else is upstream's: frames, validation, channels. Who gives
+`take` gets the text of each frame before upstream does, and what it takes upstream never gets: upstream validates a frame against
+nine models, and spells it out for logs that nobody reads.
 `tests/unit/subscriber/test_official.py` fails if the method that is overridden here changes upstream.
 
 Upstream's own coming back is switched off (it is 2.5 s late and gives up after five tries): a Link is one life of one client, and
@@ -57,22 +59,31 @@ def _of_others(_: logging.LogRecord) -> bool:
     return not _ours.get()
 
 
+# Gets the text of a frame, and when it came; True where it has taken it.
+Take = Callable[[str, Arrived], bool]
+
+
 class _Stamped(ClientConnection):
-    """A socket that remembers when the last frame left it."""
+    """A socket that remembers when the last frame left it. take: what upstream is not to read."""
 
     arrived = Arrived(clock.now(), clock.mono_ns())
+    take: Take | None = None
 
     async def recv(self, decode: bool | None = None) -> Any:
-        message = await super().recv(decode)
-        self.arrived = Arrived(clock.now(), clock.mono_ns())
-        return message
+        while True:
+            message = await super().recv(decode)
+            self.arrived = Arrived(clock.now(), clock.mono_ns())
+            if self.take is None or not isinstance(message, str) or not self.take(message, self.arrived):
+                return message
 
 
 class _Client(AsyncRealtimeClient):
+    take: Take | None = None
+
     async def connect(self) -> None:
         """Upstream's `connect` for a client that tries once: the same socket, with our bounds and stamps."""
         url = self.endpoint_url()
-        self._ws_connection = await connect(
+        socket = await connect(
             url,
             open_timeout=self.timeout,
             close_timeout=CLOSE_S,
@@ -81,6 +92,9 @@ class _Client(AsyncRealtimeClient):
             proxy=None if is_local(url) else True,
             create_connection=_Stamped,
         )
+        if isinstance(socket, _Stamped):
+            socket.take = self.take
+        self._ws_connection = socket
         await self._on_connect()
 
     @property
@@ -98,15 +112,17 @@ class Link:
     """One joined channel on one client of its own, until it is lost.
 
     Callbacks run in the client's listen task: they must be quick and must not raise.
+    take: gets each frame before the client does.
     """
 
-    def __init__(self, supabase_url: str, anon_key: str, topic: str) -> None:
+    def __init__(self, supabase_url: str, anon_key: str, topic: str, *, take: Take | None = None) -> None:
         for name in UPSTREAM_LOGGERS:
             logging.getLogger(name).addFilter(_of_others)
         self._address = supabase_url
         self._client = _Client(
             f"{supabase_url}/realtime/v1", token=anon_key, auto_reconnect=False, max_retries=1, timeout=JOIN_S
         )
+        self._client.take = take
         self._channel: AsyncRealtimeChannel = self._client.channel(
             topic,
             {

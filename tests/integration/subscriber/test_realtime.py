@@ -13,6 +13,7 @@ import pytest
 from migctl.config import Settings, Target
 from migctl.errors import Systemic, Transient
 from migctl.events import Event, Position
+from migctl.events.arrived import Arrived
 from migctl.events.codec import MAX_DATA_DEPTH
 from migctl.events.jsontext import dumps
 from migctl.faults import tcp_proxy
@@ -20,6 +21,7 @@ from migctl.journal.sqlite import SqliteJournal
 from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from migctl.subscriber.core.release import Discontinuity
+from migctl.subscriber.realtime.official import Link
 from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
 from migctl.target import TableWriter, Written, mint
 from migctl.transports.realtime import hints
@@ -138,6 +140,30 @@ async def test_hint_before_the_row_is_released_before_the_row_is_there(
         await hint(channel, journal, 1, 2, 3)
         await received.count(3)
     assert received.ids == [one.id for one in sent]
+
+
+async def test_client_never_gets_what_was_taken_from_the_text_and_gets_all_else(target: Target) -> None:
+    texts: list[str] = []
+    left: list[dict[str, Any]] = []
+
+    def take(text: str, _: Arrived) -> bool:
+        texts.append(text)
+        return '"mine"' in text
+
+    link = Link(target.supabase_url, target.need("anon_key"), TOPIC, take=take)
+    link.on_broadcast("events", lambda payload, _: left.append(payload))
+    await link.join(await token_of(target)())
+    try:
+        async with sending(target) as channel:
+            for payload in (b'{"mine":1}', b'{"theirs":2}', b'{"mine":3}', b'{"theirs":4}'):
+                await channel.push(TOPIC, "events", payload)
+            await channel.settled()
+        await until(lambda: len(left) == 2)
+    finally:
+        await link.close()
+    assert left == [{"theirs": 2}, {"theirs": 4}]
+    assert sum('"mine"' in text for text in texts) == 2
+    assert any("phx_reply" in text for text in texts), "the client's own frames go by it too"
 
 
 async def test_hints_that_come_twice_and_in_any_order_are_released_once_in_order(

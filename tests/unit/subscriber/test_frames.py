@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from migctl.events.jsontext import dumps
 from migctl.subscriber.core.release import Release
 from migctl.subscriber.gateway.frames import read_frame, read_hello, read_redirect
-from migctl.subscriber.realtime.hints import read_events, read_heartbeat, read_insert
+from migctl.subscriber.realtime.hints import read_events, read_heartbeat, read_insert, read_text
 from migctl.transports.realtime import hints
 from migctl.transports.websocket import frames
 from tests.kit.entries import EPOCH, entry
@@ -107,6 +108,62 @@ def test_number_that_became_infinite_on_its_way_is_fetched_not_written_as_null()
 )
 def test_strange_hint_is_no_hint_and_never_an_exception(payload: dict[str, Any]) -> None:
     assert read_events(payload, ARRIVED) is None
+
+
+TOPIC = "realtime:public.monitoring_events"
+
+
+def phoenix(payload: bytes, *, event: str = "events", topic: str = TOPIC) -> str:
+    """A broadcast as the frame of protocol 1.0.0."""
+    broadcast = b'{"type":"broadcast","event":"%b","payload":%b}' % (event.encode(), payload)
+    return f'{{"ref":null,"topic":"{topic}","event":"broadcast","payload":{broadcast.decode()}}}'
+
+
+def test_hint_read_from_its_text_is_the_one_that_the_client_hands_over() -> None:
+    payload = sent(b'{"a":1.5,"b":[{}]}', b'{"half": "\\ud800"}', b'{"n":null,"e":"\xc3\xa9"}')
+    payload["events"][0] |= {"clock": "arrival", "source_id": "7", "id": payload["events"][0]["id"].upper()}
+    payload["events"].append({"id": "x", "seq": 4, "data": None})
+    found = read_text(phoenix(dumps(payload)), TOPIC, ARRIVED)
+    assert found is not None
+    assert len(found.items) == len(found.named) == 2
+    assert found == read_events(payload, ARRIVED)
+
+
+def test_data_of_a_hint_keeps_its_text() -> None:
+    data = b'{"a": 1.50, "huge": 12345678901234567890123}'
+    entries = hints.hints([entry(1, b'{"a":"HERE"}')], table_head=0, max_bytes=4096)
+    payload = next(entries).payload.replace(b'{"a":"HERE"}', data)
+    found = read_text(phoenix(payload), TOPIC, ARRIVED)
+    assert found is not None
+    assert [item.data for item in found.items if isinstance(item, Release)] == [data]
+
+
+HEAD = '"v":1,"epoch":"a","last":1'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        phoenix(b"{}").replace('"event":"broadcast"', '"event":"phx_reply"'),
+        phoenix(b"{}"),
+        phoenix(b"{}", event="heartbeat"),
+        phoenix(b'{%b,"events":[]}' % HEAD.encode(), topic="realtime:other"),
+        phoenix(b'{"v":2,"epoch":"a","last":1,"events":[]}'),
+        phoenix(b'{"v":1,"epoch":"a","last":"1","events":[]}'),
+        phoenix(b'{%b,"events":[3]}' % HEAD.encode()),
+        phoenix(b'{%b,"events":[{"id":"i","seq":1,"data":{}}]}' % HEAD.encode()),
+        phoenix(
+            b'{%b,"events":[{"id":"i","seq":1,"event_type":"t","timestamp":"t","data":[]}]}' % HEAD.encode()
+        ),
+        phoenix(b'{%b,"events":[{"id":"i","seq":1,"data":%b}]}' % (HEAD.encode(), b"[" * 100_000)),
+        phoenix(b'{%b,"events":[]}' % HEAD.encode())[:-1],
+        phoenix(b"{}").replace("{}", '{"half":"\ud800"}'),
+    ],
+)
+def test_frame_that_is_not_as_we_send_it_is_left_to_the_client(text: str) -> None:
+    assert read_text(text, TOPIC, ARRIVED) is None
 
 
 def test_heartbeat_tells_the_journal_head() -> None:
