@@ -73,6 +73,17 @@ def test_soak_under_faults_loses_nothing_and_tells_what_each_fault_did(tmp_path:
     assert code == 0
 
 
+@pytest.mark.slow
+def test_receiving_prints_what_an_event_costs_over_the_raw_limit_of_each_transport(tmp_path: Path) -> None:
+    options = ("--subscribers", "2", "--rate", "50", "--seconds", "2", "--most", "1000")
+    code, found = run(tmp_path, "receiving.py", *options)
+    for way in ("socket", "websocket", "broadcast", "realtime", "official"):
+        assert found["ways"][way]["events"] > 50
+        assert found["ways"][way]["cpu_us_per_event"] > 0
+    assert set(found["over_raw_limit"]) == {"websocket", "realtime"}
+    assert (code, found["verdict"]) == (0, "pass")
+
+
 def test_nothing_is_left_of_a_run_that_is_interrupted(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     command = [sys.executable, str(ROOT / "benchmarks" / "latency.py"), "--keep", str(kept)]
