@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from benchmarks.deployment import Deployment
+from migctl.drills.world.deployment import Deployment
 from migctl.faults import go_on, stop, switches
 from migctl.stack import Part
 from migctl.stack.launcher import Child
@@ -114,7 +114,7 @@ def sockets_closed(on: Deployment, _: Random) -> Armed:
 
 
 def tokens_expire(on: Deployment, _: Random) -> Armed:
-    path = on.folder / "no-tokens"
+    path = on.no_tokens
     path.touch()
     return Armed(lambda: path.unlink(missing_ok=True), f"tokens of {SHORT_TOKEN_S:g} s, none new")
 

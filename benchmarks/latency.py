@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.deployment import Deployment, deployed
 from benchmarks.figures import percentiles
+from migctl.drills.world.deployment import Deployment, deployed
 from migctl.events import parse_time
 from migctl.journal.sqlite import read_file
 
@@ -93,7 +93,7 @@ def run(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
 
 def count(on: Deployment) -> int:
     """Events acknowledged so far."""
-    return sum(line["accepted"] for line in read(on.acknowledged))
+    return sum(len(line["ids"]) for line in read(on.acknowledged))
 
 
 def settle(on: Deployment, published: int) -> None:

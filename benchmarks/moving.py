@@ -29,12 +29,14 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import verdict
 from benchmarks.crowd import Move
-from benchmarks.deployment import BENCHMARKS, Deployment, Subscriber, deployed
+from migctl.drills.evidence import heard_by, truth_of
+from migctl.drills.judging import judge
+from migctl.drills.world.deployment import Deployment, Subscriber, deployed
 from migctl.errors import Usage
 from migctl.validate import result
 
+BENCHMARKS = Path(__file__).resolve().parent
 PROCESSES = 3
 MOVE_S = 90.0
 CALM_S = 5.0
@@ -170,25 +172,24 @@ def measure(on: Deployment, options: argparse.Namespace) -> dict[str, Any]:
     time.sleep(CALM_S)
     on.end_subscribers(60)
     on.serve.stop(signal.SIGTERM, 30)
-    journal, _, _ = verdict.truth_of(on)
-    judged = [
-        verdict.judge_subscriber(verdict.heard_by(each, []), journal) for each in on.subscribers.values()
-    ]
-    total = {
-        name: sum(each[name] for each in judged) for name in ("released", "lost", "doubled", "out_of_order")
-    }
-    complete = sum(bool(each["complete"]) for each in judged)
+    truth = truth_of(on)
+    judged = judge(
+        [heard_by(each) for each in on.subscribers.values()], truth, [], up, time.time()
+    ).subscribers
+    names = ("released", "lost", "duplicates", "out_of_order")
+    total = {name: sum(getattr(each, name) for each in judged) for name in names}
+    complete = sum(each.complete for each in judged)
     reports = report_on_all(on, users)
     limit = 2 * options.joins_per_s
     moved = times_up.get("moved") == times_down.get("moved") == len(users)
     sound = moved and all_up and all_down and complete == len(judged) and joins < limit
-    sound = sound and not (total["lost"] + total["doubled"] + total["out_of_order"])
+    sound = sound and not (total["lost"] + total["duplicates"] + total["out_of_order"])
     sound = sound and reports == {"pass": len(users)}
     return {
         "schema": "migctl.moving/1",
         "subscribers": len(users),
         "official": options.official,
-        "events": len(journal),
+        "events": len(truth.journal),
         "rate": options.rate,
         "up": times_up,
         "down": times_down,

@@ -25,8 +25,8 @@ from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.deployment import Deployment, deployed
 from migctl.clock import now
+from migctl.drills.world.deployment import Deployment, deployed
 from migctl.events import Entry, Event, parse_time
 from migctl.events.ids import uuid7
 from migctl.journal.sqlite import read_file

@@ -34,7 +34,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.deployment import Assigned, Deployment, deployed
+from migctl.drills.world.deployment import Assigned, Deployment, deployed
 from migctl.stack.launcher import Child
 
 WAYS: dict[Assigned, tuple[str, ...]] = {

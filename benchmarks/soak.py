@@ -23,14 +23,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import verdict
-from benchmarks.availability import Fault
-from benchmarks.deployment import Deployment, deployed
 from benchmarks.faults import FAULTS, SERVE_KILLED, SHORT_TOKEN_S, Armed, Deck, lasts_s
 from benchmarks.soak_view import Tail, draw, tell
 from migctl.cli.live import Display
+from migctl.drills import evidence, judging
+from migctl.drills.availability import Fault
+from migctl.drills.world.deployment import Deployment, deployed
 
 if TYPE_CHECKING:
     from random import Random
@@ -172,30 +174,15 @@ class Soak:
 
     def judge(self, until: float, drained: bool) -> dict[str, Any]:
         self.say("judging")
-        journal, rows, tombstones = verdict.truth_of(self.on)
-        lines = list(verdict.read_lines(self.on.acknowledged, verdict.Acknowledged))
-        store = verdict.judge_store(
-            [event_id for line in lines for event_id in line.ids], journal, rows, tombstones
-        )
+        truth = evidence.truth_of(self.on)
+        store = judging.judge_store(truth)
         everyone = [
-            verdict.heard_by(each, self.away.get(each.name, [])) for each in self.on.subscribers.values()
+            evidence.heard_by(each, self.away.get(each.name, [])) for each in self.on.subscribers.values()
         ]
-        found = verdict.figures(everyone, journal, self.faults, self.began, until)
-        for heard in everyone:
-            found["subscribers"][heard.name] |= verdict.judge_subscriber(heard, journal)
-        subscribers = found["subscribers"].values()
-        lost = sum(each["lost"] for each in subscribers) + store["lost_after_acknowledgement"]
-        doubled = sum(each["doubled"] for each in subscribers) + store["doubled_in_the_table"]
-        sound = (
-            not any(store[name] for name in verdict.MUST_BE_ZERO)
-            and store["committed"] > 0
-            and all(
-                each["wanted"] > 0
-                and not each["lost"] + each["doubled"] + each["out_of_order"] + each["strangers"]
-                and each["complete"]
-                for each in subscribers
-            )
-        )
+        found = judging.judge(everyone, truth, self.faults, self.began, until)
+        lost = sum(each.lost for each in found.subscribers) + store.lost_after_acknowledgement
+        doubled = sum(each.duplicates for each in found.subscribers) + store.doubled_in_the_table
+        sound = store.is_sound and all(each.is_sound for each in found.subscribers)
         return {
             "schema": "migctl.soak/1",
             "seed": self.options.seed,
@@ -207,9 +194,9 @@ class Soak:
             "lost": lost,
             "duplicates": doubled,
             "serve_died": self.died,
-            "retried_requests": sum(line.tries > 1 for line in lines),
-            "store": store,
-            **found,
+            "retried_requests": sum(line.tries > 1 for line in evidence.acknowledged(self.on)),
+            "store": msgspec.to_builtins(store),
+            **msgspec.to_builtins(found),
         }
 
 

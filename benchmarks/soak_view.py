@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from benchmarks.deployment import Deployment
+    from migctl.drills.world.deployment import Deployment
 
 MEASURES = ("availability_percent", "availability_without_grace_percent")
 
@@ -72,7 +72,9 @@ def tell(found: Mapping[str, Any]) -> None:
     )
     for words in found["serve_died"]:
         console.print(f"[bold red]serve died by itself[/]: {words}")
-    console.print("store: " + ", ".join(f"{name} {count:,}" for name, count in store.items()))
+    console.print(
+        "store: " + ", ".join(f"{name} {count:,}" for name, count in store.items() if isinstance(count, int))
+    )
     for kind, values in found["availability"].items():
         console.print(
             f"availability, {kind}: {values[MEASURES[0]]} %  without the 2 s: {values[MEASURES[1]]} %"
@@ -80,10 +82,10 @@ def tell(found: Mapping[str, Any]) -> None:
     table = Table("subscriber", "kind", "released", "lost", "doubled", "complete", "live %")
     for title in ("avail. %", "without 2 s", "silence ms", "at s"):
         table.add_column(title)
-    for name, one in found["subscribers"].items():
-        keys = ("kind", "released", "lost", "doubled", "complete", "live_percent")
+    for one in found["subscribers"]:
+        keys = ("name", "kind", "released", "lost", "duplicates", "complete", "live_percent")
         more = (*MEASURES, "longest_silence_ms", "longest_silence_at_s")
-        table.add_row(name, *(str(one[key]) for key in (*keys, *more)))
+        table.add_row(*(str(one[key]) for key in (*keys, *more)))
     console.print(table)
     table = Table(
         "at s", "fault", "lasted", "fallback ms", "recover ms", "missed seconds", "and without the 2 s"

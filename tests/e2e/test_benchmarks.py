@@ -120,6 +120,6 @@ def test_users_move_to_realtime_and_back_without_losing_an_event(tmp_path: Path)
     )
     assert (code, found["verdict"]) == (0, "pass")
     assert (found["up"]["moved"], found["down"]["moved"], found["complete"]) == (9, 9, 12)
-    assert (found["lost"], found["doubled"], found["out_of_order"]) == (0, 0, 0)
+    assert (found["lost"], found["duplicates"], found["out_of_order"]) == (0, 0, 0)
     assert found["reports"] == {"pass": 9}
     assert 0 < found["most_joins_per_s"] < found["joins_limit_per_s"] == 6

@@ -57,6 +57,8 @@ FAILS_BY_A_WORD = {ROOT / "tests/kit/failpoint.py"}
 # An entry that is no longer needed fails the suite: take it out.
 WITHOUT_A_FAST_TEST = {
     "migctl.demo": PROCESS,
+    "migctl.drills.evidence": PROCESS,
+    "migctl.drills.world.deployment": PROCESS,
     "migctl.faults.lane": WIRE,
     "migctl.faults.proxy_process": PROCESS,
     "migctl.faults.switches": WIRE,
@@ -84,8 +86,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.stack.standin.realtime.visibility": DATABASE,
     "migctl.stack.standin.rest.handlers": DATABASE,
     "migctl.stack.standin.wal.stream": DATABASE,
-    "migctl.subscriber.realtime.subscriber": WIRE,
-    "migctl.subscriber.subscriber": WIRE,
     "migctl.validate.witness.alerting": EDGE,
     "migctl.validate.witness.listening": EDGE,
     "migctl.validate.witness.witness": PROCESS,

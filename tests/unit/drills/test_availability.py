@@ -1,10 +1,10 @@
-"""The soak's figures, from events whose times are known."""
+"""Availability, silence and blame, from events whose times are known."""
 
 from __future__ import annotations
 
 from math import inf
 
-from benchmarks.availability import (
+from migctl.drills.availability import (
     Fault,
     Releases,
     availability_percent,
@@ -14,7 +14,6 @@ from benchmarks.availability import (
     missed_seconds,
     spans,
 )
-from benchmarks.figures import percentiles
 
 
 def steady(seconds: int, outage: tuple[float, float] | None = None) -> Releases:
@@ -86,14 +85,3 @@ def test_a_missed_second_is_the_last_fault_s_before_it() -> None:
     found = blame({"a": {2, 5, 9, 10, 11}, "b": {11}}, faults, 1000)
     assert found == {None: {"a": [2]}, 0: {"a": [5, 9]}, 1: {"a": [10, 11], "b": [11]}}
     assert spans([2, 3, 4, 9]) == "2-4, 9"
-
-
-def test_percentiles_are_values_that_occurred() -> None:
-    assert percentiles([float(n) for n in range(1, 101)]) == {
-        "p50": 50.0,
-        "p95": 95.0,
-        "p99": 99.0,
-        "max": 100.0,
-        "n": 100,
-    }
-    assert percentiles([]) == {"p50": None, "p95": None, "p99": None, "max": None, "n": 0}

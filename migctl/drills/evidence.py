@@ -1,0 +1,69 @@
+"""What a deployment left on disk and in its table, once everything has ended: read for `judging`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from migctl.drills.judging import Committed, Heard, Line, Place, Truth
+from migctl.drills.world.deployment import Deployment, Subscriber
+from migctl.drills.world.producer import Acknowledged
+from migctl.runtime.journals import read_file
+
+T = TypeVar("T")
+
+
+def lines_of(path: Path, kind: type[T]) -> Iterator[T]:
+    """Each whole line of an NDJSON file; a torn last line is none, and no file has none."""
+    decode = msgspec.json.Decoder(kind).decode
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield decode(line)
+
+
+def heard_by(subscriber: Subscriber, away: Sequence[tuple[float, float]] = ()) -> Heard:
+    """away: when it was stopped by us."""
+    lines = list(lines_of(subscriber.path, Line))
+    for line in lines:  # one text for all, too: a soak has millions of lines
+        line.epoch = sys.intern(line.epoch)
+    summary = subscriber.summary
+    first = (lines[0].epoch, lines[0].seq - 1) if lines else ("", 0)
+    began = summary.began if summary is not None else None
+    return Heard(
+        subscriber.name,
+        subscriber.kind,
+        lines,
+        (began.epoch, began.seq) if began is not None else first,
+        summary is not None and summary.complete and not summary.discontinuities,
+        away,
+    )
+
+
+def acknowledged(on: Deployment) -> list[Acknowledged]:
+    """What producers were answered is durable."""
+    return list(lines_of(on.acknowledged, Acknowledged))
+
+
+def truth_of(on: Deployment) -> Truth:
+    """Journal, rows, tombstones, and what was acknowledged."""
+    journal = [
+        Committed((entry.epoch, entry.seq), entry.event.id, entry.committed_at.timestamp())
+        for entry in read_file(on.journal)
+    ]
+    ids = [event_id for line in acknowledged(on) for event_id in line.ids]
+    return Truth(ids, journal, _places(on, "monitoring_events"), _places(on, "monitoring_tombstones"))
+
+
+def _places(on: Deployment, table: str) -> list[tuple[Place, str]]:
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
+    query = SQL("SELECT epoch, seq, id FROM {} WHERE seq IS NOT NULL").format(Identifier(table))
+    with psycopg.connect(on.direct.need("database_url")) as connection:
+        return [((str(epoch), seq), str(event_id)) for epoch, seq, event_id in connection.execute(query)]

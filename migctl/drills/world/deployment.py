@@ -1,0 +1,284 @@
+"""A deployment to be drilled: a stack of its own, lines with faults, `serve`, producers and subscribers, each a process.
+
+Everything is in one folder, on free ports of this machine, and ends with us, however we end. Serve and every subscriber reach the
+stack over the line `supabase`; subscribers reach serve over the line `gateway`; producers reach serve directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+import msgspec
+
+from migctl.config import Target
+from migctl.errors import Transient
+from migctl.faults import ProxyProcess, proxy_process
+from migctl.stack import EmbeddedStack
+from migctl.stack.launcher import Child, any_free_port, launch
+from migctl.status import ServeStatus, read
+from migctl.validate.capture_file import CaptureSummary
+
+READY_S = 60.0
+_STATUS_S = 2.0
+_POLL_S = 0.02
+_OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
+
+Line = Literal["supabase", "gateway"]
+Assigned = Literal["websocket", "realtime"]
+
+
+class NotReady(Transient):
+    """Something of the deployment did not come up, or ended too early; the error has its last words."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, do="run it again with --keep DIR, and read the logs there")
+
+
+@dataclass
+class Subscriber:
+    """A process that writes what it is handed out to `path`, as a capture does.
+
+    kind: realtime, changes (Realtime by postgres_changes) or websocket, a capture of that transport alone; whole, a
+    migctl.Subscriber that asks which transport is its own; whole:realtime or whole:websocket, one that is assigned it.
+    """
+
+    name: str
+    kind: str
+    child: Child
+    path: Path
+
+    @property
+    def is_whole(self) -> bool:
+        return self.kind.partition(":")[0] == "whole"
+
+    @property
+    def summary(self) -> CaptureSummary | None:
+        """What became of it, once it has ended; None where it could not write that."""
+        path = self.path.with_suffix(".summary.json")
+        return msgspec.json.decode(path.read_bytes(), type=CaptureSummary) if path.exists() else None
+
+
+class Deployment:
+    """Made by `deployed`.
+
+    direct: the target as the stack has it; target: over the line. flag: the kill switch of serve, None: who has what is said by
+    the record. settings: its migctl.yaml. more: of the environment of each process, over everything else.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stack: EmbeddedStack,
+        supabase: ProxyProcess,
+        gateway: ProxyProcess,
+        port: int,
+        *,
+        rtt_s: float = 0.0,
+        messages_per_second: float = 500.0,
+    ) -> None:
+        self.folder = folder
+        self.stack = stack
+        self.lines: dict[Line, ProxyProcess] = {"supabase": supabase, "gateway": gateway}
+        self.rtt_s = rtt_s
+        self.direct = stack.target
+        self.target: Target = replace(stack.target, supabase_url=supabase.url)
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.serve: Child | None = None
+        self.producer: Child | None = None
+        self.subscribers: dict[str, Subscriber] = {}
+        self.children: list[Child] = []
+        self.flag: Assigned | None = "realtime"
+        self.settings = ""
+        self.more: Mapping[str, str] = {}
+        self._messages_per_second = messages_per_second
+
+    @property
+    def proxy(self) -> ProxyProcess:
+        """The line to Supabase."""
+        return self.lines["supabase"]
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "state" / "journal.db"
+
+    @property
+    def serve_log(self) -> Path:
+        return self.folder / "serve.log"
+
+    @property
+    def acknowledged(self) -> Path:
+        """What the producer was answered is durable: a line of JSON a request."""
+        return self.folder / "acknowledged.ndjson"
+
+    @property
+    def no_tokens(self) -> Path:
+        """While this file is there no subscriber gets a new access token."""
+        return self.folder / "no-tokens"
+
+    def start_serve(self, *, log_level: str = "info") -> None:
+        """Start it on its port, and return when it answers. Raises NotReady."""
+        serve = self.begin_serve(log_level=log_level)
+        self.wait(lambda: self.status() is not None, "serve", serve)
+
+    def begin_serve(self, *, log_level: str = "info") -> Child:
+        """Start it, and wait for nothing."""
+        settings = self.folder / "migctl.yaml"
+        settings.write_text(self.settings, encoding="utf-8")
+        arguments = ["--config", str(settings), "--mode", "dual", "--listen", f"127.0.0.1:{self.port}"]
+        self.serve = self.launch("serve", ["-m", "migctl", "serve", *arguments, "--log-level", log_level])
+        return self.serve
+
+    def status(self) -> ServeStatus | None:
+        """The status of serve; None while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/status", timeout=_STATUS_S) as answer:
+                return read(answer.read())
+        except (OSError, ValueError):
+            return None
+
+    def subscribe(self, name: str, kind: str, *, token_s: float = 3600.0) -> Subscriber:
+        """Start a subscriber; `ready` waits for all of them. token_s: life of its access tokens."""
+        folder = self.folder / name
+        words = ["--kind", kind, "--url", self.lines["gateway"].url, "--out", str(folder)]
+        words += ["--token-seconds", str(token_s), "--no-tokens", str(self.no_tokens)]
+        child = self.launch(name, ["-m", "migctl.drills.world.subscriber", *words])
+        made = Subscriber(name, kind, child, folder / "dual.ndjson")
+        self.subscribers[name] = made
+        return made
+
+    def ready(self) -> None:
+        """Wait until each subscriber is. Raises NotReady."""
+        for each in self.subscribers.values():
+            child = each.child
+            self.wait(lambda child=child: "ready:" in child.log_tail(lines=50), each.name, child)  # type: ignore[misc]
+
+    def produce(
+        self, *, rate: float, seconds: float | None, workers: int, batch: int, recording: Path | None = None
+    ) -> Child:
+        """Start the producer; it ends after `seconds`, or at SIGTERM, once all it sent is acknowledged.
+
+        recording: events of a recorded stream, over and over, in place of made ones.
+        """
+        words = ["--url", self.url, "--out", str(self.acknowledged), "--rate", str(rate)]
+        words += ["--workers", str(workers), "--batch", str(batch)]
+        if seconds is not None:
+            words += ["--seconds", str(seconds)]
+        if recording is not None:
+            words += ["--recording", str(recording)]
+        self.producer = self.launch("producer", ["-m", "migctl.drills.world.producer", *words])
+        return self.producer
+
+    def end_subscribers(self, within_s: float = 30.0) -> None:
+        """Ask all to end, which they do once they have everything; who does not end is killed, and has no summary."""
+        for each in self.subscribers.values():
+            each.child.send(signal.SIGTERM)
+        deadline = time.monotonic() + within_s
+        for each in self.subscribers.values():
+            while each.child.alive and time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+            if each.child.alive:
+                each.child.stop(signal.SIGKILL, 5)
+
+    def wait(
+        self,
+        condition: Callable[[], object],
+        what: str,
+        child: Child | None = None,
+        within_s: float = READY_S,
+    ) -> None:
+        """Return once it holds. Raises NotReady where `child` ends before, or time is over."""
+        deadline = time.monotonic() + within_s
+        while not condition():
+            if child is not None and not child.alive:
+                raise NotReady(f"{what} ended with exit code {child.exit_code}:\n{child.log_tail()}")
+            if time.monotonic() > deadline:
+                last = f":\n{child.log_tail()}" if child is not None else ""
+                raise NotReady(f"{what}: not within {within_s:g} s{last}")
+            time.sleep(_POLL_S)
+
+    def environ(self) -> dict[str, str]:
+        """What each of its processes has, and no other setting of ours."""
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
+        found = {
+            **clean,
+            "MIGCTL_STATE_DIR": str(self.folder / "state"),
+            "MIGCTL_WITNESS": "off",
+            "MIGCTL_MESSAGES_PER_SECOND": str(self._messages_per_second),
+            "SUPABASE_URL": self.target.supabase_url,
+            "SUPABASE_ANON_KEY": self.target.need("anon_key"),
+            "SUPABASE_SERVICE_ROLE_KEY": self.target.need("service_role_key"),
+            "SUPABASE_JWT_SECRET": self.target.need("jwt_secret"),
+            "DATABASE_URL": self.target.need("database_url"),
+        }
+        if self.flag is not None:
+            found["MIGCTL_FLAG_TRANSPORT"] = self.flag
+        return {**found, **self.more}
+
+    def launch(self, name: str, program: Sequence[str]) -> Child:
+        """A Python process with its log in our folder."""
+        log = self.folder / f"{name}.log"
+        child = launch([sys.executable, *program], log=log, death=signal.SIGTERM, environ=self.environ())
+        self.children.append(child)
+        return child
+
+
+@contextmanager
+def deployed(
+    *, rtt_s: float = 0.0, messages_per_second: float = 500.0, keep: Path | None = None
+) -> Iterator[Deployment]:
+    """The stack is up behind its line and has the schema; nothing else runs yet. In the main thread.
+
+    rtt_s: of the line to Supabase. messages_per_second: the plan's limit that serve keeps. keep: a new folder that stays, for logs
+    and captures.
+    """
+    from migctl import schema
+
+    with ExitStack() as cleanup:
+        if keep is None:
+            folder = Path(tempfile.mkdtemp(prefix="migctl-drill-"))
+            cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        else:
+            folder = keep.absolute()
+            folder.mkdir(parents=True)
+        # SIGTERM unwinds as an interrupt does; what could not be unwound dies with our main thread.
+        before = signal.signal(signal.SIGTERM, _terminated)
+        cleanup.callback(signal.signal, signal.SIGTERM, before)
+        stack = EmbeddedStack(folder / "stack")
+        cleanup.callback(stack.discard)
+        stack.start()
+        asyncio.run(schema.apply(stack.target.need("database_url"), "public", who="drill"))
+        standin_port = int(stack.target.supabase_url.rpartition(":")[2])
+        port = any_free_port()
+        supabase = cleanup.enter_context(proxy_process(standin_port, delay_s=rtt_s / 2))
+        gateway = cleanup.enter_context(proxy_process(port))
+        made = Deployment(
+            folder, stack, supabase, gateway, port, rtt_s=rtt_s, messages_per_second=messages_per_second
+        )
+        cleanup.callback(_end, made)
+        yield made
+
+
+def _terminated(_: int, __: FrameType | None) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _end(made: Deployment) -> None:
+    # All at once, before anybody is waited for: a second Ctrl-C may come while we wait.
+    for child in made.children:
+        child.send(signal.SIGKILL)
+    for child in made.children:
+        child.stop(signal.SIGKILL, 5)

@@ -1,0 +1,50 @@
+"""What the producer of a drill posts."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from migctl.drills.world.producer import make, recorded
+from migctl.drills.world.subscriber import tokens
+from migctl.errors import Transient
+
+
+def test_a_made_event_holds_its_id_in_its_data_for_who_gets_nothing_else() -> None:
+    one = make(7, 2)
+    assert one.data["event"] == one.id
+    assert (one.event_type, one.source) == ("page_cache", "host-2")
+
+
+def test_a_recording_is_published_over_and_over_each_time_under_another_id(tmp_path: Path) -> None:
+    path = tmp_path / "recording.ndjson"
+    path.write_text(
+        '{"id":"a","event_type":"cpu","data":{"v":1}}\n\n{"event_type":"disk","source":"s","data":{}}\n'
+    )
+    events = list(itertools.islice(recorded(path), 4))
+    assert [(one.event_type, one.source) for one in events] == [("cpu", "recording"), ("disk", "s")] * 2
+    assert len({one.id for one in events}) == 4
+    assert [one.data["event"] for one in events] == [one.id for one in events]
+
+
+def test_a_recording_without_an_event_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recording.ndjson"
+    path.write_text("\n")
+    with pytest.raises(ValueError, match="no event"):
+        next(recorded(path))
+
+
+async def test_while_the_file_is_there_nobody_gets_a_new_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPABASE_JWT_SECRET", "s" * 40)
+    away = tmp_path / "no-tokens"
+    access_token = tokens(away, 60.0)
+    assert await access_token()
+    away.touch()
+    with pytest.raises(Transient):
+        await access_token()
+    away.unlink()
+    assert await access_token()
