@@ -17,6 +17,7 @@ from migctl.cli import (
     context,
     deadletter,
     demo,
+    drill,
     flags,
     journal,
     output,
@@ -45,6 +46,7 @@ _ORDER = (
     "capture",
     "replay",
     "validate",
+    "drill",
     "journal",
     "token",
 )
@@ -100,6 +102,9 @@ app.command("replay", short_help="Recorded events through both transports.")(rep
 app.add_typer(stack.app, name="stack", short_help="The embedded stack: up, down, status, logs.")
 app.add_typer(schema.app, name="schema", short_help="The target's tables: plan, apply, verify.")
 app.add_typer(validate.app, name="validate", short_help="Compare captures with the journal.")
+app.add_typer(
+    drill.app, name="drill", short_help="Failures rehearsed, and measured by what subscribers received."
+)
 app.add_typer(journal.app, name="journal", short_help="The durable file behind it all.")
 app.add_typer(token.app, name="token", short_help="Tokens for those who speak to serve.")
 

@@ -150,6 +150,20 @@ class Document:
             for path in [path for path in self._lines if path[: len(old)] == old]:
                 self._lines[(*old[:-1], name, *path[len(old) :])] = self._lines[path]
 
+    def part(self, path: Path_) -> Document:
+        """What stands below this key, as a document of its own that knows its lines; it has no problems of its own."""
+        made = object.__new__(Document)
+        made.name, made.problems = self.name, []
+        size = len(path)
+        made._lines = {at[size:]: line for at, line in self._lines.items() if at[:size] == path}
+        made._lines.setdefault((), self.line(path))
+        below: Any = self.data
+        for one in path if self.has(path) else ():
+            below = below[one]
+        made.data = below if isinstance(below, dict) and below is not self.data else {}
+        made.is_empty = not made.data
+        return made
+
     def has(self, path: Path_) -> bool:
         """This key is written in the file."""
         return path in self._lines

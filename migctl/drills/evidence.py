@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 
 from migctl.drills.judging import Committed, Heard, Line, Place, Truth
 from migctl.drills.world.deployment import Deployment, Subscriber
+from migctl.drills.world.legacy import LegacyLine
 from migctl.drills.world.producer import Acknowledged
 from migctl.runtime.journals import read_file
 
@@ -25,6 +27,20 @@ def lines_of(path: Path, kind: type[T]) -> Iterator[T]:
             for line in file:
                 if line.endswith(b"\n"):
                     yield decode(line)
+
+
+def legacy_by(subscriber: Subscriber, truth: Truth, away: Sequence[tuple[float, float]] = ()) -> Heard:
+    """A client of the old protocol, by the events that it knows by their data. It wants what was committed since its first."""
+    by_id = {event.id: event for event in truth.journal}
+    lines = []
+    for line in lines_of(subscriber.path, LegacyLine):
+        event = by_id.get(line.event)
+        if event is not None:
+            committed = datetime.fromtimestamp(event.at, UTC)
+            received = datetime.fromtimestamp(line.received_at, UTC)
+            lines.append(Line(event.id, *event.place, committed, received, "websocket", "live"))
+    first = min(((line.epoch, line.seq - 1) for line in lines), default=("", 0))
+    return Heard(subscriber.name, subscriber.kind, lines, first, True, away)
 
 
 def heard_by(subscriber: Subscriber, away: Sequence[tuple[float, float]] = ()) -> Heard:
@@ -67,3 +83,13 @@ def _places(on: Deployment, table: str) -> list[tuple[Place, str]]:
     query = SQL("SELECT epoch, seq, id FROM {} WHERE seq IS NOT NULL").format(Identifier(table))
     with psycopg.connect(on.direct.need("database_url")) as connection:
         return [((str(epoch), seq), str(event_id)) for epoch, seq, event_id in connection.execute(query)]
+
+
+def everyone(on: Deployment, truth: Truth, away: Mapping[str, Sequence[tuple[float, float]]]) -> list[Heard]:
+    """All subscribers. away: by name, when they were stopped by us."""
+    return [
+        legacy_by(each, truth, away.get(name, ()))
+        if each.kind == "legacy"
+        else heard_by(each, away.get(name, ()))
+        for name, each in on.subscribers.items()
+    ]

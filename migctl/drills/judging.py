@@ -140,6 +140,11 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     duplicate_ids: list[str]
 
     @property
+    def is_promised(self) -> bool:
+        """A client of the old protocol is promised only what comes while it is connected: it counts in availability alone."""
+        return self.kind != "legacy"
+
+    @property
     def is_sound(self) -> bool:
         """It wanted something, and has all of it, once and in order."""
         wrong = self.lost + self.duplicates + self.out_of_order + self.strangers

@@ -24,7 +24,7 @@ from typing import Literal
 import msgspec
 
 from migctl.config import Target
-from migctl.errors import Transient
+from migctl.errors import Refused, Transient, Usage
 from migctl.faults import ProxyProcess, proxy_process
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
@@ -32,6 +32,7 @@ from migctl.status import ServeStatus, read
 from migctl.validate.capture_file import CaptureSummary
 
 READY_S = 60.0
+FOLDER_PREFIX = "migctl-drill-"
 _STATUS_S = 2.0
 _POLL_S = 0.02
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
@@ -52,7 +53,8 @@ class Subscriber:
     """A process that writes what it is handed out to `path`, as a capture does.
 
     kind: realtime, changes (Realtime by postgres_changes) or websocket, a capture of that transport alone; whole, a
-    migctl.Subscriber that asks which transport is its own; whole:realtime or whole:websocket, one that is assigned it.
+    migctl.Subscriber that asks which transport is its own; whole:realtime or whole:websocket, one that is assigned it; legacy, a
+    client of the old protocol, which has no positions and is promised nothing but what comes while it is connected.
     """
 
     name: str
@@ -152,10 +154,11 @@ class Deployment:
 
     def subscribe(self, name: str, kind: str, *, token_s: float = 3600.0) -> Subscriber:
         """Start a subscriber; `ready` waits for all of them. token_s: life of its access tokens."""
-        folder = self.folder / name
+        folder = self.folder / name.replace(":", "-")
         words = ["--kind", kind, "--url", self.lines["gateway"].url, "--out", str(folder)]
         words += ["--token-seconds", str(token_s), "--no-tokens", str(self.no_tokens)]
-        child = self.launch(name, ["-m", "migctl.drills.world.subscriber", *words])
+        program = "legacy" if kind == "legacy" else "subscriber"
+        child = self.launch(name.replace(":", "-"), ["-m", f"migctl.drills.world.{program}", *words])
         made = Subscriber(name, kind, child, folder / "dual.ndjson")
         self.subscribers[name] = made
         return made
@@ -229,31 +232,34 @@ class Deployment:
         return {**found, **self.more}
 
     def launch(self, name: str, program: Sequence[str]) -> Child:
-        """A Python process with its log in our folder."""
+        """A Python process with its log in our folder. It dies with us, also while it is stopped."""
         log = self.folder / f"{name}.log"
-        child = launch([sys.executable, *program], log=log, death=signal.SIGTERM, environ=self.environ())
+        child = launch([sys.executable, *program], log=log, death=signal.SIGKILL, environ=self.environ())
         self.children.append(child)
         return child
 
 
 @contextmanager
 def deployed(
-    *, rtt_s: float = 0.0, messages_per_second: float = 500.0, keep: Path | None = None
+    *,
+    rtt_s: float = 0.0,
+    messages_per_second: float = 500.0,
+    keep: Path | None = None,
+    noted: Callable[[Path], Callable[[], object]] | None = None,
 ) -> Iterator[Deployment]:
     """The stack is up behind its line and has the schema; nothing else runs yet. In the main thread.
 
     rtt_s: of the line to Supabase. messages_per_second: the plan's limit that serve keeps. keep: a new folder that stays, for logs
-    and captures.
+    and captures. noted: called with the folder before anything is made in it, and what it returns once all is undone.
     """
     from migctl import schema
 
     with ExitStack() as cleanup:
+        folder = _new_folder(keep)
+        if noted is not None:
+            cleanup.callback(noted(folder))
         if keep is None:
-            folder = Path(tempfile.mkdtemp(prefix="migctl-drill-"))
             cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
-        else:
-            folder = keep.absolute()
-            folder.mkdir(parents=True)
         # SIGTERM unwinds as an interrupt does; what could not be unwound dies with our main thread.
         before = signal.signal(signal.SIGTERM, _terminated)
         cleanup.callback(signal.signal, signal.SIGTERM, before)
@@ -270,6 +276,20 @@ def deployed(
         )
         cleanup.callback(_end, made)
         yield made
+
+
+def _new_folder(keep: Path | None) -> Path:
+    """Raises Refused where the folder to keep is there already."""
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    folder = keep.absolute()
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise Refused(f"{keep}: is there already", do="name a new folder: nothing is written over") from None
+    except OSError as error:
+        raise Usage(f"{keep}: {error.strerror}", do="name a folder that can be made") from None
+    return folder
 
 
 def _terminated(_: int, __: FrameType | None) -> None:

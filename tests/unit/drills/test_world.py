@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from migctl.drills.world.legacy import LegacyLine, line_of
 from migctl.drills.world.producer import make, recorded
 from migctl.drills.world.subscriber import tokens
+from migctl.drills.world.tail import last_seq
 from migctl.errors import Transient
 
 
@@ -48,3 +50,18 @@ async def test_while_the_file_is_there_nobody_gets_a_new_token(
         await access_token()
     away.unlink()
     assert await access_token()
+
+
+def test_the_last_seq_is_that_of_the_last_whole_line_however_long_lines_are(tmp_path: Path) -> None:
+    path = tmp_path / "dual.ndjson"
+    assert last_seq(path) == 0
+    path.write_text('{"seq":1}\n')
+    assert last_seq(path) == 1
+    path.write_text('{"seq":1}\n{"seq":2,"data":"' + "x" * 200_000 + '"}\n{"seq":3')
+    assert last_seq(path) == 2
+
+
+def test_an_event_of_the_old_protocol_is_known_by_its_data() -> None:
+    assert line_of('{"type":"cpu","data":{"event":"a","v":1},"timestamp":"t"}', 5.0) == LegacyLine("a", 5.0)
+    assert line_of('{"type":"hello","data":{}}', 5.0) is None
+    assert line_of("no JSON", 5.0) is None

@@ -1,0 +1,32 @@
+"""`migctl drill`: failures rehearsed on real parts. Each shipped drill is a command by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from migctl.cli import drill_list, drill_run
+
+
+class _ByName(TyperGroup):
+    """`migctl drill failover` is `migctl drill run failover`: what is no command is a drill's name or file."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_ByName,
+    help="Rehearse failures on real parts, and measure what subscribers received.\n\n"
+    "A drill is run by its name: `migctl drill failover`. `migctl drill list` has them all.",
+    no_args_is_help=True,
+)
+app.command("run")(drill_run.run)
+app.command("list")(drill_list.list_drills)
+app.command("show")(drill_list.show)
+app.command("history")(drill_list.history)
+app.command("clean")(drill_list.clean)

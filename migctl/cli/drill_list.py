@@ -1,0 +1,181 @@
+"""`migctl drill list|show|history|clean`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from migctl.cli import context, output
+
+if TYPE_CHECKING:
+    from migctl.drills.document import Activity
+
+
+def list_drills(output_format: context.OutputOption = "text") -> None:
+    """The drills that can be run by their names, and when each was run last here."""
+    from migctl.config import load
+    from migctl.drills import catalog
+    from migctl.drills.functions.checking import read
+    from migctl.drills.history import history as kept
+
+    newest = {one.drill: one for one in kept(load().state)}
+    drills = {name: read(catalog.path_of(name)).drill for name in catalog.names()}
+    if output_format == "json":
+        rows = [
+            {
+                "drill": name,
+                "title": drill.title,
+                "file": str(catalog.path_of(name)),
+                "last": None
+                if name not in newest
+                else {"verdict": newest[name].verdict, "finished_at": newest[name].finished_at.isoformat()},
+            }
+            for name, drill in drills.items()
+        ]
+        output.document({"schema": "migctl.drills/1", "drills": rows})
+        return
+    output.table(
+        [("DRILL", "whole"), "WHAT FAILS", ("LAST RUN", "whole")],
+        [
+            [
+                name,
+                drill.title,
+                f"{newest[name].verdict}, {newest[name].finished_at:%Y-%m-%d %H:%M}Z"
+                if name in newest
+                else "-",
+            ]
+            for name, drill in drills.items()
+        ],
+    )
+
+
+def show(
+    drill: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", show_default=False)] = None,
+    functions: Annotated[
+        bool,
+        typer.Option("--functions", help="The functions that activities may name, with their arguments."),
+    ] = False,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="The file as it is, to copy and change.")] = False,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """What a drill does, and what must hold; or which functions there are."""
+    from migctl.drills import catalog
+    from migctl.drills.functions.checking import read
+    from migctl.errors import Usage
+
+    if functions:
+        _show_functions(output_format)
+        return
+    if drill is None:
+        raise Usage("no drill is named", do="name one of `migctl drill list`, or a file; or add --functions")
+    path = catalog.path_of(drill)
+    if as_yaml:
+        output.plain(path.read_text(encoding="utf-8").rstrip())
+        return
+    found = read(path).drill
+    if output_format == "json":
+        output.document(found.model_dump(mode="json", by_alias=True))
+        return
+    output.plain(f"{found.title}\n{path}\n\n{found.description.strip()}\n")
+    rows = [
+        ["steady state", one.name, _provider(one), _tolerance(one)]
+        for one in found.steady_state_hypothesis.probes
+    ]
+    rows += [["method", one.name, _provider(one), _pauses(one)] for one in found.method]
+    rows += [["rollback", one.name, _provider(one), ""] for one in found.rollbacks]
+    output.table(["", "ACTIVITY", "DOES", ""], rows)
+    output.table(
+        ["OBJECTIVE", ("BOUND", "right")],
+        [[name, f"{bound:g}"] for name, bound in found.objectives.bounds().items()],
+    )
+    for remedy, measure in found.without.items():
+        output.plain(f"--without {remedy}: {measure} must then fail")
+
+
+def history(
+    drill: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """The drills that were run here, with what they measured."""
+    from migctl.config import load
+    from migctl.drills.history import history as kept
+
+    found = [one for one in kept(load().state) if drill is None or one.drill == drill]
+    if output_format == "json":
+        output.document({"schema": "migctl.drill-history/1", "drills": found})
+        return
+    if not found:
+        output.note("no drill was run here yet: `migctl drill failover`")
+        return
+    output.table(
+        [("WHEN", "whole"), "DRILL", "VERDICT", ("LOST", "right"), ("DETECT ms", "right"), ("FALL BACK ms", "right"),
+         ("RECOVER ms", "right"), ("AVAILABLE %", "right"), "WHY"],
+        [
+            [f"{one.started_at:%Y-%m-%d %H:%M}Z", one.drill, one.verdict,
+             *(_figure(value) for value in (one.lost, one.time_to_detect_ms, one.time_to_fallback_ms, one.time_to_recover_ms,
+                                            one.availability_percent)), one.reason]
+            for one in found
+        ],
+    )  # fmt: skip
+
+
+def clean() -> None:
+    """Undo what drills left that were killed. The next drill does the same before it begins."""
+    from migctl.config import load
+    from migctl.drills.ledger import clean as undo
+    from migctl.drills.ledger import left_behind
+
+    state = load().state
+    for left in undo(state):
+        output.plain(
+            f"drill {left.drill} ({left.id}) was killed: {left.folder} {'is kept' if left.kept else 'is gone'}"
+        )
+    for _, left in left_behind(state):
+        output.note(f"drill {left.drill} ({left.id}) is still running, pid {left.pid}")
+
+
+def _show_functions(output_format: str) -> None:
+    from migctl.drills.functions import FUNCTIONS
+
+    found = sorted(FUNCTIONS.values(), key=lambda one: (one.kind, one.name))
+    if output_format == "json":
+        output.document(
+            [
+                {
+                    "func": one.name,
+                    "kind": one.kind,
+                    "what": one.summary,
+                    "arguments": one.arguments.model_json_schema(),
+                }
+                for one in found
+            ]
+        )
+        return
+    output.table(
+        [("FUNC", "whole"), "KIND", "WHAT IT DOES", "ARGUMENTS"],
+        [[one.name, one.kind, one.summary, ", ".join(one.arguments.model_fields)] for one in found],
+    )
+
+
+def _provider(one: Activity) -> str:
+    match one.provider.type:
+        case "migctl":
+            arguments = ", ".join(f"{key} {value}" for key, value in one.provider.arguments.items())
+            return one.provider.func + (f" ({arguments})" if arguments else "")
+        case "process":
+            return " ".join([one.provider.path, *one.provider.arguments])
+        case "http":
+            return f"{one.provider.method} {one.provider.url}"
+
+
+def _tolerance(one: Activity) -> str:
+    return "" if one.tolerance is None else f"is {one.tolerance}".lower()
+
+
+def _pauses(one: Activity) -> str:
+    return f"then {one.pauses.after:g} s" if one.pauses.after else ""
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"

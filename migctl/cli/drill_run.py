@@ -1,0 +1,115 @@
+"""`migctl drill run`: one drill, from its file to its verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from migctl.cli import context, output
+from migctl.cli.live import Display
+
+if TYPE_CHECKING:
+    from migctl.drills.conducting import Order
+    from migctl.drills.result import Result
+    from migctl.drills.running import Run
+    from migctl.drills.sampling import Moment
+
+EXIT_CODES = {"pass": 0, "terminated": context.EXIT_INTERRUPTED}
+
+
+def run(
+    drill: Annotated[str, typer.Argument(metavar="NAME|FILE", help="One of `migctl drill list`, or a file.")],
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", metavar="DIR", help="A new folder for logs, captures and journal.", show_default=False
+        ),
+    ] = None,
+    confirm: Annotated[
+        str | None,
+        typer.Option(
+            "--confirm",
+            metavar="NAME",
+            help="The target's name, where it is not the embedded stack.",
+            show_default=False,
+        ),
+    ] = None,
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Run a drill on a stack of its own: `serve` with your settings, producers, subscribers, and one failure after the other.
+
+    Exit 1 where an objective is missed or the system did not come back to a steady state. What it measured is kept in the state
+    folder: `migctl drill history`.
+    """
+    from migctl.drills.conducting import conduct
+
+    with Display(quiet=output_format == "json") as display:
+        result = conduct(_order(drill, keep, confirm, config), _Watch(display))
+    if output_format == "json":
+        output.document(result)
+    else:
+        print_result(result)
+    code = EXIT_CODES.get(result.verdict, 1)
+    if code:
+        raise typer.Exit(code)
+
+
+def _order(drill: str, keep: Path | None, confirm: str | None, config: Path | None) -> Order:
+    from migctl.config.loading import resolved
+    from migctl.drills import catalog
+    from migctl.drills.conducting import Order
+    from migctl.drills.functions.checking import read
+    from migctl.drills.settings import drilled, refuse_foreign
+
+    settings = resolved(file=config).settings
+    path = catalog.path_of(drill)
+    checked = read(path)
+    refuse_foreign(settings, confirm)
+    return Order(
+        name=path.stem,
+        checked=checked,
+        state=settings.state,
+        settings=drilled(settings, checked.drill.configuration.settings),
+        keep=keep,
+    )
+
+
+class _Watch:
+    """Prints what happens, line by line, with the seconds since the load began."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._began = 0.0
+
+    def moment(self, moment: Moment) -> None:
+        if moment.kind == "phase" and moment.what == "load":
+            self._began = moment.at
+        seconds = moment.at - self._began if self._began else 0.0
+        self._display.show(seconds, f"{moment.kind:<10} {moment.what}")
+
+    def tick(self, run: Run) -> None:
+        pass
+
+
+def print_result(result: Result) -> None:
+    """The objectives, the subscribers, and the verdict."""
+    output.table(
+        ["OBJECTIVE", ("BOUND", "right"), ("MEASURED", "right"), "VERDICT"],
+        [
+            [one.name, f"{one.bound:g}", one.note if one.value is None else f"{one.value:g}", one.verdict]
+            for one in result.objectives
+        ],
+    )
+    output.table(
+        [("SUBSCRIBER", "whole"), ("WANTED", "right"), ("RELEASED", "right"), ("LOST", "right"), ("DUPLICATES", "right"),
+         ("SILENT ms", "right"), ("AVAILABLE %", "right")],
+        [
+            [one.name, f"{one.wanted:,}", f"{one.released:,}", one.lost, one.duplicates, one.longest_silence_ms,
+             one.availability_percent]
+            for one in result.subscribers
+        ],
+    )  # fmt: skip
+    output.plain(f"{result.verdict}: {result.title}" + (f"\n  {result.reason}" if result.reason else ""))

@@ -1,0 +1,139 @@
+"""Conducts a drill from its file to its document: cleans up after those that were killed, deploys, runs, judges, keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from migctl.clock import now
+from migctl.config.files import make_state_folder
+from migctl.drills import history, ledger, objectives
+from migctl.drills.functions.checking import Checked
+from migctl.drills.objectives import Objective, Verdict
+from migctl.drills.result import Result, TimelineEntry
+from migctl.drills.running import Run, Watch
+from migctl.drills.world.deployment import deployed
+from migctl.events.ids import uuid7
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for. state: where it is noted and kept. keep: a folder for logs and captures, that stays.
+
+    settings: text of the migctl.yaml that serve is run with. config: its hash. without: remedies that are switched off.
+    """
+
+    name: str
+    checked: Checked
+    state: Path
+    settings: str = ""
+    config: str = ""
+    keep: Path | None = None
+    without: list[str] = field(default_factory=list)
+
+
+def conduct(order: Order, watch: Watch) -> Result:
+    """Raises MigctlError where it can't even be begun; whatever happens later is in the document, which is kept."""
+    make_state_folder(order.state)
+    ledger.clean(order.state)
+    configuration = order.checked.drill.configuration
+    drill_id, started = f"{now():%Y%m%dT%H%M%S}-{order.name}-{uuid7()[-4:]}", now()
+    with deployed(
+        rtt_s=configuration.rtt_ms / 1000,
+        keep=order.keep,
+        noted=lambda folder: (
+            ledger.Ledger(
+                order.state, ledger.ours(drill_id, order.name, folder, kept=order.keep is not None)
+            ).done
+        ),
+    ) as on:
+        on.settings = order.settings
+        on.more = {"MIGCTL_WITHOUT": ",".join(order.without)} if order.without else {}
+        run = Run(order.checked, on, watch)
+        run.perform()
+    result = _result(order, drill_id, run, started)
+    history.keep(order.state, result)
+    return result
+
+
+def _result(order: Order, drill_id: str, run: Run, started: datetime) -> Result:
+    drill, found, ended = order.checked.drill, run.found, now()
+    judged = objectives.judge(drill.objectives.bounds(), found.measured) if found is not None else []
+    verdict, reason = _verdict(run, judged)
+    measured = found.measured if found is not None else {}
+
+    def figure(name: str) -> float | None:
+        value = measured.get(name)
+        return value if isinstance(value, int | float) else None
+
+    def count(name: str) -> int | None:
+        value = figure(name)
+        return None if value is None else int(value)
+
+    figures = found.figures if found is not None else None
+    whole = figures.availability.get("whole", {}) if figures is not None else {}
+    return Result(
+        id=drill_id,
+        drill=order.name,
+        title=drill.title,
+        verdict=verdict,
+        reason=reason,
+        started_at=started,
+        finished_at=ended,
+        seconds=round((ended - started).total_seconds(), 1),
+        config=order.config,
+        target="embedded stack",
+        without=order.without,
+        rate_per_s=drill.configuration.rate_per_s,
+        published=found.store.acknowledged if found is not None else None,
+        lost=count("lost"),
+        duplicates=count("duplicates"),
+        out_of_order=count("out_of_order"),
+        lost_ids=found.lost_ids if found is not None else [],
+        duplicate_ids=found.duplicate_ids if found is not None else [],
+        time_to_detect_ms=count("time_to_detect_ms"),
+        time_to_fallback_ms=count("time_to_fallback_ms"),
+        time_to_recover_ms=count("time_to_recover_ms"),
+        longest_silence_ms=count("longest_silence_ms"),
+        availability_percent=figure("availability_percent"),
+        availability_without_grace_percent=whole.get("availability_without_grace_percent"),
+        objectives=judged,
+        steady_states=run.steady_states,
+        faults=found.faults if found is not None else [],
+        subscribers=figures.subscribers if figures is not None else [],
+        store=found.store if found is not None else None,
+        availability=figures.availability if figures is not None else {},
+        timeline=[
+            TimelineEntry(
+                at_ms=round(1000 * (one.at - (run.began or started.timestamp()))),
+                kind=one.kind,
+                what=one.what,
+            )
+            for one in sorted(run.moments, key=lambda one: one.at)
+        ],
+        series=found.series if found is not None else [],
+        states=found.states if found is not None else [],
+    )
+
+
+def _verdict(run: Run, judged: list[Objective]) -> tuple[Verdict, str]:
+    """The worst of what happened and of the objectives; why it is no pass."""
+    if run.found is None and run.verdict == "pass":
+        return "error", "nothing was judged"
+    if run.verdict != "pass":
+        return run.verdict, run.reason
+    verdict = objectives.worst([one.verdict for one in judged])
+    missed = [one for one in judged if one.verdict == verdict and verdict != "pass"]
+    unsound = (
+        [one.name for one in run.found.figures.subscribers if one.is_promised and not one.is_sound]
+        if run.found
+        else []
+    )
+    if verdict == "pass" and unsound:
+        return "fail", f"not known to be whole: {', '.join(unsound)}"
+    return verdict, "; ".join(_words(one) for one in missed)
+
+
+def _words(one: Objective) -> str:
+    return f"{one.name} {one.bound:g}: {one.value:g}" if one.value is not None else f"{one.name}: {one.note}"

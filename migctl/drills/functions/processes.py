@@ -1,0 +1,82 @@
+"""Faults of processes that the drill started: killed, stopped, started again."""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from migctl.drills.document import Section
+from migctl.drills.functions.registry import Armed, fault
+from migctl.drills.world.deployment import Deployment, NotReady
+from migctl.faults import go_on, stop
+from migctl.stack import Part
+from migctl.stack.launcher import Child
+from migctl.stack.process import wait_until
+
+GONE_S = 10.0
+_SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "QUIT": signal.SIGQUIT, "INT": signal.SIGINT}
+
+
+class OfServe(Section):
+    signal: Annotated[Literal["KILL", "TERM"], Field(description="KILL or TERM")] = "KILL"
+
+
+class OfProcess(Section):
+    process: Annotated[
+        str,
+        Field(min_length=1, description="serve, producer, or a subscriber's name such as whole:realtime-1"),
+    ]
+
+
+class OfPart(Section):
+    part: Annotated[Part, Field(description="postgres, valkey or standin")]
+    signal: Annotated[
+        Literal["KILL", "QUIT", "INT", "TERM"],
+        Field(description="KILL; for postgres QUIT is a crash, INT a quick stop"),
+    ] = "KILL"
+
+
+@fault("kill-serve", OfServe)
+def kill_serve(on: Deployment, of: OfServe) -> Armed:
+    """`serve` is killed; it is started again when the fault is lifted."""
+    serve = _child(on, "serve")
+    serve.stop(_SIGNALS[of.signal], GONE_S)
+
+    def lift() -> None:
+        if on.serve is None or not on.serve.alive:
+            on.begin_serve()
+
+    return Armed(lift, f"pid {serve.pid}")
+
+
+@fault("stop-process", OfProcess)
+def stop_process(on: Deployment, of: OfProcess) -> Armed:
+    """A process stands still: its sockets stay open, and it answers nothing."""
+    child = _child(on, of.process)
+    stop(child)
+    away = of.process if of.process in on.subscribers else None
+    return Armed(lambda: go_on(child), f"{of.process}, pid {child.pid}", away)
+
+
+@fault("kill-part", OfPart)
+def kill_part(on: Deployment, of: OfPart) -> Armed:
+    """A part of the stack is killed; it is started again when the fault is lifted."""
+    on.stack.kill(of.part, _SIGNALS[of.signal])
+
+    def lift() -> None:
+        wait_until(lambda: not any(one.up for one in on.stack.status() if one.part == of.part), GONE_S)
+        on.stack.start_part(of.part)
+
+    return Armed(lift, f"{of.part}, SIG{of.signal}")
+
+
+def _child(on: Deployment, name: str) -> Child:
+    """Raises NotReady where there is no such process."""
+    child = on.serve if name == "serve" else on.producer if name == "producer" else None
+    if child is None and name in on.subscribers:
+        child = on.subscribers[name].child
+    if child is None:
+        raise NotReady(f"there is no process {name!r}: serve, producer, {', '.join(on.subscribers)}")
+    return child

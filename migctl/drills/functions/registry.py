@@ -1,0 +1,92 @@
+"""What a function of a drill is, and how a module declares one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Literal, TypeVar
+
+from migctl.drills.document import Section
+from migctl.drills.world.deployment import Deployment
+
+A = TypeVar("A", bound=Section)
+Kind = Literal["probe", "action", "fault"]
+
+
+class Nothing(Section):
+    """No arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A fault that is armed. lift: makes it well again; may be called twice. detail: what exactly was struck.
+
+    away: the subscriber that is stopped by it, and wants nothing meanwhile.
+    """
+
+    lift: Callable[[], object]
+    detail: str = ""
+    away: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """probe: returns a value. action: does something, and returns what in words. fault: an action that stays until it is lifted."""
+
+    name: str
+    kind: Kind
+    summary: str
+    arguments: type[Section]
+    _call: Callable[[Deployment, Section], object]
+
+    def probe(self, on: Deployment, arguments: Section) -> object:
+        return self._call(on, arguments)
+
+    def act(self, on: Deployment, arguments: Section) -> str:
+        return str(self._call(on, arguments) or "")
+
+    def arm(self, on: Deployment, arguments: Section) -> Armed:
+        armed = self._call(on, arguments)
+        if not isinstance(armed, Armed):
+            raise TypeError(f"{self.name} is a fault, and armed nothing")
+        return armed
+
+
+Call = Callable[[Deployment, A], object]
+
+
+def _declared(kind: Kind, name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:
+    def declare(call: Call[A]) -> Function:
+        summary = (call.__doc__ or "").strip().splitlines()[0]
+
+        def checked(on: Deployment, given: Section) -> object:
+            assert isinstance(given, arguments)
+            return call(on, given)
+
+        return Function(name, kind, summary, arguments, checked)
+
+    return declare
+
+
+def probe(name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:
+    """Declares a probe; its docstring's first line is shown to operators."""
+    return _declared("probe", name, arguments)
+
+
+def action(name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:
+    """Declares an action that is over when it returns."""
+    return _declared("action", name, arguments)
+
+
+def fault(name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:
+    """Declares a fault: it returns `Armed`."""
+    return _declared("fault", name, arguments)
+
+
+def functions_of(*modules: ModuleType) -> dict[str, Function]:
+    """Each function of these modules by its name."""
+    found = [one for module in modules for one in vars(module).values() if isinstance(one, Function)]
+    made = {one.name: one for one in found}
+    assert len(made) == len(set(map(id, found))), "two functions of one name"
+    return made

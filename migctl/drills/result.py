@@ -1,0 +1,117 @@
+"""`migctl.drill/1`: what a drill found, as one document."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from migctl.drills.judging import Effect, Figures, Judged, Store
+from migctl.drills.objectives import Objective, Verdict
+from migctl.events.times import Moment as Time
+
+When = Literal["before", "after", "after_rollbacks"]
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe. value: of the last try."""
+
+    name: str
+    value: object
+    holds: bool
+
+
+class SteadyState(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of the hypothesis. waited_ms: until it held, or until it was given up."""
+
+    when: When
+    holds: bool
+    waited_ms: int
+    probes: list[Probed]
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """at_ms: since the load began."""
+
+    at_ms: int
+    kind: str
+    what: str
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault, with what followed it. Times since the load began. None: it never came, or nothing shows it."""
+
+    name: str
+    function: str
+    detail: str
+    armed_at_ms: int
+    lifted_at_ms: int
+    time_to_detect_ms: int | None
+    time_to_fallback_ms: int | None
+    time_to_recover_ms: int | None
+    effect: Effect | None = None
+
+
+class Second(msgspec.Struct, frozen=True, kw_only=True):
+    """at_s: of the run. Events a second: committed to the journal, and released by Subscribers, on average, by transport."""
+
+    at_s: int
+    committed: float
+    websocket: float
+    realtime: float
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """A breaker that is not closed, serve that is away, fallback that is active."""
+
+    part: str
+    state: str
+    since_ms: int
+    until_ms: int
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole document. reason: why it is no pass, in words. None: not known, since the drill did not come so far.
+
+    config: of which configuration this is true. without: remedies that were switched off.
+    """
+
+    schema: Literal["migctl.drill/1"] = "migctl.drill/1"
+    id: str
+    drill: str
+    title: str
+    verdict: Verdict
+    reason: str
+    started_at: Time
+    finished_at: Time
+    seconds: float
+    config: str
+    target: str
+    without: list[str]
+    rate_per_s: float
+    published: int | None
+    lost: int | None
+    duplicates: int | None
+    out_of_order: int | None
+    lost_ids: list[str]
+    duplicate_ids: list[str]
+    time_to_detect_ms: int | None
+    time_to_fallback_ms: int | None
+    time_to_recover_ms: int | None
+    longest_silence_ms: int | None
+    availability_percent: float | None
+    availability_without_grace_percent: float | None
+    objectives: list[Objective]
+    steady_states: list[SteadyState]
+    faults: list[Fault]
+    subscribers: list[Judged]
+    store: Store | None
+    availability: dict[str, dict[str, float | None]]
+    timeline: list[TimelineEntry]
+    series: list[Second]
+    states: list[State]
+
+
+__all__ = [
+    "Fault", "Figures", "Objective", "Probed", "Result", "Second", "State", "SteadyState", "TimelineEntry", "When",
+]  # fmt: skip

@@ -1,0 +1,353 @@
+"""Runs a drill on a deployment: load, hypothesis, method, hypothesis, rollbacks, hypothesis, drain, verdict.
+
+| what happens                        | rollbacks run | verdict                                                     |
+|-------------------------------------|---------------|-------------------------------------------------------------|
+| all as it should be                 | yes           | that of the objectives                                      |
+| the hypothesis does not hold before | yes           | inconclusive: the method was not begun                      |
+| it does not hold after the method   | yes           | fail                                                        |
+| it does not hold after the rollbacks | yes          | fail                                                        |
+| a probe of the method does not hold | yes           | fail; the method is ended                                   |
+| an activity can't be carried out    | yes           | error                                                       |
+| a rollback can't be carried out     | the others    | error                                                       |
+| Ctrl-C, SIGTERM                     | yes           | terminated; a second one does not stop the rollbacks        |
+| a process died that nobody killed   | yes           | fail                                                        |
+| not everything came in time         | yes           | fail                                                        |
+
+Every fault is lifted before the hypothesis is checked after the method, whether its drill says so or not. In the main thread.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from migctl.drills import evidence
+from migctl.drills.document import Activity, Configuration
+from migctl.drills.functions import Armed
+from migctl.drills.functions.checking import Bound, Checked, OfLift
+from migctl.drills.functions.foreign import ask
+from migctl.drills.measuring import Found, Struck, measure
+from migctl.drills.objectives import Verdict, worst
+from migctl.drills.result import Probed, SteadyState, When
+from migctl.drills.sampling import Moment, Sample, Sampler
+from migctl.drills.world.deployment import Deployment, NotReady
+from migctl.drills.world.tail import last_seq
+from migctl.errors import MigctlError
+
+TICK_S = 0.1
+TRY_S = 0.25
+_PRODUCER_S = 30.0
+_SERVE_S = 30.0
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM; nothing that carries a drill on may take it for a failure."""
+
+
+class _Deviated(Exception):
+    """A probe of the method did not hold; the rest of the method is not begun."""
+
+
+class Watch(Protocol):
+    """Who looks on. moment: something happened, at unix seconds. tick: time passes."""
+
+    def moment(self, moment: Moment) -> None: ...
+
+    def tick(self, run: Run) -> None: ...
+
+
+@dataclass
+class Run:
+    """One drill on one deployment. `perform` once. Afterwards all that is known stands in its fields.
+
+    began, until: unix seconds of the time under load; 0.0 before. found: None where it did not come to a judgement.
+    """
+
+    checked: Checked
+    on: Deployment
+    watch: Watch
+    began: float = 0.0
+    until: float = 0.0
+    verdicts: list[tuple[Verdict, str]] = field(default_factory=list)
+    steady_states: list[SteadyState] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
+    struck: list[Struck] = field(default_factory=list)
+    away: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+    found: Found | None = None
+    _armed: dict[str, tuple[str, float, Armed]] = field(default_factory=dict)
+
+    @property
+    def armed(self) -> list[str]:
+        """Faults that are armed now, by the names of their activities."""
+        return list(self._armed)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of what happened, before objectives are asked."""
+        return worst([verdict for verdict, _ in self.verdicts]) if self.verdicts else "pass"
+
+    @property
+    def reason(self) -> str:
+        """Why it is no pass; empty where it is one so far."""
+        return next((why for verdict, why in self.verdicts if verdict == self.verdict), "")
+
+    def perform(self) -> None:
+        """Raises nothing that a drill can end with: that is in `verdicts`."""
+        with _signals(self) as signals, Sampler(self.on.status, self._note) as sampler:
+            self.samples = sampler.samples
+            try:
+                self._start()
+                self._hypothesis("before")
+                if self.verdict == "pass":
+                    self._pass_time(self._configuration.calm_s)
+                    self._method()
+                    self._lift_all()
+                    self._hypothesis("after")
+            except Interrupted as error:
+                self._conclude("terminated", str(error))
+            except MigctlError as error:
+                self._conclude("error", f"{error.what}; {error.do}")
+            except _Deviated:
+                pass
+            signals.shielded = True
+            self._lift_all()
+            self._roll_back()
+            if self.began:
+                self._hypothesis("after_rollbacks")
+            signals.shielded = self.verdict == "terminated"
+            if self.verdict not in ("terminated", "error"):
+                self._drain_and_judge()
+
+    # The parts, in their order
+
+    def _start(self) -> None:
+        of, on = self._configuration, self.on
+        self.write("phase", "starting serve, subscribers and producers")
+        on.start_serve()
+        for kind, count in of.subscribers.by_kind().items():
+            for number in range(1, count + 1):
+                on.subscribe(f"{kind}-{number}", kind, token_s=of.token_ttl_s)
+        on.ready()
+        recording = Path(of.recording) if of.recording is not None else None
+        on.produce(rate=of.rate_per_s, seconds=None, workers=of.workers, batch=of.batch, recording=recording)
+        on.wait(on.acknowledged.exists, "the first event", on.producer)
+        self.began = time.time()
+        self.write("phase", "load")
+
+    def _hypothesis(self, when: When) -> None:
+        """Checked again and again until it holds, or the time is over; where the drill was cut short, once."""
+        self.write("phase", f"hypothesis, {when.replace('_', ' ')}")
+        began = time.time()
+        limit = 0.0 if self.verdict == "terminated" else self._configuration.steady_within_s
+        while True:
+            probes = [self._probe(one) for one in self.checked.drill.steady_state_hypothesis.probes]
+            holds = all(one.holds for one in probes)
+            if holds or time.time() - began >= limit:
+                break
+            self._pass_time(TRY_S)
+        waited = round(1000 * (time.time() - began))
+        self.steady_states.append(SteadyState(when=when, holds=holds, waited_ms=waited, probes=probes))
+        bad = "; ".join(f"{one.name}: {one.value}" for one in probes if not one.holds)
+        self.write("hypothesis", f"{when.replace('_', ' ')}: {'holds' if holds else bad}")
+        if not holds:
+            # What did not hold before proves nothing against the drill when it does not hold afterwards.
+            verdict: Verdict = "fail" if self.steady_states[0].holds else "inconclusive"
+            self._conclude(verdict, f"the hypothesis does not hold {when.replace('_', ' ')}: {bad}")
+
+    def _method(self) -> None:
+        for activity in self.checked.drill.method:
+            self._pass_time(activity.pauses.before)
+            if activity.type == "probe":
+                found = self._probe(activity)
+                self.write("probe", f"{activity.name}: {found.value}")
+                if not found.holds:
+                    self._conclude("fail", f"{activity.name}: {found.value} is not tolerated")
+                    raise _Deviated
+            else:
+                self._act(activity)
+            self._pass_time(activity.pauses.after)
+
+    def _roll_back(self) -> None:
+        for activity in self.checked.drill.rollbacks:
+            self.write("rollback", activity.name)
+            try:
+                self._act(activity)
+            except MigctlError as error:
+                self._conclude("error", f"rollback {activity.name}: {error.what}; {error.do}")
+
+    def _drain_and_judge(self) -> None:
+        on = self.on
+        try:
+            self._pass_time(self._configuration.calm_s)
+            self.until = time.time()
+            self.write("phase", "draining")
+            assert on.producer is not None
+            on.producer.send(signal.SIGTERM)
+            self._until(lambda: on.producer is not None and not on.producer.alive, _PRODUCER_S)
+            if not self._until(self._is_drained, self._configuration.drain_s):
+                self._conclude("fail", f"not everything came within {self._configuration.drain_s:g} s")
+            on.end_subscribers()
+            if on.serve is not None:
+                on.serve.stop(signal.SIGTERM, _SERVE_S)
+            self.write("phase", "judging")
+            truth = evidence.truth_of(on)
+            everyone = evidence.everyone(on, truth, self.away)
+            self.found = measure(
+                truth, everyone, self.struck, list(self.samples), since=self.began, until=self.until
+            )
+        except Interrupted as error:
+            self._conclude("terminated", str(error))
+        except MigctlError as error:
+            self._conclude("error", f"{error.what}; {error.do}")
+
+    # Activities
+
+    def _probe(self, activity: Activity) -> Probed:
+        bound = self.checked.bound.get(activity.name)
+        try:
+            if bound is not None and bound.function is not None:
+                value = bound.function.probe(self.on, bound.arguments)
+                return Probed(name=activity.name, value=value, holds=activity.tolerates(value))
+            value, good = ask(activity)
+            return Probed(name=activity.name, value=value, holds=good)
+        except (MigctlError, OSError) as error:
+            return Probed(name=activity.name, value=f"error: {error}", holds=False)
+
+    def _act(self, activity: Activity) -> None:
+        """Raises MigctlError where it can't be carried out."""
+        bound = self.checked.bound.get(activity.name)
+        if bound is None:
+            value, good = ask(activity)
+            self.write("action", f"{activity.name}: {value}")
+            if not good:
+                raise NotReady(f"{activity.name}: {value}")
+        elif bound.function is None:
+            assert isinstance(bound.arguments, OfLift)
+            self._lift(bound.arguments.fault)
+        elif bound.function.kind == "fault":
+            self._arm(activity.name, bound)
+        else:
+            detail = bound.function.act(self.on, bound.arguments)
+            self.write("action", f"{activity.name}" + (f": {detail}" if detail else ""))
+
+    def _arm(self, name: str, bound: Bound) -> None:
+        assert bound.function is not None
+        at = time.time()
+        armed = bound.function.arm(self.on, bound.arguments)
+        self._armed[name] = (bound.function.name, at, armed)
+        self.write("fault", f"{name}" + (f": {armed.detail}" if armed.detail else ""), at)
+
+    def _lift(self, name: str) -> None:
+        if name not in self._armed:
+            return
+        function, at, armed = self._armed[name]
+        armed.lift()
+        del self._armed[name]
+        now = time.time()
+        if armed.away is not None:
+            self.away.setdefault(armed.away, []).append((at, now))
+        self.struck.append(Struck(name, function, armed.detail, at, now))
+        self.write("lift", name, now)
+
+    def _lift_all(self) -> None:
+        """The last one first. One that can't be lifted does not keep the others armed."""
+        for name in reversed(list(self._armed)):
+            try:
+                self._lift(name)
+            except MigctlError as error:
+                del self._armed[name]
+                self._conclude("error", f"{name} could not be lifted: {error.what}; {error.do}")
+
+    # Time
+
+    def _pass_time(self, seconds: float) -> None:
+        end = time.time() + seconds
+        while (left := end - time.time()) > 0:
+            self._tick()
+            time.sleep(min(TICK_S, left))
+
+    def _until(self, condition: Callable[[], bool], within_s: float) -> bool:
+        deadline = time.time() + within_s
+        while not condition():
+            if time.time() > deadline:
+                return False
+            self._tick()
+            time.sleep(TICK_S)
+        return True
+
+    def _tick(self) -> None:
+        """Watch the processes: one that died though nobody killed it fails the drill, and serve is started again."""
+        on = self.on
+        self.watch.tick(self)
+        producer = on.producer
+        if producer is not None and not producer.alive and producer.exit_code != 0:
+            raise NotReady(f"the producer ended with {producer.exit_code}:\n{producer.log_tail()}")
+        for each in on.subscribers.values():
+            if not each.child.alive and self.until == 0.0:
+                raise NotReady(f"{each.name} ended with {each.child.exit_code}:\n{each.child.log_tail()}")
+        killed = any(function == "kill-serve" for function, _, _ in self._armed.values())
+        if on.serve is not None and not on.serve.alive and not killed:
+            self._conclude(
+                "fail", f"serve died by itself: {on.serve.exit_code}: {on.serve.log_tail(lines=3)}"
+            )
+            on.begin_serve()
+
+    def _is_drained(self) -> bool:
+        status = self.on.status()
+        if status is None or status.relay is None:
+            return False
+        head = status.journal.head
+        reading = [each for each in self.on.subscribers.values() if each.kind != "legacy"]
+        return status.relay.table_head == head and all(last_seq(each.path) >= head for each in reading)
+
+    # Words
+
+    @property
+    def _configuration(self) -> Configuration:
+        return self.checked.drill.configuration
+
+    def _conclude(self, verdict: Verdict, why: str) -> None:
+        self.verdicts.append((verdict, why))
+        self.write("verdict", f"{verdict}: {why}")
+
+    def write(self, kind: str, what: str, at: float | None = None) -> None:
+        self._note(Moment(at=time.time() if at is None else at, kind=kind, what=what))
+
+    def _note(self, moment: Moment) -> None:
+        self.moments.append(moment)
+        self.watch.moment(moment)
+
+
+@dataclass
+class _Signals:
+    """shielded: what undoes a drill is not interrupted."""
+
+    shielded: bool = False
+
+
+@contextmanager
+def _signals(run: Run) -> Iterator[_Signals]:
+    """While the block lasts SIGINT and SIGTERM raise Interrupted, or, while it is shielded, are noted only."""
+    state = _Signals()
+
+    def handle(number: int, _: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if state.shielded:
+            run.write("note", f"{name}: rollbacks go on, this takes a moment")
+            return
+        state.shielded = True
+        raise Interrupted(f"{name} came")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield state
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,52 @@
+"""Of one's own settings, those that a drill runs `serve` with: how it delivers and falls back, not where it listens.
+
+A drill has a stack, a journal and producers of its own; what would reach anything of the operator's (the project, the old service,
+a webhook, a token command) is never taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import yaml
+
+from migctl.config import Settings
+from migctl.config.address import is_loopback
+from migctl.config.showing import as_document, values
+from migctl.config.staged import merge
+from migctl.errors import Refused
+
+SECTIONS = ("gateway", "relay", "realtime", "resilience", "fallback")
+# Of these sections what would reach something outside the drill, or is the drill's own.
+_LEFT_OUT = (("realtime", "token_command"), ("realtime", "messages_per_second"))
+
+
+def refuse_foreign(settings: Settings, confirm: str | None) -> None:
+    """Raises Refused where SUPABASE_URL names a project: a drill acts on parts, which only a stack of its own has.
+
+    One on this machine is let be: the drill has its own beside it. confirm: what the operator gave as its name.
+    """
+    url = settings.supabase.url
+    if url is None or is_loopback(urlsplit(url).hostname or ""):
+        return
+    if confirm is None:
+        raise Refused(
+            f"SUPABASE_URL is {url}: a drill breaks what it runs on, and this is not the embedded stack",
+            do="unset SUPABASE_URL, and the drill runs on a stack of its own",
+        )
+    raise Refused(
+        f"SUPABASE_URL is {url}: this drill kills and cuts parts that only a stack of its own has",
+        do="unset SUPABASE_URL, and the drill runs on a stack of its own",
+    )
+
+
+def drilled(settings: Settings, overlay: Mapping[str, object]) -> str:
+    """The text of a migctl.yaml. overlay: sections of the drill's `configuration.settings`, which win."""
+    document = as_document(values(settings, lambda _: ""))
+    taken = {name: document[name] for name in SECTIONS if name in document}
+    for section, key in _LEFT_OUT:
+        inner = taken.get(section)
+        if isinstance(inner, dict):
+            inner.pop(key, None)
+    return yaml.safe_dump(merge(taken, dict(overlay)), sort_keys=False, allow_unicode=True)
