@@ -90,16 +90,21 @@ def evaluate(
 ) -> None:
     """What this user has, why, and which place of flags said so: environment, record, redis, disk or file.
 
-    Brakes count, and so does MIGCTL_FLAG_<KEY> in this environment. Exit code 1 where the flag can't be evaluated.
+    Brakes count, what this state folder keeps of a sticky experiment, and MIGCTL_FLAG_<KEY> in this environment. Exit code 1 where
+    the flag can't be evaluated.
     """
     from migctl.clock import now
+    from migctl.config import load
     from migctl.errors import Wanting
     from migctl.flags.evaluator import context_of
+    from migctl.runtime.experiments import kept_of
 
     found = _read(config)
     given = dict(_attribute(each) for each in attribute or [])
     asked = context_of(user, given, flag_key=key, timestamp=int(now().timestamp()))
-    evaluated = found.assignments().evaluate(key, asked)
+    assignments = found.assignments()
+    kept = kept_of(load(file=config))(assignments, key, asked)
+    evaluated = assignments.evaluate(key, asked, kept)
     tier = "environment" if evaluated.reason == "OVERRIDE" else found.tier
     answer = {
         "flag": key, "user": user, "variant": evaluated.variant, "value": evaluated.value, "reason": evaluated.reason, "tier": tier,

@@ -139,6 +139,10 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
             "exposures",
             f"{of.exposures.today:,} today, {of.exposures.unwritten:,} could not be written{why}",
         )
+    if of.kept is not None:
+        trouble = f"; {of.kept.unkept:,} more had no room" if of.kept.unkept else ""
+        trouble += f"; {of.kept.reason}" if of.kept.reason else ""
+        yield "kept", f"{of.kept.kept:,} variants of {', '.join(of.kept.flags)}{trouble}"
     if of.log is not None and of.log.lost_lines:
         yield (
             "log",

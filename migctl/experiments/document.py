@@ -26,6 +26,9 @@ class ExposuresSection(Section):
     max_per_day: Annotated[
         int, Field(ge=1, le=10_000_000, description="exposures a day, at most 10,000,000")
     ] = 200_000
+    max_kept: Annotated[
+        int, Field(ge=1, le=10_000_000, description="variants that users keep, at most 10,000,000")
+    ] = 1_000_000
 
 
 class Experiment(Section):
@@ -33,6 +36,10 @@ class Experiment(Section):
 
     starts: Annotated[date | None, Field(description="its first day, UTC, such as 2026-01-31")] = None
     ends: Annotated[date | None, Field(description="its last day, UTC, such as 2026-02-28")] = None
+    sticky: Annotated[
+        bool,
+        Field(description="true or false: who got a variant by a percentage keeps it while that changes"),
+    ] = False
     block_minutes: Annotated[int, Field(ge=1, le=1440, description="minutes, 1 to 1440")] = 15
     min_blocks: Annotated[int, Field(ge=8, le=100_000, description="a number of blocks, at least 8")] = 20
     min_users: Annotated[int, Field(ge=1, description="users of each variant")] = 100

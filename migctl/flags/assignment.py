@@ -17,6 +17,7 @@ from migctl.flags.evaluator import Compiled, Evaluation, Reason
 from migctl.flags.logic import TARGETING_KEY, Context
 from migctl.flags.shares import SEGMENT, Shares, shares_of
 from migctl.flags.snapshot import Brake, Snapshot, effective, flag_sets, naming
+from migctl.flags.splits import Deciding, Split, deciding
 
 Why = Reason
 _INSIDE = "inside"
@@ -81,13 +82,19 @@ class Assignments:
         self._overrides = overrides
         self._when_blind = when_blind or switch.otherwise
         self._brakes = snapshot.live_brakes(switch.flag)
+        self._deciding: dict[str, Deciding] = {}  # only of flags that keep something
         # Each flag set twice: as it is, and as it is under the brakes.
         self._sets = [
             (Compiled(each), Compiled(_braked(each, switch, self._brakes))) for each in flag_sets(snapshot)
         ]
 
-    def assign(self, user: str, attributes: Mapping[str, object] = MappingProxyType({})) -> Assigned:
-        """user: the targeting key. attributes: what else is known of them, for segments that ask."""
+    def assign(
+        self,
+        user: str,
+        attributes: Mapping[str, object] = MappingProxyType({}),
+        kept: str | None = None,
+    ) -> Assigned:
+        """user: the targeting key. attributes: what else is known of them, for segments that ask. kept: as `evaluate` takes it."""
         switch, n = self.switch, self.snapshot.n
         if self._override is not None:
             return Assigned(self._override, "OVERRIDE", 0)
@@ -101,7 +108,38 @@ class Assignments:
             is_braked = bool(self._brakes) and plain.evaluate(switch.flag, context).variant != now.variant
             if found is None or variant != switch.opened:  # of several, each caps the others
                 found = Assigned(variant, "BRAKED" if is_braked else now.reason, n)
-        return found or Assigned(switch.otherwise, "DEFAULT", 0)
+        found = found or Assigned(switch.otherwise, "DEFAULT", 0)
+        # Never the opened one: going down waits for nobody, so nobody is held above what a share or a brake leaves.
+        if (
+            kept == switch.otherwise
+            and found.variant == switch.opened
+            and self._holds(switch.flag, context, kept)
+        ):
+            return Assigned(kept, "KEPT", n)
+        return found
+
+    def _holds(self, key: str, context: Context, kept: str) -> bool:
+        split = self.split(key, context)
+        return split is not None and split.may_give(kept)
+
+    def split(self, key: str, context: Context) -> Split | None:
+        """The percentage that decides this flag for this context, as it is written; None where something else decides."""
+        flag_set = self.flag_set
+        if flag_set is None or key not in flag_set.flags or self._is_decided(key):
+            return None
+        if key not in self._deciding:
+            self._deciding[key] = deciding(flag_set.flags[key], flag_set.evaluators)
+        return self._deciding[key](context)
+
+    def _is_decided(self, key: str) -> bool:
+        """By the environment, or for want of a record."""
+        if key != self.switch.flag:
+            return key in self._overrides
+        return self._override is not None or self._blind
+
+    def is_braked(self, key: str) -> bool:
+        """A brake is in force on this flag."""
+        return key == self.switch.flag and bool(self._brakes)
 
     def placed(self, user: str, attributes: Mapping[str, object] = MappingProxyType({})) -> Placed | None:
         """By which share this user is drawn; None where the flag set says it in words of its own, or there is none."""
@@ -148,14 +186,15 @@ class Assignments:
 
     def needs_key(self, key: str) -> bool:
         """Whether this flag can't be decided without a targeting key."""
-        if key in self._overrides or not self._sets:
-            return False
-        if key == self.switch.flag and (self._override is not None or self._blind):
+        if self._is_decided(key) or not self._sets:
             return False
         return self._sets[0][0].needs_key(key)
 
-    def evaluate(self, key: str, context: Context) -> Evaluation:
+    def evaluate(self, key: str, context: Context, kept: str | None = None) -> Evaluation:
         """Any flag, as an OpenFeature provider answers it. Never raises.
+
+        kept: the variant that a percentage gave this user once. It holds where the percentage that decides now could give it, and
+        is not of the whole; the reason is KEPT where it would be another one by now. Of the switch only `otherwise` can be kept.
 
         | the flag      | environment says   | blind                            | else                             |
         |---------------|--------------------|----------------------------------|----------------------------------|
@@ -168,15 +207,24 @@ class Assignments:
             user = context.get(TARGETING_KEY)
             is_decided = self._override is not None or (self._blind and flag is not None)
             if is_decided or (flag is not None and isinstance(user, str)):
-                found = self.assign(user if isinstance(user, str) else "", context)
+                found = self.assign(user if isinstance(user, str) else "", context, kept)
                 return _evaluation(key, flag, found.variant, found.reason)
         elif key in self._overrides:
             return _evaluation(key, flag, self._overrides[key], "OVERRIDE")
         if not self._sets:
             return Evaluation(key, None, None, "ERROR", "FLAG_NOT_FOUND", f"there is no flag {key!r}")
         answer = self._sets[0][1].evaluate(key, context)
+        if kept is not None and flag is not None and self._is_kept(flag, context, kept, answer):
+            answer = msgspec.structs.replace(answer, variant=kept, value=flag.variants[kept], reason="KEPT")
         stale = self._blind and answer.reason != "ERROR"
         return msgspec.structs.replace(answer, reason="STALE") if stale else answer
+
+    def _is_kept(self, flag: Flag, context: Context, kept: str, answer: Evaluation) -> bool:
+        """Chance has answered, and something else than what is kept."""
+        by_rule = (
+            answer.reason == "TARGETING_MATCH" and answer.variant != kept and flag.key != self.switch.flag
+        )
+        return by_rule and kept in flag.variants and self._holds(flag.key, context, kept)
 
     def shares(self) -> Shares | None:
         """What everybody together has, under the brakes; None where the flag set says it in words of its own, or there is none."""

@@ -14,7 +14,9 @@ import msgspec
 from migctl.flags.definitions import Flag, FlagSet, Scalar
 from migctl.flags.logic import TARGETING_KEY, Compiler, Context
 
-Reason = Literal["STATIC", "DEFAULT", "TARGETING_MATCH", "DISABLED", "STALE", "BRAKED", "OVERRIDE", "ERROR"]
+Reason = Literal[
+    "STATIC", "DEFAULT", "TARGETING_MATCH", "DISABLED", "STALE", "BRAKED", "KEPT", "OVERRIDE", "ERROR"
+]
 ErrorCode = Literal["FLAG_NOT_FOUND", "PARSE_ERROR", "TARGETING_KEY_MISSING", "TYPE_MISMATCH", "GENERAL"]
 
 
@@ -33,7 +35,7 @@ class Evaluation(msgspec.Struct, frozen=True, gc=False):
 Evaluate = Callable[[Context], Evaluation]
 
 # Whatever a rule meets in a stranger's context: never more than an error of this one evaluation.
-_FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 
 
 class Compiled:
@@ -104,7 +106,7 @@ def _compiled(flag: Flag, of_set: Mapping[str, Scalar], compiler: Compiler) -> E
             if variant is None:
                 return default
             return matches[variant] if variant in matches else unknown(variant)
-        except _FAILURES as error:
+        except FAILURES as error:
             return failed(error)
 
     if not compiler.needs_flagd:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,8 @@ from migctl.flags.assignment import Assigned, Assignments, Placed, Switch
 from migctl.flags.authoring import Author
 from migctl.flags.exposure import Exposure, Exposures
 from migctl.flags.holder import Holder
+from migctl.flags.kept import Keeper, Kept, keep_drawn, kept_by
+from migctl.flags.logic import TARGETING_KEY, Context
 from migctl.flags.record import Record
 from migctl.flags.registration import Registration
 from migctl.flags.shares import Shares, shares_of
@@ -90,6 +92,7 @@ class FlagService:
         self._record = record
         self._only = only
         self._exposures: Exposures | None = None
+        self._keeper: Keeper | None = None
         self._to_redis, self._to_record = News(), News()
         self._redis_has: Snapshot | None = None
         self._redis: RedisStore | None = None
@@ -133,7 +136,11 @@ class FlagService:
 
     def assign(self, user: str, attributes: Mapping[str, object] = MappingProxyType({})) -> Assigned:
         """Which transport. Never raises, whatever is down."""
-        found = self.holder.assignments.assign(user, attributes)
+        assignments = self.holder.assignments
+        kept = None
+        if self._keeper is not None:
+            kept = self.kept(assignments, assignments.switch.flag, {**attributes, TARGETING_KEY: user})
+        found = assignments.assign(user, attributes, kept)
         if self._only is not None and found.variant != self._only:
             return Assigned(self._only, "STATIC", 0)
         return found
@@ -141,6 +148,20 @@ class FlagService:
     def keep_exposures(self, exposures: Exposures) -> None:
         """From now on it is handed what users are served."""
         self._exposures = exposures
+
+    def keep_variants(self, keeper: Keeper) -> None:
+        """From now on it is handed what users got by a percentage, and asked what they keep."""
+        self._keeper = keeper
+
+    @property
+    def is_keeping(self) -> bool:
+        """Some flag is sticky."""
+        return self._keeper is not None
+
+    def kept(self, of: Assignments, key: str, context: Context) -> str | None:
+        """The variant of this flag that the user of this context keeps; None where none is kept."""
+        found = kept_by(self._keeper, of, key, context)
+        return found.variant if found is not None else None
 
     def served(self, user: str, answer: Answered, transport: str) -> None:
         """This user was handed what `assign` answered, and sent to this transport."""
@@ -155,12 +176,23 @@ class FlagService:
         transport: str | None = None,
     ) -> None:
         """The same of any flag. Never raises, and waits for nothing."""
+        assignments = self.holder.assignments
+        before: Kept | None = None
+        if self._keeper is not None:
+            context = {**attributes, TARGETING_KEY: user}
+            keep_drawn(self._keeper, assignments, flag, context, answer.variant, answer.reason)
+            before = kept_by(self._keeper, assignments, flag, context)
         if self._exposures is None:
             return
-        assignments = self.holder.assignments
 
         def placed() -> Placed | None:
-            return assignments.placed(user, attributes) if flag == self.holder.switch.flag else None
+            if flag != self.holder.switch.flag:
+                return None
+            found = assignments.placed(user, attributes)
+            # Who keeps a variant was drawn by the share of then, and is counted against that.
+            return (
+                replace(found, percent=before.percent) if found is not None and before is not None else found
+            )
 
         self._exposures.served(
             Exposure(flag, user, answer.variant, transport, answer.reason, answer.n, placed)

@@ -17,12 +17,15 @@ from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 from migctl.config import Settings, Target, flag
+from migctl.config.assets import config_file
 from migctl.config.files import make_private_folder
 from migctl.errors import Usage
+from migctl.experiments.document import read_experiments
+from migctl.experiments.keeping import Keeping
 from migctl.flags.assignment import Assignments
 from migctl.flags.service import FlagService
 from migctl.resilience import within
-from migctl.runtime.flags import TRANSPORT, make_flags
+from migctl.runtime.flags import EXPERIMENTS_FILE, TRANSPORT, make_flags
 from migctl.server.routes.assignment import kill_switch
 from migctl.telemetry import get_logger
 
@@ -85,16 +88,22 @@ class Following:
                 settings, "dual", self._target, override=self._override, stack=stack, listed=False
             )
             await service.begin()
+            keeping = Keeping(settings.state, read_experiments(config_file(EXPERIMENTS_FILE)))
+            if keeping.is_on:
+                await asyncio.to_thread(keeping.begin)
+                service.keep_variants(keeping)
             began = service.assignments
             self._begun.set_result(service)
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(service.run(), name="flags"),
                     group.create_task(self._watch(service, began), name="flags-watched"),
+                    group.create_task(keeping.run(), name="kept"),
                 ]
                 await self._stop.wait()
                 for task in tasks:
                     task.cancel()
+            await keeping.end()
 
     async def _watch(self, service: FlagService, before: Assignments) -> None:
         was_away = False

@@ -26,8 +26,9 @@ from migctl import clock
 from migctl.config import Settings, Target, load
 from migctl.errors import MigctlError
 from migctl.flags.assignment import Assignments
+from migctl.flags.exposure import Served
 from migctl.flags.service import FlagService
-from migctl.flags.standard import evaluated
+from migctl.flags.standard import OURS, evaluated
 from migctl.openfeature.following import Following
 
 Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
@@ -122,7 +123,11 @@ class MigctlProvider(AbstractProvider):
             return _failed(default, ErrorCode.PROVIDER_NOT_READY, "the provider is not initialized")
         user = context.targeting_key if context is not None else None
         attributes = context.attributes if context is not None else {}
-        evaluation = evaluated(service.assignments, key, user, attributes, int(clock.now().timestamp()))
+        timestamp = int(clock.now().timestamp())
+        evaluation = evaluated(service.assignments, key, user, attributes, timestamp, service.kept)
+        if service.is_keeping and user is not None and evaluation.variant is not None:
+            reason = str(evaluation.metadata.get(OURS, evaluation.reason))
+            service.served_flag(key, user, attributes, Served(evaluation.variant, reason, 0))
         if evaluation.error_code is not None:
             code = _CODES.get(evaluation.error_code, ErrorCode.GENERAL)
             return _failed(default, code, evaluation.details or evaluation.error_code)

@@ -14,8 +14,12 @@ from migctl.events import format_time
 from migctl.experiments import lines, statistics
 from migctl.experiments.comparing import compared
 from migctl.experiments.document import Experiment, read_experiments
+from migctl.experiments.keeping import Keeping
 from migctl.experiments.report import Report, reported
 from migctl.experiments.users import users_of
+from migctl.flags.assignment import Assignments
+from migctl.flags.kept import KeptOf, kept_by
+from migctl.flags.logic import Context
 from migctl.runtime.flagging import desk, file_is_record
 from migctl.runtime.flags import EXPERIMENTS_FILE, TRANSPORT
 from migctl.validate.witness.minute import Minute
@@ -66,6 +70,18 @@ async def make_report(
         left_out=left_out,
     )
     return Found(report, away)
+
+
+def kept_of(settings: Settings) -> KeptOf:
+    """What users of this state folder keep, for a command that only asks. Raises Usage where the experiments can't be read."""
+    keeping = Keeping(settings.state, read_experiments(config_file(EXPERIMENTS_FILE)))
+    keeping.begin(writing=False)
+
+    def kept(of: Assignments, key: str, context: Context) -> str | None:
+        found = kept_by(keeping, of, key, context)
+        return found.variant if found is not None else None
+
+    return kept
 
 
 def experiment_of(flag: str) -> Experiment:

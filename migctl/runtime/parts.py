@@ -14,6 +14,7 @@ from migctl.config.assets import config_file
 from migctl.errors import Usage
 from migctl.experiments.document import read_experiments
 from migctl.experiments.exposures import Exposures
+from migctl.experiments.keeping import Keeping
 from migctl.flags.service import FlagService
 from migctl.journal import Journal
 from migctl.runtime.connections import Connections
@@ -57,6 +58,7 @@ class Parts:
     connections: Connections
     flags: FlagService
     exposures: Exposures
+    keeping: Keeping
     staged: StagedSettings | None = None
 
     @property
@@ -89,12 +91,17 @@ def make_parts(
             raise Usage(f"mode {mode} needs a target", do="set SUPABASE_URL, or serve in mode websocket")
         relay, retries = _relay(settings, target, journal, stack)
     flags = make_flags(settings, mode, target, override=override, stack=stack)
-    exposures = Exposures(settings.state, read_experiments(config_file(EXPERIMENTS_FILE)))
+    experiments = read_experiments(config_file(EXPERIMENTS_FILE))
+    exposures, keeping = Exposures(settings.state, experiments), Keeping(settings.state, experiments)
     flags.keep_exposures(exposures)
+    if keeping.is_on:
+        flags.keep_variants(keeping)
     made = create(mode, settings, journal=journal, target=target, table=relay, flags=flags)
     gateway, broadcast = made.gateway, made.broadcast
     if relay is None or retries is None or target is None or broadcast is None:
-        return Parts(journal, gateway, None, None, Connections(None, None, gateway), flags, exposures)
+        return Parts(
+            journal, gateway, None, None, Connections(None, None, gateway), flags, exposures, keeping
+        )
     connections = Connections(relay, broadcast, gateway)
     fallback = None
     if gateway is not None:
@@ -115,7 +122,7 @@ def make_parts(
     for one in (relay, broadcast, fallback):
         if one is not None:
             staged.follow(one.follow)
-    return Parts(journal, gateway, to_target, fallback, connections, flags, exposures, staged)
+    return Parts(journal, gateway, to_target, fallback, connections, flags, exposures, keeping, staged)
 
 
 def _is_open(breakers: BreakersStatus) -> bool:

@@ -113,6 +113,7 @@ class Service:
         # Before anybody asks: an answer that moves a subscriber away and back would be worse than a start that is late by a little.
         await parts.flags.begin()
         await asyncio.to_thread(parts.exposures.begin)
+        await asyncio.to_thread(parts.keeping.begin)
         async with listener as where, asyncio.TaskGroup() as group:
             self.url = where.url
             parts.flags.registration.url = reached_at(where.url)
@@ -126,6 +127,7 @@ class Service:
                 carriers.append(group.create_task(parts.staged.run(), name="stage"))
             carriers.append(group.create_task(remembering.run(), name="who leaves"))
             carriers.append(group.create_task(parts.exposures.run(), name="exposures"))
+            carriers.append(group.create_task(parts.keeping.run(), name="kept"))
             watch = group.create_task(_watch(journal), name="journal-watch")
             observing = group.create_task(parts.connections.run(), name="connections")
             feeding = group.create_task(feed.run(journal), name="source")
@@ -149,6 +151,7 @@ class Service:
             await parts.flags.end()
         remembering.end()
         await parts.exposures.end()
+        await parts.keeping.end()
         log.info("stopped", head=self.left.head, backlog=self.left.backlog)
 
     def _application(
@@ -244,7 +247,7 @@ def _flags(parts: Parts) -> Sequence[web.RouteDef]:
     from migctl.server.routes.flags_api import flag_api_routes
     from migctl.server.routes.ofrep import ofrep_routes
 
-    evaluating = ofrep_routes(lambda: parts.flags.assignments, parts.flags.served_flag)
+    evaluating = ofrep_routes(lambda: parts.flags.assignments, parts.flags.served_flag, parts.flags.kept)
     return [*evaluating, *flag_api_routes(Managing(parts.flags))]
 
 

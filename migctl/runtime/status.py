@@ -72,6 +72,7 @@ def serve_status(
         stage=parts.staged.status() if parts.staged is not None else None,
         log=LogStatus(lost_lines=lost_lines()),
         exposures=parts.exposures.status(),
+        kept=parts.keeping.status(),
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
 

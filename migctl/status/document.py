@@ -23,7 +23,7 @@ from migctl.status.delivery import (
     RelayStatus,
     TransportsStatus,
 )
-from migctl.status.experiments import ExposuresStatus
+from migctl.status.experiments import ExposuresStatus, KeptStatus
 from migctl.status.flags import FlagsStatus
 from migctl.status.sources import AnySource
 from migctl.status.stage import StageStatus
@@ -91,7 +91,8 @@ class Health(Struct, frozen=True, kw_only=True):
 class ServeParts(Struct, frozen=True, kw_only=True):
     """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none.
 
-    flags, log: None of an older one. exposures: None where none are logged.
+    flags, log: None of an older one. exposures: None where none are logged. kept: None where no
+    experiment is sticky.
     witness_silent_s: since the witness that this serve keeps said something; None where it keeps none.
     """
 
@@ -120,6 +121,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     stage: StageStatus | None = None
     log: LogStatus | None = None
     exposures: ExposuresStatus | None = None
+    kept: KeptStatus | None = None
 
 
 class ServeStatus(ServeParts, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 from migctl.clock import now
 from migctl.experiments.document import Experiments
 from migctl.experiments.exposures import Exposures
+from migctl.experiments.keeping import Keeping
 from migctl.flags.disk import ProcessesFile
 from migctl.flags.holder import Holder
 from migctl.flags.registration import Registration
@@ -53,8 +54,11 @@ def status_of(
 ) -> ServeStatus:
     """Of a listener over these alone."""
     exposures = Exposures(FOLDER / "nowhere", Experiments())
+    keeping = Keeping(FOLDER / "nowhere", Experiments())
     return serve_status(
-        Parts(journal, gateway, None, None, Connections(None, None, gateway), _no_flags(), exposures),
+        Parts(
+            journal, gateway, None, None, Connections(None, None, gateway), _no_flags(), exposures, keeping
+        ),
         Feed(None),
         http,
         mode="websocket",

@@ -17,7 +17,6 @@ PROCESS = "it starts, joins or ends processes: tests/crash, tests/cli, tests/e2e
 DATABASE = "only PostgreSQL can say whether it is right: tests/integration"
 FILE = "it is what becomes of real files: tests/contract, tests/integration/journal"
 EDGE = "a thin edge: what it decides stands in a module beside it, which has a fast test; it is run by tests/integration"
-THROUGH = "a fast test comes to it by two imports"
 
 # Objects with keys of text that a function of ours may return: JSON that has a form of its own, or that goes out as it is.
 FLAGD = "a tree in flagd's format, which is written and evaluated as it is"
@@ -68,7 +67,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.faults.lane": WIRE,
     "migctl.faults.proxy_process": PROCESS,
     "migctl.faults.switches": WIRE,
-    "migctl.flags.operators": THROUGH,
     "migctl.journal.sqlite.copies": FILE,
     "migctl.journal.sqlite.dead_letters": FILE,
     "migctl.journal.sqlite.inspection": FILE,

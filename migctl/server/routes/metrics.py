@@ -112,6 +112,13 @@ def families(
             "Exposures that could not be written.",
             status.exposures.unwritten,
         )
+    if status.kept is not None:
+        yield gauge(
+            "migctl_variants_kept", "Variants that users of sticky experiments keep.", status.kept.kept
+        )
+        yield counter(
+            "migctl_variants_unkept_total", "Variants for which there was no room.", status.kept.unkept
+        )
     if status.log is not None:
         yield counter(
             "migctl_log_lines_lost_total",

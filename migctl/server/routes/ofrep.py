@@ -18,6 +18,7 @@ from migctl.flags.assignment import Assignments
 from migctl.flags.definitions import Scalar
 from migctl.flags.evaluator import Evaluation
 from migctl.flags.exposure import Served
+from migctl.flags.kept import KeptOf, nothing_kept
 from migctl.flags.logic import TARGETING_KEY
 from migctl.flags.standard import OURS
 from migctl.flags.standard import evaluated as in_standard_words
@@ -81,9 +82,11 @@ Serve = Callable[[str, str, Mapping[str, object], Served], None]
 
 
 def ofrep_routes(
-    assignments: Callable[[], Assignments], served: Serve = lambda _flag, _user, _context, _answer: None
+    assignments: Callable[[], Assignments],
+    served: Serve = lambda _flag, _user, _context, _answer: None,
+    kept: KeptOf = nothing_kept,
 ) -> list[web.RouteDef]:
-    """assignments: what holds now. served: called with each flag that a user was handed, and what it is."""
+    """assignments: what holds now. served: called with each flag that a user was handed, and what it is. kept: what users keep."""
 
     def note(context: Mapping[str, object], n: int, *found: EvaluationSuccess | EvaluationFailure) -> None:
         user = context.get(TARGETING_KEY)
@@ -99,7 +102,7 @@ def ofrep_routes(
         except BadContext as error:
             return answer(error.status, EvaluationFailure(key, error.code, str(error)))
         of = assignments()
-        evaluation = evaluated(of, key, context, int(clock.now().timestamp()))
+        evaluation = evaluated(of, key, context, int(clock.now().timestamp()), kept)
         note(context, of.snapshot.n, evaluation)
         if isinstance(evaluation, EvaluationFailure):
             return answer(404 if evaluation.error_code == "FLAG_NOT_FOUND" else 400, evaluation)
@@ -111,7 +114,7 @@ def ofrep_routes(
         except BadContext as error:
             return answer(error.status, BulkEvaluationFailure(error.code, str(error)))
         of = assignments()
-        bulk = evaluated_all(of, context, int(clock.now().timestamp()))
+        bulk = evaluated_all(of, context, int(clock.now().timestamp()), kept)
         note(context, of.snapshot.n, *bulk.flags)
         # Of what is answered, so that whatever could change it (a rule, a brake, the clock that a rule asks) changes the tag.
         tag = f'"{hashlib.sha256(dumps(bulk)).hexdigest()[:32]}"'
@@ -145,11 +148,11 @@ def context_in(body: bytes) -> dict[str, object]:
 
 
 def evaluated(
-    of: Assignments, key: str, context: Mapping[str, object], timestamp: int
+    of: Assignments, key: str, context: Mapping[str, object], timestamp: int, kept: KeptOf = nothing_kept
 ) -> EvaluationSuccess | EvaluationFailure:
     """What a flag is. timestamp: Unix seconds, for rules that ask."""
     user = context.get(TARGETING_KEY)
-    evaluation = in_standard_words(of, key, user if isinstance(user, str) else None, context, timestamp)
+    evaluation = in_standard_words(of, key, user if isinstance(user, str) else None, context, timestamp, kept)
     if evaluation.error_code is not None:
         return EvaluationFailure(
             key, _CODES.get(evaluation.error_code, "GENERAL"), evaluation.details or evaluation.error_code
@@ -157,12 +160,14 @@ def evaluated(
     return _success(evaluation)
 
 
-def evaluated_all(of: Assignments, context: Mapping[str, object], timestamp: int) -> BulkEvaluation:
+def evaluated_all(
+    of: Assignments, context: Mapping[str, object], timestamp: int, kept: KeptOf = nothing_kept
+) -> BulkEvaluation:
     """What every flag is."""
     flag_set = of.flag_set
     keys = sorted(flag_set.flags) if flag_set is not None else []
     metadata: dict[str, Scalar] = {**(flag_set.metadata if flag_set is not None else {}), "n": of.snapshot.n}
-    return BulkEvaluation([evaluated(of, key, context, timestamp) for key in keys], metadata)
+    return BulkEvaluation([evaluated(of, key, context, timestamp, kept) for key in keys], metadata)
 
 
 def is_known(tag: str, given: list[str]) -> bool:
