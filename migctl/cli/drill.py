@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from migctl.cli import drill_list, drill_run
+from migctl.cli import drill_list, drill_proxy, drill_run
 
 
 class _ByName(TyperGroup):
@@ -30,3 +30,4 @@ app.command("list")(drill_list.list_drills)
 app.command("show")(drill_list.show)
 app.command("history")(drill_list.history)
 app.command("clean")(drill_list.clean)
+app.command("proxy")(drill_proxy.proxy)

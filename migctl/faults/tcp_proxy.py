@@ -66,8 +66,26 @@ class TcpProxy:
             self._listener.down()
             self.cut_all()
 
+    async def move(self, listen: Address, upstream: Address) -> None:
+        """Listen and pass elsewhere; who is there is reset, toxics stay.
+
+        Raises OSError where the port is taken, and then nothing has changed.
+        """
+        if listen != self.listen:
+            there = Listener(listen, self._protocol)
+            if self.enabled:
+                try:
+                    await there.up()
+                except OSError:
+                    there.close()
+                    raise
+            self._listener.close()
+            self._listener = there
+        self.upstream = upstream
+        self.cut_all()
+
     def close(self) -> None:
-        """For good: the port is given back."""
+        """The port is given back."""
         self._listener.close()
         self.cut_all()
 

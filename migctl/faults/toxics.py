@@ -28,6 +28,8 @@ ATTRIBUTES: dict[Kind, tuple[str, ...]] = {
     "limit_data": ("bytes",),
 }
 
+MOST = (1 << 63) - 1  # as there, where they are of 64 bits
+
 
 class Toxic(msgspec.Struct, frozen=True):
     """attributes: those of its type; what is left out is 0. stream: downstream is what the server sends.
@@ -71,7 +73,7 @@ class Toxic(msgspec.Struct, frozen=True):
 def _check(kind: Kind, key: str, value: object) -> None:
     if key not in ATTRIBUTES[kind]:
         raise ValueError(f"{kind} has no attribute {key!r}: {', '.join(ATTRIBUTES[kind])}")
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise ValueError(f"{kind}: {key} takes a whole number of 0 or more, not {value!r}")
 
 

@@ -64,6 +64,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.drills.functions.processes": PROCESS,
     "migctl.drills.functions.standin": PROCESS,
     "migctl.drills.running": PROCESS,
+    "migctl.faults.api.app": WIRE,
     "migctl.faults.lane": WIRE,
     "migctl.faults.proxy_process": PROCESS,
     "migctl.faults.switches": WIRE,
