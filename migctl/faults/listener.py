@@ -34,11 +34,11 @@ class Listener:
             )
 
     def down(self) -> None:
-        """Connections are refused, and the port stays ours."""
+        """Connections are refused, and the port is ours, or stays it. Raises OSError where it is taken."""
         # A client that comes again and again from this machine could be given the port as its own, and be connected to itself.
         if self._server is not None:
             self.close()
-            self.reserve()
+        self.reserve()
 
     def reserve(self) -> None:
         """Take the port, and refuse. Raises OSError where it is taken."""

@@ -176,12 +176,11 @@ class Proxies:
         return Named(new.name, new.upstream, proxy)
 
     async def _add(self, made: Named, new: NewProxy) -> Named:
-        if new.enabled is not False:
-            try:
-                await made.proxy.enable()
-            except OSError as error:
-                made.proxy.close()
-                raise _taken(made.proxy.listen, error) from None
+        try:
+            await made.proxy.enable(new.enabled is not False)
+        except OSError as error:
+            made.proxy.close()
+            raise _taken(made.proxy.listen, error) from None
         self._named[made.name] = made
         _log.info("proxy created", **_facts(made))
         return made

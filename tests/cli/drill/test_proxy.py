@@ -8,47 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from tests.kit.proxying import proxying
 from tests.kit.serve_process import environment, run
-
-
-@contextmanager
-def proxying(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """The process, and the line that it printed."""
-    command = [
-        sys.executable,
-        "-m",
-        "migctl",
-        "drill",
-        "proxy",
-        "--listen",
-        "127.0.0.1:0",
-        "-o",
-        "json",
-        *options,
-    ]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env=environment(folder),
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, process.communicate()[1]
-        yield process, json.loads(line)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture
