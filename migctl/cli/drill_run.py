@@ -21,6 +21,15 @@ EXIT_CODES = {"pass": 0, "terminated": context.EXIT_INTERRUPTED}
 
 def run(
     drill: Annotated[str, typer.Argument(metavar="NAME|FILE", help="One of `migctl drill list`, or a file.")],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without",
+            metavar="REMEDY",
+            help="Switch a remedy off, to show that the drill can fail; `drill show NAME` lists them.",
+            show_default=False,
+        ),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +56,7 @@ def run(
     from migctl.drills.conducting import conduct
 
     with Display(quiet=output_format == "json") as display:
-        result = conduct(_order(drill, keep, confirm, config), _Watch(display))
+        result = conduct(_order(drill, without or [], keep, confirm, config), _Watch(display))
     if output_format == "json":
         output.document(result)
     else:
@@ -57,22 +66,27 @@ def run(
         raise typer.Exit(code)
 
 
-def _order(drill: str, keep: Path | None, confirm: str | None, config: Path | None) -> Order:
+def _order(
+    drill: str, without: list[str], keep: Path | None, confirm: str | None, config: Path | None
+) -> Order:
     from migctl.config.loading import resolved
     from migctl.drills import catalog
     from migctl.drills.conducting import Order
     from migctl.drills.functions.checking import read
+    from migctl.drills.remedies import check, overlays
     from migctl.drills.settings import drilled, refuse_foreign
 
     settings = resolved(file=config).settings
     path = catalog.path_of(drill)
     checked = read(path)
     refuse_foreign(settings, confirm)
+    check(checked.drill, path.stem, without)
     return Order(
         name=path.stem,
         checked=checked,
         state=settings.state,
-        settings=drilled(settings, checked.drill.configuration.settings),
+        settings=drilled(settings, checked.drill.configuration.settings, *overlays(without)),
+        without=without,
         keep=keep,
     )
 

@@ -19,11 +19,12 @@ LIVE_S = 0.1
 
 @dataclass(frozen=True)
 class Fault:
-    """One that was armed, and when it was lifted."""
+    """One that was armed, and when it was lifted. held: when it was wholly there; to arm some takes seconds. None: at once."""
 
     name: str
     armed: float
     lifted: float
+    held: float | None = None
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,19 @@ class Releases:
     """What one subscriber wanted and what it got.
 
     committed: when each event that it wants was committed, in seq order. arrived: when it first came, in the same order; inf for
-    one that never did. It releases in order, so an event that came before one that was missing was released with that.
+    one that never did. It releases in order, so an event that came before one that was missing was released with that. A client
+    of the old protocol has no order to keep (in_order False): what it missed is over with the next event that it gets.
     """
 
     committed: Sequence[float]
     arrived: Sequence[float]
+    in_order: bool = True
 
     @property
     def released(self) -> list[float]:
-        return list(accumulate(self.arrived, max))
+        if self.in_order:
+            return list(accumulate(self.arrived, max))
+        return list(accumulate(reversed(self.arrived), min))[::-1]
 
 
 def missed_seconds(
@@ -83,14 +88,19 @@ def longest_silence_s(releases: Releases, *, until: float) -> tuple[float, float
     return longest
 
 
-def first_after(releases: Releases, moment: float) -> float | None:
-    """Seconds from `moment` to the first release of an event that was committed after it; None where there is none."""
+def fallback_s(releases: Releases, live: Sequence[bool], fault: Fault) -> float | None:
+    """Seconds from when it was armed to the first live release of an event that was committed while it held; None without one.
+
+    live: for each event, whether it came live. Who has lost its transport reads once what it lacks, and may then hear nothing for
+    seconds: a catch-up is no fallback.
+    """
+    held = fault.armed if fault.held is None else fault.held
     found = [
         released
-        for committed, released in zip(releases.committed, releases.released, strict=True)
-        if committed >= moment and released < inf
+        for committed, released, came_live in zip(releases.committed, releases.released, live, strict=True)
+        if committed >= held and came_live and released < inf
     ]
-    return min(found) - moment if found else None
+    return min(found) - fault.armed if found else None
 
 
 def blame(

@@ -49,7 +49,7 @@ def conduct(order: Order, watch: Watch) -> Result:
         ),
     ) as on:
         on.settings = order.settings
-        on.more = {"MIGCTL_WITHOUT": ",".join(order.without)} if order.without else {}
+        on.without = frozenset(order.without)
         run = Run(order.checked, on, watch)
         run.perform()
     result = _result(order, drill_id, run, started)

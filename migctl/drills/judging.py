@@ -20,7 +20,7 @@ from migctl.drills.availability import (
     Releases,
     availability_percent,
     blame,
-    first_after,
+    fallback_s,
     longest_silence_s,
     missed_seconds,
     spans,
@@ -70,6 +70,11 @@ class Heard:
     start: Place
     complete: bool
     away: Sequence[tuple[float, float]] = ()
+
+    @property
+    def is_promised(self) -> bool:
+        """Everything after its start, once and in order; a client of the old protocol is promised nothing."""
+        return self.kind != "legacy"
 
     @property
     def is_whole(self) -> bool:
@@ -211,7 +216,13 @@ def wanted_by(heard: Heard, truth: Truth) -> list[Committed]:
 
 def releases_of(heard: Heard, wanted: Sequence[Committed]) -> Releases:
     arrived = {(line.epoch, line.seq): line.received_at.timestamp() for line in reversed(heard.lines)}
-    return Releases([event.at for event in wanted], [arrived.get(event.place, inf) for event in wanted])
+    came = [arrived.get(event.place, inf) for event in wanted]
+    return Releases([event.at for event in wanted], came, in_order=heard.is_promised)
+
+
+def _live(heard: Heard, wanted: Sequence[Committed]) -> list[bool]:
+    came = {(line.epoch, line.seq) for line in heard.lines if line.via == "live"}
+    return [event.place in came for event in wanted]
 
 
 def recovered_s(heard: Heard, lifted: float) -> float | None:
@@ -228,6 +239,7 @@ def judge(
     """Each subscriber, availability by kind, and what each fault did. since, until: unix seconds of the run."""
     wanted = {heard.name: wanted_by(heard, truth) for heard in everyone}
     releases = {heard.name: releases_of(heard, wanted[heard.name]) for heard in everyone}
+    lives = {heard.name: _live(heard, wanted[heard.name]) for heard in everyone}
     percents: dict[str, dict[str, float | None]] = {heard.name: {} for heard in everyone}
     kinds: dict[str, dict[str, tuple[int, int]]] = {}
     blamed: dict[str, dict[int | None, dict[str, list[int]]]] = {}
@@ -255,7 +267,8 @@ def judge(
             for heard in everyone
         ],
         faults=[
-            _effect(number, fault, everyone, releases, blamed, since) for number, fault in enumerate(faults)
+            _effect(number, fault, everyone, releases, lives, blamed, since)
+            for number, fault in enumerate(faults)
         ],
         missed_without_a_fault={
             measure: {name: spans(seconds) for name, seconds in found.get(None, {}).items()}
@@ -304,6 +317,7 @@ def _effect(
     fault: Fault,
     everyone: Sequence[Heard],
     releases: Mapping[str, Releases],
+    lives: Mapping[str, Sequence[bool]],
     blamed: Mapping[str, Mapping[int | None, Mapping[str, Sequence[int]]]],
     since: float,
 ) -> Effect:
@@ -313,7 +327,7 @@ def _effect(
         for heard in whole
         if not any(first <= fault.armed + _AT_ONCE_S <= last for first, last in heard.away)
     ]
-    falls = [first_after(releases[heard.name], fault.armed) for heard in affected]
+    falls = [fallback_s(releases[heard.name], lives[heard.name], fault) for heard in affected]
     returns = [recovered_s(heard, fault.lifted) for heard in whole if heard.kind != "whole:websocket"]
     return Effect(
         fault=fault.name,

@@ -18,12 +18,13 @@ from migctl.drills.sampling import Sample, backlog_ended, detected, spans
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A fault that was armed and lifted, unix seconds. outage: subscribers of Realtime have to do without it."""
+    """A fault that was armed and lifted, unix seconds. held: when arming it had its whole effect."""
 
     name: str
     function: str
     detail: str
     armed: float
+    held: float
     lifted: float
 
 
@@ -52,7 +53,7 @@ def measure(
 ) -> Found:
     """since, until: unix seconds of the run under load."""
     store = judging.judge_store(truth)
-    armed = [availability.Fault(one.name, one.armed, one.lifted) for one in struck]
+    armed = [availability.Fault(one.name, one.armed, one.lifted, one.held) for one in struck]
     figures = judging.judge(everyone, truth, armed, since, until)
     faults = [_fault(one, effect, samples, since) for one, effect in zip(struck, figures.faults, strict=True)]
     promised = [one for one in figures.subscribers if one.is_promised]

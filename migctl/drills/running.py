@@ -81,7 +81,7 @@ class Run:
     away: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     found: Found | None = None
-    _armed: dict[str, tuple[str, float, Armed]] = field(default_factory=dict)
+    _armed: dict[str, tuple[str, float, float, Armed]] = field(default_factory=dict)
 
     @property
     def armed(self) -> list[str]:
@@ -191,7 +191,9 @@ class Run:
             assert on.producer is not None
             on.producer.send(signal.SIGTERM)
             self._until(lambda: on.producer is not None and not on.producer.alive, _PRODUCER_S)
-            if not self._until(self._is_drained, self._configuration.drain_s):
+            # Who is never started again drains nothing.
+            limit = self._configuration.drain_s if on.serve is not None and on.serve.alive else 0.0
+            if not self._until(self._is_drained, limit):
                 self._conclude("fail", f"not everything came within {self._configuration.drain_s:g} s")
             on.end_subscribers()
             if on.serve is not None:
@@ -241,19 +243,19 @@ class Run:
         assert bound.function is not None
         at = time.time()
         armed = bound.function.arm(self.on, bound.arguments)
-        self._armed[name] = (bound.function.name, at, armed)
+        self._armed[name] = (bound.function.name, at, time.time(), armed)
         self.write("fault", f"{name}" + (f": {armed.detail}" if armed.detail else ""), at)
 
     def _lift(self, name: str) -> None:
         if name not in self._armed:
             return
-        function, at, armed = self._armed[name]
+        function, at, held, armed = self._armed[name]
         armed.lift()
         del self._armed[name]
         now = time.time()
         if armed.away is not None:
             self.away.setdefault(armed.away, []).append((at, now))
-        self.struck.append(Struck(name, function, armed.detail, at, now))
+        self.struck.append(Struck(name, function, armed.detail, at, held, now))
         self.write("lift", name, now)
 
     def _lift_all(self) -> None:
@@ -292,8 +294,8 @@ class Run:
         for each in on.subscribers.values():
             if not each.child.alive and self.until == 0.0:
                 raise NotReady(f"{each.name} ended with {each.child.exit_code}:\n{each.child.log_tail()}")
-        killed = any(function == "kill-serve" for function, _, _ in self._armed.values())
-        if on.serve is not None and not on.serve.alive and not killed:
+        killed = any(function == "kill-serve" for function, *_ in self._armed.values())
+        if on.serve is not None and not on.serve.alive and not killed and "restart" not in on.without:
             self._conclude(
                 "fail", f"serve died by itself: {on.serve.exit_code}: {on.serve.log_tail(lines=3)}"
             )

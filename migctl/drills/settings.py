@@ -41,12 +41,14 @@ def refuse_foreign(settings: Settings, confirm: str | None) -> None:
     )
 
 
-def drilled(settings: Settings, overlay: Mapping[str, object]) -> str:
-    """The text of a migctl.yaml. overlay: sections of the drill's `configuration.settings`, which win."""
+def drilled(settings: Settings, *overlays: Mapping[str, object]) -> str:
+    """The text of a migctl.yaml. overlays: sections that win, a later one over those before it."""
     document = as_document(values(settings, lambda _: ""))
     taken = {name: document[name] for name in SECTIONS if name in document}
     for section, key in _LEFT_OUT:
         inner = taken.get(section)
         if isinstance(inner, dict):
             inner.pop(key, None)
-    return yaml.safe_dump(merge(taken, dict(overlay)), sort_keys=False, allow_unicode=True)
+    for overlay in overlays:
+        taken = merge(taken, dict(overlay))
+    return yaml.safe_dump(taken, sort_keys=False, allow_unicode=True)

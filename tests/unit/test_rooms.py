@@ -27,6 +27,7 @@ PLAIN_OBJECTS = {
     "migctl.config.staged.laid": YAML,
     "migctl.config.staged.merge": YAML,
     "migctl.config.validating.keys_of": YAML,
+    "migctl.drills.remedies.overlays": YAML,
     "migctl.flags.definitions.document": FLAGD,
     "migctl.flags.evaluator.context_of": FLAGD,
     "migctl.flags.schemas.flags_schema": "JSON Schema",

@@ -45,7 +45,7 @@ def kill_serve(on: Deployment, of: OfServe) -> Armed:
     serve.stop(_SIGNALS[of.signal], GONE_S)
 
     def lift() -> None:
-        if on.serve is None or not on.serve.alive:
+        if "restart" not in on.without and (on.serve is None or not on.serve.alive):
             on.begin_serve()
 
     return Armed(lift, f"pid {serve.pid}")

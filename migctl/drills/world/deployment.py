@@ -77,7 +77,8 @@ class Deployment:
     """Made by `deployed`.
 
     direct: the target as the stack has it; target: over the line. flag: the kill switch of serve, None: who has what is said by
-    the record. settings: its migctl.yaml. more: of the environment of each process, over everything else.
+    the record. settings: its migctl.yaml. more: of the environment of each process, over everything else. without: remedies that
+    are switched off.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Deployment:
         self.flag: Assigned | None = "realtime"
         self.settings = ""
         self.more: Mapping[str, str] = {}
+        self.without: frozenset[str] = frozenset()
         self._messages_per_second = messages_per_second
 
     @property
@@ -158,6 +160,8 @@ class Deployment:
         words = ["--kind", kind, "--url", self.lines["gateway"].url, "--out", str(folder)]
         words += ["--token-seconds", str(token_s), "--no-tokens", str(self.no_tokens)]
         program = "legacy" if kind == "legacy" else "subscriber"
+        if kind == "changes" and "catch-up" in self.without:
+            program = "bare"
         child = self.launch(name.replace(":", "-"), ["-m", f"migctl.drills.world.{program}", *words])
         made = Subscriber(name, kind, child, folder / "dual.ndjson")
         self.subscribers[name] = made

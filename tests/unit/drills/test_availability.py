@@ -9,7 +9,7 @@ from migctl.drills.availability import (
     Releases,
     availability_percent,
     blame,
-    first_after,
+    fallback_s,
     longest_silence_s,
     missed_seconds,
     spans,
@@ -53,6 +53,12 @@ def test_an_event_that_came_behind_a_hole_counts_as_released_with_the_hole() -> 
     assert seconds_missed(releases, 2.0)[0] == {2, 3, 4}
 
 
+def test_what_a_client_without_order_missed_is_over_with_the_next_that_it_gets() -> None:
+    releases = Releases([1000.0, 1003.0, 1010.0], [1000.01, inf, 1010.01], in_order=False)
+    assert releases.released == [1000.01, 1010.01, 1010.01]
+    assert seconds_missed(releases, 2.0)[0] == {5, 6, 7, 8, 9, 10}
+
+
 def test_an_event_that_never_came_is_missed_to_the_end_and_so_is_all_behind_it() -> None:
     releases = Releases([1000.0, 1003.0], [inf, 1003.01])
     assert seconds_missed(releases, 2.0)[0] == set(range(2, 20))
@@ -74,10 +80,21 @@ def test_a_time_in_which_nothing_was_committed_is_no_silence() -> None:
     assert longest_silence_s(Releases([], []), until=1020) is None
 
 
-def test_fallback_ends_with_an_event_that_was_committed_after_the_fault() -> None:
-    releases = Releases([1000.0, 1002.0, 1003.0], [1005.0, 1005.0, 1005.0])
-    assert first_after(releases, 1001.0) == 4.0
-    assert first_after(releases, 1004.0) is None
+def test_fallback_ends_with_an_event_that_was_committed_while_the_fault_held() -> None:
+    releases, live = Releases([1000.0, 1002.0, 1003.0], [1005.0, 1005.0, 1005.0]), [True] * 3
+    assert fallback_s(releases, live, Fault("cut", 1001.0, 1009.0)) == 4.0
+    assert fallback_s(releases, live, Fault("cut", 1004.0, 1009.0)) is None
+
+
+def test_what_still_came_through_while_the_fault_was_being_armed_is_no_fallback() -> None:
+    releases = Releases([1001.1, 1002.0], [1001.2, 1004.0])
+    assert fallback_s(releases, [True, True], Fault("cut", 1001.0, 1009.0, held=1001.5)) == 3.0
+
+
+def test_a_catch_up_that_hears_nothing_afterwards_is_no_fallback() -> None:
+    releases = Releases([1001.1, 1002.0], [1001.2, 1004.0])
+    assert fallback_s(releases, [False, True], Fault("cut", 1001.0, 1009.0)) == 3.0
+    assert fallback_s(releases, [False, False], Fault("cut", 1001.0, 1009.0)) is None
 
 
 def test_a_missed_second_is_the_last_fault_s_before_it() -> None:

@@ -13,7 +13,7 @@ EPOCH = "e"
 # An event each tenth of a second, for 20 seconds.
 JOURNAL = [Committed((EPOCH, seq), f"id-{seq}", 1000.0 + seq / 10) for seq in range(1, 200)]
 ROWS = [(event.place, event.id) for event in JOURNAL]
-OUTAGE = Struck("outage", "refuse", "", 1005.0, 1010.0)
+OUTAGE = Struck("outage", "refuse", "", 1005.0, 1005.0, 1010.0)
 
 
 def heard(

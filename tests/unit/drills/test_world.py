@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from migctl.drills.world import bare
 from migctl.drills.world.legacy import LegacyLine, line_of
 from migctl.drills.world.producer import make, recorded
 from migctl.drills.world.subscriber import tokens
@@ -65,3 +66,12 @@ def test_an_event_of_the_old_protocol_is_known_by_its_data() -> None:
     assert line_of('{"type":"cpu","data":{"event":"a","v":1},"timestamp":"t"}', 5.0) == LegacyLine("a", 5.0)
     assert line_of('{"type":"hello","data":{}}', 5.0) is None
     assert line_of("no JSON", 5.0) is None
+
+
+def test_a_change_of_a_row_is_a_line_and_anything_else_is_none() -> None:
+    row = {"id": "a", "epoch": "e", "seq": 3, "committed_at": "2026-01-31T12:00:00.5+00:00", "data": {}}
+    line = bare.line_of({"data": {"record": row}})
+    assert line is not None
+    assert (line.id, line.seq, line.transport, line.via) == ("a", 3, "realtime", "live")
+    assert bare.line_of({"status": "ok", "message": "Subscribed to PostgreSQL"}) is None
+    assert bare.line_of({"data": {"record": {"id": 1}}}) is None

@@ -1,0 +1,60 @@
+"""Every drill that ships: nothing lost or doubled, the hypothesis holds again; and those that name a remedy fail without it.
+
+How quick it was is in the drill's own objectives, which a machine that runs four tests at once may miss: it is not asked here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migctl.drills import catalog
+from migctl.drills.functions.checking import read
+from tests.kit.serve_process import run
+
+# Their length is the operator's choice.
+LONG = {"soak"}
+REMEDIES = [
+    (name, remedy, objective)
+    for name in catalog.names()
+    for remedy, objective in read(catalog.path_of(name)).drill.without.items()
+]
+
+
+def drilled(folder: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    done = run(folder, "drill", *words, "--output", "json")
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in catalog.names() if name not in LONG])
+def test_nothing_is_lost_and_the_hypothesis_holds_again(tmp_path: Path, name: str) -> None:
+    _, found = drilled(tmp_path, name)
+    assert (found["lost"], found["duplicates"], found["out_of_order"]) == (0, 0, 0), found["reason"]
+    assert [(one["when"], one["holds"]) for one in found["steady_states"]] == [
+        ("before", True),
+        ("after", True),
+        ("after_rollbacks", True),
+    ]
+    assert found["published"] > 200
+    assert found["faults"]
+    assert "inconclusive" not in [one["verdict"] for one in found["objectives"]]
+    assert all(one["complete"] for one in found["subscribers"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "remedy", "objective"), REMEDIES)
+def test_without_its_remedy_it_fails_by_the_objective_that_it_names(
+    tmp_path: Path, name: str, remedy: str, objective: str
+) -> None:
+    code, found = drilled(tmp_path, name, "--without", remedy)
+    assert code == 1
+    assert found["verdict"] == "fail"
+    failed = [one["name"].partition("_")[2] for one in found["objectives"] if one["verdict"] == "fail"]
+    assert objective in failed
+    assert found["without"] == [remedy]
