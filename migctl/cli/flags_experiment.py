@@ -85,6 +85,10 @@ def _show(of: Report) -> None:
     )
     if users.excluded:
         output.note("not counted: " + ", ".join(f"{why} {count:,}" for why, count in users.excluded.items()))
+    if users.kept:
+        output.note(
+            f"{users.kept:,} count by an older share than that of the day: the experiment is sticky, and they keep what it gave"
+        )
     if users.ratio.parts:
         from migctl.experiments.report import p_in_words
 

@@ -53,6 +53,9 @@ class Experiment(Section):
             raise ValueError("expected starts on or before ends")
         return self
 
+    def is_over(self, day: date) -> bool:
+        return self.ends is not None and self.ends < day
+
     def runs_on(self, day: date) -> bool:
         return (self.starts is None or self.starts <= day) and (self.ends is None or day <= self.ends)
 

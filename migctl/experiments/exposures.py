@@ -121,6 +121,7 @@ class Exposures:
             named=placed is not None and placed.named,
             percent=placed.percent if placed is not None else None,
             drawn=drawn,
+            kept=placed is not None and placed.kept,
         )
         self._waiting.append((self._day, kind, bytes.fromhex(user), lines.encode(line)))
         self._news.wake()

@@ -6,20 +6,24 @@
 | a variant that chance gave | kept at once, and written by a thread within a moment |
 | there are `max_kept` | not kept, counted: the user goes by the shares |
 | the disk refuses | kept in memory, tried again, counted while it waits |
+| its experiment is over, sticky no more, or began later | forgotten by the next start |
 | nobody can read the file, or it is another user's | nothing is kept, and why is in the status |
 
-`STATE_DIR/exposures/kept.ndjson` has a line for each change, of which the last of a user counts; a start writes it anew where most
-count no more. A line that a kill left half written is passed over. Who was answered in the last moment before a kill, and is
+`STATE_DIR/exposures/kept.ndjson` has a line for each change, of which the last of a user counts; where most count no more it is
+written anew. A line that a kill left half written is passed over. Who was answered in the last moment before a kill, and is
 not written yet, goes by the shares again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,7 +41,7 @@ FILE = "kept.ndjson"
 WRITE_EVERY_S = 0.1
 # After a disk has refused.
 PAUSE_S = 1.0
-# A file with so many lines, and twice as many as count, is written anew by a start.
+# A file with so many lines that count no more, and more than count, is written anew.
 MOST_DEAD_LINES = 1000
 
 log = get_logger("experiments")
@@ -46,13 +50,26 @@ _Of = tuple[str, str]
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one user keeps. place: of the split; empty for the one of all. user: its hash. percent: as `Kept` has it."""
+    """What one user keeps. place: of the split; empty for the one of all. user: its hash. percent: as `Kept` has it.
 
+    day: UTC, when it was given.
+    """
+
+    day: date
     flag: str
     place: str = ""
     user: str
     variant: str
     percent: float
+
+
+class _Held(NamedTuple):
+    kept: Kept
+    day: date
+
+
+def _append(path: Path, data: bytes) -> None:
+    lines.append(path, data, durable=True)
 
 
 _encoder = msgspec.json.Encoder()
@@ -71,7 +88,7 @@ class Keeping:
         of: Experiments,
         *,
         now: Callable[[], datetime] = clock.now,
-        append: Callable[[Path, bytes], None] = lines.append,
+        append: Callable[[Path, bytes], None] = _append,
     ) -> None:
         self._folder = state / lines.FOLDER
         self._sticky = {flag: one for flag, one in of.experiments.items() if one.sticky}
@@ -79,9 +96,13 @@ class Keeping:
         self._now = now
         self._append = append
         self._secret: bytes | None = None
-        self._kept: dict[_Of, dict[bytes, Kept]] = {}
+        # Taken by who changes what is below; who only asks needs none.
+        self._lock = threading.Lock()
+        self._kept: dict[_Of, dict[bytes, _Held]] = {}
         self._count = 0
         self._waiting: list[bytes] = []
+        self._lines = 0  # on disk
+        self._owes_all = False
         self._task: asyncio.Task[None] | None = None
         self.unkept = 0
         self.trouble: str | None = None
@@ -93,9 +114,12 @@ class Keeping:
 
     def begin(self, *, writing: bool = True) -> None:
         """Read what is kept. It reads the disk; what that refuses is in `trouble`, and stops nobody. writing: False to only ask."""
-        if not self.is_on:
-            return
         path = self._folder / FILE
+        if not self.is_on:
+            if writing:
+                with contextlib.suppress(OSError):  # it is nobody's any more
+                    path.unlink(missing_ok=True)
+            return
         try:
             if not writing and not (self._folder / lines.SECRET).exists():
                 return
@@ -104,12 +128,12 @@ class Keeping:
                 texts = read_own(path).splitlines()
             except FileNotFoundError:
                 texts = []
-            for text in texts:
-                self._take(text)
-            if writing and len(texts) - self._count > max(MOST_DEAD_LINES, self._count):
-                write_whole(path, b"".join(self._lines()))
+            over = sum(not self._take(text) for text in texts)
+            self._lines = len(texts)
+            if writing and (over or self._is_mostly_dead()):
+                self._write_whole(self._all())
         except (OSError, ValueError, Refused) as error:
-            self._kept, self._count = {}, 0
+            self._kept, self._count, self._lines = {}, 0, 0
             self.trouble = str(error)
             log.warning(
                 "what users keep can't be read: all go by the shares", path=str(path), reason=str(error)
@@ -127,34 +151,47 @@ class Keeping:
 
     def kept(self, flag: str, place: str, user: str) -> Kept | None:
         of = self._kept.get((flag, place))
-        return None if not of or self._secret is None else of.get(_key(user, self._secret))
+        if not of or self._secret is None:
+            return None
+        held = of.get(_key(user, self._secret))
+        return held.kept if held is not None else None
 
     def keep(self, flag: str, place: str, user: str, kept: Kept) -> None:
         if self._secret is None:
             return
+        key, held = _key(user, self._secret), _interned(kept, self._now().astimezone(UTC).date())
+        with self._lock:
+            if self._hold(flag, place, key, held):
+                self._waiting.append(_line(flag, place, key, held))
+
+    def _hold(self, flag: str, place: str, user: bytes, held: _Held) -> bool:
+        """False where there is no room."""
         users = self._kept.setdefault((flag, place), {})
-        key = _key(user, self._secret)
-        if key not in users:
+        if user not in users:
             if self._count >= self._most:
                 self.unkept += 1
-                return
+                return False
             self._count += 1
-        users[key] = _interned(kept)
-        self._waiting.append(_line(flag, place, key, kept))
+        users[user] = held
+        return True
 
     async def run(self) -> None:
         """Write what is kept, until cancelled."""
         while self.is_on:
             await asyncio.sleep(WRITE_EVERY_S)
-            if self._waiting and not await self._write():
+            if self._is_due and not await self._write():
                 await asyncio.sleep(PAUSE_S)
 
     async def end(self) -> None:
         """Once `run` has ended: the rest."""
         if self._task is not None:
             await asyncio.wait([self._task])
-        if self._waiting:
+        if self._is_due:
             await self._write()
+
+    @property
+    def _is_due(self) -> bool:
+        return bool(self._waiting) or self._owes_all
 
     async def _write(self) -> bool:
         """A cancellation ends the wait, and not the writing."""
@@ -163,17 +200,40 @@ class Keeping:
         return self.trouble is None
 
     async def _write_all(self) -> None:
-        # From other threads it may grow meanwhile: what was taken is what is written.
-        batch, self._waiting = self._waiting, []
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+            self._lines += len(batch)
+            # All that is held, with what waited: also where a disk refused for so long that more waited than is held.
+            whole = self._all() if self._is_mostly_dead() else None
         try:
-            await asyncio.to_thread(self._append, self._folder / FILE, b"".join(batch))
+            if whole is None:
+                await asyncio.to_thread(self._append, self._folder / FILE, b"".join(batch))
+            else:
+                await asyncio.to_thread(self._write_whole, whole)
         except OSError as error:
-            self._waiting = batch + self._waiting
+            self._owes_all = whole is not None
+            if whole is None:
+                with self._lock:
+                    self._waiting = batch + self._waiting
+                    self._lines -= len(batch)
             if self.trouble is None:
                 log.warning("what users keep can't be written", path=str(self._folder), reason=str(error))
             self.trouble = error.strerror or str(error)
         else:
-            self.trouble = None
+            self._owes_all, self.trouble = False, None
+
+    def _is_mostly_dead(self) -> bool:
+        return self._lines - self._count > max(MOST_DEAD_LINES, self._count)
+
+    def _all(self) -> list[tuple[_Of, dict[bytes, _Held]]]:
+        return [(of, dict(users)) for of, users in self._kept.items()]
+
+    def _write_whole(self, whole: Iterable[tuple[_Of, dict[bytes, _Held]]]) -> None:
+        found = [
+            _line(flag, place, user, held) for (flag, place), users in whole for user, held in users.items()
+        ]
+        write_whole(self._folder / FILE, b"".join(found))
+        self._lines = len(found)
 
     def status(self) -> KeptStatus | None:
         """None where no experiment is sticky."""
@@ -187,42 +247,38 @@ class Keeping:
             reason=self.trouble,
         )
 
-    def _take(self, text: bytes) -> None:
+    def _take(self, text: bytes) -> bool:
+        """False where it counts no more: half a line, or of an experiment that is over or began later."""
         try:
             line = _decoder.decode(text)
             user = bytes.fromhex(line.user)
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
-            return  # half a line
-        users = self._kept.setdefault((line.flag, line.place), {})
-        if user not in users:
-            if self._count >= self._most:
-                self.unkept += 1
-                return
-            self._count += 1
-        users[user] = _interned(Kept(line.variant, line.percent))
-
-    def _lines(self) -> list[bytes]:
-        return [
-            _line(flag, place, user, kept)
-            for (flag, place), users in self._kept.items()
-            for user, kept in users.items()
-        ]
+            return False
+        experiment = self._sticky.get(line.flag)
+        today = self._now().astimezone(UTC).date()
+        if experiment is None or experiment.is_over(today) or not experiment.runs_on(min(line.day, today)):
+            return False
+        return self._hold(line.flag, line.place, user, _interned(Kept(line.variant, line.percent), line.day))
 
 
 def _key(user: str, secret: bytes) -> bytes:
     return bytes.fromhex(lines.hashed(user, secret))
 
 
-def _line(flag: str, place: str, user: bytes, kept: Kept) -> bytes:
-    line = Line(flag=flag, place=place, user=user.hex(), variant=kept.variant, percent=kept.percent)
+def _line(flag: str, place: str, user: bytes, held: _Held) -> bytes:
+    kept = held.kept
+    line = Line(
+        day=held.day, flag=flag, place=place, user=user.hex(), variant=kept.variant, percent=kept.percent
+    )
     return _encoder.encode(line) + b"\n"
 
 
-_same: dict[Kept, Kept] = {}
+_same: dict[_Held, _Held] = {}
 
 
-def _interned(kept: Kept) -> Kept:
-    """One object for all users with the same variant and share: there are few of these, and many users."""
+def _interned(kept: Kept, day: date) -> _Held:
+    """One object for all users with the same variant, share and day: there are few of these, and many users."""
     if len(_same) > MOST_DEAD_LINES:
         _same.clear()
-    return _same.setdefault(Kept(sys.intern(kept.variant), kept.percent), kept)
+    held = _Held(Kept(sys.intern(kept.variant), kept.percent), day)
+    return _same.setdefault(held, held)

@@ -27,7 +27,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One exposure. at: RFC 3339, UTC. user: its hash. drawn: chance decided, so that it may be compared.
 
     transport: None where the flag is not about transports. n: of the flag set. segment: None where the share was that of all.
-    percent: the share of the opened variant then; None where nobody knows.
+    percent: the share of the opened variant then; None where nobody knows. kept: that share is the one by which the user was drawn,
+    and another one holds by now.
     """
 
     at: str
@@ -41,6 +42,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     named: bool = False
     percent: float | None = None
     drawn: bool
+    kept: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -84,8 +86,8 @@ def read_lines(path: Path) -> Iterator[Line | None]:
             yield None
 
 
-def append(path: Path, data: bytes) -> None:
-    """All of it or nothing. Raises OSError, as for a full disk."""
+def append(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """All of it or nothing. durable: it outlives a power failure once this returns. Raises OSError, as for a full disk."""
     with open_private_log(path) as file:
         handle = file.fileno()
         size = os.fstat(handle).st_size
@@ -95,6 +97,8 @@ def append(path: Path, data: bytes) -> None:
         try:
             while done < len(data):
                 done += os.write(handle, data[done:])
+            if durable:
+                os.fsync(handle)
         except OSError:
             os.ftruncate(handle, size)
             raise

@@ -43,6 +43,7 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
 class Users(msgspec.Struct, frozen=True, kw_only=True):
     """variants: users of each. elsewhere: of these, how many were sent to another transport meanwhile. excluded: users by reason.
 
+    kept: of those who were drawn, how many count by an older share than that of the day, which a sticky experiment keeps them at.
     unreadable: lines of the log.
     """
 
@@ -50,6 +51,7 @@ class Users(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: dict[str, int]
     excluded: dict[str, int]
     ratio: Ratio
+    kept: int = 0
     unreadable: int = 0
 
 
@@ -80,6 +82,7 @@ def users_of(lines: Iterable[Line | None], flag: str, opened: str, min_ratio_p: 
         elsewhere={variant: len(users & single.keys()) for variant, users in sorted(elsewhere.items())},
         excluded={why: count for why, count in sorted(excluded.items()) if count},
         ratio=_ratio(first.values(), opened, min_ratio_p),
+        kept=sum(line.kept for line in first.values()),
         unreadable=unreadable,
     )
 

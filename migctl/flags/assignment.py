@@ -45,12 +45,13 @@ class Switch:
 class Placed:
     """By which share a user was drawn. named: by none, the user is assigned by name. segment: None where the share is that of all.
 
-    percent: of the opened variant, under the brakes.
+    percent: of the opened variant, under the brakes. kept: it is that by which a sticky experiment drew the user, not that of now.
     """
 
     named: bool
     segment: str | None
     percent: float
+    kept: bool = False
 
     @property
     def is_drawn(self) -> bool:

@@ -7,8 +7,10 @@
 | the kill switch of the environment                                   | what it says                                  |
 | the flag is DISABLED                                                 | what the code, or the WebSocket, is           |
 | a brake                                                              | what it leaves; nobody is sent up by it       |
-| what is kept has 0 %, or another one 100 %; it was removed           | by chance one of the rest, which is kept then |
+| what is kept has 0 %, or another one 100 %; it was removed           | what the flag says (note)                     |
 | the experiment has ended                                             | what the flag says                            |
+
+(note) Where that is by chance among several of the rest, it is kept from then on. Of the switch only `otherwise` can be kept.
 
 What is kept is forgotten by nobody meanwhile: it depends on no question that was asked or not asked while such a row held.
 """
@@ -67,8 +69,8 @@ def kept_by(keeper: Keeper | None, of: Assignments, key: str, context: Context) 
 
 def keep_drawn(
     keeper: Keeper | None, of: Assignments, key: str, context: Context, variant: str, reason: str
-) -> None:
-    """Keep what a user was handed, where chance gave it.
+) -> Kept | None:
+    """Keep what a user was handed, where chance gave it. Answers what is kept now; None where something else decided.
 
     Under a brake nothing is kept: whom it caps was not drawn, and those who are left would be too many of one kind. Of the switch
     the lowest share is kept by which the user was asked for: nobody is held on the opened variant, so that share is the one
@@ -80,13 +82,15 @@ def keep_drawn(
         or of.is_braked(key)
         or reason not in ("TARGETING_MATCH", "KEPT")
     ):
-        return
+        return None
     user = context.get(TARGETING_KEY)
     split = of.split(key, context)
     if split is None or not isinstance(user, str) or not split.may_give(variant):
-        return
+        return None
     is_switch = key == of.switch.flag
-    percent = split.percent(of.switch.opened if is_switch else variant)
+    now = Kept(variant, split.percent(of.switch.opened if is_switch else variant))
     before = keeper.kept(key, split.place, user)
-    if before is None or (percent < before.percent if is_switch else variant != before.variant):
-        keeper.keep(key, split.place, user, Kept(variant, percent))
+    if before is not None and (now.percent >= before.percent if is_switch else variant == before.variant):
+        return before
+    keeper.keep(key, split.place, user, now)
+    return now

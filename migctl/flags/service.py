@@ -177,11 +177,10 @@ class FlagService:
     ) -> None:
         """The same of any flag. Never raises, and waits for nothing."""
         assignments = self.holder.assignments
-        before: Kept | None = None
+        drawn: Kept | None = None
         if self._keeper is not None:
             context = {**attributes, TARGETING_KEY: user}
-            keep_drawn(self._keeper, assignments, flag, context, answer.variant, answer.reason)
-            before = kept_by(self._keeper, assignments, flag, context)
+            drawn = keep_drawn(self._keeper, assignments, flag, context, answer.variant, answer.reason)
         if self._exposures is None:
             return
 
@@ -189,10 +188,10 @@ class FlagService:
             if flag != self.holder.switch.flag:
                 return None
             found = assignments.placed(user, attributes)
-            # Who keeps a variant was drawn by the share of then, and is counted against that.
-            return (
-                replace(found, percent=before.percent) if found is not None and before is not None else found
-            )
+            if found is None or drawn is None or drawn.percent == found.percent:
+                return found
+            # Drawn by the share of then, and counted against that.
+            return replace(found, percent=drawn.percent, kept=True)
 
         self._exposures.served(
             Exposure(flag, user, answer.variant, transport, answer.reason, answer.n, placed)

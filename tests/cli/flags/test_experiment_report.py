@@ -63,6 +63,18 @@ def test_what_this_folder_keeps_is_compared(alone: Commands, tmp_path: Path) -> 
     assert p99["interval"]["low"] < -4 < p99["interval"]["high"]
 
 
+def test_users_who_count_by_an_older_share_are_named(alone: Commands, tmp_path: Path) -> None:
+    log(tmp_path)
+    path = lines.day_file(tmp_path / lines.FOLDER, DAY)
+    text = path.read_bytes()
+    assert b"older share" not in alone(*REPORT, *DAYS).stderr.encode()
+    path.write_bytes(text.replace(b'"kept":false', b'"kept":true', 300))
+    assert "300 count by an older share than that of the day" in " ".join(
+        alone(*REPORT, *DAYS).stderr.split()
+    )
+    assert json.loads(alone(*REPORT, *DAYS, "--output", "json").stdout)["users"]["kept"] == 300
+
+
 def test_too_little_and_users_who_do_not_fit_are_exit_code_1(alone: Commands, tmp_path: Path) -> None:
     done = alone(*REPORT, *DAYS)
     assert done.returncode == 1

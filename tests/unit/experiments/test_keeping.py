@@ -133,6 +133,47 @@ async def test_a_file_whose_lines_are_mostly_over_is_written_anew_by_a_start(tmp
     assert len(path(tmp_path).read_bytes().splitlines()) == 1
 
 
+async def test_what_users_keep_of_an_experiment_that_is_over_is_forgotten_by_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async with keeping(tmp_path) as one:
+        one.keep("menu", "", "ann", B)
+    async with keeping(tmp_path, Experiments(experiments={"other": Experiment(sticky=True)})):
+        pass
+    assert path(tmp_path).read_bytes() == b""
+
+
+async def test_an_experiment_that_began_later_keeps_nothing_of_the_one_before_it(tmp_path: Path) -> None:
+    def of(starts: date) -> Experiments:
+        return Experiments(experiments={"menu": Experiment(sticky=True, starts=starts)})
+
+    async with keeping(tmp_path, of(date(2026, 2, 1))) as one:
+        one.keep("menu", "", "ann", B)
+    assert asked(tmp_path, of(date(2026, 3, 1))).kept("menu", "", "ann") == B
+    assert asked(tmp_path, of(date(2026, 3, 2))).kept("menu", "", "ann") is None
+
+
+async def test_a_file_whose_lines_are_mostly_over_is_written_anew_while_it_runs(tmp_path: Path) -> None:
+    async with keeping(tmp_path) as one:
+        for percent in range(2 * MOST_DEAD_LINES):
+            one.keep("menu", "", "ann", Kept("b", float(percent)))
+        await until(lambda: path(tmp_path).exists() and len(path(tmp_path).read_bytes().splitlines()) == 1)
+        one.keep("menu", "", "bob", B)
+    assert asked(tmp_path).kept("menu", "", "ann") == Kept("b", float(2 * MOST_DEAD_LINES - 1))
+    assert asked(tmp_path).kept("menu", "", "bob") == B
+
+
+async def test_what_threads_keep_at_once_is_all_on_disk(tmp_path: Path) -> None:
+    def many(which: int) -> None:
+        for number in range(2000):
+            one.keep("menu", "", f"{which}-{number}", B)
+
+    async with keeping(tmp_path) as one:
+        await asyncio.gather(*(asyncio.to_thread(many, which) for which in range(4)))
+    there = asked(tmp_path)
+    assert all(there.kept("menu", "", f"{which}-{number}") for which in range(4) for number in range(2000))
+
+
 async def test_a_file_that_others_may_write_is_not_believed_and_the_status_says_why(tmp_path: Path) -> None:
     async with keeping(tmp_path) as one:
         one.keep("menu", "", "ann", B)
