@@ -63,6 +63,11 @@ class Link:
         """Bytes of it vanished."""
         return self.up.vanished or self.down.vanished
 
+    @property
+    def is_lost(self) -> bool:
+        """Bytes of it vanished in a toxic that is gone."""
+        return self.up.pipeline.is_lost or self.down.pipeline.is_lost
+
     def opened(self, client: asyncio.Transport) -> None:
         if self._ways.refusing:
             _linger_not(client)

@@ -36,6 +36,11 @@ class Pipeline:
         return any(each.stage.vanished for each in self._stages)
 
     @property
+    def is_lost(self) -> bool:
+        """Bytes were taken by a toxic that is gone, so that nothing passes though no toxic holds it."""
+        return any(each.name is None and each.stage.vanished for each in self._stages)
+
+    @property
     def is_full(self) -> bool:
         """Whether the sender should wait."""
         return any(each.stage.held > each.stage.room for each in self._stages)

@@ -117,6 +117,12 @@ class TcpProxy:
         for link in list(self.traffic.links):
             link.lift(toxic)
 
+    def close_lost(self) -> None:
+        """Close the connections that lost bytes to a toxic that is gone, and so pass nothing: who is there can come again."""
+        for link in list(self.traffic.links):
+            if link.is_lost:
+                link.close()
+
     # Faults that no toxic is, and short words for some that are
 
     @property

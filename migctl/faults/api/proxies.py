@@ -66,12 +66,14 @@ class Named:
             changed = self.proxy.change(name, attributes_of(change), change.toxicity)
         except ValueError as error:
             raise bad(str(error)) from None
+        self.proxy.close_lost()
         _log.info("toxic changed", proxy=self.name, toxic=name, attributes=changed.attributes)
         return changed
 
     def remove(self, name: str) -> None:
         """Raises Refusal (404)."""
         self.proxy.remove(self.toxic(name).name)
+        self.proxy.close_lost()
         _log.info("toxic removed", proxy=self.name, toxic=name)
 
 
@@ -151,6 +153,7 @@ class Proxies:
             refusal = None
             for named in self:
                 named.proxy.heal()
+                named.proxy.close_lost()
                 try:
                     await named.proxy.enable()
                 except OSError as error:

@@ -158,6 +158,32 @@ async def test_a_list_of_proxies_is_created_and_answered_in_its_order(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["removed", "drawn for nobody", "reset"])
+@pytest.mark.parametrize("kind", ["timeout", "reset_peer"])
+async def test_a_connection_that_lost_bytes_is_closed_when_the_toxic_goes_and_one_that_did_not_goes_on(
+    api: httpx.AsyncClient, upstream: int, kind: str, how: str
+) -> None:
+    port = port_of(await create(api, upstream))
+    lost, quiet = await Client.to(port), await Client.to(port)
+    for client in (lost, quiet):
+        await client.ask(b"open\n")
+    timeout = 0 if kind == "timeout" else 3_600_000
+    await api.post("/proxies/line/toxics", json={"type": kind, "attributes": {"timeout": timeout}})
+    asking = asyncio.ensure_future(lost.ask(b"lost\n"))
+    await asyncio.wait([asking], timeout=0.2)
+    assert not asking.done()
+    path = f"/proxies/line/toxics/{kind}_downstream"
+    if how == "removed":
+        await api.delete(path)
+    elif how == "reset":
+        await api.post("/reset")
+    else:
+        await api.patch(path, json={"toxicity": 0})
+    assert await asking == b""
+    assert await quiet.ask(b"still here\n") == b"still here\n"
+    assert await (await Client.to(port)).ask(b"new\n") == b"new\n"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "error"),
     [

@@ -181,8 +181,9 @@ def test_a_connection_of_which_bytes_vanished_passes_nothing_when_the_hole_is_go
     assert feed(pipeline, [(1, b"nothing was lost")], 2) == [(1, b"nothing was lost")]
     pipeline.install(2, Toxic("timeout", {"timeout": 5000}), 2.0, is_open=True)
     assert feed(pipeline, [(3, b"lost")], 4) == []
-    assert pipeline.vanished
+    assert (pipeline.vanished, pipeline.is_lost) == (True, False)
     pipeline.lift("timeout_downstream", 4.0)
+    assert pipeline.is_lost
     assert feed(pipeline, [(4, b"too late")], 100) == [
         (7, Mark.CLOSE)
     ]  # it can't be healed, and closes at its time
