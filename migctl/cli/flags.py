@@ -57,19 +57,25 @@ def show(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """One flag as it is written, what of it is in force, and since when."""
+    """One flag as it is written, what of it is in force, since when, and what users of a sticky experiment keep."""
+    from migctl.config import load
     from migctl.flags import editing
+    from migctl.runtime.experiments import kept_counts
 
     found = _read(config)
     flag = _flag(found, key)
+    kept = kept_counts(load(file=config), key)
     if output_format == "json":
         of = [_brake(one) for one in found.brakes if one.flag == key]
-        output.document({**_head("show", found), "flag": _document(found, flag), "brakes": of})
+        document = {"flag": _document(found, flag), "brakes": of, "kept": kept}
+        output.document({**_head("show", found), **document})
         return
     _print_where(found)
     row = found.snapshot.rows[0]
     output.plain(editing.as_yaml(editing.only(found.flag_set, key)).rstrip())
     output.note(f"n {row.n}, written by {row.by} at {row.at}: {row.reason or 'no reason'}")
+    for variant, count in (kept or {}).items():
+        output.note(f"sticky: {count:,} users keep {variant}, in this state folder")
     _print_brakes(found)
 
 

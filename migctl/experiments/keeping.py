@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -155,6 +156,16 @@ class Keeping:
             return None
         held = of.get(_key(user, self._secret))
         return held.kept if held is not None else None
+
+    def counts(self, flag: str) -> Counter[str]:
+        """Users by the variant that they keep."""
+        with self._lock:
+            return Counter(
+                held.kept.variant
+                for (of, _), users in self._kept.items()
+                if of == flag
+                for held in users.values()
+            )
 
     def keep(self, flag: str, place: str, user: str, kept: Kept) -> None:
         if self._secret is None:

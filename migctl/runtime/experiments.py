@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -82,6 +83,19 @@ def kept_of(settings: Settings) -> KeptOf:
         return found.variant if found is not None else None
 
     return kept
+
+
+def kept_counts(settings: Settings, flag: str) -> dict[str, int] | None:
+    """Users of this state folder by the variant that they keep; None where the flag is not sticky today. Raises as `kept_of`."""
+    keeping = Keeping(settings.state, read_experiments(config_file(EXPERIMENTS_FILE)))
+    keeping.begin(writing=False)
+    if not keeping.keeps(flag):
+        return None
+    counts = keeping.counts(flag)
+    if flag == TRANSPORT.flag:
+        # Who had the opened one is held for the report alone.
+        counts = Counter({TRANSPORT.otherwise: counts[TRANSPORT.otherwise]})
+    return dict(sorted(counts.items()))
 
 
 def experiment_of(flag: str) -> Experiment:
