@@ -69,6 +69,7 @@ def run(
 def _order(
     drill: str, without: list[str], keep: Path | None, confirm: str | None, config: Path | None
 ) -> Order:
+    from migctl.config.digest import delivery_digest
     from migctl.config.loading import resolved
     from migctl.drills import catalog
     from migctl.drills.conducting import Order
@@ -87,6 +88,7 @@ def _order(
         state=settings.state,
         settings=drilled(settings, checked.drill.configuration.settings, *overlays(without)),
         without=without,
+        config=delivery_digest(settings),
         keep=keep,
     )
 

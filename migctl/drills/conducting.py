@@ -15,6 +15,7 @@ from migctl.drills.result import Result, TimelineEntry
 from migctl.drills.running import Run, Watch
 from migctl.drills.world.deployment import deployed
 from migctl.events.ids import uuid7
+from migctl.rollout import drills
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,10 @@ def conduct(order: Order, watch: Watch) -> Result:
         run.perform()
     result = _result(order, drill_id, run, started)
     history.keep(order.state, result)
+    if not order.without:  # what fails on purpose says nothing of the system
+        drills.append(
+            order.state, drills.Drilled(order.name, result.verdict, result.finished_at, order.config)
+        )
     return result
 
 

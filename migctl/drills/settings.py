@@ -13,13 +13,9 @@ import yaml
 
 from migctl.config import Settings
 from migctl.config.address import is_loopback
-from migctl.config.showing import as_document, values
+from migctl.config.digest import delivery_settings
 from migctl.config.staged import merge
 from migctl.errors import Refused
-
-SECTIONS = ("gateway", "relay", "realtime", "resilience", "fallback")
-# Of these sections what would reach something outside the drill, or is the drill's own.
-_LEFT_OUT = (("realtime", "token_command"), ("realtime", "messages_per_second"))
 
 
 def refuse_foreign(settings: Settings, confirm: str | None) -> None:
@@ -43,12 +39,7 @@ def refuse_foreign(settings: Settings, confirm: str | None) -> None:
 
 def drilled(settings: Settings, *overlays: Mapping[str, object]) -> str:
     """The text of a migctl.yaml. overlays: sections that win, a later one over those before it."""
-    document = as_document(values(settings, lambda _: ""))
-    taken = {name: document[name] for name in SECTIONS if name in document}
-    for section, key in _LEFT_OUT:
-        inner = taken.get(section)
-        if isinstance(inner, dict):
-            inner.pop(key, None)
+    taken: dict[str, object] = dict(delivery_settings(settings))
     for overlay in overlays:
         taken = merge(taken, dict(overlay))
     return yaml.safe_dump(taken, sort_keys=False, allow_unicode=True)

@@ -3,6 +3,7 @@
 | the newest line of a drill | it is missing |
 |---|---|
 | none | yes: absence is no success |
+| of another configuration, or of one that is not known | yes: it says nothing of this one |
 | not `pass` | yes |
 | `pass`, older than the stage allows | yes |
 | `pass` | no |
@@ -10,13 +11,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from migctl.config.files import read_own
+from migctl.config.files import open_private_log, read_own
 from migctl.errors import Usage
 from migctl.rollout.walk import Step
 
@@ -24,11 +26,15 @@ FILE = "drills.ndjson"
 
 
 class Drilled(msgspec.Struct, frozen=True):
-    """One drill that was run, as `drills.ndjson` has it. verdict: `pass` is the only good one. finished_at: RFC 3339."""
+    """One drill that was run, as `drills.ndjson` has it. verdict: `pass` is the only good one. finished_at: RFC 3339.
+
+    config: digest of the configuration that it was run with (`config.digest`); empty where that is not known.
+    """
 
     drill: str
     verdict: str
     finished_at: datetime
+    config: str = ""
 
 
 def read(folder: Path) -> list[Drilled]:
@@ -48,13 +54,28 @@ def read(folder: Path) -> list[Drilled]:
     return found
 
 
-def missing(step: Step, drilled: Sequence[Drilled], now: datetime) -> str | None:
-    """Why the step's drills keep the next one from beginning, in words; None where they don't."""
+def append(folder: Path, drilled: Drilled) -> None:
+    """A line more, on disk when this returns. Raises OSError."""
+    with open_private_log(folder / FILE) as file:
+        file.write(msgspec.json.encode(drilled) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def missing(step: Step, drilled: Sequence[Drilled], now: datetime, config: str) -> str | None:
+    """Why the step's drills keep the next one from beginning, in words; None where they don't. config: digest of the present one."""
     newest = {one.drill: one for one in drilled}
     for name in step.drills:
         one = newest.get(name)
         if one is None:
             return f"drill {name} has no record of having passed"
+        if one.config != config:
+            was = (
+                f"with another configuration ({one.config}, now {config})"
+                if one.config
+                else "with one that is not known"
+            )
+            return f"drill {name} was run {was}"
         if one.verdict != "pass":
             return f"drill {name} ended with {one.verdict}"
         if now - one.finished_at > timedelta(seconds=step.max_drill_age_s):

@@ -59,7 +59,8 @@ class Line:
 
 @dataclass(slots=True)
 class Walker:
-    """steps: in order, those that are walked. drilled: what was drilled, read again in each round.
+    """steps: in order, those that are walked. drilled: what was drilled, read again in each round. config: digest of the
+    present configuration.
 
     reason: of the person who let it walk, for the audit. without_drills: why the drills that a stage asks for are gone without.
     notify: called with what happens, each thing once.
@@ -70,6 +71,7 @@ class Walker:
     down: Down
     steps: Sequence[Step]
     drilled: Callable[[], Sequence[Drilled]]
+    config: str
     reason: str
     without_drills: str | None = None
     notify: Callable[[Line], None] = lambda _: None
@@ -183,7 +185,7 @@ class Walker:
         )
 
     def _withheld(self, step: Step) -> str | None:
-        why = missing(step, self.drilled(), clock.now())
+        why = missing(step, self.drilled(), clock.now(), self.config)
         if why is None or self.without_drills is not None:
             return None
         return f"{why}: run it, or go on with `--without-drills --reason WHY`"

@@ -13,6 +13,7 @@ import msgspec
 
 from migctl import clock
 from migctl.config import Settings
+from migctl.config.digest import delivery_digest
 from migctl.errors import MigctlError, Usage, Wanting
 from migctl.events import format_time
 from migctl.flags.authoring import unshown
@@ -233,7 +234,7 @@ async def promote(settings: Settings, wish: Wish, *, force: bool) -> Effect:
             raise Wanting(f"{state.stage} is the last step", do="go on with `migctl rollout complete`")
         of = await gates_of(at, standing)
         wanting = list(of.wanting) if of is not None else ["the evidence can't be read"]
-        lacking = drills.missing(step, drills.read(settings.state), clock.now())
+        lacking = drills.missing(step, drills.read(settings.state), clock.now(), delivery_digest(settings))
         wanting += [lacking] if lacking is not None else []
         before = standing.effective
         proposed = Proposed(

@@ -13,6 +13,7 @@ import msgspec
 
 from migctl import clock
 from migctl.config import Settings, secret
+from migctl.config.digest import delivery_digest
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import format_time
 from migctl.flags.authoring import Author, Basis
@@ -238,6 +239,7 @@ async def walking(
             down=HandsDown(hands, actor),
             steps=steps,
             drilled=lambda: drills.read(settings.state),
+            config=delivery_digest(settings),
             reason=reason,
             without_drills=without_drills,
             notify=notify,

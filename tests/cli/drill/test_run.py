@@ -112,6 +112,9 @@ def test_a_drill_that_passes_measures_everything_and_leaves_nothing_behind(tmp_p
     history = run(tmp_path, "drill", "history", "--output", "json")
     assert [one["id"] for one in json.loads(history.stdout)["drills"]] == [found["id"]]
     assert not list((tmp_path / "drills" / "running").iterdir())
+    [line] = [json.loads(text) for text in (tmp_path / "drills.ndjson").read_bytes().splitlines()]
+    assert (line["drill"], line["verdict"], line["config"]) == ("short", "pass", found["config"])
+    assert len(found["config"]) == 12
 
 
 @pytest.mark.slow
