@@ -10,9 +10,9 @@ import typer
 from migctl.cli import context, output
 
 if TYPE_CHECKING:
+    from migctl.checking.checking import Checked
     from migctl.config.loading import Resolved
     from migctl.config.showing import Value
-    from migctl.rollout.checking import Checked
 
 app = typer.Typer(
     help="Settings, stages and flags in files: checked, and shown as they hold.", no_args_is_help=True
@@ -33,7 +33,7 @@ def check(
 
     Looks at migctl.yaml, the environment and ./configs, and at what holds between files. Exit code 2 where something is wrong.
     """
-    from migctl.rollout.checking import check as check_files
+    from migctl.checking.checking import check as check_files
 
     found = check_files(files or ())
     if output_format == "json":
@@ -96,12 +96,12 @@ def show(
 @app.command()
 def schema(
     name: Annotated[
-        Literal["settings", "stage", "flags", "segments", "experiments"],
-        typer.Argument(help="settings, stage, flags, segments or experiments."),
+        Literal["settings", "stage", "flags", "segments", "experiments", "drill"],
+        typer.Argument(help="settings, stage, flags, segments, experiments or drill."),
     ],
 ) -> None:
     """Print the JSON Schema of one kind of file, for editors: `# yaml-language-server: $schema=FILE` as its first line."""
-    from migctl.rollout.schemas import json_schema
+    from migctl.checking.schemas import json_schema
 
     output.document(json_schema(name))
 

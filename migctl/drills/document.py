@@ -35,7 +35,12 @@ Scalar = str | int | float | bool | None
 class Section(BaseModel):
     """Keys and values of a drill's file; one that it does not know is a mistake."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_below_a_key_is_no_mistake(cls, value: object) -> object:
+        return {} if value is None else value
 
 
 class Pauses(Section):

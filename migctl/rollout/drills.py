@@ -63,7 +63,7 @@ def append(folder: Path, drilled: Drilled) -> None:
 
 
 def missing(step: Step, drilled: Sequence[Drilled], now: datetime, config: str) -> str | None:
-    """Why the step's drills keep the next one from beginning, in words; None where they don't. config: digest of the present one."""
+    """Why the step's drills keep the next one from beginning, in words; None where they don't. config: of now."""
     newest = {one.drill: one for one in drilled}
     for name in step.drills:
         one = newest.get(name)

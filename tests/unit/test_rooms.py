@@ -22,6 +22,7 @@ EDGE = "a thin edge: what it decides stands in a module beside it, which has a f
 FLAGD = "a tree in flagd's format, which is written and evaluated as it is"
 YAML = "a file of settings before it is checked"
 PLAIN_OBJECTS = {
+    "migctl.config.digest.delivery_settings": YAML,
     "migctl.config.problems.document": "printed as it is; who reads fields has Problem",
     "migctl.config.showing.as_document": "printed as it is",
     "migctl.config.staged.laid": YAML,
@@ -40,7 +41,7 @@ PLAIN_OBJECTS = {
     "migctl.ingest.gauges.verdict": "the data of an event, which has no form",
     "migctl.ingest.outages.document": "a line of a file; who reads fields has OutageStatus",
     "migctl.replay.recording.document": "printed as it is; who reads fields has Facts",
-    "migctl.rollout.schemas.json_schema": "JSON Schema",
+    "migctl.checking.schemas.json_schema": "JSON Schema",
     "migctl.rollout.signoff.document.json_schema": "JSON Schema",
     "migctl.server.openapi.document": "OpenAPI",
     "migctl.server.routes.assignment.document": "answered as it is; who reads it has Assignment",

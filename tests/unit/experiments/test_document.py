@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from migctl.checking.checking import check
 from migctl.config.assets import folder
 from migctl.config.problems import Faulty
 from migctl.experiments.document import Experiment, read_experiments
-from migctl.rollout.checking import check
 
 
 def test_the_file_that_ships_says_every_default() -> None:

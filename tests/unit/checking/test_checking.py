@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from migctl.checking.checking import Checked, check
 from migctl.config.assets import folder
-from migctl.rollout.checking import Checked, check
+from migctl.drills import catalog
 
 GOOD = "stage: {name}\ntitle: t\nopen: {{percent: {percent}}}\nsoak_minutes: 5\ngates: [{{max_lost: 0}}]\n"
 
@@ -30,7 +31,8 @@ def told(found: Checked) -> list[tuple[str, int | None, str]]:
 def test_what_ships_has_no_mistake_and_is_listed(tmp_path: Path) -> None:
     found = looked(tmp_path)
     assert not found.problems
-    assert sorted(found.files.values()) == ["experiments", "flags", "segments", *["stage"] * 6]
+    drills = ["drill"] * len(catalog.names())
+    assert sorted(found.files.values()) == [*drills, "experiments", "flags", "segments", *["stage"] * 6]
     of_the_checkout = looked(folder("configs").parent)
     assert not of_the_checkout.problems
     assert "settings" in of_the_checkout.files.values()
@@ -99,7 +101,8 @@ def test_segments_and_drills_that_nobody_knows_and_settings_that_don_t_fit_are_t
     found = looked(tmp_path)
     assert told(found) == [
         ("2b-25.yaml", 3, "open.segments.internl"), ("2b-25.yaml", 3, "open.segments.eu"), ("2b-25.yaml", 8, "drills.1"),
-        ("2b-25.yaml", 12, "settings.resilience.breaker"),
+        ("2b-25.yaml", 12, "settings.resilience.breaker"), ("mine.yaml", 1, "description"),
+        ("mine.yaml", 1, "steady-state-hypothesis"), ("mine.yaml", 1, "method"),
     ]  # fmt: skip
     assert found.problems[0].do == "did you mean internal?"
     assert found.problems[2].do == "did you mean failover?"

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from migctl.config import Settings
+from migctl.drills.document import Drill
 from migctl.experiments.document import Experiments
 from migctl.flags.schemas import flags_schema, segments_schema
 from migctl.rollout.stages import Stage
 
-SchemaName = Literal["settings", "stage", "flags", "segments", "experiments"]
-NAMES: tuple[SchemaName, ...] = ("settings", "stage", "flags", "segments", "experiments")
+SchemaName = Literal["settings", "stage", "flags", "segments", "experiments", "drill"]
+NAMES: tuple[SchemaName, ...] = ("settings", "stage", "flags", "segments", "experiments", "drill")
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -27,6 +28,11 @@ def json_schema(name: SchemaName) -> dict[str, Any]:
     elif name == "stage":
         made = _sections_may_be_empty(Stage.model_json_schema(by_alias=True), but=("open",))
         title = "configs/stages/NAME.yaml"
+    elif name == "drill":
+        made = _sections_may_be_empty(
+            Drill.model_json_schema(by_alias=True), but=("steady-state-hypothesis",)
+        )
+        title = "configs/drills/NAME.yaml"
     elif name == "experiments":
         made = _sections_may_be_empty(Experiments.model_json_schema(by_alias=True))
         of_flags = made["properties"]["experiments"]

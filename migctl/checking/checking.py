@@ -7,6 +7,7 @@
 | flags | `flags.file`, and `configs/flags/` |
 | segments | files of `configs/flags/` with the key `segments` |
 | experiments | `configs/flags/experiments.yaml`, and files of `configs/flags/` with the key `experiments` |
+| drill | `configs/drills/NAME.yaml`, and each that came with migctl |
 """
 
 from __future__ import annotations
@@ -29,27 +30,23 @@ from migctl.config.problems import Faulty, Problem
 from migctl.config.staged import overlaid
 from migctl.config.warned import SettingsWarning
 from migctl.config.yamlfile import Document
+from migctl.drills import catalog
+from migctl.drills.functions.checking import read as read_drill
 from migctl.errors import MigctlError
 from migctl.experiments.document import checked
 from migctl.flags.files import problems_of
 from migctl.flags.shares import SEGMENT
 from migctl.rollout.stages import NAMES, OPEN_MORE, Stage, opens_less, path_of, read_document
 
-Kind = Literal["settings", "stage", "flags", "segments", "experiments"]
-
-# Drills by their names, of which a stage may ask for some.
-DRILLS = (
-    "failover", "failback", "websocket-outage", "both-down", "publisher-crash", "postgres-restart", "redis-outage", "slot-loss",
-    "silent-drop", "poisoned-poll", "rate-limit", "token-expiry", "key-rotation", "slow-subscriber", "half-open", "latency",
-    "disk-full", "poison", "oversize", "target-restored", "clock-step", "rollback", "cutover", "soak",
-)  # fmt: skip
+Kind = Literal["settings", "stage", "flags", "segments", "experiments", "drill"]
 
 _YAML = (".yaml", ".yml", ".json")
 _BY_KEY: Mapping[str, Kind] = {
     "segments": "segments", "experiments": "experiments", "exposures": "experiments",
+    "steady-state-hypothesis": "drill", "method": "drill",
     "$evaluators": "flags", "soak_minutes": "stage", "gates": "stage", "stage": "stage",
 }  # fmt: skip
-_BY_FOLDER: Mapping[str, Kind] = {"stages": "stage", "flags": "flags"}
+_BY_FOLDER: Mapping[str, Kind] = {"stages": "stage", "flags": "flags", "drills": "drill"}
 
 
 @dataclass(slots=True)
@@ -126,6 +123,8 @@ class _Reading:
         for path in self._listed("flags"):
             if path not in self.files:
                 self.read(path, _kind_of(path, "flags"))
+        for name in catalog.names(self._here):
+            self.read(catalog.path_of(name, self._here), "drill")
 
     def read(self, path: Path, kind: Kind) -> None:
         """One file."""
@@ -138,6 +137,9 @@ class _Reading:
                 document = Document.read(path, most_bytes=MOST_BYTES)
                 stage = read_document(document, path)
                 self._stages[stage.stage] = (stage, document)
+                return
+            if kind == "drill":
+                read_drill(path)
                 return
             document = Document.read(path)
             if kind == "experiments":
@@ -167,9 +169,10 @@ class _Reading:
                 do = f"did you mean {close[0]}?" if close else "define it in configs/flags/segments.yaml"
                 self._note(document, f"open.segments.{name}", f"no file of segments has {name!r}", do)
         for index, name in enumerate(stage.drills):
-            if name not in DRILLS and not (self._here / "configs" / "drills" / f"{name}.yaml").is_file():
-                close = difflib.get_close_matches(name, DRILLS, 1)
-                do = f"did you mean {close[0]}?" if close else f"the drills are: {', '.join(DRILLS)}"
+            drills = catalog.names(self._here)
+            if name not in drills:
+                close = difflib.get_close_matches(name, drills, 1)
+                do = f"did you mean {close[0]}?" if close else f"the drills are: {', '.join(drills)}"
                 self._note(document, f"drills.{index}", f"no drill {name!r}", do)
         with self._noting(document):
             overlaid(self.settings, stage.settings, source=document.name)

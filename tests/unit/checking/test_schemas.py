@@ -11,14 +11,24 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from migctl.checking.checking import check
+from migctl.checking.schemas import NAMES, SchemaName, json_schema
 from migctl.config.assets import folder
-from migctl.rollout.checking import check
-from migctl.rollout.schemas import NAMES, SchemaName, json_schema
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "schemas"
 SHIPPED = sorted(folder("configs").rglob("*.yaml"))
 STAGE = "stage: 2b-25\ntitle: t\nopen: {percent: 1}\nsoak_minutes: 5\ngates: [{max_lost: 0}]\n"
 FLAGS = "flags: {a: {state: ENABLED, variants: {x: 1, y: 2}, defaultVariant: x}}\n"
+DRILL = """\
+title: t
+description: d
+steady-state-hypothesis:
+  title: t
+  probes: [{type: probe, name: p, tolerance: [closed], provider: {type: migctl, func: breaker-state}}]
+method:
+  - {type: action, name: a, provider: {type: migctl, func: reset}, pauses: {after: 1.5}}
+  - {type: action, name: b, provider: {type: process, path: /bin/true}}
+"""
 SEGMENTS = "segments: {a: {users: [b]}}\n"
 SCHEMAS = {name: json_schema(name) for name in NAMES}
 
@@ -28,8 +38,8 @@ def accepts(name: SchemaName, data: Any) -> bool:
 
 
 def kind_of(path: Path) -> SchemaName:
-    if path.parent.name == "stages":
-        return "stage"
+    if path.parent.name in ("stages", "drills"):
+        return "stage" if path.parent.name == "stages" else "drill"
     kinds: dict[str, SchemaName] = {
         "migctl": "settings",
         "transport": "flags",
@@ -71,6 +81,8 @@ def test_a_file_that_ships_is_accepted_and_names_its_schema(path: Path) -> None:
         ("experiments", "e.yaml", "experiments:\n  a.b-c:\nexposures:\n"),
         ("experiments", "e.yaml", "experiments: {a: {starts: '2026-01-31', ends: null, min_users: 5}}\nexposures: {log: false}\n"),
         ("segments", "g.yaml", "segments: {a: {rule: {in: [{var: region}, [eu]]}}, b: {starts_with: [x], ends_with: []}}\n"),
+        ("drill", "d.yaml", DRILL),
+        ("drill", "d.yaml", DRILL + "configuration:\nobjectives: {max_lost: 2}\nwithout: {breaker: lost}\n"),
     ],
 )  # fmt: skip
 def test_what_is_right_is_accepted_by_both(tmp_path: Path, name: SchemaName, file: str, text: str) -> None:
@@ -114,6 +126,12 @@ def test_what_is_right_is_accepted_by_both(tmp_path: Path, name: SchemaName, fil
             "segments: []\n", "segments: {all: {users: []}}\n", "segments: {a: {}}\n", "segments: {a: {user: [b]}}\n",
             "segments: {a: {users: [4]}}\n", "segments: {a: {users: b}}\n", "segments: {a: {rule: {in: []}, users: []}}\n",
             "segments: {a: {rule: {foo: 1}}}\n",
+        )],
+        *[("drill", "d.yaml", text) for text in (
+            DRILL.replace("title: t\n", "", 1), DRILL.replace("method:", "methods:"), DRILL + "objectives: {max_lots: 1}\n",
+            DRILL + "objectives: {max_lost: -1}\n", DRILL + "configuration: {rate_per_s: 0}\n", DRILL + "runtime: {}\n",
+            DRILL.replace("type: action, name: a", "type: act, name: a"), DRILL.replace("after: 1.5", "after: soon"),
+            DRILL.replace("path: /bin/true", "pathe: /bin/true"), DRILL + "without: {brakes: lost}\n",
         )],
         *[("experiments", "e.yaml", text) for text in (
             "experiments: []\n", "experiments: {a b: {}}\n", "experiments: {a: {min_users: x}}\n",
