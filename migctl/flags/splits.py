@@ -49,11 +49,11 @@ def deciding(flag: Flag, evaluators: Mapping[str, object]) -> Deciding:
         return lambda _: None
     compiler = Compiler(flag.key, evaluators)
     find = _of(compiler, flag.targeting, ())
-    added = {"flagKey": flag.key}
+    added, needs_flagd = {"flagKey": flag.key}, compiler.needs_flagd
 
     def found(context: Context) -> Split | None:
         try:
-            return find(context if "$flagd" in context else {**context, "$flagd": added})
+            return find(context if not needs_flagd or "$flagd" in context else {**context, "$flagd": added})
         except FAILURES:  # the evaluation itself answers the error
             return None
 
@@ -98,7 +98,7 @@ def _fractional(compiler: Compiler, given: Sequence[object], place: str) -> _Fou
         if isinstance(part, list) and part
     ]
 
-    def split(data: object) -> Split | None:
+    def made(data: object) -> Split | None:
         weights: dict[str, int] = {}
         for name, weight in parts:
             variant, value = name(data), 1 if weight is None else weight(data)
@@ -108,7 +108,10 @@ def _fractional(compiler: Compiler, given: Sequence[object], place: str) -> _Fou
             weights[key] = weights.get(key, 0) + max(0, value)
         return Split(place, weights) if 0 < sum(weights.values()) <= MAX_WEIGHTS else None
 
-    return split
+    if not all(isinstance(value, (str, int)) for part in given if isinstance(part, list) for value in part):
+        return made
+    constant = made(None)  # the same for everybody, as nearly all are
+    return lambda _: constant
 
 
 def _name(condition: object) -> str:
