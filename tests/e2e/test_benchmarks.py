@@ -123,3 +123,12 @@ def test_users_move_to_realtime_and_back_without_losing_an_event(tmp_path: Path)
     assert (found["lost"], found["duplicates"], found["out_of_order"]) == (0, 0, 0)
     assert found["reports"] == {"pass": 9}
     assert 0 < found["most_joins_per_s"] < found["joins_limit_per_s"] == 6
+
+
+@pytest.mark.slow
+def test_proxy_prints_what_each_toxic_costs_beside_a_direct_connection(tmp_path: Path) -> None:
+    _, found = run(tmp_path, "proxy.py", "--mib", "8", "--trips", "20", "--rounds", "1")
+    assert list(found)[:2] == ["direct", "no toxic"]
+    assert {"latency", "bandwidth", "slow_close", "slicer", "limit_data"} < set(found)
+    assert found["direct"]["throughput_ratio"] == found["direct"]["trip_ratio"] == 1.0
+    assert all(one["mib_per_s"] > 0 and one["trip_us"] > 0 for one in found.values())
