@@ -45,6 +45,10 @@ class Pipeline:
         """Whether the sender should wait."""
         return any(each.stage.held > each.stage.room for each in self._stages)
 
+    def is_clear(self, now: float) -> bool:
+        """What comes now would come out now, and nothing is before it."""
+        return len(self._stages) == 1 and self._ended is None and not self._out and self.line.is_clear(now)
+
     def has(self, kind: type[Stage]) -> bool:
         return any(isinstance(each.stage, kind) for each in self._stages)
 

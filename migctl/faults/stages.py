@@ -103,6 +103,12 @@ class Latency(Stage):
     def update(self, attributes: Mapping[str, int], now: float) -> None:
         self.delay_s, self._jitter_s = attributes["latency"] / 1000, attributes["jitter"] / 1000
 
+    def is_clear(self, now: float) -> bool:
+        """What comes now leaves now, and it holds nothing."""
+        return (
+            not (self._queue or self.delay_s or self._jitter_s) and self._ended is None and self._last <= now
+        )
+
     def hold(self, until: float) -> None:
         """Nothing that comes leaves before this time."""
         self._last = max(until, self._last)

@@ -236,3 +236,24 @@ def test_a_slow_line_makes_its_sender_wait_soon_and_a_long_one_late() -> None:
         pipeline.advance(0.0)
     assert slow.is_full
     assert not long.is_full
+
+
+def test_a_line_is_clear_only_where_what_comes_would_leave_at_once_and_first() -> None:
+    pipeline = Pipeline(0.0, lambda: 0.5)
+    assert pipeline.is_clear(1.0)
+    pipeline.line.hold(2.0)
+    assert (pipeline.is_clear(1.0), pipeline.is_clear(2.0)) == (False, True)
+    pipeline.line.delay_s = 1.0
+    assert not pipeline.is_clear(2.0)
+    pipeline.put(b"under way", 2.0)
+    pipeline.line.delay_s = 0.0
+    assert not pipeline.is_clear(2.0)
+    assert feed(pipeline, [], 3) == [(3, b"under way")]
+    assert pipeline.is_clear(3.0)
+    pipeline.install(1, Toxic("slow_close"), 3.0, is_open=True)
+    assert not pipeline.is_clear(3.0)
+    pipeline.lift("slow_close_downstream", 3.0)
+    assert pipeline.is_clear(3.0)
+    pipeline.put(b"", 4.0, Mark.END)
+    assert feed(pipeline, [], 5) == [(4, Mark.END)]
+    assert not pipeline.is_clear(5.0)
