@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from pathlib import Path
@@ -49,9 +50,12 @@ def menu(serve: ServeProcess, users: list[str] = USERS) -> dict[str, Any]:
         return {user: http.post("/ofrep/v1/evaluate/flags/menu", json=body(user)).json() for user in users}
 
 
-def kept(folder: Path) -> list[dict[str, Any]]:
+def kept(folder: Path, *, torn: bool = False) -> list[dict[str, Any]]:
+    """torn: the last line may be half written."""
     path = folder / lines.FOLDER / FILE
-    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+    text = path.read_bytes() if path.exists() else b""
+    whole = text[: text.rfind(b"\n") + 1] if torn else text
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 async def test_who_got_a_variant_keeps_it_after_a_kill_though_the_share_changed(tmp_path: Path) -> None:
@@ -109,6 +113,37 @@ async def test_who_got_a_variant_keeps_it_after_a_kill_though_the_share_changed(
         assert {user: one["variant"] for user, one in menu(serve).items()} == {
             user: one["variant"] for user, one in first.items()
         }
+
+
+async def test_a_kill_while_users_are_answered_loses_none_that_was_on_disk(tmp_path: Path) -> None:
+    write_flags(tmp_path, 50)
+    answered: dict[str, str] = {}
+    with serving_process(tmp_path, *MODE) as serve, httpx.Client(trust_env=False, timeout=60) as http:
+
+        def ask_until_it_is_dead() -> None:
+            for number in range(100_000):
+                try:
+                    one = http.post(f"{serve.url}/ofrep/v1/evaluate/flags/menu", json=body(f"user-{number}"))
+                except httpx.HTTPError:
+                    return
+                answered[f"user-{number}"] = one.json()["variant"]
+
+        asking = asyncio.create_task(asyncio.to_thread(ask_until_it_is_dead))
+        await until(lambda: len(kept(tmp_path, torn=True)) > 100)
+        serve.send(signal.SIGKILL)
+        await asking
+    secret = lines.secret_of(tmp_path / lines.FOLDER)
+    on_disk = {one["user"]: one["variant"] for one in kept(tmp_path, torn=True)}
+    users = [user for user in answered if lines.hashed(user, secret) in on_disk]
+    assert len(users) > 100
+    assert {user: on_disk[lines.hashed(user, secret)] for user in users} == {
+        user: answered[user] for user in users
+    }
+    write_flags(tmp_path, 95)
+    with serving_process(tmp_path, *MODE) as serve:
+        now = menu(serve, users)
+        assert {user: one["variant"] for user, one in now.items()} == {user: answered[user] for user in users}
+        assert any(one["metadata"].get("migctl_reason") == "KEPT" for one in now.values())
 
 
 async def test_without_sticky_nothing_is_kept(tmp_path: Path) -> None:

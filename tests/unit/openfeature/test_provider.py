@@ -85,6 +85,31 @@ def test_each_type_each_reason_and_each_error(provider: MigctlProvider) -> None:
     }
 
 
+def test_a_sticky_variant_is_kept_also_by_the_next_process_with_the_folder(
+    provider: MigctlProvider, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs" / "flags").mkdir(parents=True)
+    experiments = tmp_path / "configs" / "flags" / "experiments.yaml"
+    experiments.write_text("experiments: {split: {sticky: true}}\n")
+    monkeypatch.chdir(tmp_path)
+    users = [EvaluationContext(f"user-{number}") for number in range(50)]
+
+    def begun(on: int) -> list[bool]:
+        split = {"fractional": [["on", on], ["off", 100 - on]]}
+        write(file, {**FLAGS, "split": {**ON_OFF, "targeting": split}})
+        provider.initialize(EvaluationContext())
+        found = [provider.resolve_boolean_details("split", False, user).value for user in users]
+        provider.shutdown()
+        return found
+
+    first = begun(50)
+    assert set(first) == {True, False}
+    assert begun(90) == first
+    assert set(begun(100)) == {True}
+    experiments.write_text("experiments: {split: {}}\n")
+    assert begun(90) != first
+
+
 def test_change_is_told_with_its_keys_and_an_outage_and_its_end_once(
     provider: MigctlProvider, file: Path
 ) -> None:
