@@ -50,6 +50,7 @@ def conduct(order: Order, watch: Watch) -> Result:
         ),
     ) as on:
         on.settings = order.settings
+        on.redis = configuration.redis
         on.without = frozenset(order.without)
         run = Run(order.checked, on, watch)
         run.perform()

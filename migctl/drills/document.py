@@ -203,6 +203,9 @@ class Configuration(Section):
     )
     token_ttl_s: Annotated[float, Field(gt=0, description="seconds that a subscriber's token lives")] = 3600.0
     rtt_ms: Annotated[float, Field(ge=0, description="milliseconds there and back to Supabase")] = 0.0
+    redis: Annotated[
+        bool, Field(description="true: flags are pushed over a Redis too, the stack's Valkey")
+    ] = False
     calm_s: Annotated[float, Field(ge=0, description="seconds of load before the method, and after it")] = 3.0
     steady_within_s: Annotated[
         float, Field(gt=0, description="seconds within which the hypothesis must hold again")

@@ -61,6 +61,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.drills.evidence": PROCESS,
     "migctl.drills.conducting": PROCESS,
     "migctl.drills.functions.foreign": WIRE,
+    "migctl.drills.functions.flags": PROCESS,
     "migctl.drills.functions.lines": PROCESS,
     "migctl.drills.functions.probes": PROCESS,
     "migctl.drills.functions.processes": PROCESS,

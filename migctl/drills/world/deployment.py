@@ -78,7 +78,7 @@ class Deployment:
 
     direct: the target as the stack has it; target: over the line. flag: the kill switch of serve, None: who has what is said by
     the record. settings: its migctl.yaml. more: of the environment of each process, over everything else. without: remedies that
-    are switched off.
+    are switched off. redis: whether its processes have the stack's Valkey, for flags.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class Deployment:
         self.settings = ""
         self.more: Mapping[str, str] = {}
         self.without: frozenset[str] = frozenset()
+        self.redis = False
         self._messages_per_second = messages_per_second
 
     @property
@@ -231,6 +232,8 @@ class Deployment:
             "SUPABASE_JWT_SECRET": self.target.need("jwt_secret"),
             "DATABASE_URL": self.target.need("database_url"),
         }
+        if self.redis:
+            found["REDIS_URL"] = self.direct.need("redis_url")
         if self.flag is not None:
             found["MIGCTL_FLAG_TRANSPORT"] = self.flag
         return {**found, **self.more}
