@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from migctl.config.files import make_private_folder, make_state_folder, read_own, write_whole
+from migctl.drills.page import page_of
 from migctl.drills.result import Result
 from migctl.errors import Usage
 
@@ -19,12 +20,18 @@ def folder_of(state: Path) -> Path:
     return state / "drills"
 
 
+def page_path(state: Path, drill_id: str) -> Path:
+    """The page of a drill, beside its document."""
+    return folder_of(state) / f"{drill_id}.html"
+
+
 def keep(state: Path, result: Result) -> Path:
-    """Write the document; its path. Raises OSError."""
+    """Write the document and its page; the path of the document. Raises OSError."""
     make_state_folder(state)
     make_private_folder(folder_of(state))
     path = folder_of(state) / f"{result.id}.json"
     write_whole(path, msgspec.json.encode(result))
+    write_whole(page_path(state, result.id), page_of(result).encode())
     return path
 
 

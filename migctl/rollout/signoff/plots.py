@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import msgspec
 
+from migctl.pages.frame import HEIGHT, WIDTH, Line, Mark, Tick, nice, text
 from migctl.rollout.signoff.document import Incident, SharePoint, Signoff
 
-WIDTH, HEIGHT = 1000.0, 100.0
 _TICKS = 8
 _STEPS_S = (
     60,
@@ -33,29 +33,6 @@ _STEPS_S = (
 )
 
 Point = tuple[float, float]
-
-
-class Tick(msgspec.Struct, frozen=True):
-    """at: percent of the frame, from the left or from the top."""
-
-    at: float
-    label: str
-
-
-class Line(msgspec.Struct, frozen=True):
-    """path: as SVG has it; empty where there is no figure at all."""
-
-    name: str
-    style: str
-    path: str
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """A time that is marked, from `at` on for `width` percent of the frame."""
-
-    at: float
-    width: float
-    label: str
 
 
 class Plot(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,8 +86,8 @@ def _steps(points: Sequence[SharePoint], begin: datetime, end: datetime) -> Iter
         if one.percent is None:
             was_open = False
             continue
-        y = _text(HEIGHT * (1 - one.percent / 100))
-        x, until = (_text(WIDTH * _part(at, begin, end)) for at in (one.at, following.at))
+        y = text(HEIGHT * (1 - one.percent / 100))
+        x, until = (text(WIDTH * _part(at, begin, end)) for at in (one.at, following.at))
         yield f"{'L' if was_open else 'M'}{x} {y}H{until}"
         was_open = True
 
@@ -147,7 +124,7 @@ def _match(of: Signoff, begin: datetime, end: datetime) -> Plot:
     values = [(bucket.at, bucket.match_percent) for bucket in of.series.buckets]
     known = [value for _, value in values if value is not None]
     least = min([*known, *([bound] if bound is not None else [])], default=99.0)
-    span = _nice(max(100 - least, 0.01) * 1.3)
+    span = min(100.0, nice(max(100 - least, 0.01) * 1.3))
 
     def y(value: float) -> float:
         return HEIGHT * (100 - value) / span
@@ -158,12 +135,6 @@ def _match(of: Signoff, begin: datetime, end: datetime) -> Plot:
         up=[Tick(25.0 * quarter, f"{100 - span * quarter / 4:.6g} %") for quarter in range(5)],
         bound=Tick(y(bound), f"bound {bound:g} %") if bound is not None else None,
     )  # fmt: skip
-
-
-def _nice(span: float) -> float:
-    """The next of 1, 2, 4, 8 times a power of ten that is no less, and never above all there is."""
-    power = 10.0 ** math.floor(math.log10(span))
-    return float(min(100.0, next(step * power for step in (1, 2, 4, 8, 10) if step * power >= span)))
 
 
 def _path(
@@ -180,8 +151,8 @@ def _path(
             was_open = False
             continue
         until = at + timedelta(seconds=bucket_s)
-        left, right = (_text(WIDTH * _part(moment, begin, end)) for moment in (at, until))
-        parts.append(f"{'L' if was_open else 'M'}{left} {_text(min(max(y(value), 0.0), HEIGHT))}H{right}")
+        left, right = (text(WIDTH * _part(moment, begin, end)) for moment in (at, until))
+        parts.append(f"{'L' if was_open else 'M'}{left} {text(min(max(y(value), 0.0), HEIGHT))}H{right}")
         was_open = True
     return "".join(parts)
 
@@ -211,7 +182,3 @@ def _across(begin: datetime, end: datetime) -> list[Tick]:
 
 def _part(at: datetime, begin: datetime, end: datetime) -> float:
     return min(max((at - begin) / (end - begin), 0.0), 1.0)
-
-
-def _text(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -54,6 +54,7 @@ def test_documents_are_kept_and_listed_by_time(tmp_path: Path) -> None:
     for name in ("b", "a"):
         history.keep(tmp_path, result(name))
     assert [one.id for one in history.history(tmp_path)] == ["b", "a"]
+    assert "Nothing was measured over time." in history.page_path(tmp_path, "a").read_text()
     (history.folder_of(tmp_path) / "c.json").write_text("{}")
     with pytest.raises(Usage, match=r"c\.json"):
         history.history(tmp_path)
