@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from random import Random
@@ -52,13 +52,17 @@ async def broadcasting(
     table_head: Callable[[], int] | None = None,
     live: LiveWay = "broadcast",
     touched_at: Target | None = None,
+    breaker: Mapping[str, float] | None = None,
     **options: Any,
 ) -> AsyncIterator[Broadcast]:
     """For the length of the block; a failure of it is the block's.
 
     touched_at: by which address the row of heads is touched, where live is postgres_changes; default that of `target`.
+    breaker: its rules, as in settings.
     """
-    settings = Settings.model_validate({"realtime": {"live": live}})
+    settings = Settings.model_validate(
+        {"realtime": {"live": live}, "resilience": {"breaker": {**(breaker or {})}}}
+    )
     touch = Touch(Heads(touched_at or target, settings.supabase.schema_), journal.writer_id)
     epoch = (await journal.epochs())[-1]
     table = Written(table_head or (lambda: journal.head), (touch, epoch))

@@ -188,6 +188,7 @@ class Canary:
                     changes=self._changes,
                 ):
                     self._listening, self._trouble, self._do = True, None, None
+                    self._reach.reached()  # a trial that ended before we could listen has made the next one late
                     await self._renew.wait()
             except (Transient, Systemic) as error:
                 if self._arrived > arrived:  # only a canary proves a subscriber's socket

@@ -33,7 +33,7 @@ class Reach:
         self._table = table
 
     def reached(self) -> None:
-        """The sender has joined a channel."""
+        """The sender, or the canary's subscriber, has joined a channel."""
         self.health.reached(clock.mono())
         self._table.hurry()
 

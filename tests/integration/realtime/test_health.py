@@ -111,6 +111,26 @@ async def test_silence_opens_the_breaker_though_http_takes_everything_and_a_cana
         await until(lambda: transport.status().state == "connected")
 
 
+async def test_when_the_canary_has_its_socket_again_the_trial_does_not_wait_for_its_time(
+    journal: SqliteJournal, standin: Target
+) -> None:
+    """Our own channel is there all the while: nothing but the canary's socket says that subscribers can join again."""
+    its = SOCKETS + b"?apikey=" + standin.need("anon_key").encode()
+    async with (
+        tcp_proxy(port_of(standin)) as proxy,
+        broadcasting(
+            journal,
+            replace(standin, supabase_url=proxy.url),
+            breaker={"open_s": 600.0, "max_open_s": 600.0},
+        ) as transport,
+    ):
+        await seen(transport)
+        proxy.refuse_requests(its)
+        await until(lambda: transport.breaker == "open")
+        proxy.refuse_requests(None)
+        await until(lambda: transport.breaker == "closed")
+
+
 async def test_acknowledged_is_not_delivered_so_subscribers_that_hear_nothing_open_the_breaker(
     journal: SqliteJournal, standin: Target
 ) -> None:
