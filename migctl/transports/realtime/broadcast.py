@@ -246,7 +246,7 @@ class Broadcast:
             _log.info("hints sent", epoch=self._epoch, seq=self._reach.seq, **line)
 
     def _count_audience(self) -> int:
-        return self._audience.count_standby() if self._audience is not None else 0
+        return self._audience.count_on_realtime() if self._audience is not None else 0
 
     async def _beat(self) -> None:
         payload = hints.heartbeat(

@@ -188,9 +188,9 @@ class Gateway:
         """Sockets that hear an announcement."""
         return len(self._sockets.of("v2"))
 
-    def count_standby(self) -> int:
-        """Subscribers that are on Realtime, and have a socket here only to hear where to go."""
-        return sum(session.standby for session in self._sockets.of("v2"))
+    def count_on_realtime(self) -> int:
+        """Subscribers that receive what is broadcast: also those that were sent there and still have events from here."""
+        return sum(one.is_on_realtime for one in self._sockets.of("v2"))
 
     # One socket.
 

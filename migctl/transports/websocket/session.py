@@ -91,6 +91,11 @@ class Session:
         return "realtime" if self.standby else "websocket"
 
     @property
+    def is_on_realtime(self) -> bool:
+        """It receives what is broadcast, or is about to. While Realtime has failed for it, it does not."""
+        return self.standby or (self.notified == "realtime" and not self.fallback)
+
+    @property
     def closed(self) -> bool:
         """True once a close frame was sent, or the connection is gone."""
         return self.close_code is not None or self._transport.is_closing()

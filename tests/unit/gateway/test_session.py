@@ -72,3 +72,21 @@ async def test_link_is_silent_after_two_and_a_half_pings_without_a_word(
     session, _ = await open_session(heard_at=1000.0)
     assert wire.silence_s(20.0) == 50.0
     assert session.is_silent(1000.0 + quiet_s, ping_every_s=20.0) is silent
+
+
+@pytest.mark.parametrize(
+    ("standby", "notified", "fallback", "receives"),
+    [
+        (True, None, False, True),
+        (False, None, False, False),
+        (False, "realtime", False, True),  # it moves, and is on both
+        (False, "realtime", True, False),  # it was sent there, and Realtime has failed
+        (True, "websocket", False, True),  # it comes back, and is still there
+    ],
+)
+async def test_who_moves_counts_as_a_receiver_of_what_is_broadcast(
+    open_session: Open, standby: bool, notified: str | None, fallback: bool, receives: bool
+) -> None:
+    session, _ = await open_session(standby=standby)
+    session.notified, session.fallback = notified or session.transport, fallback
+    assert session.is_on_realtime is receives
