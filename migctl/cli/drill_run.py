@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
+from migctl.cli.drill_view import print_result
 from migctl.cli.live import Display
 
 if TYPE_CHECKING:
     from migctl.drills.conducting import Order
-    from migctl.drills.result import Result
     from migctl.drills.running import Run
     from migctl.drills.sampling import Moment
 
@@ -51,16 +51,18 @@ def run(
     """Run a drill on a stack of its own: `serve` with your settings, producers, subscribers, and one failure after the other.
 
     Exit 1 where an objective is missed or the system did not come back to a steady state. What it measured is kept in the state
-    folder: `migctl drill history`.
+    folder, with a page for people: `migctl drill history`.
     """
     from migctl.drills.conducting import conduct
+    from migctl.drills.history import page_path
 
     with Display(quiet=output_format == "json") as display:
-        result = conduct(_order(drill, without or [], keep, confirm, config), _Watch(display))
+        order = _order(drill, without or [], keep, confirm, config)
+        result = conduct(order, _Watch(display))
     if output_format == "json":
         output.document(result)
     else:
-        print_result(result)
+        print_result(result, page_path(order.state, result.id))
     code = EXIT_CODES.get(result.verdict, 1)
     if code:
         raise typer.Exit(code)
@@ -108,24 +110,3 @@ class _Watch:
 
     def tick(self, run: Run) -> None:
         pass
-
-
-def print_result(result: Result) -> None:
-    """The objectives, the subscribers, and the verdict."""
-    output.table(
-        ["OBJECTIVE", ("BOUND", "right"), ("MEASURED", "right"), "VERDICT"],
-        [
-            [one.name, f"{one.bound:g}", one.note if one.value is None else f"{one.value:g}", one.verdict]
-            for one in result.objectives
-        ],
-    )
-    output.table(
-        [("SUBSCRIBER", "whole"), ("WANTED", "right"), ("RELEASED", "right"), ("LOST", "right"), ("DUPLICATES", "right"),
-         ("SILENT ms", "right"), ("AVAILABLE %", "right")],
-        [
-            [one.name, f"{one.wanted:,}", f"{one.released:,}", one.lost, one.duplicates, one.longest_silence_ms,
-             one.availability_percent]
-            for one in result.subscribers
-        ],
-    )  # fmt: skip
-    output.plain(f"{result.verdict}: {result.title}" + (f"\n  {result.reason}" if result.reason else ""))
