@@ -52,7 +52,10 @@ async def listen(url: str, out: BinaryIO) -> None:
     note = telemetry.get_logger("capture").info
     while True:
         with contextlib.suppress(OSError, websockets.WebSocketException, TimeoutError):
-            async with websockets.connect(url, open_timeout=5, ping_interval=5, ping_timeout=5) as socket:
+            # A dashboard is a browser, which has no bound of a message's size.
+            async with websockets.connect(
+                url, max_size=None, open_timeout=5, ping_interval=5, ping_timeout=5
+            ) as socket:
                 note("ready: connected")
                 async for frame in socket:
                     line = line_of(frame, time.time())
