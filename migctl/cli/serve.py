@@ -86,26 +86,39 @@ def serve(
     settings = load(file=config, flags=flags)
 
     async def work() -> Left:
+        from migctl.config.systemd import systemd
         from migctl.ingest import open_source, parse_map
         from migctl.runtime.composing import compose
         from migctl.runtime.witness import KeptWitness, with_witness
+        from migctl.supervision import READY, STOPPING, Heart
 
+        heart = Heart.for_systemd(systemd())
         opened = None
         spec = source or settings.legacy.upstream
         if spec is not None:
             mapper = parse_map(map_ or [], settings.source, ignore=[ignore] if ignore else [])
             opened = open_source(spec, mapper=mapper, state_dir=settings.state, rate=rate)
-        service = await compose(settings, source=opened, notify=output.note)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        service.gate = _signals() if gate else None
-        service.until_done = until_done
-        if settings.witness and service.mode == "dual" and not until_done:
-            service.tokens, token = with_witness(service.tokens)
-            service.witness = KeptWitness(settings, token=token, config=config)
-        return await service.run(stop, _print_ready)
+
+        def end() -> None:
+            heart.send(STOPPING)
+            stop.set()
+
+        def ready(service: Service) -> None:
+            heart.send(READY, f"STATUS=serving: {service.mode} on {service.url}")
+            _print_ready(service)
+
+        async with heart.beating():
+            service = await compose(settings, source=opened, notify=output.note)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, end)
+            service.gate = _signals() if gate else None
+            service.until_done = until_done
+            if settings.witness and service.mode == "dual" and not until_done:
+                service.tokens, token = with_witness(service.tokens)
+                service.witness = KeptWitness(settings, token=token, config=config)
+            return await service.run(stop, ready)
 
     left = context.run_fast(work())
     if left.backlog:

@@ -1,0 +1,5 @@
+"""Supervision: what watches over a `serve` hears that it is ready, lives and ends, in the words of sd_notify(3)."""
+
+from migctl.supervision.heart import READY, STOPPING, WATCHDOG, Heart
+
+__all__ = ["READY", "STOPPING", "WATCHDOG", "Heart"]
