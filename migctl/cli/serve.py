@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +14,9 @@ from migctl.cli import context, output
 from migctl.cli.context import ConfigOption
 
 if TYPE_CHECKING:
+    from migctl.config import Settings
     from migctl.runtime.service import Left, Service
+    from migctl.supervision.turn import Given
 
 MODE_HELP = "websocket, realtime or dual (both). Also MIGCTL_MODE. Default: dual."
 
@@ -71,7 +74,15 @@ def serve(
     ] = False,
     log_level: Annotated[Literal["debug", "info", "warning", "error"], typer.Option("--log-level")] = "info",
     config: ConfigOption = None,
+    supervised: Annotated[
+        bool,
+        typer.Option(
+            "--supervised",
+            help="Watch over it: a worker that dies or hangs is replaced on the same port by one that stands by.",
+        ),
+    ] = False,
     gate: Annotated[bool, typer.Option("--gate", hidden=True)] = False,
+    worker: Annotated[str | None, typer.Option("--worker", hidden=True)] = None,
 ) -> None:
     """Publish events over the mode's transports, from one durable journal.
 
@@ -81,9 +92,12 @@ def serve(
     from migctl import telemetry
     from migctl.config import load
 
+    given = _turn(worker) if worker is not None else None
     telemetry.configure(level=log_level, pretty=output.stderr_is_terminal())
     flags: dict[tuple[str, ...], str | None] = {("mode",): mode, ("listen",): listen}
     settings = load(file=config, flags=flags)
+    if supervised and given is None:
+        raise typer.Exit(_supervise(settings))
 
     async def work() -> Left:
         from migctl.config.systemd import systemd
@@ -92,7 +106,7 @@ def serve(
         from migctl.runtime.witness import KeptWitness, with_witness
         from migctl.supervision import READY, STOPPING, Heart
 
-        heart = Heart.for_systemd(systemd())
+        heart = Heart.for_systemd(systemd()) if given is None else given.heart
         opened = None
         spec = source or settings.legacy.upstream
         if spec is not None:
@@ -115,6 +129,8 @@ def serve(
                 loop.add_signal_handler(number, end)
             service.gate = _signals() if gate else None
             service.until_done = until_done
+            if given is not None:
+                service.held, service.supervision = given.listening, given.supervision
             if settings.witness and service.mode == "dual" and not until_done:
                 service.tokens, token = with_witness(service.tokens)
                 service.witness = KeptWitness(settings, token=token, config=config)
@@ -126,6 +142,40 @@ def serve(
             f"{left.backlog} events are in the journal and not yet in the table; the next start sends them"
         )
     output.note(f"stopped at seq {left.head}")
+
+
+def _supervise(settings: Settings) -> int:
+    """Keep workers of the same command line; the exit code."""
+    from migctl.config.systemd import systemd
+    from migctl.server import hold
+    from migctl.supervision import Heart
+    from migctl.supervision.supervisor import Supervisor
+
+    held = hold(settings.listen_host, settings.listen_port)
+
+    async def work() -> int:
+        return await Supervisor(
+            [sys.executable, "-m", "migctl", *sys.argv[1:]],
+            held,
+            settings.supervision,
+            heart=Heart.for_systemd(systemd()),
+            notify=output.note,
+        ).run()
+
+    return context.run(work())
+
+
+def _turn(descriptors: str) -> Given:
+    """Have everything in memory, and wait until the supervisor says that it is our turn."""
+    from migctl.runtime.warming import warm
+    from migctl.supervision.turn import await_turn, inherit
+
+    inherited = inherit(descriptors)
+    warm()
+    given = await_turn(inherited)
+    if given is None:  # the supervisor is gone, or has no need of us
+        raise typer.Exit
+    return given
 
 
 def _print_ready(service: Service) -> None:

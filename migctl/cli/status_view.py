@@ -24,6 +24,7 @@ from migctl.status import (
     RelayStatus,
     RequestsStatus,
     ServeStatus,
+    SupervisionStatus,
     TapStatus,
 )
 
@@ -104,8 +105,16 @@ def _breaker(of: BreakerStatus | None) -> Text | str:
     return Text(of.state.replace("_", "-"), style="green" if of.state == "closed" else "red")
 
 
+def _supervision(of: SupervisionStatus, now: datetime) -> str:
+    if of.last_at is None:
+        return "no restart"
+    return f"{of.restarts} restarts, the last {_ago(of.last_at, now)} ago: {of.last_reason}"
+
+
 def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
     yield "serve", f"{of.mode} on {of.url}, pid {of.pid}, up {_ago(of.started_at, now)}"
+    if of.supervision is not None:
+        yield "supervised", _supervision(of.supervision, now)
     yield "target", of.target or "none: this mode has no Supabase"
     yield from _journal(of.journal)
     if of.relay is not None:

@@ -260,6 +260,22 @@ class EvidenceSection(Section):
     min_availability_percent: Annotated[float, Field(ge=0, le=100, description="percent, 0 to 100")] = 99.0
 
 
+class SupervisionSection(Section):
+    """When `serve --supervised` gives a worker up, and when itself."""
+
+    silence_s: Annotated[float, Field(ge=0.2, description="seconds without a beat, at least 0.2")] = 10.0
+    settled_s: Annotated[
+        float, Field(gt=0, description="seconds of serving, after which a start was good")
+    ] = 5.0
+    first_delay_s: Annotated[float, Field(gt=0, description="seconds")] = 0.1
+    max_delay_s: Annotated[float, Field(gt=0, description="seconds, at least first_delay_s")] = 5.0
+    max_quick_deaths: Annotated[int, Field(ge=1, description="deaths in a row")] = 10
+
+    @model_validator(mode="after")
+    def _bounds(self) -> SupervisionSection:
+        return _ordered(self, "first_delay_s", "max_delay_s")
+
+
 class AlertsSection(Section):
     webhook: Annotated[
         str | None,
@@ -287,6 +303,7 @@ class Settings(Section):
     witness: Annotated[bool, Field(description="on or off")] = True
     evidence: EvidenceSection = EvidenceSection()
     alerts: AlertsSection = AlertsSection()
+    supervision: SupervisionSection = SupervisionSection()
 
     @property
     def state(self) -> Path:

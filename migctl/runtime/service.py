@@ -6,6 +6,7 @@ Started in the order in which the parts need each other; stopped the other way r
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from migctl.runtime.remembering import Remembering
 from migctl.runtime.status import serve_readiness, serve_status
 from migctl.runtime.witness import KeptWitness
 from migctl.server.access.tokens import Tokens
+from migctl.status import SupervisionStatus
 from migctl.telemetry import get_logger
 from migctl.transports import TransportName
 from migctl.validate.witness.state import read_state
@@ -51,7 +53,7 @@ class Service:
 
     tokens: who may do what over HTTP; without any, only loopback is served. override: the kill switch of the flag `transport`.
     source, gate: as in Feed. until_done: end once the source is read and relayed. notify: of what an operator must hear at once.
-    witness: kept beside it; None for none.
+    witness: kept beside it; None for none. held: sockets that listen already, which are served. supervision: by whom it is kept.
     """
 
     settings: Settings
@@ -63,6 +65,8 @@ class Service:
     notify: Callable[[str], None] = lambda _: None
     tokens: Tokens = field(default_factory=Tokens)
     witness: KeptWitness | None = None
+    held: Sequence[socket.socket] = ()
+    supervision: SupervisionStatus | None = None
     override: TransportName | None = None
     draining: bool = False
     url: str = ""
@@ -109,7 +113,7 @@ class Service:
         check_upstream(settings)
         remembering.begin()
         control = stack.enter_context(bound(settings.state))
-        listener = listening(app, settings.listen_host, settings.listen_port, control=control)
+        listener = listening(app, settings.listen_host, settings.listen_port, control=control, held=self.held)
         # Before anybody asks: an answer that moves a subscriber away and back would be worse than a start that is late by a little.
         await parts.flags.begin()
         await asyncio.to_thread(parts.exposures.begin)
@@ -189,6 +193,7 @@ class Service:
                 url=self.url,
                 started_at=started_at,
                 draining=self.draining,
+                supervision=self.supervision,
                 witness=read_state(self.settings.state) if self.mode == "dual" else None,
                 keeps_witness=self.witness is not None and not closing.closed,
             ),

@@ -22,6 +22,7 @@ from migctl.status import (
     Readiness,
     ServeParts,
     ServeStatus,
+    SupervisionStatus,
     TransportsStatus,
     WitnessStatus,
 )
@@ -39,6 +40,7 @@ def serve_status(
     url: str,
     started_at: datetime,
     draining: bool,
+    supervision: SupervisionStatus | None = None,
     witness: WitnessStatus | None = None,
     keeps_witness: bool = False,
 ) -> ServeStatus:
@@ -72,6 +74,7 @@ def serve_status(
         stage=parts.staged.status() if parts.staged is not None else None,
         log=LogStatus(lost_lines=lost_lines()),
         exposures=parts.exposures.status(),
+        supervision=supervision,
         kept=parts.keeping.status(),
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))

@@ -3,7 +3,7 @@
 from migctl.server.access.guard import check_listen, check_upstream
 from migctl.server.app import build
 from migctl.server.control import bound
-from migctl.server.listener import Listener, listening
+from migctl.server.listener import Listener, hold, listening
 from migctl.server.routes.assignment import Assignment, kill_switch
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "build",
     "check_listen",
     "check_upstream",
+    "hold",
     "kill_switch",
     "listening",
 ]

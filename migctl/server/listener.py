@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,8 @@ from migctl.telemetry import get_logger
 
 # The longest reason of a deletion (1,000 characters of four bytes each, percent-encoded) has room, beside the brakes that it lifts.
 MAX_LINE_BYTES = 32 << 10
+# Connections that wait to be accepted.
+BACKLOG = 1024
 
 log = get_logger("server")
 
@@ -52,11 +54,12 @@ async def listening(
     port: int,
     *,
     control: socket.socket | None = None,
+    held: Sequence[socket.socket] = (),
     shutdown_s: float = 2.0,
 ) -> AsyncIterator[Listener]:
     """Serve until the block ends; requests under way then get shutdown_s to finish (drain the gateway before).
 
-    control: served too: a socket of this machine that needs no token.
+    control: served too: a socket of this machine that needs no token. held: sockets that `hold` has bound there already.
     Raises Transient (exit 3) where the port is taken, Usage where there is no such address.
     """
     runner = web.AppRunner(
@@ -69,9 +72,10 @@ async def listening(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=1024, reuse_address=True)
+        sites: list[web.BaseSite] = [web.SockSite(runner, each, backlog=BACKLOG) for each in held]
         try:
-            await site.start()
+            for site in sites or [web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_address=True)]:
+                await site.start()
         except OSError as error:
             raise _untaken(host, port, error) from None
         if control is not None:
@@ -79,6 +83,30 @@ async def listening(
         yield Listener(host, _port_of(runner))
     finally:
         await runner.cleanup()
+
+
+def hold(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen there, for whoever serves them; until then who connects waits. Raises as `listening`."""
+    held: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            one = socket.socket(family, kind, protocol)
+            held.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # One port for all, also where any will do.
+            one.bind(
+                (address[0], held[0].getsockname()[1] if port == 0 and len(held) > 1 else port, *address[2:])
+            )
+            one.listen(BACKLOG)
+            one.setblocking(False)
+    except OSError as error:
+        for one in held:
+            one.close()
+        raise _untaken(host, port, error) from None
+    return held
 
 
 def _aiohttp_log() -> logging.Logger:

@@ -33,6 +33,7 @@ from migctl.status.document import (
     Readiness,
     ServeParts,
     ServeStatus,
+    SupervisionStatus,
 )
 from migctl.status.flags import (
     BrakeStatus,
@@ -104,6 +105,7 @@ __all__ = [
     "StdinStatus",
     "SubscriberStatus",
     "SubscribersStatus",
+    "SupervisionStatus",
     "TapStatus",
     "TransportName",
     "TransportState",

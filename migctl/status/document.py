@@ -55,6 +55,14 @@ class LogStatus(Struct, frozen=True, kw_only=True):
     lost_lines: int
 
 
+class SupervisionStatus(Struct, frozen=True, kw_only=True):
+    """Of `serve --supervised`. restarts: since its start; last_reason, last_at: of the last, None where there was none."""
+
+    restarts: int
+    last_reason: str | None = None
+    last_at: Moment | None = None
+
+
 class HttpStatus(Struct, frozen=True, kw_only=True):
     """Requests answered since the start, and what became of posted events. refused: by the guard, by code."""
 
@@ -91,8 +99,8 @@ class Health(Struct, frozen=True, kw_only=True):
 class ServeParts(Struct, frozen=True, kw_only=True):
     """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none.
 
-    flags, log: None of an older one. exposures: None where none are logged. kept: None where no
-    experiment is sticky.
+    flags, log: None of an older one. exposures: None where none are logged. kept: None where no experiment is sticky.
+    supervision: None without `--supervised`.
     witness_silent_s: since the witness that this serve keeps said something; None where it keeps none.
     """
 
@@ -121,6 +129,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     stage: StageStatus | None = None
     log: LogStatus | None = None
     exposures: ExposuresStatus | None = None
+    supervision: SupervisionStatus | None = None
     kept: KeptStatus | None = None
 
 

@@ -97,6 +97,10 @@ WITHOUT_A_FAST_TEST = {
     "migctl.validate.witness.alerting": EDGE,
     "migctl.validate.witness.listening": EDGE,
     "migctl.validate.witness.witness": PROCESS,
+    "migctl.supervision.supervisor": PROCESS,
+    "migctl.supervision.turn": PROCESS,
+    "migctl.supervision.worker": PROCESS,
+    "migctl.runtime.warming": PROCESS,
 }
 
 MAX_LINES = 400
