@@ -21,8 +21,6 @@ from tests.kit.serve_process import environment
 
 WITHIN_S = 60.0
 _OPTIONS = ("--mode", "websocket", "--listen", "127.0.0.1:0")
-# Far above what it takes (0.1 s), far below a start from nothing on a slow machine.
-TAKEOVER_S = 1.0
 
 
 @dataclass
@@ -85,15 +83,14 @@ def test_who_asks_while_the_worker_is_dead_is_answered_by_the_next(tmp_path: Pat
     with _supervised(tmp_path) as on:
         on.warm()
         dead = on.worker()
-        began = time.monotonic()
+        [standby] = [one.pid for one in on.family() if one.pid != dead]
         os.kill(dead, signal.SIGKILL)
         answer = httpx.post(
             f"{on.url}/events", json={"event_type": "cpu", "data": {}}, trust_env=False, timeout=WITHIN_S
         )
         assert answer.status_code == 201
-        assert time.monotonic() - began < TAKEOVER_S
         status = on.status()
-        assert status["pid"] != dead
+        assert status["pid"] == standby, "not the one that was warm"
         supervision = status["supervision"]
         assert isinstance(supervision, dict)
         assert (supervision["restarts"], supervision["last_reason"]) == (1, "it was killed by SIGKILL")
