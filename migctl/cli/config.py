@@ -68,6 +68,7 @@ def show(
     output_format: context.OutputOption = "text",
 ) -> None:
     """The settings as they hold: option over environment over migctl.yaml over default. Secrets are never shown."""
+    from migctl.config.digest import delivery_digest
     from migctl.config.loading import resolved as resolve
     from migctl.config.showing import as_document, secrets_set, values
 
@@ -84,6 +85,7 @@ def show(
         }  # fmt: skip
         if resolved:
             made["origins"] = {one.key: one.origin for one in shown}
+        made["delivery_digest"] = delivery_digest(found.settings)
         output.document(made)
         return
     if resolved:
@@ -91,6 +93,9 @@ def show(
     else:
         _show_yaml(shown)
     _print_head(found, stage, secrets)
+    output.note(
+        f"delivery: {delivery_digest(found.settings)}; a drill that passed counts while this stays the same"
+    )
 
 
 @app.command()

@@ -27,6 +27,9 @@ def delivery_settings(settings: Settings) -> dict[str, dict[str, object]]:
 
 
 def delivery_digest(settings: Settings) -> str:
-    """Twelve hexadecimal characters; the same for settings that say the same, however they are written."""
-    text = json.dumps(delivery_settings(settings), sort_keys=True, separators=(",", ":"))
+    """Twelve hexadecimal characters; the same for settings that say the same, however they are written.
+
+    The order of keys is that of the sections; of `relay.classes` it is the file's, where it counts.
+    """
+    text = json.dumps(delivery_settings(settings), separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_CHARS]

@@ -11,14 +11,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from migctl.config.files import open_private_log, read_own
+from migctl.config import lines
+from migctl.config.files import read_own
 from migctl.errors import Usage
 from migctl.rollout.walk import Step
 
@@ -38,15 +38,18 @@ class Drilled(msgspec.Struct, frozen=True):
 
 
 def read(folder: Path) -> list[Drilled]:
-    """In the order in which they were run; none where there is no file. Raises Usage with file and line."""
+    """In the order in which they were run; none where there is no file, or where a kill left half a line.
+
+    Raises Usage with file and line.
+    """
     path, found = folder / FILE, list[Drilled]()
     try:
-        lines = read_own(path).splitlines()
+        whole = lines.whole_lines(read_own(path))
     except FileNotFoundError:
         return found
     except OSError as error:
         raise Usage(f"{path}: {error.strerror}", do="make it readable, or take it away") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(whole, 1):
         try:
             found.append(msgspec.json.decode(line, type=Drilled))
         except ValueError as error:
@@ -56,10 +59,7 @@ def read(folder: Path) -> list[Drilled]:
 
 def append(folder: Path, drilled: Drilled) -> None:
     """A line more, on disk when this returns. Raises OSError."""
-    with open_private_log(folder / FILE) as file:
-        file.write(msgspec.json.encode(drilled) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    lines.append(folder / FILE, msgspec.json.encode(drilled))
 
 
 def missing(step: Step, drilled: Sequence[Drilled], now: datetime, config: str) -> str | None:

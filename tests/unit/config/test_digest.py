@@ -31,6 +31,13 @@ def test_what_changes_delivery_changes_it(section: str, keys: dict[str, object])
     assert of(**{section: keys}) != of()
 
 
+def test_patterns_in_another_order_are_other_settings_and_sections_are_not() -> None:
+    assert of(relay={"classes": {"a*": "high", "ab": "low"}}) != of(
+        relay={"classes": {"ab": "low", "a*": "high"}}
+    )
+    assert of(relay={}, fallback={"hold_s": 1}) == of(fallback={"hold_s": 1}, relay={})
+
+
 def test_where_it_listens_and_what_reaches_outside_is_not_in_it() -> None:
     assert of(listen="127.0.0.1:9", alerts={"webhook": "https://hooks.example.com/x"}) == of()
     assert of(realtime={"token_command": "/bin/mint", "messages_per_second": 9}) == of()

@@ -57,3 +57,12 @@ def test_a_line_that_was_appended_is_read_again_and_is_nobody_else_s(tmp_path: P
         append(tmp_path, ran("failover", verdict, T0))
     assert read(tmp_path) == [ran("failover", "fail", T0), ran("failover", "pass", T0)]
     assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
+
+
+def test_what_a_kill_left_half_written_is_no_drill_and_spoils_no_other(tmp_path: Path) -> None:
+    append(tmp_path, ran("failover", "pass", T0))
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b'{"drill":"failo')
+    assert read(tmp_path) == [ran("failover", "pass", T0)]
+    append(tmp_path, ran("failover", "fail", T0))
+    assert read(tmp_path) == [ran("failover", "pass", T0), ran("failover", "fail", T0)]
