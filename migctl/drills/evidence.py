@@ -15,6 +15,7 @@ from migctl.drills.world.deployment import Deployment, Subscriber
 from migctl.drills.world.legacy import LegacyLine
 from migctl.drills.world.producer import Acknowledged
 from migctl.runtime.journals import read_file
+from migctl.target.schema import EVENTS, TOMBSTONES
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def truth_of(on: Deployment) -> Truth:
         for entry in read_file(on.journal)
     ]
     ids = [event_id for line in acknowledged(on) for event_id in line.ids]
-    return Truth(ids, journal, _places(on, "monitoring_events"), _places(on, "monitoring_tombstones"))
+    return Truth(ids, journal, _places(on, EVENTS), _places(on, TOMBSTONES))
 
 
 def _places(on: Deployment, table: str) -> list[tuple[Place, str]]:

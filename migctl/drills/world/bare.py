@@ -19,6 +19,7 @@ from migctl import telemetry
 from migctl.clock import now
 from migctl.drills.judging import Line
 from migctl.events import parse_time
+from migctl.target.schema import EVENTS
 from migctl.target.tokens import mint
 
 TTL_S = 3600.0
@@ -69,7 +70,7 @@ async def main() -> None:
         await client.set_auth(token)
         channel = client.channel("drill")
         channel.on_postgres_changes(
-            RealtimePostgresChangesListenEvent.Insert, take, table="monitoring_events", schema="public"
+            RealtimePostgresChangesListenEvent.Insert, take, table=EVENTS, schema="public"
         )
         channel.on_system(take)
         await channel.subscribe()
