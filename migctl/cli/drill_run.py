@@ -30,6 +30,16 @@ def run(
             show_default=False,
         ),
     ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            "--rate",
+            metavar="N",
+            min=1,
+            help="Events a second, in place of the file's.",
+            show_default=False,
+        ),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +67,7 @@ def run(
     from migctl.drills.history import page_path
 
     with Display(quiet=output_format == "json") as display:
-        order = _order(drill, without or [], keep, confirm, config)
+        order = _order(drill, without or [], keep, confirm, config, rate)
         result = conduct(order, _Watch(display))
     if output_format == "json":
         output.document(result)
@@ -69,7 +79,12 @@ def run(
 
 
 def _order(
-    drill: str, without: list[str], keep: Path | None, confirm: str | None, config: Path | None
+    drill: str,
+    without: list[str],
+    keep: Path | None,
+    confirm: str | None,
+    config: Path | None,
+    rate: float | None,
 ) -> Order:
     from migctl.config.digest import delivery_digest
     from migctl.config.loading import resolved
@@ -81,7 +96,7 @@ def _order(
 
     settings = resolved(file=config).settings
     path = catalog.path_of(drill)
-    checked = read(path)
+    checked = read(path).at(rate)
     refuse_foreign(settings, confirm)
     check(checked.drill, path.stem, without)
     return Order(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,6 +40,13 @@ class Checked:
 
     drill: Drill
     bound: dict[str, Bound]
+
+    def at(self, rate_per_s: float | None) -> Checked:
+        """The same with another load; None: as it is."""
+        if rate_per_s is None:
+            return self
+        load = self.drill.configuration.model_copy(update={"rate_per_s": rate_per_s})
+        return replace(self, drill=self.drill.model_copy(update={"configuration": load}))
 
 
 def read(path: Path) -> Checked:

@@ -11,7 +11,9 @@ from migctl.errors import MigctlError, Transient
 from migctl.target.tokens import RENEW_AT_SHARE, claims_of
 from migctl.telemetry import get_logger
 
-# Who gives them is away, and the token we have is still good.
+# Who gives them is away, and the token we have is still good: asked again after a share of what is left of it, within these bounds.
+TRY_AGAIN_SHARE = 0.25
+TRY_AGAIN_LEAST_S = 0.1
 TRY_AGAIN_S = 5.0
 # For a token that names no moment at which it ends.
 ASSUMED_LIFE_S = 3600.0
@@ -33,7 +35,7 @@ class Token:
     async def get(self, *, renew: bool = False) -> str:
         """A token that is good for a while. renew: the one we have was refused.
 
-        Raises what `access_token` raises, where the token we have can't be used any longer.
+        Raises what `access_token` raises, where the token we have has ended. Until then it is used, whoever gives them may be away.
         """
         if renew:
             self.refused()
@@ -43,9 +45,10 @@ class Token:
             try:
                 return self._keep(await self._ask())
             except Transient:
-                if self._text is None or clock.mono() + TRY_AGAIN_S >= self._ends_at:
+                left_s = self._ends_at - clock.mono()
+                if self._text is None or left_s <= 0:
                     raise
-                self._renew_at = clock.mono() + TRY_AGAIN_S
+                self._renew_at = clock.mono() + _try_again_in_s(left_s)
                 return self._text
 
     async def keep_fresh(self) -> NoReturn:
@@ -56,7 +59,7 @@ class Token:
                 await self.get()
             except MigctlError as error:
                 log.debug("token not renewed", reason=error.what)
-                await asyncio.sleep(TRY_AGAIN_S)
+                await asyncio.sleep(_try_again_in_s(self._ends_at - clock.mono()))
 
     def _keep(self, text: str) -> str:
         life_s = _life_s(text)
@@ -72,6 +75,11 @@ class Token:
     def renew_in_s(self) -> float:
         """Seconds until the next renewal is due."""
         return max(0.0, self._renew_at - clock.mono())
+
+
+def _try_again_in_s(left_s: float) -> float:
+    """Seconds until the next try, where the token we have is good for `left_s` more; once it has ended, the longest."""
+    return min(max(TRY_AGAIN_SHARE * left_s, TRY_AGAIN_LEAST_S), TRY_AGAIN_S) if left_s > 0 else TRY_AGAIN_S
 
 
 def _life_s(text: str) -> float:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,21 @@ def _environ(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
+def on_other_ports(state: Path) -> None:
+    """The stack of this state folder, which is down, comes up on ports that are free now and outside the usual ones."""
+    path = state / "stack.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "ports": asdict(stacks.Ports.any_free())}))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of one stack that is up, with a name that a shell would take apart."""
     folder = tmp_path_factory.mktemp("it's a $(folder)")
+    stacks.up(folder / ".migctl")
+    # On ports that no other stack asks for: what is restarted here leaves its own for a moment, and tests run side by side.
+    stacks.down(folder / ".migctl")
+    on_other_ports(folder / ".migctl")
     stacks.up(folder / ".migctl")
     yield folder
     stacks.down(folder / ".migctl")

@@ -87,6 +87,15 @@ def test_a_bad_one_is_refused_with_line_key_and_the_way_out(
     assert words in f"{one.what} {one.do}"
 
 
+def test_another_load_leaves_the_rest_as_it_is(tmp_path: Path) -> None:
+    found = read(write(tmp_path, GOOD))
+    other = found.at(7)
+    assert other.drill.configuration.rate_per_s == 7
+    assert other.bound == found.bound
+    assert other.drill.configuration.subscribers == found.drill.configuration.subscribers
+    assert found.at(None) is found
+
+
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Faulty, match="is empty"):
         read(write(tmp_path, ""))

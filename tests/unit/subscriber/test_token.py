@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from migctl.subscriber.realtime.token import ASSUMED_LIFE_S, Token
+from migctl import clock
+from migctl.errors import Transient
+from migctl.subscriber.realtime.token import ASSUMED_LIFE_S, TRY_AGAIN_S, Token
 from migctl.target import mint
 from migctl.target.tokens import RENEW_AT_SHARE
 from tests.kit import jwts
@@ -14,6 +16,37 @@ SECRET = "a secret of thirty-two characters or more"
 
 async def _nobody() -> str:
     raise AssertionError("asked for another one")
+
+
+async def _away() -> str:
+    raise Transient("nobody is there", do="try again")
+
+
+async def test_a_token_that_can_not_be_renewed_is_used_to_its_end_and_asked_for_ever_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text, at = mint(SECRET, "authenticated", 10), clock.mono()
+    token = Token(_away, text)
+    waits = []
+    for left_s in (1.9, 0.8, 0.2):
+        monkeypatch.setattr(clock, "mono", lambda left_s=left_s: at + 10 - left_s)
+        assert await token.get() == text
+        waits.append(token.renew_in_s)
+    assert 0.3 < waits[0] < 0.5
+    assert waits[0] > waits[1] > waits[2] == pytest.approx(0.1)
+    monkeypatch.setattr(clock, "mono", lambda: at + 10.1)
+    with pytest.raises(Transient):
+        await token.get()
+
+
+async def test_a_long_token_that_can_not_be_renewed_is_asked_for_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = clock.mono()
+    token = Token(_away, mint(SECRET, "authenticated", 3600))
+    monkeypatch.setattr(clock, "mono", lambda: at + 3000)
+    await token.get()
+    assert token.renew_in_s == TRY_AGAIN_S
 
 
 async def test_a_token_is_kept_for_a_share_of_the_life_that_it_names() -> None:
