@@ -43,7 +43,10 @@ from migctl.errors import MigctlError
 TICK_S = 0.1
 TRY_S = 0.25
 _PRODUCER_S = 30.0
+_SUBSCRIBERS_S = 30.0
 _SERVE_S = 30.0
+# How long is waited for those who ask a serve that will not come back.
+_GONE_S = 5.0
 
 
 class Interrupted(BaseException):
@@ -146,6 +149,12 @@ class Run:
         self.write("phase", f"hypothesis, {when.replace('_', ' ')}")
         began = time.time()
         limit = 0.0 if self.verdict == "terminated" else self._configuration.steady_within_s
+        if (
+            when == "after_rollbacks"
+            and not self.steady_states[-1].holds
+            and not self.checked.drill.rollbacks
+        ):
+            limit = 0.0  # it has had its time, and nothing was done since
         while True:
             probes = [self._probe(one) for one in self.checked.drill.steady_state_hypothesis.probes]
             holds = all(one.holds for one in probes)
@@ -190,12 +199,16 @@ class Run:
             self.write("phase", "draining")
             assert on.producer is not None
             on.producer.send(signal.SIGTERM)
-            self._until(lambda: on.producer is not None and not on.producer.alive, _PRODUCER_S)
-            # Who is never started again drains nothing.
-            limit = self._configuration.drain_s if on.serve is not None and on.serve.alive else 0.0
-            if not self._until(self._is_drained, limit):
-                self._conclude("fail", f"not everything came within {self._configuration.drain_s:g} s")
-            on.end_subscribers()
+            # Who is never started again takes nothing, and drains nothing.
+            there = on.serve is not None and on.serve.alive
+            self._until(
+                lambda: on.producer is not None and not on.producer.alive, _PRODUCER_S if there else _GONE_S
+            )
+            within_s = self._configuration.drain_s if there else 0.0
+            if not self._until(self._is_drained, within_s):
+                why = f"not everything came within {within_s:g} s" if there else "serve did not come back"
+                self._conclude("fail", why)
+            on.end_subscribers(_SUBSCRIBERS_S if there else _GONE_S)
             if on.serve is not None:
                 on.serve.stop(signal.SIGTERM, _SERVE_S)
             self.write("phase", "judging")
