@@ -19,7 +19,7 @@ COMMANDS = [
     for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]
-# Those that run a drill: half a minute each. All that ship are run by tests/cli/drill/test_shipped.py, with and without their remedies.
+# Those that run a drill: half a minute each.
 DRILLS = [words for words in COMMANDS if words[1] not in ("list", "show", "history")]
 
 

@@ -17,8 +17,8 @@ from tests.kit.serve_process import run
 
 # Their length is the operator's choice.
 LONG = {"soak"}
-# What is lost does not ask how many there are, and a machine that runs four tests at once has better things to do. A limit of so many
-# messages a second is not reached by fewer.
+# What is lost does not ask how many there are, and a machine that runs four tests at once has better things to do. A limit of
+# messages a second is not reached by few.
 RATE = {"rate-limit": "200"}
 REMEDIES = [
     (name, remedy, objective)
