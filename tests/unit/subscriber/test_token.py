@@ -25,16 +25,17 @@ async def _away() -> str:
 async def test_a_token_that_can_not_be_renewed_is_used_to_its_end_and_asked_for_ever_sooner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    text, at = mint(SECRET, "authenticated", 10), clock.mono()
+    text = mint(SECRET, "authenticated", 1000)
     token = Token(_away, text)
+    ends_at = clock.mono() + token.renew_in_s / RENEW_AT_SHARE
     waits = []
     for left_s in (1.9, 0.8, 0.2):
-        monkeypatch.setattr(clock, "mono", lambda left_s=left_s: at + 10 - left_s)
+        monkeypatch.setattr(clock, "mono", lambda left_s=left_s: ends_at - left_s)
         assert await token.get() == text
         waits.append(token.renew_in_s)
     assert 0.3 < waits[0] < 0.5
     assert waits[0] > waits[1] > waits[2] == pytest.approx(0.1)
-    monkeypatch.setattr(clock, "mono", lambda: at + 10.1)
+    monkeypatch.setattr(clock, "mono", lambda: ends_at + 0.1)
     with pytest.raises(Transient):
         await token.get()
 
