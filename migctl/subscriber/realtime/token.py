@@ -45,10 +45,9 @@ class Token:
             try:
                 return self._keep(await self._ask())
             except Transient:
-                left_s = self._ends_at - clock.mono()
-                if self._text is None or left_s <= 0:
+                if self._text is None or self.left_s <= 0:
                     raise
-                self._renew_at = clock.mono() + _try_again_in_s(left_s)
+                self._renew_at = clock.mono() + try_again_in_s(self.left_s)
                 return self._text
 
     async def keep_fresh(self) -> NoReturn:
@@ -59,7 +58,7 @@ class Token:
                 await self.get()
             except MigctlError as error:
                 log.debug("token not renewed", reason=error.what)
-                await asyncio.sleep(_try_again_in_s(self._ends_at - clock.mono()))
+                await asyncio.sleep(try_again_in_s(self.left_s))
 
     def _keep(self, text: str) -> str:
         life_s = _life_s(text)
@@ -72,12 +71,17 @@ class Token:
         self._text = None
 
     @property
+    def left_s(self) -> float:
+        """Seconds until the one we have ends; 0 afterwards."""
+        return max(0.0, self._ends_at - clock.mono())
+
+    @property
     def renew_in_s(self) -> float:
         """Seconds until the next renewal is due."""
         return max(0.0, self._renew_at - clock.mono())
 
 
-def _try_again_in_s(left_s: float) -> float:
+def try_again_in_s(left_s: float) -> float:
     """Seconds until the next try, where the token we have is good for `left_s` more; once it has ended, the longest."""
     return min(max(TRY_AGAIN_SHARE * left_s, TRY_AGAIN_LEAST_S), TRY_AGAIN_S) if left_s > 0 else TRY_AGAIN_S
 

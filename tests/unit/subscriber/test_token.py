@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from migctl import clock
 from migctl.errors import Transient
-from migctl.subscriber.realtime.token import ASSUMED_LIFE_S, TRY_AGAIN_S, Token
+from migctl.subscriber.realtime.token import (
+    ASSUMED_LIFE_S,
+    TRY_AGAIN_LEAST_S,
+    TRY_AGAIN_S,
+    TRY_AGAIN_SHARE,
+    Token,
+    try_again_in_s,
+)
 from migctl.target import mint
 from migctl.target.tokens import RENEW_AT_SHARE
 from tests.kit import jwts
@@ -22,32 +30,23 @@ async def _away() -> str:
     raise Transient("nobody is there", do="try again")
 
 
-async def test_a_token_that_can_not_be_renewed_is_used_to_its_end_and_asked_for_ever_sooner(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    text = mint(SECRET, "authenticated", 1000)
+def test_the_less_is_left_of_a_token_the_sooner_it_is_asked_for_again() -> None:
+    assert try_again_in_s(600) == TRY_AGAIN_S
+    assert try_again_in_s(2) == TRY_AGAIN_SHARE * 2
+    assert try_again_in_s(0.01) == TRY_AGAIN_LEAST_S
+    assert try_again_in_s(0) == TRY_AGAIN_S  # there is nothing to lose any more
+
+
+async def test_a_token_that_can_not_be_renewed_is_used_to_its_end() -> None:
+    text = mint(SECRET, "authenticated", 5)
     token = Token(_away, text)
-    ends_at = clock.mono() + token.renew_in_s / RENEW_AT_SHARE
-    waits = []
-    for left_s in (1.9, 0.8, 0.2):
-        monkeypatch.setattr(clock, "mono", lambda left_s=left_s: ends_at - left_s)
-        assert await token.get() == text
-        waits.append(token.renew_in_s)
-    assert 0.3 < waits[0] < 0.5
-    assert waits[0] > waits[1] > waits[2] == pytest.approx(0.1)
-    monkeypatch.setattr(clock, "mono", lambda: ends_at + 0.1)
+    await asyncio.sleep(token.renew_in_s)
+    assert await token.get() == text
+    assert token.renew_in_s > 0
+    while token.left_s > 0:
+        await asyncio.sleep(0.05)
     with pytest.raises(Transient):
         await token.get()
-
-
-async def test_a_long_token_that_can_not_be_renewed_is_asked_for_every_few_seconds(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    at = clock.mono()
-    token = Token(_away, mint(SECRET, "authenticated", 3600))
-    monkeypatch.setattr(clock, "mono", lambda: at + 3000)
-    await token.get()
-    assert token.renew_in_s == TRY_AGAIN_S
 
 
 async def test_a_token_is_kept_for_a_share_of_the_life_that_it_names() -> None:
