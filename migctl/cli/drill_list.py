@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from migctl.cli import context, output
 
 if TYPE_CHECKING:
     from migctl.drills.document import Activity
+    from migctl.drills.functions.soak import OfFault, OfSoak
 
 
 def list_drills(output_format: context.OutputOption = "text") -> None:
@@ -62,6 +64,7 @@ def show(
     """What a drill does, and what must hold; or which functions there are."""
     from migctl.drills import catalog
     from migctl.drills.functions.checking import read
+    from migctl.drills.functions.soak import OfSoak
     from migctl.errors import Usage
 
     if functions:
@@ -73,7 +76,8 @@ def show(
     if as_yaml:
         output.plain(path.read_text(encoding="utf-8").rstrip())
         return
-    found = read(path).drill
+    checked = read(path)
+    found = checked.drill
     if output_format == "json":
         output.document(found.model_dump(mode="json", by_alias=True))
         return
@@ -82,7 +86,11 @@ def show(
         ["steady state", one.name, _provider(one), _tolerance(one)]
         for one in found.steady_state_hypothesis.probes
     ]
-    rows += [["method", one.name, _provider(one), _pauses(one)] for one in found.method]
+    for one in found.method:
+        rows.append(["method", one.name, _provider(one), _pauses(one)])
+        bound = checked.bound.get(one.name)
+        if bound is not None and isinstance(bound.arguments, OfSoak):
+            rows += [["drawn", each.name, *_drawn(each, bound.arguments)] for each in bound.arguments.faults]
     rows += [["rollback", one.name, _provider(one), ""] for one in found.rollbacks]
     output.table(["", "ACTIVITY", "DOES", ""], rows)
     output.table(
@@ -137,32 +145,44 @@ def clean() -> None:
 
 def _show_functions(output_format: str) -> None:
     from migctl.drills.functions import FUNCTIONS
+    from migctl.drills.functions.checking import OWN
 
-    found = sorted(FUNCTIONS.values(), key=lambda one: (one.kind, one.name))
+    found = [(one.kind, one.name, one.summary, one.arguments) for one in FUNCTIONS.values()]
+    found += [("action", name, (of.__doc__ or "").strip().splitlines()[0], of) for name, of in OWN.items()]
+    found.sort(key=lambda one: one[:2])
     if output_format == "json":
         output.document(
             [
-                {
-                    "func": one.name,
-                    "kind": one.kind,
-                    "what": one.summary,
-                    "arguments": one.arguments.model_json_schema(),
-                }
-                for one in found
+                {"func": name, "kind": kind, "what": what, "arguments": of.model_json_schema()}
+                for kind, name, what, of in found
             ]
         )
         return
     output.table(
         [("FUNC", "whole"), "KIND", "WHAT IT DOES", "ARGUMENTS"],
-        [[one.name, one.kind, one.summary, ", ".join(one.arguments.model_fields)] for one in found],
+        [[name, kind, what, ", ".join(of.model_fields)] for kind, name, what, of in found],
     )
+
+
+def _call(func: str, arguments: Mapping[str, object]) -> str:
+    """Lists of keys and values have rows of their own."""
+    words = ", ".join(f"{key} {value}" for key, value in arguments.items() if key != "faults")
+    return func + (f" ({words})" if words else "")
+
+
+def _drawn(one: OfFault, of: OfSoak) -> list[str]:
+    drawn = {
+        **{key: f"one of {', '.join(map(str, values))}" for key, values in one.one_of.items()},
+        **{key: f"{low} to {high}" for key, (low, high) in one.between.items()},
+    }
+    lasts = f"{one.lasts_s:g}" if one.lasts_s is not None else "{:g} to {:g}".format(*of.lasts_s)
+    return [_call(one.func, {**one.arguments, **drawn}), f"for {lasts} s"]
 
 
 def _provider(one: Activity) -> str:
     match one.provider.type:
         case "migctl":
-            arguments = ", ".join(f"{key} {value}" for key, value in one.provider.arguments.items())
-            return one.provider.func + (f" ({arguments})" if arguments else "")
+            return _call(one.provider.func, one.provider.arguments)
         case "process":
             return " ".join([one.provider.path, *one.provider.arguments])
         case "http":

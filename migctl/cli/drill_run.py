@@ -13,9 +13,11 @@ from migctl.cli.live import Display
 
 if TYPE_CHECKING:
     from migctl.drills.conducting import Order
+    from migctl.drills.functions.soak import Changes
     from migctl.drills.running import Run
     from migctl.drills.sampling import Moment
 
+SOAK = "Of a drill that draws its faults, such as soak"
 EXIT_CODES = {"pass": 0, "terminated": context.EXIT_INTERRUPTED}
 
 
@@ -46,6 +48,44 @@ def run(
             "--keep", metavar="DIR", help="A new folder for logs, captures and journal.", show_default=False
         ),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes", metavar="N", min=0.01, help="How long.", show_default=False, rich_help_panel=SOAK
+        ),
+    ] = None,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            "--every",
+            metavar="S",
+            min=0.1,
+            help="Seconds from one fault to the next.",
+            show_default=False,
+            rich_help_panel=SOAK,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            min=0,
+            help="Draw the same faults again; it is printed.",
+            show_default=False,
+            rich_help_panel=SOAK,
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="FAULT",
+            help="Draw this fault; may be given several times. `drill show NAME` lists them.",
+            show_default=False,
+            rich_help_panel=SOAK,
+        ),
+    ] = None,
     confirm: Annotated[
         str | None,
         typer.Option(
@@ -64,10 +104,12 @@ def run(
     folder, with a page for people: `migctl drill history`.
     """
     from migctl.drills.conducting import conduct
+    from migctl.drills.functions.soak import Changes
     from migctl.drills.history import page_path
 
+    changes = Changes(minutes, every, seed, tuple(only or ()))
     with Display(quiet=output_format == "json") as display:
-        order = _order(drill, without or [], keep, confirm, config, rate)
+        order = _order(drill, without or [], keep, confirm, config, rate, changes)
         result = conduct(order, _Watch(display))
     if output_format == "json":
         output.document(result)
@@ -85,18 +127,19 @@ def _order(
     confirm: str | None,
     config: Path | None,
     rate: float | None,
+    changes: Changes,
 ) -> Order:
     from migctl.config.digest import delivery_digest
     from migctl.config.loading import resolved
     from migctl.drills import catalog
     from migctl.drills.conducting import Order
-    from migctl.drills.functions.checking import read
+    from migctl.drills.functions.checking import read, with_changes
     from migctl.drills.remedies import check, overlays
     from migctl.drills.settings import drilled, refuse_foreign
 
     settings = resolved(file=config).settings
     path = catalog.path_of(drill)
-    checked = read(path).at(rate)
+    checked = with_changes(read(path).at(rate), path.stem, changes)
     refuse_foreign(settings, confirm)
     check(checked.drill, path.stem, without)
     return Order(
@@ -107,6 +150,7 @@ def _order(
         without=without,
         config=delivery_digest(settings),
         keep=keep,
+        counts=not changes.are_other_faults,
     )
 
 

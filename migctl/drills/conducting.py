@@ -23,6 +23,7 @@ class Order:
     """What is asked for. state: where it is noted and kept. keep: a folder for logs and captures, that stays.
 
     settings: text of the migctl.yaml that serve is run with. config: its hash. without: remedies that are switched off.
+    counts: a pass counts for a gate of the rollout; not of a drill that was made shorter on the command line.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Order:
     config: str = ""
     keep: Path | None = None
     without: list[str] = field(default_factory=list)
+    counts: bool = True
 
 
 def conduct(order: Order, watch: Watch) -> Result:
@@ -56,7 +58,7 @@ def conduct(order: Order, watch: Watch) -> Result:
         run.perform()
     result = _result(order, drill_id, run, started)
     history.keep(order.state, result)
-    if not order.without:  # what fails on purpose says nothing of the system
+    if order.counts and not order.without:  # what fails on purpose says nothing of the system
         drills.append(
             order.state, drills.Drilled(order.name, result.verdict, result.finished_at, order.config)
         )
@@ -120,6 +122,8 @@ def _result(order: Order, drill_id: str, run: Run, started: datetime) -> Result:
         ],
         series=found.series if found is not None else [],
         states=found.states if found is not None else [],
+        seed=run.seed,
+        missed_without_a_fault=figures.missed_without_a_fault if figures is not None else {},
     )
 
 
@@ -132,7 +136,10 @@ def _verdict(run: Run, judged: list[Objective]) -> tuple[Verdict, str]:
     verdict = objectives.worst([one.verdict for one in judged])
     missed = [one for one in judged if one.verdict == verdict and verdict != "pass"]
     unsound = (
-        [one.name for one in run.found.figures.subscribers if one.is_promised and not one.is_sound]
+        [
+            *(["the store"] if not run.found.store.is_sound else []),
+            *(one.name for one in run.found.figures.subscribers if one.is_promised and not one.is_sound),
+        ]
         if run.found
         else []
     )

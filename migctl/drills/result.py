@@ -73,7 +73,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The whole document. reason: why it is no pass, in words. None: not known, since the drill did not come so far.
 
-    config: of which configuration this is true. without: remedies that were switched off.
+    config: of which configuration this is true. without: remedies that were switched off. seed: by which faults were drawn; None
+    where none were. missed_without_a_fault: before the first one, by measure and subscriber, seconds of the run.
     """
 
     schema: Literal["migctl.drill/1"] = "migctl.drill/1"
@@ -110,6 +111,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     timeline: list[TimelineEntry]
     series: list[Second]
     states: list[State]
+    seed: int | None = None
+    missed_without_a_fault: dict[str, dict[str, str]] = {}
 
 
 __all__ = [

@@ -24,14 +24,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import randrange
 from types import FrameType
 from typing import Protocol
 
 from migctl.drills import evidence
-from migctl.drills.document import Activity, Configuration
-from migctl.drills.functions import Armed
-from migctl.drills.functions.checking import Bound, Checked, OfLift
+from migctl.drills.document import Activity, Configuration, Section
+from migctl.drills.functions import Armed, Function
+from migctl.drills.functions.checking import Checked, OfLift
 from migctl.drills.functions.foreign import ask
+from migctl.drills.functions.soak import MOST_SEED, OfSoak, plan
 from migctl.drills.measuring import Found, Struck, measure
 from migctl.drills.objectives import Verdict, worst
 from migctl.drills.result import Probed, SteadyState, When
@@ -70,6 +72,7 @@ class Run:
     """One drill on one deployment. `perform` once. Afterwards all that is known stands in its fields.
 
     began, until: unix seconds of the time under load; 0.0 before. found: None where it did not come to a judgement.
+    seed: by which a soak drew its faults; None where nothing was drawn.
     """
 
     checked: Checked
@@ -84,6 +87,7 @@ class Run:
     away: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     found: Found | None = None
+    seed: int | None = None
     _armed: dict[str, tuple[str, float, float, Armed]] = field(default_factory=dict)
 
     @property
@@ -243,20 +247,35 @@ class Run:
             self.write("action", f"{activity.name}: {value}")
             if not good:
                 raise NotReady(f"{activity.name}: {value}")
-        elif bound.function is None:
-            assert isinstance(bound.arguments, OfLift)
+        elif isinstance(bound.arguments, OfLift):
             self._lift(bound.arguments.fault)
-        elif bound.function.kind == "fault":
-            self._arm(activity.name, bound)
+        elif isinstance(bound.arguments, OfSoak):
+            self._soak(activity.name, bound.arguments)
         else:
+            assert bound.function is not None
+            if bound.function.kind == "fault":
+                self._arm(activity.name, bound.function, bound.arguments)
+                return
             detail = bound.function.act(self.on, bound.arguments)
             self.write("action", f"{activity.name}" + (f": {detail}" if detail else ""))
 
-    def _arm(self, name: str, bound: Bound) -> None:
-        assert bound.function is not None
+    def _soak(self, name: str, of: OfSoak) -> None:
+        """Arms and lifts what is drawn. A fault that takes long to arm or to lift makes those after it later, not fewer."""
+        self.seed = of.seed if of.seed is not None else randrange(MOST_SEED)
+        strikes = plan(of, self.seed)
+        self.write("action", f"{name}: seed {self.seed}, faults: {len(strikes)} in {of.minutes:g} minutes")
+        began = time.time()
+        for one in strikes:
+            self._pass_time(began + one.at_s - time.time())
+            self._arm(one.name, one.function, one.arguments)
+            self._pass_time(one.lasts_s)
+            self._lift(one.name)
+        self._pass_time(began + 60 * of.minutes - time.time())
+
+    def _arm(self, name: str, function: Function, arguments: Section) -> None:
         at = time.time()
-        armed = bound.function.arm(self.on, bound.arguments)
-        self._armed[name] = (bound.function.name, at, time.time(), armed)
+        armed = function.arm(self.on, arguments)
+        self._armed[name] = (function.name, at, time.time(), armed)
         self.write("fault", f"{name}" + (f": {armed.detail}" if armed.detail else ""), at)
 
     def _lift(self, name: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
 
 from migctl.config.problems import Faulty, Problem
 from migctl.config.validating import validate
@@ -15,20 +16,25 @@ from migctl.config.yamlfile import Document, Path_
 from migctl.drills import document
 from migctl.drills.document import Activity, Drill, MigctlProvider, Section
 from migctl.drills.functions import FUNCTIONS, Function
+from migctl.drills.functions.soak import Changes, OfFault, OfSoak, changed
+from migctl.errors import Usage
 
-LIFT = "lift"
 S = TypeVar("S", bound=Section)
 
 
 class OfLift(Section):
-    """`lift` is the runner's own: it ends a fault that an activity armed."""
+    """A fault that an activity before this one armed is lifted."""
 
-    fault: str
+    fault: Annotated[str, Field(description="the name of the activity that armed it")]
+
+
+# What the runner itself does, since it keeps which faults are armed.
+OWN: dict[str, type[OfLift | OfSoak]] = {"lift": OfLift, "soak": OfSoak}
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A function with its arguments. function: None for `lift`."""
+    """A function with its arguments. function: None for those of `OWN`."""
 
     function: Function | None
     arguments: Section
@@ -70,9 +76,24 @@ def check(drill: Drill, source: Document) -> Checked:
         bound[activity.name] = found
         if found.function is not None and found.function.kind == "fault":
             armed.add(activity.name)
+    problems += _of_soaks(drill, bound, source)
     if problems:
         raise Faulty(problems)
     return Checked(drill, bound)
+
+
+def with_changes(checked: Checked, name: str, changes: Changes) -> Checked:
+    """The drill with another soak. Raises Usage where it has none, or not these faults."""
+    if changes.are_none:
+        return checked
+    for activity, bound in checked.bound.items():
+        if isinstance(bound.arguments, OfSoak):
+            other = Bound(None, changed(bound.arguments, changes))
+            return replace(checked, bound={**checked.bound, activity: other})
+    raise Usage(
+        f"drill {name} draws no faults: there is nothing that --minutes, --every, --seed or --only could change",
+        do="`migctl drill soak` draws some, and so does any drill with `func: soak`",
+    )
 
 
 def _placed(drill: Drill) -> Iterator[tuple[Path_, Activity]]:
@@ -88,43 +109,89 @@ def _placed(drill: Drill) -> Iterator[tuple[Path_, Activity]]:
 def _bind(
     activity: Activity, provider: MigctlProvider, at: Path_, source: Document, armed: set[str]
 ) -> Bound:
-    where = (*at, "provider", "func")
-    if provider.func == LIFT and activity.type == "action":
-        of = _arguments(OfLift, provider, at, source)
-        if of.fault not in armed:
+    where, arguments = (*at, "provider", "func"), (*at, "provider", "arguments")
+    if provider.func in OWN and activity.type == "action":
+        of = _arguments(OWN[provider.func], provider.arguments, arguments, source)
+        if isinstance(of, OfLift) and of.fault not in armed:
             known = f"one of {', '.join(sorted(armed))}" if armed else "arm one before"
-            raise _faulty(
-                source,
-                (*at, "provider", "arguments", "fault"),
-                f"no activity before this arms {of.fault!r}",
-                known,
-            )
+            raise _faulty(source, (*arguments, "fault"), f"no activity before this arms {of.fault!r}", known)
         return Bound(None, of)
-    function = FUNCTIONS.get(provider.func)
-    if function is None:
-        close = difflib.get_close_matches(provider.func, [*FUNCTIONS, LIFT], 1)
-        do = f"did you mean {close[0]}?" if close else "`migctl drill show --functions` lists them"
-        raise _faulty(source, where, f"there is no function {provider.func!r}", do)
+    function = _function(provider.func, where, source)
     if (function.kind == "probe") != (activity.type == "probe"):
         do = f"write type: {'probe' if function.kind == 'probe' else 'action'}"
         raise _faulty(
             source, where, f"{function.name} is {_a(function.kind)}, and this is a {activity.type}", do
         )
-    return Bound(function, _arguments(function.arguments, provider, at, source))
+    return Bound(function, _arguments(function.arguments, provider.arguments, arguments, source))
+
+
+def _of_soaks(drill: Drill, bound: Mapping[str, Bound], source: Document) -> Iterator[Problem]:
+    """What is wrong with a soak beyond its own keys: its faults are functions, and there is one at most, in the method."""
+    names = {one.name for one in drill.activities()}
+    before = ""
+    for at, activity in _placed(drill):
+        of = bound[activity.name].arguments if activity.name in bound else None
+        if not isinstance(of, OfSoak):
+            continue
+        if at[0] != "method" or before:
+            what = f"{before} is one already" if before else f"a soak is no part of {at[0]}"
+            do = "one soak has all faults, in `method`"
+            yield from _faulty(source, (*at, "provider", "func"), what, do).problems
+        before = activity.name
+        for index, one in enumerate(of.faults):
+            where = (*at, "provider", "arguments", "faults", index)
+            if one.name in names:
+                what = f"the name {one.name!r} is there twice"
+                yield from _faulty(source, (*where, "name"), what, "each has its own").problems
+            names.add(one.name)
+            try:
+                _check_fault(one, where, source)
+            except Faulty as error:
+                yield from error.problems
+
+
+def _check_fault(one: OfFault, where: Path_, source: Document) -> None:
+    """Whatever is drawn for it can be used. Raises Faulty."""
+    function = _function(one.func, (*where, "func"), source)
+    if function.kind != "fault":
+        what = f"{function.name} is {_a(function.kind)}, and is never lifted"
+        raise _faulty(source, (*where, "func"), what, "name a fault: `migctl drill show --functions`")
+    problems = [_placed_argument(each, one, where, source) for each in one.wrong(function.arguments)]
+    if problems:
+        raise Faulty(problems)
+
+
+def _placed_argument(problem: Problem, one: OfFault, where: Path_, source: Document) -> Problem:
+    """An argument of a soak's fault stands where it is given, or where it is said what is drawn for it."""
+    name = problem.key.partition(".")[0]
+    part = "one_of" if name in one.one_of else "between" if name in one.between else "arguments"
+    path: Path_ = (*where, part, *problem.key.split("."))
+    key = ".".join(map(str, path))
+    while not source.has(path):
+        path = path[:-1]
+    return replace(problem, source=source.name, line=source.line(path), key=key)
+
+
+def _function(name: str, where: Path_, source: Document) -> Function:
+    function = FUNCTIONS.get(name)
+    if function is None:
+        close = difflib.get_close_matches(name, [*FUNCTIONS, *OWN], 1)
+        do = f"did you mean {close[0]}?" if close else "`migctl drill show --functions` lists them"
+        raise _faulty(source, where, f"there is no function {name!r}", do)
+    return function
 
 
 def _a(kind: str) -> str:
     return f"an {kind}" if kind == "action" else f"a {kind}"
 
 
-def _arguments(model: type[S], provider: MigctlProvider, at: Path_, source: Document) -> S:
-    prefix = (*at, "provider", "arguments")
+def _arguments(model: type[S], given: Mapping[str, Any], where: Path_, source: Document) -> S:
     try:
-        return validate(model, provider.arguments, source.part(prefix))
+        return validate(model, given, source.part(where))
     except Faulty as error:
-        key = ".".join(map(str, prefix))
+        key = ".".join(map(str, where))
         raise Faulty(
-            [dataclasses.replace(one, key=f"{key}.{one.key}" if one.key else key) for one in error.problems]
+            [replace(one, key=f"{key}.{one.key}" if one.key else key) for one in error.problems]
         ) from None
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from migctl.drills import catalog
-from migctl.drills.functions.checking import read
+from migctl.drills.functions.checking import read, with_changes
+from migctl.drills.functions.soak import Changes, OfSoak, plan
 from tests.kit.serve_process import run
 
 # Their length is the operator's choice.
@@ -61,3 +62,23 @@ def test_without_its_remedy_it_fails_by_the_objective_that_it_names(
     failed = [one["name"].partition("_")[2] for one in found["objectives"] if one["verdict"] == "fail"]
     assert objective in failed
     assert found["without"] == [remedy]
+
+
+@pytest.mark.slow
+def test_a_soak_loses_nothing_and_arms_and_lifts_what_its_seed_draws(tmp_path: Path) -> None:
+    names = ("reset", "channels closed", "gateway reset")
+    checked = with_changes(read(catalog.path_of("soak")), "soak", Changes(0.2, 3, 7, names))
+    [of] = [one.arguments for one in checked.bound.values() if isinstance(one.arguments, OfSoak)]
+    drawn = [one.name for one in plan(of, 7)]
+    assert len(drawn) >= 2
+    words = [word for name in names for word in ("--only", name)]
+    code, found = drilled(tmp_path, "soak", "--minutes", "0.2", "--every", "3", "--seed", "7", *words)
+    assert (found["lost"], found["duplicates"], found["out_of_order"]) == (0, 0, 0), found["reason"]
+    assert (code, found["verdict"], found["seed"]) == (0, "pass", 7)
+    assert [one["name"] for one in found["faults"]] == drawn
+    assert all(one["armed_at_ms"] < one["lifted_at_ms"] for one in found["faults"])
+    struck = [(one["kind"], one["what"].partition(":")[0]) for one in found["timeline"]]
+    assert [what for kind, what in struck if kind == "fault"] == drawn
+    assert [what for kind, what in struck if kind == "lift"] == drawn
+    # It was shorter than the file says: it stands for no gate.
+    assert not (tmp_path / "drills.ndjson").exists()
