@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from migctl.cli import context, output
-from migctl.cli.drill_view import print_result
+from migctl.cli.drill_view import draw, print_result
 from migctl.cli.live import Display
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from migctl.drills.sampling import Moment
 
 SOAK = "Of a drill that draws its faults, such as soak"
+DRAW_S = 0.25
 EXIT_CODES = {"pass": 0, "terminated": context.EXIT_INTERRUPTED}
 
 
@@ -160,6 +162,7 @@ class _Watch:
     def __init__(self, display: Display) -> None:
         self._display = display
         self._began = 0.0
+        self._drawn = 0.0
 
     def moment(self, moment: Moment) -> None:
         if moment.kind == "phase" and moment.what == "load":
@@ -168,4 +171,8 @@ class _Watch:
         self._display.show(seconds, f"{moment.kind:<10} {moment.what}")
 
     def tick(self, run: Run) -> None:
-        pass
+        now = time.monotonic()
+        if not self._display.is_live or not self._began or not run.samples or now < self._drawn + DRAW_S:
+            return
+        self._drawn = now
+        self._display.draw(draw(time.time() - self._began, run.samples[-1], run.armed, run.heads()))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migctl.cli import output
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.text import Text
 
     from migctl.drills.objectives import Verdict
     from migctl.drills.result import Result
+    from migctl.drills.sampling import Sample
 
 STYLES: dict[Verdict, str] = {
     "pass": "green", "fail": "bold red", "error": "bold red", "inconclusive": "yellow", "terminated": "yellow",
@@ -31,6 +34,15 @@ def print_result(result: Result, page: Path) -> None:
                 for one in result.objectives
             ],
         )
+    if len(result.faults) > 1:
+        output.table(
+            [("AT", "right"), "FAULT", ("DETECTED", "right"), ("FELL BACK", "right"), ("RECOVERED", "right")],
+            [
+                [f"{one.armed_at_ms / 1000:,.0f} s", one.name, figure(one.time_to_detect_ms, "ms"),
+                 figure(one.time_to_fallback_ms, "ms"), figure(one.time_to_recover_ms, "ms")]
+                for one in result.faults
+            ],
+        )  # fmt: skip
     if result.subscribers:
         output.table(
             [("SUBSCRIBER", "whole"), ("RELEASED", "right"), ("LOST", "right"), ("TWICE", "right"), ("SILENT", "right"),
@@ -46,7 +58,28 @@ def print_result(result: Result, page: Path) -> None:
     output.console().print(verdict, soft_wrap=True)
     if result.reason:
         output.plain(f"  {result.reason}")
+    if result.availability_percent is not None:
+        without = figure(result.availability_without_grace_percent, "%")
+        output.plain(f"  available {figure(result.availability_percent, '%')}, without grace {without}")
+    if result.seed is not None:
+        output.plain(f"  seed {result.seed}: --seed {result.seed} draws the same faults again")
     output.plain(f"  page: {page}")
+
+
+def draw(seconds: float, sample: Sample, armed: Sequence[str], heads: Mapping[str, int]) -> RenderableType:
+    """The moment, below the lines: what is armed, and how far everybody is behind the journal."""
+    from rich.table import Table
+
+    drawn = Table.grid(padding=(0, 2))
+    drawn.add_row("load", f"{seconds:,.0f} s", "armed: " + (", ".join(armed) or "nothing"))
+    if sample.away:
+        drawn.add_row("journal", "-", "serve does not answer")
+    else:
+        drawn.add_row("journal", f"{sample.head:,}", "fallback is active" if sample.fallback else "")
+        for name, seq in {"table": sample.table_head, **heads}.items():
+            behind = sample.head - seq
+            drawn.add_row(name, f"{seq:,}", f"{behind:,} behind" if behind > 0 else "")
+    return drawn
 
 
 def coloured(verdict: Verdict) -> Text:

@@ -33,8 +33,18 @@ class Display:
 
     def show(self, seconds: float, line: str, drawn: RenderableType | None = None) -> None:
         """seconds: since the start. line: what goes on; printed once. drawn: what a terminal shows below the lines."""
-        if self._live is not None and drawn is not None:
-            self._live.update(drawn)
+        if drawn is not None:
+            self.draw(drawn)
         if line and line != self._last and not self._quiet:
             self._console.print(f"[dim]{seconds:5.1f} s[/]  {line}", soft_wrap=True)
         self._last = line
+
+    @property
+    def is_live(self) -> bool:
+        """Somebody sees what is drawn."""
+        return self._live is not None
+
+    def draw(self, drawn: RenderableType) -> None:
+        """Below the lines of a terminal, in place of what was drawn before."""
+        if self._live is not None:
+            self._live.update(drawn)

@@ -73,8 +73,10 @@ def truth_of(on: Deployment) -> Truth:
         Committed((entry.epoch, entry.seq), entry.event.id, entry.committed_at.timestamp())
         for entry in read_file(on.journal)
     ]
-    ids = [event_id for line in acknowledged(on) for event_id in line.ids]
-    return Truth(ids, journal, _places(on, EVENTS), _places(on, TOMBSTONES))
+    answered = acknowledged(on)
+    ids = [event_id for line in answered for event_id in line.ids]
+    retried = sum(line.tries > 1 for line in answered)
+    return Truth(ids, journal, _places(on, EVENTS), _places(on, TOMBSTONES), retried)
 
 
 def _places(on: Deployment, table: str) -> list[tuple[Place, str]]:

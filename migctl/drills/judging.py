@@ -84,18 +84,19 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Journal, rows and tombstones; the ids that producers were answered are durable."""
+    """Journal, rows and tombstones; the ids that producers were answered are durable. retried: requests that took several tries."""
 
     acknowledged: Sequence[str]
     journal: Sequence[Committed]
     rows: Sequence[tuple[Place, str]]
     tombstones: Sequence[tuple[Place, str]]
+    retried: int = 0
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of journal and table. Those of `MUST_BE_ZERO` are 0 when nothing was lost or doubled.
 
-    lost_ids, duplicate_ids: those that were.
+    lost_ids, duplicate_ids: those that were. retried_requests: of producers, until they were acknowledged; None: not known.
     """
 
     acknowledged: int
@@ -113,6 +114,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     rows_that_are_tombstones_too: int
     lost_ids: list[str]
     duplicate_ids: list[str]
+    retried_requests: int | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -205,6 +207,7 @@ def judge_store(truth: Truth) -> Store:
         ),
         lost_ids=sorted(promised - journaled) + not_in_table,
         duplicate_ids=doubled,
+        retried_requests=truth.retried,
     )
 
 

@@ -19,6 +19,8 @@ _TOPS = (1, 1.5, 2, 3, 4, 6, 8)
 _STEPS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)
 # A name beside a bar takes so much of the lane, in percent.
 _NAME_WIDTH = 40.0
+# With more faults than these a row each would fill the page.
+_MOST_ROWS = 8
 NAMES = {"committed": "committed", "websocket": "over the WebSocket", "realtime": "over Realtime"}
 
 
@@ -144,13 +146,15 @@ def _mark(one: Fault, seconds: float) -> Mark:
 
 
 def _fault_lanes(faults: Sequence[Fault], seconds: float) -> list[Lane]:
-    """Faults one beside the other where their names have room, else one below the other."""
+    """Faults one beside the other where their names have room, else one below the other; of many, those of one name in one lane."""
+    if len(faults) > _MOST_ROWS:
+        return [
+            Lane(name, [_fault_bar(one, seconds) for one in faults if one.name == name])
+            for name in sorted({one.name for one in faults})
+        ]
     rows: list[list[Bar]] = []
     for one in sorted(faults, key=lambda one: one.armed_at_ms):
-        at, width = _span(one.armed_at_ms, one.lifted_at_ms, seconds)
-        right = at > 100 - _NAME_WIDTH
-        title = f"{one.name}: {one.armed_at_ms / 1000:.1f} to {one.lifted_at_ms / 1000:.1f} s"
-        bar = Bar(at=at, width=width, name=one.name, style="fault", title=title, right=right)
+        bar = msgspec.structs.replace(_fault_bar(one, seconds), name=one.name)
         row = next((row for row in rows if _taken(row[-1]) <= _begins(bar)), None)
         if row is None:
             rows.append([bar])
@@ -160,6 +164,14 @@ def _fault_lanes(faults: Sequence[Fault], seconds: float) -> list[Lane]:
         Lane("" if number else "faults", [_with_room(row, at) for at in range(len(row))])
         for number, row in enumerate(rows)
     ]
+
+
+def _fault_bar(one: Fault, seconds: float) -> Bar:
+    """Without its name."""
+    at, width = _span(one.armed_at_ms, one.lifted_at_ms, seconds)
+    right = at > 100 - _NAME_WIDTH
+    title = f"{one.name}: {one.armed_at_ms / 1000:.1f} to {one.lifted_at_ms / 1000:.1f} s"
+    return Bar(at=at, width=width, name="", style="fault", title=title, right=right)
 
 
 def _taken(bar: Bar) -> float:

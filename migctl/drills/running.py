@@ -105,6 +105,11 @@ class Run:
         """Why it is no pass; empty where it is one so far."""
         return next((why for verdict, why in self.verdicts if verdict == self.verdict), "")
 
+    def heads(self) -> dict[str, int]:
+        """How far each subscriber is, by the last seq that it released; one of the old protocol knows none."""
+        there = {name: each for name, each in self.on.subscribers.items() if each.kind != "legacy"}
+        return {name: last_seq(each.path) for name, each in there.items()}
+
     def perform(self) -> None:
         """Raises nothing that a drill can end with: that is in `verdicts`."""
         with _signals(self) as signals, Sampler(self.on.status, self._note) as sampler:
@@ -338,8 +343,7 @@ class Run:
         if status is None or status.relay is None:
             return False
         head = status.journal.head
-        reading = [each for each in self.on.subscribers.values() if each.kind != "legacy"]
-        return status.relay.table_head == head and all(last_seq(each.path) >= head for each in reading)
+        return status.relay.table_head == head and all(seq >= head for seq in self.heads().values())
 
     # Words
 

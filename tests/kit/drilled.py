@@ -26,7 +26,7 @@ def second(at_s: int, committed: float = 200, websocket: float = 0, realtime: fl
 
 
 def fault(name: str, armed_s: float, lifted_s: float) -> Fault:
-    missed = {"availability_percent": {name: "5-14"}}
+    missed = {"availability_percent": {name: "5-14"}, "availability_without_grace_percent": {name: "5-16"}}
     effect = Effect(
         fault=name, armed_at_s=armed_s, lasted_s=lifted_s - armed_s, time_to_fallback_ms=35, time_to_recover_ms=None,
         missed=missed,
@@ -52,6 +52,7 @@ def whole(name: str = "outage") -> Result:
         acknowledged=4000, committed=4000, rows=3999, tombstones=0, epochs=1, lost_after_acknowledgement=0,
         lost_on_the_way_to_the_table=1, strangers_in_the_table=0, never_acknowledged=0, holes_in_seqs=0,
         doubled_in_the_journal=0, doubled_in_the_table=0, rows_that_are_tombstones_too=0, lost_ids=[name], duplicate_ids=[],
+        retried_requests=12,
     )  # fmt: skip
     return msgspec.structs.replace(
         NOTHING, drill=name, title=name, verdict="fail", reason=name, published=4000, lost=1, longest_silence_ms=10_916,
@@ -61,6 +62,9 @@ def whole(name: str = "outage") -> Result:
             Objective(name="max_time_to_recover_ms", bound=5000, value=None, verdict="fail", note=name),
             Objective(name="min_availability_percent", bound=99.9, value=99.5, verdict="fail"),
         ],
+        seed=11, availability_percent=99.5, availability_without_grace_percent=95.4545,
+        availability={name: {"availability_percent": 99.5, "availability_without_grace_percent": 95.4545}},
+        missed_without_a_fault={"availability_percent": {}, "availability_without_grace_percent": {name: "2"}},
         steady_states=[
             SteadyState(when="before", holds=True, waited_ms=10, probes=[Probed(name=name, value=False, holds=True)]),
             SteadyState(when="after_rollbacks", holds=False, waited_ms=30_000, probes=[Probed(name=name, value=name, holds=False)]),

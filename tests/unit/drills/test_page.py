@@ -7,12 +7,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from migctl.drills.page import page_of
 from migctl.drills.result import Result
 from tests.kit.drilled import NOTHING, whole
 from tests.unit.rollout.signoff.test_page import EVIL, Reading
+
+
+def many(name: str) -> Result:
+    """With a lane for each fault's name."""
+    of = whole(name)
+    return msgspec.structs.replace(of, faults=of.faults * 9)
+
 
 LONG = "a-name-that-nobody-can-break-" * 6
 
@@ -54,6 +62,15 @@ def test_a_run_that_did_not_come_so_far_has_dashes_and_no_zeros() -> None:
     assert [tag for tag, _ in read.tags if tag == "svg"] == []
 
 
+def test_what_was_missed_with_grace_and_without_is_beside_each_fault_and_before_any() -> None:
+    text = re.sub(r"\s+", " ", Reading(page_of(whole("outage"))).text)
+    assert "outage: 5-14outage: 5-16" in text
+    assert "Missed before any fault, without grace: outage: 2" in text
+    assert "outage99.5 %95.45 %" in text
+    assert "12 requests took several tries" in text
+    assert "--seed 11 draws the same ones again" in text
+
+
 def test_of_many_lost_events_the_page_has_the_first_and_says_how_many_more() -> None:
     assert "and 10 more" in Reading(page_of(whole())).text
 
@@ -76,7 +93,9 @@ document.title = document.documentElement.scrollWidth > wide || out.length
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("of", [whole(), whole(LONG), NOTHING], ids=["as usual", "long names", "nothing"])
+@pytest.mark.parametrize(
+    "of", [whole(), whole(LONG), many(LONG), NOTHING], ids=["as usual", "long names", "many", "nothing"]
+)
 def test_nothing_is_wider_than_the_window(tmp_path: Path, of: Result, width: int) -> None:
     text = page_of(of)
     policy = "default-src 'none'; style-src 'unsafe-inline'"

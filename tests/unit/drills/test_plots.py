@@ -47,6 +47,15 @@ def test_faults_whose_names_would_touch_stand_in_rows_of_their_own() -> None:
         assert right.room >= 40
 
 
+def test_of_many_faults_those_of_one_name_share_a_lane_that_is_named_after_it() -> None:
+    faults = [fault("ab"[at % 2], 2 * at, 2 * at + 1) for at in range(10)]
+    plot = plot_of(msgspec.structs.replace(whole(), faults=faults))
+    assert plot is not None
+    assert [(lane.name, len(lane.bars)) for lane in plot.lanes[:2]] == [("a", 5), ("b", 5)]
+    assert {(bar.name, bar.room) for bar in plot.lanes[0].bars} == {("", 0)}
+    assert plot.lanes[0].bars[1].title == "a: 4.0 to 5.0 s"
+
+
 def test_what_lasts_beyond_the_series_is_drawn_whole() -> None:
     plot = plot_of(msgspec.structs.replace(whole(), faults=[fault("long", 5, 40)]))
     assert plot is not None
