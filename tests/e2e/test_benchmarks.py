@@ -61,19 +61,6 @@ def test_outage_prints_the_drain_beside_the_raw_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_soak_under_faults_loses_nothing_and_tells_what_each_fault_did(tmp_path: Path) -> None:
-    options = ("--minutes", "0.12", "--every", "3", "--rate", "100", "--seed", "1")
-    code, found = run(tmp_path, "soak.py", *options, "--only", "reset", "--only", "channel closed")
-    assert (found["verdict"], found["lost"], found["duplicates"]) == ("pass", 0, 0)
-    assert found["store"]["committed"] == found["store"]["acknowledged"] > 100
-    assert len(found["subscribers"]) == 6
-    assert {fault["fault"] for fault in found["faults"]} == {"reset", "channel closed"}
-    for figures in found["availability"].values():
-        assert 0 <= figures["availability_without_grace_percent"] <= figures["availability_percent"] <= 100
-    assert code == 0
-
-
-@pytest.mark.slow
 def test_receiving_prints_what_an_event_costs_over_the_raw_limit_of_each_transport(tmp_path: Path) -> None:
     options = ("--subscribers", "2", "--rate", "50", "--seconds", "2", "--most", "1000")
     code, found = run(tmp_path, "receiving.py", *options)
