@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from migctl.drills.running import Run
     from migctl.drills.sampling import Moment
 
-SOAK = "Of a drill that draws its faults, such as soak"
 DRAW_S = 0.25
 EXIT_CODES = {"pass": 0, "terminated": context.EXIT_INTERRUPTED}
 
@@ -53,7 +52,11 @@ def run(
     minutes: Annotated[
         float | None,
         typer.Option(
-            "--minutes", metavar="N", min=0.01, help="How long.", show_default=False, rich_help_panel=SOAK
+            "--minutes",
+            metavar="N",
+            min=0.01,
+            help="Of a drill that draws its faults, such as soak: how long.",
+            show_default=False,
         ),
     ] = None,
     every: Annotated[
@@ -62,9 +65,8 @@ def run(
             "--every",
             metavar="S",
             min=0.1,
-            help="Seconds from one fault to the next.",
+            help="Of such a drill: seconds from one fault to the next.",
             show_default=False,
-            rich_help_panel=SOAK,
         ),
     ] = None,
     seed: Annotated[
@@ -73,9 +75,8 @@ def run(
             "--seed",
             metavar="N",
             min=0,
-            help="Draw the same faults again; it is printed.",
+            help="Of such a drill: draw the same faults again; it is printed.",
             show_default=False,
-            rich_help_panel=SOAK,
         ),
     ] = None,
     only: Annotated[
@@ -83,9 +84,8 @@ def run(
         typer.Option(
             "--only",
             metavar="FAULT",
-            help="Draw this fault; may be given several times. `drill show NAME` lists them.",
+            help="Of such a drill: draw this fault; may be given several times. `drill show NAME` lists them.",
             show_default=False,
-            rich_help_panel=SOAK,
         ),
     ] = None,
     confirm: Annotated[

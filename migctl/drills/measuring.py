@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor
+from math import floor, inf
 
 from migctl.drills import availability, judging
 from migctl.drills.judging import Effect, Figures, Heard, Store, Truth
@@ -55,7 +55,10 @@ def measure(
     store = judging.judge_store(truth)
     armed = [availability.Fault(one.name, one.armed, one.lifted, one.held) for one in struck]
     figures = judging.judge(everyone, truth, armed, since, until)
-    faults = [_fault(one, effect, samples, since) for one, effect in zip(struck, figures.faults, strict=True)]
+    faults = [
+        _fault(one, effect, samples, since, _next_armed(one, struck))
+        for one, effect in zip(struck, figures.faults, strict=True)
+    ]
     promised = [one for one in figures.subscribers if one.is_promised]
     silences = [
         one.longest_silence_ms
@@ -100,10 +103,15 @@ def measure(
     )
 
 
-def _fault(one: Struck, effect: Effect, samples: Sequence[Sample], since: float) -> Fault:
+def _next_armed(one: Struck, struck: Sequence[Struck]) -> float:
+    """When the next fault was armed, of those after its end: a breaker that opens then has another cause. inf: none was."""
+    return min((other.armed for other in struck if other.armed >= one.lifted), default=inf)
+
+
+def _fault(one: Struck, effect: Effect, samples: Sequence[Sample], since: float, until: float) -> Fault:
     ended = backlog_ended(samples, one.lifted)
     back = effect.time_to_recover_ms
-    opened = detected(samples, one.armed)
+    opened = detected(samples, one.armed, until)
     return Fault(
         name=one.name,
         function=one.function,

@@ -19,6 +19,8 @@ _TOPS = (1, 1.5, 2, 3, 4, 6, 8)
 _STEPS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)
 # A name beside a bar takes so much of the lane, in percent.
 _NAME_WIDTH = 40.0
+# In a narrower bar no name can be read.
+_NAMED_WIDTH = 3.0
 # With more faults than these a row each would fill the page.
 _MOST_ROWS = 8
 NAMES = {"committed": "committed", "websocket": "over the WebSocket", "realtime": "over Realtime"}
@@ -207,7 +209,7 @@ def _state_lanes(states: Sequence[State], seconds: float) -> list[Lane]:
                 Bar(
                     at=at,
                     width=width,
-                    name=state,
+                    name=state if width >= _NAMED_WIDTH else "",
                     style=one.state.replace("_", "-"),
                     title=title,
                 )

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from math import inf
 
 import msgspec
 
@@ -73,8 +74,8 @@ def sample_of(status: ServeStatus | None, at: float) -> Sample:
     )
 
 
-def detected(samples: Sequence[Sample], armed: float) -> float | None:
-    """Seconds from a fault to the first breaker that opened after it; None where none did.
+def detected(samples: Sequence[Sample], armed: float, until: float = inf) -> float | None:
+    """Seconds from a fault to the first breaker that opened after it, and before `until`; None where none did.
 
     As serve says it where it can be asked; a breaker that opened and closed between two samples is known by its count.
     """
@@ -84,7 +85,7 @@ def detected(samples: Sequence[Sample], armed: float) -> float | None:
             if after.at < armed or times <= before.opened.get(part, 0):
                 continue
             at = after.since.get(part, after.at) if after.breakers.get(part) == "open" else after.at
-            if at >= armed:
+            if armed <= at < until:
                 found.append(at - armed)
     return min(found, default=None)
 

@@ -100,6 +100,13 @@ def test_who_never_came_back_is_no_recovery_and_who_opened_no_breaker_no_detecti
     assert isinstance(found["time_to_detect_ms"], Never)
 
 
+def test_a_fault_that_opens_no_breaker_has_not_the_detection_of_the_next_one() -> None:
+    before = Struck("reset", "reset", "", 1001.0, 1001.0, 1002.0)
+    found = measured([heard()], [before, OUTAGE])
+    assert [one.time_to_detect_ms for one in found.faults] == [None, 200]
+    assert isinstance(found.measured["time_to_detect_ms"], Never)
+
+
 def test_without_a_fault_or_a_subscriber_there_is_nothing_to_measure_by() -> None:
     found = measured([], []).measured
     assert found["time_to_fallback_ms"] is None

@@ -67,6 +67,7 @@ def test_what_was_missed_with_grace_and_without_is_beside_each_fault_and_before_
     assert "outage: 5-14outage: 5-16" in text
     assert "Missed before any fault, without grace: outage: 2" in text
     assert "outage99.5 %95.45 %" in text
+    assert "4,413 99.3 % live" in text
     assert "12 requests took several tries" in text
     assert "--seed 11 draws the same ones again" in text
 

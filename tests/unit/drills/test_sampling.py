@@ -37,6 +37,12 @@ def test_what_opened_before_the_fault_detects_nothing() -> None:
     assert detected([], 10.2) is None
 
 
+def test_what_opened_once_another_fault_was_armed_does_not_detect_this_one() -> None:
+    samples = [sample(10.0), sample(11.0, "open", opened=1, since=10.8)]
+    assert detected(samples, 10.2, 10.8) is None
+    assert detected(samples, 10.2, 10.9) == 10.8 - 10.2
+
+
 def test_a_backlog_ends_when_the_table_has_all_and_nobody_is_sent_away() -> None:
     samples = [
         sample(10.0, backlog=True),
