@@ -167,10 +167,11 @@ class BothWays:
     # What the server says
 
     async def _access_token(self) -> str:
-        """A new token; what comes with it is the assignment as it is now."""
-        assignment = await self._server.assignment()
+        """A new token; where the server mints it, what comes with it is the assignment as it is now."""
+        # Who has tokens of its own needs no server for Realtime, and may be there because the server is not.
         if self._own_token is not None:
             return await self._own_token()
+        assignment = await self._server.assignment()
         if not assignment.access_token:
             raise Systemic(
                 f"{self._server.url} gives no token for Realtime any more", do="see its /api/status"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -35,11 +35,13 @@ def gateway_only(readiness: Readiness[Position]) -> Composed:
     )
 
 
-def both_ways(readiness: Readiness[Position]) -> Composed:
+def both_ways(
+    readiness: Readiness[Position], own_token: Callable[[], Awaitable[str]] | None = None
+) -> Composed:
     project = Project(f"http://127.0.0.1:{any_free_port()}", "anon", "public", "broadcast")
     assignment = Assignment(transport="realtime", epoch="a", access_token="token")
     return BothWays(
-        *_nobody_there(), readiness, Wishes(), Assigned(Answer("realtime")), assignment, project, None
+        *_nobody_there(), readiness, Wishes(), Assigned(Answer("realtime")), assignment, project, own_token
     )
 
 
@@ -61,3 +63,21 @@ async def test_ways_that_are_changed_in_a_later_outage_wait_without_end(make: Ma
     running.cancel()
     await asyncio.wait({running})
     assert not ended
+
+
+async def test_tokens_of_ones_own_are_renewed_while_the_server_is_away() -> None:
+    asked = asyncio.Event()
+
+    async def own_token() -> str:
+        asked.set()
+        return "token"
+
+    readiness: Readiness[Position] = Readiness(60.0)
+    readiness.begin(clock.mono())
+    running = asyncio.ensure_future(both_ways(readiness, own_token).run())
+    try:
+        async with asyncio.timeout(20):
+            await asked.wait()
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
