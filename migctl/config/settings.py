@@ -140,6 +140,7 @@ class BatchingSection(Section):
     max_dead_letters_per_minute: Annotated[int, Field(ge=1, description="dead letters a minute")] = 20
     heads_apart_s: Annotated[float, Field(gt=0, description="seconds")] = 0.1
     heads_behind_s: Annotated[float, Field(gt=0, description="seconds")] = 1.0
+    compare_every_s: Annotated[float, Field(ge=0, description="seconds; 0: never")] = 10.0
     claim_s: Annotated[float, Field(gt=0, description="seconds")] = 3.0
     drain_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
     drain_away_s: Annotated[float, Field(ge=0, description="seconds")] = 1.0

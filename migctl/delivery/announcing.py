@@ -77,6 +77,7 @@ class Announcer:
         self._apart_s = apart_s
         self._behind_s = behind_s
         self.announced = Reached()
+        self._ending = False
 
     async def begin(self, epoch: EpochInfo) -> None:
         """Announce an epoch from which nothing was carried yet.
@@ -84,7 +85,7 @@ class Announcer:
         Readers find rows only of epochs that heads know; an old one gets its head even where it is empty: their chain goes through
         it.
         """
-        self.announced = Reached()
+        self.announced, self._ending = Reached(), False
         await self._attempts.until_done(lambda: self._move(epoch, Reached()))
 
     async def begin_at(self, epoch: EpochInfo, tail: int) -> None:
@@ -94,10 +95,10 @@ class Announcer:
         )
 
     async def run(self, epoch: EpochInfo, reached: Callable[[], Reached]) -> None:
-        """Until cancelled. reached: how far the epoch is now."""
+        """Until `end`, or cancelled. reached: how far the epoch is now."""
 
         announced: Reached | None = None
-        while True:
+        while not self._ending:
             due = decide(announced, reached(), behind_s=self._behind_s)
             if isinstance(due, Quiet):
                 await self._moved.wait(due.within_s)
@@ -113,6 +114,11 @@ class Announcer:
         now = reached()
         await self._move(epoch, now)
         return now
+
+    def end(self) -> None:
+        """Let `run` return once it is through with what it says now: what comes after must not be overtaken by it."""
+        self._ending = True
+        self._moved.wake()
 
     async def until(self, seq: int) -> None:
         """Return once both heads were announced to be this far."""

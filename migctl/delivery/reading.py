@@ -40,6 +40,12 @@ class Reader:
         assert not self._entries
         self.epoch, self.read_to = epoch, after
 
+    def forget(self) -> None:
+        """What waits is not carried from here: the relay goes back, and reads it again."""
+        self.waiting.clear()
+        self._entries.clear()
+        self._bytes = 0
+
     async def read_on(self, goal: int) -> None:
         """Read until two full requests wait, or all up to `goal`. Raises Refused where the journal has a hole."""
         while (

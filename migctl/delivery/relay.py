@@ -28,6 +28,7 @@ from migctl.delivery.blame import Blamed, write_or_blame
 from migctl.delivery.burying import Burying
 from migctl.delivery.claim import claim
 from migctl.delivery.classes import Classifier, Rates
+from migctl.delivery.comparing import CURSOR, Comparer
 from migctl.delivery.figures import BatchFigures
 from migctl.delivery.reading import Reader
 from migctl.delivery.touching import Touch
@@ -40,7 +41,7 @@ from migctl.target import Heads, TableWriter, TimedOut, Written
 from migctl.telemetry import get_logger
 from migctl.telemetry.summary import Summary
 
-CURSOR = "relay"
+__all__ = ["CURSOR", "Relay"]
 
 _log = get_logger("relay")
 
@@ -91,6 +92,9 @@ class Relay:
             apart_s=batching.heads_apart_s,
             behind_s=batching.heads_behind_s,
         )
+        self._comparer = Comparer(
+            journal, writer, heads, self._table, self._heads_attempts, every_s=batching.compare_every_s
+        )
         self._counts: Counter[str] = Counter()
         self.figures = BatchFigures()
         self._summary = Summary(_log, "batches written", position=self._position)
@@ -103,6 +107,7 @@ class Relay:
         """Batches, breaker and timeouts by these from the next on; what only a start reads stays."""
         batching, resilience = settings.relay, settings.resilience
         self._rules = _rules(batching)
+        self._comparer.follow(every_s=batching.compare_every_s)
         self._reader.follow(self._rules)
         self._classifier.follow(batching.classes, Rates(**batching.rates.model_dump()))
         self._breaker.follow(BreakerRules(**resilience.breaker.model_dump()))
@@ -184,6 +189,7 @@ class Relay:
             retries=self._table.retries + self._heads_attempts.retries,
             cuts=self.figures.by_cut(),
             tombstones=dict(self._tombstones),
+            set_back=self._comparer.set_back,
         )
 
     async def claim(self, *, within_s: float) -> bool:
@@ -215,15 +221,39 @@ class Relay:
         if self._epochs is None:
             self._epochs = await self._heads_attempts.until_done(self._claim)
         await self._table.until_done(self._writer.probe)
-        async for info in self._to_carry(self._epochs):
-            async with asyncio.TaskGroup() as group:
-                heads = group.create_task(self._announcer.run(info, self._reached), name="heads")
-                summary = group.create_task(self._summary.run(), name="summary")
-                await self._carry()
-                await self._announcer.until(info.head)
-                heads.cancel()
-                summary.cancel()
-            _log.info("epoch carried to its end", epoch=info.epoch, seq=self._done_to)
+        await self._comparer.begin(await self._journal.cursor(CURSOR))
+        while True:
+            if self._comparer.gone:
+                await self._comparer.go_back()
+                self._reader.forget()
+                self._sending_since = None
+            async for info in self._to_carry(self._epochs):
+                await self._carry_epoch(info)
+                if self._comparer.gone:
+                    break
+                _log.info("epoch carried to its end", epoch=info.epoch, seq=self._done_to)
+
+    async def _carry_epoch(self, info: EpochInfo) -> None:
+        """To its end, where it has one, or until something of it is gone."""
+        async with asyncio.TaskGroup() as group:
+            heads = group.create_task(self._announcer.run(info, self._reached), name="heads")
+            summary = group.create_task(self._summary.run(), name="summary")
+            carrying = group.create_task(self._carry_to_the_end(info), name="carry")
+            comparing = group.create_task(self._compare(carrying), name="compare")
+            await asyncio.wait([carrying])
+            self._announcer.end()
+            await heads
+            summary.cancel()
+            comparing.cancel()
+
+    async def _carry_to_the_end(self, info: EpochInfo) -> None:
+        await self._carry()
+        await self._announcer.until(info.head)
+
+    async def _compare(self, carrying: asyncio.Task[None]) -> None:
+        """End the carrying where the target no longer has what was carried."""
+        await self._comparer.until_gone(lambda: Position(self._epoch, self._done_to))
+        carrying.cancel()
 
     async def drain(self, timeout_s: float) -> int:
         """Wait, while `run` goes on, until table and heads have what the journal has; return the backlog that is left."""

@@ -27,7 +27,7 @@ Kind = Literal[
     "whole", "whole:realtime", "whole:websocket", "websocket", "realtime", "changes", "legacy"
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Remedy = Literal["breaker", "canary", "restart", "catch-up", "adoption", "tombstones"]
+Remedy = Literal["breaker", "canary", "restart", "catch-up", "compare", "tombstones"]
 
 Scalar = str | int | float | bool | None
 

@@ -9,7 +9,7 @@ A drill that passes whatever is broken proves nothing. Each says in `without` wh
 | tombstones | sets an event aside that the table refuses, and goes on | one is too many: settings |
 | restart | a supervisor starts a killed serve again | the drill does not |
 | catch-up | what Realtime did not bring is read from the table | captures of postgres_changes are of a client that reads none |
-| adoption | a table that was set back gets what it lost once more | serve is told not to: MIGCTL_WITHOUT |
+| compare | a table that went back in time is noticed, and gets what it lost once more | the relay never compares: settings |
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ OVERLAYS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "breaker": {"resilience": {"breaker": _BREAKER, "canary": {"silent_s": float(_NEVER)}}},
         "canary": {"resilience": {"canary": {"silent_s": float(_NEVER)}}},
+        "compare": {"relay": {"compare_every_s": 0.0}},
         "tombstones": {"relay": {"max_dead_letters_per_minute": 1}},
     }
 )

@@ -133,6 +133,10 @@ class Places(Protocol):
         """Move it and return once that is durable. Idempotent. Raises ValueError for a move backwards within an epoch."""
         ...
 
+    async def set_cursor_back(self, name: str, position: Position) -> None:
+        """Let it stand here, whatever is before or after: what was carried from here on is gone. Durable when this returns."""
+        ...
+
     async def offset(self, source: str) -> int | None:
         """How far `append` has stored a file source; None where it was never read."""
         ...

@@ -74,6 +74,12 @@ FUNCTIONS = (
         "monitoring_begin_at", "p_epoch text, p_table_tail bigint", "sql/0006_prune.up.sql", "$begin_at$"
     ),
     Function(
+        "monitoring_set_back",
+        "p_epoch text, p_writer_id text, p_fence bigint, p_table_tail bigint, p_table_head bigint, p_reason text",
+        "sql/0008_set_back.up.sql",
+        "$set_back$",
+    ),
+    Function(
         "monitoring_retry",
         "p_id uuid, p_event_type text, p_timestamp timestamp with time zone, p_data jsonb, p_source text,"
         " p_epoch text, p_seq bigint, p_committed_at timestamp with time zone",

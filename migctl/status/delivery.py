@@ -71,11 +71,25 @@ class ConnectionsStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [(part, of) for part, of in every if of is not None]
 
 
+class SetBackStatus(Struct, frozen=True, kw_only=True):
+    """The target went back in time: what it had was not what was carried. at: the last of so many times.
+
+    epoch, after: from there on it is carried again; again: so many events; lost: those that the journal has no more.
+    """
+
+    at: Moment
+    times: int
+    epoch: str
+    after: int
+    again: int
+    lost: int
+
+
 class RelayStatus(Struct, frozen=True, kw_only=True):
     """state, reason, do: the worse of table and heads. table_head: every seq up to it is a row or a tombstone.
 
     backlog: events that the table has not yet. repeats: rows that were there already. cuts: batches by what ended them.
-    tombstones: by reason.
+    tombstones: by reason. set_back: the target was found to lack what was carried; None while it never was.
     """
 
     state: ConnectionState
@@ -92,6 +106,7 @@ class RelayStatus(Struct, frozen=True, kw_only=True):
     retries: int
     cuts: dict[str, int]
     tombstones: dict[str, int]
+    set_back: SetBackStatus | None
 
 
 class DeadLettersStatus(Struct, frozen=True, kw_only=True):

@@ -78,5 +78,29 @@ class Heads:
         answer = await self._rest.post(action, schema.BEGIN_AT, body, prefer="return=representation")
         return answers.head(action, answer, epoch.epoch, table_head=tail - 1, journal_head=0)
 
+    async def set_back(
+        self, epoch: EpochInfo, *, writer_id: str, tail: int, head: int, reason: str, fence: int = 0
+    ) -> Head:
+        """Make the epoch's row where it is not there, and let it promise what lies from `tail` to `head`, and no more.
+
+        The only one that moves a head down. Idempotent. Raises as `move` does.
+        """
+        await self.move(epoch, writer_id=writer_id, table_head=0, journal_head=0, fence=fence)
+        action = f"set {self.name} of {epoch.epoch} back to {head}"
+        body = dumps(
+            {
+                "p_epoch": epoch.epoch,
+                "p_writer_id": writer_id,
+                "p_fence": fence,
+                "p_table_tail": tail,
+                "p_table_head": head,
+                "p_reason": reason,
+            }
+        )
+        answer = await self._rest.post(
+            action, schema.SET_BACK, body, prefer="return=representation", fenced=True
+        )
+        return answers.head(action, answer, epoch.epoch, table_head=head, journal_head=0)
+
     async def aclose(self) -> None:
         await self._rest.aclose()

@@ -17,6 +17,7 @@ HEADS = "monitoring_heads"
 # Functions, by their path in the REST API.
 MOVE_HEAD = "rpc/monitoring_move_head"
 BEGIN_AT = "rpc/monitoring_begin_at"
+SET_BACK = "rpc/monitoring_set_back"
 RETRY = "rpc/monitoring_retry"
 
 # What the relay writes, in this order.

@@ -182,6 +182,24 @@ class TableWriter:
             if after == start:
                 return after
 
+    async def last_to(self, epoch: str, seq: int) -> int:
+        """The last seq up to this one that is a row or a tombstone; 0 where there is none."""
+        return max(await self._ends(epoch, f"seq=lte.{seq}&order=seq.desc", 0, seq))
+
+    async def first_from(self, epoch: str, seq: int) -> int | None:
+        """The first seq from this one on that is a row or a tombstone; None where there is none."""
+        found = await self._ends(epoch, f"seq=gte.{seq}&order=seq.asc", seq, schema.MOST_SEQ)
+        return min((one for one in found if one), default=None)
+
+    async def _ends(self, epoch: str, where: str, first: int, last: int) -> list[int]:
+        """Of each table the one seq that this finds; 0 where it finds none."""
+        found = []
+        for table in (schema.EVENTS, schema.TOMBSTONES):
+            action = f"read an end of {epoch} in {table}"
+            answer = await self._rest.get(action, f"{table}?select=seq&{of_epoch(epoch)}&{where}&limit=1")
+            found.append(max(answers.seqs(action, answer, first, last), default=0))
+        return found
+
     async def id_at(self, epoch: str, seq: int) -> str | None:
         """The id of the event that a position has in the target, as a row or a tombstone; None where it has neither."""
         for table in (schema.EVENTS, schema.TOMBSTONES):

@@ -52,6 +52,11 @@ def move_cursor(database: sqlite3.Connection, name: str, position: Position) -> 
     stands = cursor(database, name)
     if stands is not None and stands.epoch == position.epoch and stands.seq > position.seq:
         raise ValueError(f"cursor {name} stands at {stands.seq}, and {position.seq} is before that")
+    set_cursor(database, name, position)
+
+
+def set_cursor(database: sqlite3.Connection, name: str, position: Position) -> None:
+    """In the caller's transaction."""
     database.execute(
         "INSERT INTO cursors (name, epoch, seq) VALUES (?, ?, ?) "
         "ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq",

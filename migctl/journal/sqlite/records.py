@@ -24,6 +24,9 @@ class Records:
     async def move_cursor(self, name: str, position: Position) -> None:
         await self._store.operate(lambda database: queries.move_cursor(database, name, position))
 
+    async def set_cursor_back(self, name: str, position: Position) -> None:
+        await self._store.operate(lambda database: queries.set_cursor(database, name, position))
+
     async def offset(self, source: str) -> int | None:
         return await self._store.read(lambda database: queries.offset(database, source))
 
