@@ -173,6 +173,13 @@ def _relay(of: RelayStatus) -> Iterator[tuple[str, str]]:
     waits = f", the oldest waits {of.oldest_waits_s:.1f} s" if of.oldest_waits_s else ""
     backlog = f"table head {of.table_head:,}, backlog {of.backlog:,}{waits}"
     yield "relay", f"{of.state}; {backlog}"
+    if of.set_back is not None:
+        back = of.set_back
+        lost = f"{back.lost:,} lost" if back.lost else "none lost"
+        yield (
+            "went back",
+            f"the target, at {back.at:%H:%M:%S} UTC: {back.again:,} events carried again, {lost}",
+        )
     if of.tombstones:
         yield "tombstones", ", ".join(f"{count:,} {reason}" for reason, count in of.tombstones.items())
 

@@ -62,7 +62,8 @@ else:
     _relay = _partial(
         BatchingSection,
         but=(
-            "max_dead_letters_per_minute", "heads_apart_s", "heads_behind_s", "claim_s", "drain_s", "drain_away_s",
+            "max_dead_letters_per_minute", "heads_apart_s", "heads_behind_s", "compare_every_s", "claim_s",
+            "drain_s", "drain_away_s",
         ),
         high=_bounds, medium=_bounds, low=_bounds, rates=_partial(RatesSection),
     )  # fmt: skip

@@ -106,7 +106,7 @@ class RelayStatus(Struct, frozen=True, kw_only=True):
     retries: int
     cuts: dict[str, int]
     tombstones: dict[str, int]
-    set_back: SetBackStatus | None
+    set_back: SetBackStatus | None = None
 
 
 class DeadLettersStatus(Struct, frozen=True, kw_only=True):

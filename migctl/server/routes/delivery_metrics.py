@@ -47,6 +47,17 @@ def of_relay(relay: RelayStatus) -> Iterator[Metric]:
     )
     yield counts("migctl_relay_cuts_total", "Batches by what ended them.", "cut", relay.cuts)
     yield counts("migctl_tombstones_total", "Events that the table can't hold.", "reason", relay.tombstones)
+    back = relay.set_back
+    yield counter(
+        "migctl_target_set_backs_total",
+        "Times that the target was found to have gone back in time.",
+        back.times if back is not None else 0,
+    )
+    yield gauge(
+        "migctl_target_set_back_lost_events",
+        "Of what it lost the last time, events that the journal had no more.",
+        back.lost if back is not None else None,
+    )
     yield states(
         "migctl_relay_state",
         "1 for the state that the relay is in.",

@@ -88,7 +88,7 @@ def test_a_hosted_target_is_not_changed_without_yes_and_is_named(tmp_path: Path,
     done = run(tmp_path, database, "apply", "--yes")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("https://project.supabase.invalid, database 127.0.0.1:") == 2  # before and after
-    assert done.stdout.splitlines()[-1].startswith("applied 0007_flags.up.sql")
+    assert done.stdout.splitlines()[-1].startswith("applied 0008_set_back.up.sql")
     assert tables(database) == 9
     password = urlsplit(database).password
     assert password

@@ -28,6 +28,8 @@ NOT_MEASURED = {
     "kept.waiting",  # a moment's
     "supervision.restarts",  # those of this process; systemd and the log have them all
     "relay.journal_head",
+    "relay.set_back.after",
+    "relay.set_back.again",  # it is in the backlog then
     "transports.websocket.subscribers",
     "transports.websocket.closing_by_code.*",
     "transports.websocket.delivered_seq",

@@ -42,7 +42,7 @@ TABLE = RequestsStatus(
 BROADCAST = ConnectionStatus(state="connected", since=SINCE, reason=None, do=None)
 RELAY = RelayStatus(
     state="running", reason=None, do=None, epoch="e", table_head=7, journal_head=10, backlog=3, oldest_waits_s=0.1,
-    batches=1, rows=7, repeats=0, retries=0, cuts={}, tombstones={},
+    batches=1, rows=7, repeats=0, retries=0, cuts={}, tombstones={}, set_back=None,
 )  # fmt: skip
 HEARD = FlagTierStatus(state="running", since=SINCE, reason=None, do=None, age_s=0.1)
 LOST = replace(HEARD, state="retrying", reason="refused")
