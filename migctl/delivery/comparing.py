@@ -100,7 +100,7 @@ class Comparer:
         first = (await self._journal.epochs())[0]
         self._agreed = await self._noted() or cursor or Position(first.epoch, 0)
         if cursor is not None and self._every_s:
-            self.gone = await self._table.until_done(partial(self.look, cursor))
+            self.gone = await self._table.until_done(partial(self.ask, cursor))
 
     async def until_gone(self, carried: Callable[[], Position]) -> None:
         """Look now and then, and soon after the target was away; return once something is gone."""
@@ -111,12 +111,12 @@ class Comparer:
             if self._every_s and due and self._table.state == "running":
                 failures, at = self._failures(), clock.mono()
                 with suppress(MigctlError):  # who carries finds out by itself, and waits for it
-                    self.gone = await self.look(carried())
+                    self.gone = await self.ask(carried())
 
     def _failures(self) -> int:
         return self._table.retries + self._heads_attempts.retries
 
-    async def look(self, cursor: Position) -> list[Behind]:
+    async def ask(self, cursor: Position) -> list[Behind]:
         """The epochs that are behind what was carried, oldest first; none where all is there. cursor: the last that was carried.
 
         Raises Transient, Systemic.
@@ -129,7 +129,7 @@ class Comparer:
             info = epochs[order[place]]
             upto = cursor.seq if info.epoch == cursor.epoch else info.head
             agreed = self._agreed_of(place, order, upto)
-            one = await self._look_at(info, heads.get(info.epoch), agreed, upto)
+            one = await self._gone_of(info, heads.get(info.epoch), agreed, upto)
             if one is not None:
                 found.append(one)
             elif upto >= info.tail:
@@ -146,7 +146,7 @@ class Comparer:
         at = order.index(since.epoch)
         return min(since.seq, upto) if place == at else (0 if place > at else upto)
 
-    async def _look_at(self, info: EpochInfo, head: Head | None, agreed: int, carried: int) -> Behind | None:
+    async def _gone_of(self, info: EpochInfo, head: Head | None, agreed: int, carried: int) -> Behind | None:
         tail = head.table_tail if head is not None else 1
         if carried < tail:
             return None
