@@ -36,7 +36,9 @@ def test_every_command_of_the_page_ends_well_on_a_target_that_is_well(
         assert program == "migctl", line
         if "reverted" in words:  # it is said of objects that somebody dropped
             with psycopg.connect(standin.need("database_url"), autocommit=True) as connection:
-                down = next(migration.down for migration in files.load() if migration.version == 7)
+                down = next(
+                    migration.down for migration in files.load() if migration.version == int(words[2])
+                )
                 assert down is not None
                 connection.execute(files.render(down, "public").encode())
         assert main(words) == 0, f"{line}\n{capsys.readouterr()}"

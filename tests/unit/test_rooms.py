@@ -66,6 +66,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.drills.functions.probes": PROCESS,
     "migctl.drills.functions.processes": PROCESS,
     "migctl.drills.functions.standin": PROCESS,
+    "migctl.drills.functions.target": PROCESS,
     "migctl.drills.running": PROCESS,
     "migctl.faults.api.app": WIRE,
     "migctl.faults.lane": WIRE,
