@@ -118,7 +118,7 @@ def test_json_is_one_document_on_stdout(tmp_path: Path, migrated: str, database:
     assert planned["pending"][0]["file"] == "0001_events.up.sql"
     assert '"public".monitoring_events' in planned["pending"][0]["sql"]
     applied = json.loads(run(tmp_path, database, "apply", "--yes", "-o", "json").stdout)
-    assert len(applied["applied"]) == 7
+    assert len(applied["applied"]) == 8
     shown = json.loads(run(tmp_path, migrated, "status", "-o", "json").stdout)
     assert {step["state"] for step in shown["steps"]} == {"applied"}
     assert all(step["file_sha256"] == step["applied_sha256"] for step in shown["steps"])
@@ -211,10 +211,10 @@ def test_rows_are_dropped_only_for_the_typed_name_of_the_database(tmp_path: Path
 
 
 def test_repair_names_its_target_before_it_acts_and_keeps_the_reason(tmp_path: Path, migrated: str) -> None:
-    words = ["repair", "7", "--status", "reverted", "--reason", "by hand"]
+    words = ["repair", "8", "--status", "reverted", "--reason", "by hand"]
     refused = run(tmp_path, migrated, *words)
     assert refused.returncode == 4
     assert "https://project.supabase.invalid, database 127.0.0.1:" in refused.stderr
     assert run(tmp_path, migrated, *words, "--yes").returncode == 0
     steps = json.loads(run(tmp_path, migrated, "status", "-o", "json").stdout)["steps"]
-    assert (steps[6]["state"], steps[6]["reason"]) == ("pending", "by hand")
+    assert (steps[-1]["state"], steps[-1]["reason"]) == ("pending", "by hand")

@@ -28,7 +28,7 @@ def ask(url: str, query: str) -> list[tuple[object, ...]]:
 
 async def test_twice_is_once(database: str) -> None:
     first = await apply(database, "public", who="ann@host")
-    assert [done.migration.version for done in first.done] == [1, 2, 3, 4, 5, 6, 7]
+    assert [done.migration.version for done in first.done] == [1, 2, 3, 4, 5, 6, 7, 8]
     ledger = ask(database, "select * from migctl.schema_migrations order by version")
     second = await apply(database, "public", who="bob@host")
     assert second.done == ()
@@ -39,7 +39,7 @@ async def test_twice_is_once(database: str) -> None:
 async def test_a_dry_run_and_a_plan_change_nothing(database: str) -> None:
     dry = await apply(database, "public", who="ann@host", dry_run=True)
     assert dry.done == ()
-    assert [m.version for m in (await plan(database, "public")).pending] == [1, 2, 3, 4, 5, 6, 7]
+    assert [m.version for m in (await plan(database, "public")).pending] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert ask(database, "select to_regclass('public.monitoring_events'), to_regnamespace('migctl')") == [
         (None, None)
     ]
@@ -47,12 +47,12 @@ async def test_a_dry_run_and_a_plan_change_nothing(database: str) -> None:
 
 async def test_a_schema_of_another_name_has_its_own_ledger_rows(migrated: str) -> None:
     done = await apply(migrated, "user", who="ann@host")
-    assert len(done.done) == 7
+    assert len(done.done) == 8
     assert await verify(migrated, "user") == []
     assert await verify(migrated, "public") == []
     assert ask(migrated, "select schema, count(*) from migctl.schema_migrations group by 1 order by 1") == [
-        ("public", 7),
-        ("user", 7),
+        ("public", 8),
+        ("user", 8),
     ]
 
 
@@ -62,7 +62,7 @@ async def test_a_changed_applied_file_is_refused_and_nothing_after_it_is_applied
     await apply(database, "public", who="ann@host", folder=sql_folder)
     with (sql_folder / "0002_tombstones.up.sql").open("a") as file:
         file.write("-- only a comment\n")
-    (sql_folder / "0008_more.up.sql").write_text("create table {schema}.more (n int);")
+    (sql_folder / "0009_more.up.sql").write_text("create table {schema}.more (n int);")
     with pytest.raises(Refused, match=r"0002_tombstones\.up\.sql was changed after it was applied"):
         await apply(database, "public", who="ann@host", folder=sql_folder)
     assert ask(database, "select to_regclass('public.more')") == [(None,)]
@@ -70,29 +70,29 @@ async def test_a_changed_applied_file_is_refused_and_nothing_after_it_is_applied
     assert [step.state for step in steps] == [
         "applied",
         "changed",
-        *["applied"] * 5,
+        *["applied"] * 6,
         "pending",
     ]
 
 
 async def test_an_applied_file_that_is_gone_is_refused(database: str, sql_folder: Path) -> None:
-    (sql_folder / "0008_more.up.sql").write_text("create table {schema}.more (n int);")
+    (sql_folder / "0009_more.up.sql").write_text("create table {schema}.more (n int);")
     await apply(database, "public", who="ann@host", folder=sql_folder)
-    with pytest.raises(Refused, match="0008_more"):
+    with pytest.raises(Refused, match="0009_more"):
         await apply(database, "public", who="ann@host")
 
 
 async def test_a_failing_file_leaves_nothing_and_is_named_by_statement(
     database: str, sql_folder: Path
 ) -> None:
-    bad = sql_folder / "0008_more.up.sql"
+    bad = sql_folder / "0009_more.up.sql"
     bad.write_text(
         "-- more\ncreate table {schema}.more (n int);\n\ninsert into {schema}.more values ('x');\n"
     )
-    with pytest.raises(Wanting, match=r"0008_more\.up\.sql, statement 2 \(line 4: insert into"):
+    with pytest.raises(Wanting, match=r"0009_more\.up\.sql, statement 2 \(line 4: insert into"):
         await apply(database, "public", who="ann@host", folder=sql_folder)
     assert ask(database, "select to_regclass('public.more')") == [(None,)]
-    failed = (await status(database, "public", folder=sql_folder))[7]
+    failed = (await status(database, "public", folder=sql_folder))[8]
     assert failed.state == "failed"
     assert failed.row is not None
     assert failed.row.failed_statement == 2
@@ -100,8 +100,8 @@ async def test_a_failing_file_leaves_nothing_and_is_named_by_statement(
 
     bad.write_text("create table {schema}.more (n int);")
     done = await apply(database, "public", who="bob@host", folder=sql_folder)
-    assert [d.migration.version for d in done.done] == [8]
-    row = (await status(database, "public", folder=sql_folder))[7].row
+    assert [d.migration.version for d in done.done] == [9]
+    row = (await status(database, "public", folder=sql_folder))[8].row
     assert row is not None
     assert (row.state, row.who, row.error) == ("applied", "bob@host", None)
 

@@ -30,19 +30,19 @@ async def states(url: str) -> list[str]:
 
 async def test_up_down_up_again_leaves_a_database_as_the_files_make_it(migrated: str) -> None:
     back = await rollback(migrated, "public", who="ann@host", to=0)
-    assert [m.version for m in back.files] == [7, 6, 5, 4, 3, 2, 1]
-    assert await states(migrated) == ["reverted"] * 7
+    assert [m.version for m in back.files] == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert await states(migrated) == ["reverted"] * 8
     assert ask(migrated, "select to_regclass('public.monitoring_events')") == [(None,)]
-    assert len((await apply(migrated, "public", who="ann@host")).done) == 7
+    assert len((await apply(migrated, "public", who="ann@host")).done) == 8
     assert await verify(migrated, "public") == []
 
 
 async def test_the_default_is_the_last_file_and_a_dry_run_takes_nothing_back(migrated: str) -> None:
     dry = await rollback(migrated, "public", who="ann@host", dry_run=True)
-    assert [m.version for m in dry.files] == [7]
+    assert [m.version for m in dry.files] == [8]
     assert await verify(migrated, "public") == []
     await rollback(migrated, "public", who="ann@host", reason="a try")
-    row = (await status(migrated, "public"))[6].row
+    row = (await status(migrated, "public"))[-1].row
     assert row is not None
     assert (row.state, row.who, row.reason) == ("reverted", "ann@host", "a try")
 
@@ -52,7 +52,7 @@ async def test_rows_stop_a_rollback_before_its_first_file(migrated: str) -> None
     with pytest.raises(Refused, match=r"public\.monitoring_events has 1 row: ") as told:
         await rollback(migrated, "public", who="ann@host", to=0)
     assert "--drop-data" in told.value.do
-    assert await states(migrated) == ["applied"] * 7
+    assert await states(migrated) == ["applied"] * 8
     assert await verify(migrated, "public") == []
 
 
@@ -75,25 +75,25 @@ async def test_a_changed_file_and_one_without_a_way_back_are_not_rolled_back(
     database: str, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(asset_folder("sql"), tmp_path / "sql"))
-    (folder / "0008_more.up.sql").write_text("create table {schema}.more (n int);")
+    (folder / "0009_more.up.sql").write_text("create table {schema}.more (n int);")
     await apply(database, "public", who="ann@host", folder=folder)
     with pytest.raises(Refused, match="no way back"):
         await rollback(database, "public", who="ann@host", folder=folder)
-    (folder / "0008_more.up.sql").write_text("create table {schema}.more (n bigint);")
-    (folder / "0008_more.down.sql").write_text("drop table {schema}.more;")
+    (folder / "0009_more.up.sql").write_text("create table {schema}.more (n bigint);")
+    (folder / "0009_more.down.sql").write_text("drop table {schema}.more;")
     with pytest.raises(Refused, match="was changed after it was applied"):
         await rollback(database, "public", who="ann@host", folder=folder)
 
 
 async def test_a_way_back_that_fails_leaves_the_file_applied(database: str, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(asset_folder("sql"), tmp_path / "sql"))
-    (folder / "0008_more.up.sql").write_text("create table {schema}.more (n int);")
-    (folder / "0008_more.down.sql").write_text("drop table {schema}.more;\nselect 1/0;")
+    (folder / "0009_more.up.sql").write_text("create table {schema}.more (n int);")
+    (folder / "0009_more.down.sql").write_text("drop table {schema}.more;\nselect 1/0;")
     await apply(database, "public", who="ann@host", folder=folder)
-    with pytest.raises(Exception, match=r"0008_more\.down\.sql, statement 2 .*nothing of"):
+    with pytest.raises(Exception, match=r"0009_more\.down\.sql, statement 2 .*nothing of"):
         await rollback(database, "public", who="ann@host", folder=folder)
     assert ask(database, "select to_regclass('public.more')::text") == [("more",)]
-    assert [step.state for step in await status(database, "public", folder=folder)] == ["applied"] * 8
+    assert [step.state for step in await status(database, "public", folder=folder)] == ["applied"] * 9
 
 
 async def test_repair_accepts_a_changed_file_with_its_reason(database: str, tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ async def test_repair_accepts_a_changed_file_with_its_reason(database: str, tmp_
 
 async def test_repair_takes_a_file_that_is_gone_out_of_the_history(database: str, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(asset_folder("sql"), tmp_path / "sql"))
-    (folder / "0008_more.up.sql").write_text("create table {schema}.more (n int);")
+    (folder / "0009_more.up.sql").write_text("create table {schema}.more (n int);")
     await apply(database, "public", who="ann@host", folder=folder)
     with pytest.raises(Refused):
         await apply(database, "public", who="ann@host")
-    await repair(database, "public", [8], "reverted", who="ann@host", reason="dropped by hand")
+    await repair(database, "public", [9], "reverted", who="ann@host", reason="dropped by hand")
     assert (await apply(database, "public", who="ann@host")).done == ()
 
 
@@ -126,13 +126,13 @@ async def test_repair_refuses_a_number_that_nobody_knows_and_changes_none_of_the
 ) -> None:
     with pytest.raises(Usage, match="9: no such file"):
         await repair(migrated, "public", [5, 9], "reverted", who="ann@host", reason="x")
-    assert await states(migrated) == ["applied"] * 7
+    assert await states(migrated) == ["applied"] * 8
 
 
 async def test_a_restored_database_without_a_ledger_is_taken_over_by_repair(migrated: str) -> None:
     ask(migrated, "drop schema migctl cascade")
     with pytest.raises(Exception, match="ledger does not know it"):
         await apply(migrated, "public", who="ann@host")
-    await repair(migrated, "public", [1, 2, 3, 4, 5, 6, 7], "applied", who="ann@host", reason="restored")
+    await repair(migrated, "public", [1, 2, 3, 4, 5, 6, 7, 8], "applied", who="ann@host", reason="restored")
     assert (await apply(migrated, "public", who="ann@host")).done == ()
     assert await verify(migrated, "public") == []

@@ -54,7 +54,7 @@ async def test_two_processes_at_once_both_end_well_and_each_file_is_applied_once
     ends = [await process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
     applied = [line for out, _ in ends for line in out.decode().splitlines() if line.startswith("applied ")]
-    assert len(applied) == len(set(applied)) == 7
+    assert len(applied) == len(set(applied)) == 8
     assert all(b"waiting at most 60 s" in err and b"pid " in err for _, err in ends)
     assert await verify(database, "public") == []
 

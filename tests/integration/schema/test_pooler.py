@@ -64,7 +64,7 @@ def pooled(database: str, tmp_path: Path) -> Iterator[str]:
 
 async def test_up_down_up_again_and_verify(pooled: str) -> None:
     for _ in range(2):
-        assert len((await apply(pooled, "public", who="ann@host")).done) == 7
+        assert len((await apply(pooled, "public", who="ann@host")).done) == 8
         assert await verify(pooled, "public") == []
         assert {step.state for step in await status(pooled, "public")} == {"applied"}
         await rollback(pooled, "public", who="ann@host", to=0)
@@ -73,7 +73,7 @@ async def test_up_down_up_again_and_verify(pooled: str) -> None:
 
 async def test_writers_at_once_share_two_sessions_and_all_end_well(pooled: str) -> None:
     done = await asyncio.gather(*(apply(pooled, "public", who=f"w{n}") for n in range(6)))
-    assert sum(len(one.done) for one in done) == 7
+    assert sum(len(one.done) for one in done) == 8
     assert await verify(pooled, "public") == []
 
 
