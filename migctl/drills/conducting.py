@@ -53,6 +53,7 @@ def conduct(order: Order, watch: Watch) -> Result:
     ) as on:
         on.settings = order.settings
         on.redis = configuration.redis
+        on.flag = None if configuration.flag == "record" else configuration.flag
         on.without = frozenset(order.without)
         run = Run(order.checked, on, watch)
         run.perform()

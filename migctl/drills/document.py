@@ -203,6 +203,10 @@ class Configuration(Section):
     )
     token_ttl_s: Annotated[float, Field(gt=0, description="seconds that a subscriber's token lives")] = 3600.0
     rtt_ms: Annotated[float, Field(ge=0, description="milliseconds there and back to Supabase")] = 0.0
+    flag: Annotated[
+        Literal["realtime", "websocket", "record"],
+        Field(description="the kill switch of serve; record: none, who has what is said by the flag"),
+    ] = "realtime"
     redis: Annotated[
         bool, Field(description="true: flags are pushed over a Redis too, the stack's Valkey")
     ] = False
