@@ -63,6 +63,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.drills.functions.foreign": WIRE,
     "migctl.drills.functions.flags": PROCESS,
     "migctl.drills.functions.lines": PROCESS,
+    "migctl.drills.functions.moving": PROCESS,
     "migctl.drills.functions.probes": PROCESS,
     "migctl.drills.functions.processes": PROCESS,
     "migctl.drills.functions.standin": PROCESS,
