@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
+from migctl.cli.drill_tables import print_table
 
 if TYPE_CHECKING:
     from migctl.drills.document import Activity
@@ -38,17 +39,18 @@ def list_drills(output_format: context.OutputOption = "text") -> None:
         output.document({"schema": "migctl.drills/1", "drills": rows})
         return
     output.table(
-        [("DRILL", "whole"), "WHAT FAILS", ("LAST RUN", "whole")],
+        [("DRILL", "whole"), "WHAT FAILS", ("LAST RUN, UTC", "whole")],
         [
             [
                 name,
                 drill.title,
-                f"{newest[name].verdict}, {newest[name].finished_at:%Y-%m-%d %H:%M}Z"
+                f"{newest[name].verdict}, {newest[name].finished_at:%Y-%m-%d %H:%M}"
                 if name in newest
                 else "-",
             ]
             for name, drill in drills.items()
         ],
+        tight=True,
     )
 
 
@@ -105,27 +107,27 @@ def history(
     drill: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """The drills that were run here, with what they measured."""
+    """The drills that were run here, with what they measured, and the game days. Times are in milliseconds."""
     from migctl.config import load
+    from migctl.drills.history import days, page_path
     from migctl.drills.history import history as kept
 
-    found = [one for one in kept(load().state) if drill is None or one.drill == drill]
+    state = load().state
+    found = [one for one in kept(state) if drill is None or one.drill == drill]
+    held = days(state) if drill is None else []
     if output_format == "json":
-        output.document({"schema": "migctl.drill-history/1", "drills": found})
+        output.document({"schema": "migctl.drill-history/1", "drills": found, "gamedays": held})
         return
-    if not found:
+    if not found and not held:
         output.note("no drill was run here yet: `migctl drill failover`")
         return
-    output.table(
-        [("WHEN", "whole"), "DRILL", "VERDICT", ("LOST", "right"), ("DETECT ms", "right"), ("FALL BACK ms", "right"),
-         ("RECOVER ms", "right"), ("AVAILABLE %", "right"), "WHY"],
-        [
-            [f"{one.started_at:%Y-%m-%d %H:%M}Z", one.drill, one.verdict,
-             *(_figure(value) for value in (one.lost, one.time_to_detect_ms, one.time_to_fallback_ms, one.time_to_recover_ms,
-                                            one.availability_percent)), one.reason]
-            for one in found
-        ],
-    )  # fmt: skip
+    if found:
+        print_table(found, dated=True)
+    for day in held:
+        output.plain(
+            f"{day.started_at:%Y-%m-%d %H:%M} game day: {day.verdict}, {day.passed} of {day.asked} passed; "
+            f"{page_path(state, day.id)}"
+        )
 
 
 def clean() -> None:
@@ -195,7 +197,3 @@ def _tolerance(one: Activity) -> str:
 
 def _pauses(one: Activity) -> str:
     return f"then {one.pauses.after:g} s" if one.pauses.after else ""
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"

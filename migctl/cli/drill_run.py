@@ -1,29 +1,41 @@
-"""`migctl drill run`: one drill, from its file to its verdict."""
+"""`migctl drill run`: one drill, from its file to its verdict; or, with `--all`, a game day."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from migctl.cli import context, output
-from migctl.cli.drill_view import draw, print_result
+from migctl.cli.drill_gameday import run_all
+from migctl.cli.drill_view import draw, leave_by, print_result
 from migctl.cli.live import Display
 
 if TYPE_CHECKING:
-    from migctl.drills.conducting import Order
+    from migctl.config import Settings
     from migctl.drills.functions.soak import Changes
     from migctl.drills.running import Run
     from migctl.drills.sampling import Moment
 
 DRAW_S = 0.25
-EXIT_CODES = {"pass": 0, "terminated": context.EXIT_INTERRUPTED}
 
 
 def run(
-    drill: Annotated[str, typer.Argument(metavar="NAME|FILE", help="One of `migctl drill list`, or a file.")],
+    drill: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME|FILE", help="One of `migctl drill list`, or a file.", show_default=False
+        ),
+    ] = None,
+    every_drill: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="A game day: each drill, one after another, but not one that draws its faults."
+        ),
+    ] = False,
     without: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,8 +95,17 @@ def run(
         list[str] | None,
         typer.Option(
             "--only",
-            metavar="FAULT",
-            help="Of such a drill: draw this fault; may be given several times. `drill show NAME` lists them.",
+            metavar="NAME",
+            help="Of such a drill: draw this fault; with --all: run this drill. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--skip",
+            metavar="NAME",
+            help="With --all: do not run this drill; may be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -105,55 +126,50 @@ def run(
     Exit 1 where an objective is missed or the system did not come back to a steady state. What it measured is kept in the state
     folder, with a page for people: `migctl drill history`.
     """
-    from migctl.drills.conducting import conduct
+    from migctl.config.loading import resolved
     from migctl.drills.functions.soak import Changes
-    from migctl.drills.history import page_path
+    from migctl.drills.settings import refuse_foreign
+    from migctl.errors import Usage
 
     changes = Changes(minutes, every, seed, tuple(only or ()))
+    settings = resolved(file=config).settings
+    if not every_drill:
+        if drill is None or skip:
+            what = "--skip is said of a game day" if skip else "no drill is named"
+            raise Usage(what, do="name one of `migctl drill list`, or run them all with --all")
+        _run_one(settings, drill, without or [], rate, keep, changes, confirm, output_format)
+        return
+    if drill is not None or without or not replace(changes, only=()).are_none:
+        what = "with --all no drill is named, none is made longer or shorter, and no remedy is switched off"
+        raise Usage(what, do="choose drills with --only NAME and --skip NAME")
+    refuse_foreign(settings, confirm)
+    run_all(settings, only or [], skip or [], rate, keep, output_format)
+
+
+def _run_one(
+    settings: Settings,
+    drill: str,
+    without: list[str],
+    rate: float | None,
+    keep: Path | None,
+    changes: Changes,
+    confirm: str | None,
+    output_format: context.OutputFormat,
+) -> None:
+    from migctl.drills.conducting import conduct
+    from migctl.drills.history import page_path
+    from migctl.drills.ordering import ordered
+    from migctl.drills.settings import refuse_foreign
+
     with Display(quiet=output_format == "json") as display:
-        order = _order(drill, without or [], keep, confirm, config, rate, changes)
+        order = ordered(settings, drill, without=without, keep=keep, rate_per_s=rate, changes=changes)
+        refuse_foreign(settings, confirm)
         result = conduct(order, _Watch(display))
     if output_format == "json":
         output.document(result)
     else:
         print_result(result, page_path(order.state, result.id))
-    code = EXIT_CODES.get(result.verdict, 1)
-    if code:
-        raise typer.Exit(code)
-
-
-def _order(
-    drill: str,
-    without: list[str],
-    keep: Path | None,
-    confirm: str | None,
-    config: Path | None,
-    rate: float | None,
-    changes: Changes,
-) -> Order:
-    from migctl.config.digest import delivery_digest
-    from migctl.config.loading import resolved
-    from migctl.drills import catalog
-    from migctl.drills.conducting import Order
-    from migctl.drills.functions.checking import read, with_changes
-    from migctl.drills.remedies import check, overlays
-    from migctl.drills.settings import drilled, refuse_foreign
-
-    settings = resolved(file=config).settings
-    path = catalog.path_of(drill)
-    checked = with_changes(read(path).at(rate), path.stem, changes)
-    refuse_foreign(settings, confirm)
-    check(checked.drill, path.stem, without)
-    return Order(
-        name=path.stem,
-        checked=checked,
-        state=settings.state,
-        settings=drilled(settings, checked.drill.configuration.settings, *overlays(without)),
-        without=without,
-        config=delivery_digest(settings),
-        keep=keep,
-        counts=not changes.are_other_faults,
-    )
+    leave_by(result.verdict)
 
 
 class _Watch:

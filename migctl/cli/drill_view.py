@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migctl.cli import output
+import typer
+
+from migctl.cli import context, output
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 STYLES: dict[Verdict, str] = {
     "pass": "green", "fail": "bold red", "error": "bold red", "inconclusive": "yellow", "terminated": "yellow",
 }  # fmt: skip
+_EXIT_CODES: dict[Verdict, int] = {"pass": 0, "terminated": context.EXIT_INTERRUPTED}
+
+
+def leave_by(verdict: Verdict) -> None:
+    """The exit code of a run."""
+    code = _EXIT_CODES.get(verdict, 1)
+    if code:
+        raise typer.Exit(code)
 
 
 def print_result(result: Result, page: Path) -> None:

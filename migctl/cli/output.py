@@ -112,22 +112,31 @@ def show(*what: RenderableType) -> None:
 
 
 def table(
-    columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str | None = None
+    columns: Sequence[str | tuple[str, str]],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    tight: bool = False,
 ) -> None:
-    """A table on stdout. A column: a name, or (name, "left" | "right" | "whole": one line). No header where all names are empty."""
+    """A table on stdout. A column: a name, or (name, KIND). No header where all names are empty.
+
+    KIND: "left"; "right"; "whole": one line; "figure": right, one line. tight: one blank between columns, none at the edges.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    if tight:
+        drawn.padding, drawn.show_edge = 0, False
     drawn.show_header = any(column if isinstance(column, str) else column[0] for column in columns)
     for column in columns:
         name, justify = column if isinstance(column, tuple) else (column, "left")
         drawn.add_column(
             name,
-            justify="right" if justify == "right" else "left",
+            justify="right" if justify in ("right", "figure") else "left",
             overflow="fold",
-            no_wrap=justify == "whole",
+            no_wrap=justify in ("whole", "figure"),
         )
     for row in rows:
         drawn.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))

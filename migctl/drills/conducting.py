@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from migctl.clock import now
 from migctl.config.files import make_state_folder
 from migctl.drills import history, ledger, objectives
-from migctl.drills.functions.checking import Checked
 from migctl.drills.objectives import Objective, Verdict
+from migctl.drills.ordering import Order
 from migctl.drills.result import Result, TimelineEntry
 from migctl.drills.running import Run, Watch
 from migctl.drills.world.deployment import deployed
 from migctl.events.ids import uuid7
 from migctl.rollout import drills
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked for. state: where it is noted and kept. keep: a folder for logs and captures, that stays.
-
-    settings: text of the migctl.yaml that serve is run with. config: its hash. without: remedies that are switched off.
-    counts: a pass counts for a gate of the rollout; not of a drill that was made shorter on the command line.
-    """
-
-    name: str
-    checked: Checked
-    state: Path
-    settings: str = ""
-    config: str = ""
-    keep: Path | None = None
-    without: list[str] = field(default_factory=list)
-    counts: bool = True
 
 
 def conduct(order: Order, watch: Watch) -> Result:

@@ -378,7 +378,7 @@ def _signals(run: Run) -> Iterator[_Signals]:
     def handle(number: int, _: FrameType | None) -> None:
         name = signal.Signals(number).name
         if state.shielded:
-            run.write("note", f"{name}: rollbacks go on, this takes a moment")
+            run.write("signal", f"{name}: rollbacks go on, this takes a moment")
             return
         state.shielded = True
         raise Interrupted(f"{name} came")

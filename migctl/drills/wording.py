@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from migctl.drills.objectives import Objective
 from migctl.pages.template import figure
 
@@ -31,3 +33,14 @@ def bound_of(one: Objective) -> str:
 def value_of(one: Objective) -> str:
     """`80 ms`; where there is none, why not."""
     return one.note if one.value is None else figure(one.value, parts(one.name)[2])
+
+
+def missed(reason: str, objectives: Sequence[Objective]) -> str:
+    """What a drill missed: each objective with its bound, and the reason where that is another one."""
+    failed = [one for one in objectives if one.verdict != "pass"]
+    own = [reason] if reason and not any(reason.startswith(one.name) for one in failed) else []
+    return "; ".join([*own, *(_missed(one) for one in failed)])
+
+
+def _missed(one: Objective) -> str:
+    return f"{measure_of(one)}{':' if one.value is None else ''} {value_of(one)} ({bound_of(one)})"

@@ -98,7 +98,10 @@ document.title = document.documentElement.scrollWidth > wide || out.length
     "of", [whole(), whole(LONG), many(LONG), NOTHING], ids=["as usual", "long names", "many", "nothing"]
 )
 def test_nothing_is_wider_than_the_window(tmp_path: Path, of: Result, width: int) -> None:
-    text = page_of(of)
+    fits(tmp_path, page_of(of), width)
+
+
+def fits(tmp_path: Path, text: str, width: int) -> None:
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     assert policy in text
     inside = tmp_path / "inside.html"

@@ -1,0 +1,58 @@
+"""Order: a drill that is to be run, looked up by its name or file, checked, and bound to the settings that its serve runs with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from migctl.config import Settings
+from migctl.config.digest import delivery_digest
+from migctl.drills import catalog
+from migctl.drills.functions.checking import Checked, read, with_changes
+from migctl.drills.functions.soak import Changes
+from migctl.drills.remedies import check, overlays
+from migctl.drills.settings import drilled
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for. state: where it is noted and kept. keep: a folder for logs and captures, that stays.
+
+    settings: text of the migctl.yaml that serve is run with. config: its hash. without: remedies that are switched off.
+    counts: a pass counts for a gate of the rollout; not of a drill that was made shorter on the command line.
+    """
+
+    name: str
+    checked: Checked
+    state: Path
+    settings: str = ""
+    config: str = ""
+    keep: Path | None = None
+    without: list[str] = field(default_factory=list)
+    counts: bool = True
+
+
+def ordered(
+    settings: Settings,
+    drill: str,
+    *,
+    without: Sequence[str] = (),
+    keep: Path | None = None,
+    rate_per_s: float | None = None,
+    changes: Changes | None = None,
+) -> Order:
+    """Raises Usage or Faulty, with all that is wrong, before anything is done."""
+    path, changes = catalog.path_of(drill), changes or Changes()
+    checked = with_changes(read(path).at(rate_per_s), path.stem, changes)
+    check(checked.drill, path.stem, without)
+    return Order(
+        name=path.stem,
+        checked=checked,
+        state=settings.state,
+        settings=drilled(settings, checked.drill.configuration.settings, *overlays(without)),
+        without=list(without),
+        config=delivery_digest(settings),
+        keep=keep,
+        counts=not changes.are_other_faults,
+    )
