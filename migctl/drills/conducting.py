@@ -13,6 +13,7 @@ from migctl.drills.result import Result, TimelineEntry
 from migctl.drills.running import Run, Watch
 from migctl.drills.world.deployment import deployed
 from migctl.events.ids import uuid7
+from migctl.faults.clock import SteppedClock
 from migctl.rollout import drills
 
 
@@ -33,6 +34,7 @@ def conduct(order: Order, watch: Watch) -> Result:
     ) as on:
         on.settings = order.settings
         on.redis = configuration.redis
+        on.clock = SteppedClock(on.folder) if configuration.clock else None
         on.flag = None if configuration.flag == "record" else configuration.flag
         on.without = frozenset(order.without)
         run = Run(order.checked, on, watch)

@@ -207,6 +207,9 @@ class Configuration(Section):
         Literal["realtime", "websocket", "record"],
         Field(description="the kill switch of serve; record: none, who has what is said by the flag"),
     ] = "realtime"
+    clock: Annotated[
+        bool, Field(description="true: the clock of serve can be stepped, which needs libfaketime")
+    ] = False
     redis: Annotated[
         bool, Field(description="true: flags are pushed over a Redis too, the stack's Valkey")
     ] = False

@@ -68,12 +68,17 @@ def acknowledged(on: Deployment) -> list[Acknowledged]:
 
 
 def truth_of(on: Deployment) -> Truth:
-    """Journal, rows, tombstones, and what was acknowledged."""
+    """Journal, rows, tombstones, and what was acknowledged. Where the clock of serve was stepped, commits are timed by producers."""
+    answered = acknowledged(on)
+    timed = {event_id: line.at for line in answered for event_id in line.ids} if on.clock is not None else {}
     journal = [
-        Committed((entry.epoch, entry.seq), entry.event.id, entry.committed_at.timestamp())
+        Committed(
+            (entry.epoch, entry.seq),
+            entry.event.id,
+            timed.get(entry.event.id) or entry.committed_at.timestamp(),
+        )
         for entry in read_file(on.journal)
     ]
-    answered = acknowledged(on)
     ids = [event_id for line in answered for event_id in line.ids]
     retried = sum(line.tries > 1 for line in answered)
     return Truth(ids, journal, _places(on, EVENTS), _places(on, TOMBSTONES), retried)
@@ -90,9 +95,15 @@ def _places(on: Deployment, table: str) -> list[tuple[Place, str]]:
 
 def everyone(on: Deployment, truth: Truth, away: Mapping[str, Sequence[tuple[float, float]]]) -> list[Heard]:
     """All subscribers. away: by name, when they were stopped by us."""
-    return [
+    found = [
         legacy_by(each, truth, away.get(name, ()))
         if each.kind == "legacy"
         else heard_by(each, away.get(name, ()))
         for name, each in on.subscribers.items()
     ]
+    if on.clock is not None:
+        timed = {one.id: datetime.fromtimestamp(one.at, UTC) for one in truth.journal}
+        for heard in found:
+            for line in heard.lines:
+                line.committed_at = timed.get(line.id, line.committed_at)
+    return found

@@ -30,6 +30,10 @@ class OfProcess(Section):
     ]
 
 
+class OfStep(Section):
+    seconds: Annotated[float, Field(description="seconds: above 0 into the future, below 0 into the past")]
+
+
 class OfPart(Section):
     part: Annotated[Part, Field(description="postgres, valkey or standin")]
     signal: Annotated[
@@ -49,6 +53,18 @@ def kill_serve(on: Deployment, of: OfServe) -> Armed:
             on.begin_serve()
 
     return Armed(lift, f"pid {serve.pid}")
+
+
+@fault("clock-step", OfStep)
+def clock_step(on: Deployment, of: OfStep) -> Armed:
+    """The wall clock of `serve` steps; `configuration.clock: true` is needed for it."""
+    clock = on.clock
+    if clock is None:
+        raise NotReady(
+            "the clock of serve can't be stepped: the drill's file lacks `configuration: { clock: true }`"
+        )
+    clock.step(of.seconds)
+    return Armed(lambda: clock.step(0), f"{of.seconds:+g} s")
 
 
 @fault("stop-process", OfProcess)

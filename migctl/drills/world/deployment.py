@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -26,6 +26,7 @@ import msgspec
 from migctl.config import Target
 from migctl.errors import Refused, Transient, Usage
 from migctl.faults import ProxyProcess, proxy_process
+from migctl.faults.clock import SteppedClock
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
 from migctl.status import ServeStatus, read
@@ -109,6 +110,7 @@ class Deployment:
         self.more: Mapping[str, str] = {}
         self.without: frozenset[str] = frozenset()
         self.redis = False
+        self.clock: SteppedClock | None = None  # of serve, where it is to be stepped
         self._messages_per_second = messages_per_second
 
     @property
@@ -144,7 +146,9 @@ class Deployment:
         settings = self.folder / "migctl.yaml"
         settings.write_text(self.settings, encoding="utf-8")
         arguments = ["--config", str(settings), "--mode", "dual", "--listen", f"127.0.0.1:{self.port}"]
-        self.serve = self.launch("serve", ["-m", "migctl", "serve", *arguments, "--log-level", log_level])
+        more = self.clock.environ if self.clock is not None else {}
+        program = ["-m", "migctl", "serve", *arguments, "--log-level", log_level]
+        self.serve = self.launch("serve", program, more)
         return self.serve
 
     def status(self) -> ServeStatus | None:
@@ -238,10 +242,13 @@ class Deployment:
             found["MIGCTL_FLAG_TRANSPORT"] = self.flag
         return {**found, **self.more}
 
-    def launch(self, name: str, program: Sequence[str]) -> Child:
-        """A Python process with its log in our folder. It dies with us, also while it is stopped."""
+    def launch(
+        self, name: str, program: Sequence[str], more: Mapping[str, str] = MappingProxyType({})
+    ) -> Child:
+        """A Python process with its log in our folder. It dies with us, also while it is stopped. more: of its environment."""
         log = self.folder / f"{name}.log"
-        child = launch([sys.executable, *program], log=log, death=signal.SIGKILL, environ=self.environ())
+        environ = {**self.environ(), **more}
+        child = launch([sys.executable, *program], log=log, death=signal.SIGKILL, environ=environ)
         self.children.append(child)
         return child
 

@@ -14,6 +14,8 @@ import pytest
 from migctl.drills import catalog
 from migctl.drills.functions.checking import read, with_changes
 from migctl.drills.functions.soak import Changes, OfSoak, plan
+from migctl.faults.clock import library
+from tests.kit import needs
 from tests.kit.serve_process import run
 
 # Their length is the operator's choice.
@@ -38,6 +40,8 @@ def drilled(folder: Path, name: str, *words: str) -> tuple[int, dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in catalog.names() if name not in LONG])
 def test_nothing_is_lost_and_the_hypothesis_holds_again(tmp_path: Path, name: str) -> None:
+    if name == "clock-step" and library() is None:
+        needs.program("libfaketime")
     _, found = drilled(tmp_path, name)
     assert (found["lost"], found["duplicates"], found["out_of_order"]) == (0, 0, 0), found["reason"]
     assert [(one["when"], one["holds"]) for one in found["steady_states"]] == [

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from migctl.config import Target
+from migctl.faults.clock import SteppedClock, library
 from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 from tests.kit.conditions import until
 from tests.kit.receiving import reader, receiving
@@ -17,37 +18,17 @@ from tests.kit.relaying import Tables
 from tests.kit.serve_process import serving_process
 from tests.kit.targets import environment_of
 
-LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 EACH = 20
-JUMPS = ("+10m", "-10m", "+2d", "+0")
-
-
-class Clock:
-    """What a process started with `environment` takes for the time; monotonic time is left alone, as a jump leaves it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "clock"
-        self.jump("+0")
-        self.environment = {
-            "LD_PRELOAD": str(LIBRARY),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def jump(self, offset: str) -> None:
-        half = self._file.with_suffix(".new")
-        half.write_text(offset)
-        half.replace(self._file)
+JUMPS = (600, -600, 172_800, 0)
 
 
 @pytest.mark.skipif(
-    LIBRARY is None, reason="NOT TESTED: libfaketime is not here: apt-get install libfaketime"
+    library() is None, reason="NOT TESTED: libfaketime is not here: apt-get install libfaketime"
 )
 async def test_clock_that_jumps_loses_nothing_doubles_nothing_and_holds_nothing_back(
     standin: Target, tmp_path: Path
 ) -> None:
-    clock = Clock(tmp_path)
+    clock = SteppedClock(tmp_path)
     tables = Tables(standin.need("database_url"))
     sent: list[str] = []
 
@@ -59,7 +40,7 @@ async def test_clock_that_jumps_loses_nothing_doubles_nothing_and_holds_nothing_
             sent.append(answer.json()["items"][0]["id"])
 
     with serving_process(
-        tmp_path / "serve", "--mode", "dual", more={**environment_of(standin), **clock.environment}
+        tmp_path / "serve", "--mode", "dual", more={**environment_of(standin), **clock.environ}
     ) as serve:
         async with (
             httpx.AsyncClient(trust_env=False) as http,
@@ -70,7 +51,7 @@ async def test_clock_that_jumps_loses_nothing_doubles_nothing_and_holds_nothing_
         ):
             for jump in JUMPS:
                 await post(http, serve.url)
-                clock.jump(jump)
+                clock.step(jump)
             await post(http, serve.url)
             total = EACH * (len(JUMPS) + 1)
             await asyncio.gather(by_socket.count(total), by_realtime.count(total))
