@@ -68,7 +68,7 @@ def acknowledged(on: Deployment) -> list[Acknowledged]:
 
 
 def truth_of(on: Deployment) -> Truth:
-    """Journal, rows, tombstones, and what was acknowledged. Where the clock of serve was stepped, commits are timed by producers."""
+    """Journal, rows, tombstones, and what was acknowledged. Where serve's clock was stepped, producers time the commits."""
     answered = acknowledged(on)
     timed = {event_id: line.at for line in answered for event_id in line.ids} if on.clock is not None else {}
     journal = [
