@@ -88,7 +88,8 @@ class Repair:
         poll_at = self._polled_at + poll_every_s
         due = poll_at
         if self._owed:
-            due = min(due, self._pause_until)
+            # Also once a poll is due: it is what is owed, and where it is refused at once nothing else would keep them apart.
+            due = self._pause_until
         elif gap_at is not None:
             due = min(due, max(gap_at, self._pause_until))
         if now < due:

@@ -86,6 +86,15 @@ def test_what_is_owed_waits_for_the_pause_since_the_last_probe() -> None:
     assert decide(repair, 101.0) == TO_THE_END
 
 
+def test_a_poll_that_is_refused_waits_for_the_pause_though_its_time_is_over() -> None:
+    repair, now = quiet(), 130.0
+    for pause in (1.0, 2.0, 4.0, 4.0):
+        assert decide(repair, now) == TO_THE_END
+        repair.failed(now, behind=False)
+        assert decide(repair, now) == Wait(now + pause)
+        now += pause
+
+
 def test_demand_ends_every_pause_and_is_to_the_end() -> None:
     repair = quiet()
     for at in (101.0, 102.0, 104.0):
