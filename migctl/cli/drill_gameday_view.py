@@ -41,7 +41,7 @@ class Progress:
     def __init__(self, display: Display, expected: list[float]) -> None:
         self._display = display
         self._expected = expected
-        self._done = 0
+        self._took: list[float] = []
         self._name = ""
         self._doing = ""
         self._began = self._drill_began = time.monotonic()
@@ -53,13 +53,19 @@ class Progress:
         self._draw()
 
     def ended(self, one: Summary) -> None:
-        self._done, self._drill_began = self._done + 1, time.monotonic()
-        number = f"{self._done} of {len(self._expected)}"
+        now = time.monotonic()
+        self._took.append(now - self._drill_began)
+        self._drill_began = now
+        number = f"{len(self._took)} of {len(self._expected)}"
         found = (
             missed_of(one)
             or f"lost {one.lost}, twice {one.duplicates}, available {percent(one.availability_percent)} %"
         )
-        after = f"; {self.left()}" if self._done < len(self._expected) and one.verdict != "terminated" else ""
+        after = (
+            f"; {self.left()}"
+            if len(self._took) < len(self._expected) and one.verdict != "terminated"
+            else ""
+        )
         self._show(f"{number:>8}  {one.verdict} {one.drill}: {found}{after}")
 
     def went_wrong(self, error: Exception) -> None:
@@ -82,7 +88,7 @@ class Progress:
         from migctl.events.durations import lasting
 
         return (
-            f"about {lasting(left_s(self._expected, self._done, time.monotonic() - self._drill_began))} left"
+            f"about {lasting(left_s(self._expected, self._took, time.monotonic() - self._drill_began))} left"
         )
 
     def _show(self, line: str) -> None:
@@ -99,7 +105,7 @@ class Progress:
 
         drawn = Table.grid(padding=(0, 2))
         drawn.add_row(
-            f"{self._done + 1} of {len(self._expected)}", Text(self._name, style="bold"), self.left()
+            f"{len(self._took) + 1} of {len(self._expected)}", Text(self._name, style="bold"), self.left()
         )
         drawn.add_row("", Text(self._doing), Text(f"armed: {', '.join(armed)}" if armed else ""))
         return drawn

@@ -79,10 +79,14 @@ def expected_s(drill: Drill, last_s: float | None) -> float:
     return pauses + 2 * drill.configuration.calm_s + _BESIDE_S
 
 
-def left_s(expected: Sequence[float], done: int, elapsed_s: float) -> float:
-    """Seconds until all have run. expected: of each. done: how many. elapsed_s: of the one that runs now."""
-    running = expected[done : done + 1]
-    return max(0.0, sum(running) - elapsed_s) + sum(expected[done + 1 :])
+def left_s(expected: Sequence[float], took: Sequence[float], elapsed_s: float) -> float:
+    """Seconds until all have run. expected: of each. took: of those that are done. elapsed_s: of the one that runs now.
+
+    Where those that are done took longer than was expected, so will the others: it is the same machine.
+    """
+    done = len(took)
+    slower = sum(took) / max(1.0, sum(expected[:done])) if done else 1.0
+    return max(0.0, slower * sum(expected[done : done + 1]) - elapsed_s) + slower * sum(expected[done + 1 :])
 
 
 def summary_of(of: Result) -> Summary:

@@ -170,10 +170,15 @@ def test_a_drill_takes_as_long_as_it_took_last_or_as_its_file_says(tmp_path: Pat
 
 
 def test_time_left_is_that_of_the_one_that_runs_and_of_those_after_it() -> None:
-    assert left_s([10, 20, 30], 0, 0) == 60
-    assert left_s([10, 20, 30], 1, 5) == 45
-    assert left_s([10, 20, 30], 1, 500) == 30
-    assert left_s([10, 20, 30], 3, 0) == 0
+    assert left_s([10, 20, 30], [], 0) == 60
+    assert left_s([10, 20, 30], [10], 5) == 45
+    assert left_s([10, 20, 30], [10], 500) == 30
+    assert left_s([10, 20, 30], [10, 20, 30], 0) == 0
+
+
+def test_where_a_drill_took_longer_than_expected_so_will_the_others() -> None:
+    assert left_s([10, 20, 30], [20], 10) == 90
+    assert left_s([10, 20, 30], [5], 0) == 25
 
 
 def a_day(name: str = "outage", **more: object) -> GameDay:
