@@ -96,4 +96,4 @@ def coloured(verdict: Verdict) -> Text:
     """The word alone says it too."""
     from rich.text import Text
 
-    return Text(verdict, style=STYLES[verdict])
+    return Text().append(verdict, STYLES[verdict])

@@ -26,8 +26,7 @@ _SLOWEST = (
 
 def page_of(of: GameDay) -> str:
     """The whole file."""
-    anything_missed = any(_missed(one) for one in of.drills)
-    return _template().render(of=of, figures=figures_of(of), anything_missed=anything_missed)
+    return _template().render(of=of, figures=figures_of(of))
 
 
 def figures_of(day: GameDay) -> list[tuple[str, str, str]]:
