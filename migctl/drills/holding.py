@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from migctl.drills.running import Run, Watch
 
 
-class Onlooker(Protocol):
+class DayWatch(Protocol):
     """Who looks on, at what each drill does, too. went_wrong: one came to no document, by an error of ours."""
 
     def begins(self, order: Order) -> None: ...
@@ -67,7 +67,7 @@ def draws(checked: Checked) -> bool:
     return any(isinstance(bound.arguments, OfSoak) for bound in checked.bound.values())
 
 
-def hold(orders: Sequence[Order], watch: Onlooker, run: Callable[[Order, Watch], Result]) -> GameDay:
+def hold(orders: Sequence[Order], watch: DayWatch, run: Callable[[Order, Watch], Result]) -> GameDay:
     """Run these, at least one, and keep what they found. In the main thread. run: carries one out, and keeps what it found."""
     began, done = now(), list[Summary]()
     heard = _Heard(watch)
@@ -95,7 +95,7 @@ def hold(orders: Sequence[Order], watch: Onlooker, run: Callable[[Order, Watch],
     return day
 
 
-def _run(order: Order, watch: Onlooker, heard: Watch, run: Callable[[Order, Watch], Result]) -> Summary:
+def _run(order: Order, watch: DayWatch, heard: Watch, run: Callable[[Order, Watch], Result]) -> Summary:
     began = now()
 
     def none(verdict: Verdict, reason: str) -> Summary:

@@ -20,7 +20,7 @@ from tests.kit.serve_process import serving_process
 PAGE = (Path(__file__).parents[2] / "runbooks" / "failover.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
 # What the page says that status says, of an outage.
-SAYS = (
+SHOWN = (
     "table: retrying, breaker open",
     "broadcast: connecting, breaker open",
     "subscribers were sent to the WebSocket",
@@ -50,13 +50,13 @@ def test_status_says_it_while_supabase_is_away_and_every_command_ends_well_after
 ) -> None:
     environ = environ_of(target)
     run = Commands(tmp_path, environ, monkeypatch, capsys)
-    assert [one for one in SAYS if one not in PAGE] == []
+    assert [one for one in SHOWN if one not in PAGE] == []
     with serving_process(tmp_path, "--mode", "dual", more=environ) as serve:
         until_status(run, 0)
         process.send(signal.SIGKILL)
         process.wait(60)
         post(serve.url, {"used": 1})
-        until_status(run, 1, *SAYS)
+        until_status(run, 1, *SHOWN)
         process.start()
         until_status(run, 0, "subscribers were sent back to Realtime")
         assert len(COMMANDS) > 6
