@@ -121,6 +121,13 @@ class Comparer:
 
         Raises Transient, Systemic.
         """
+        found = await self._find(cursor)
+        # It takes several requests, and what somebody prunes or restores in between is a hole elsewhere: twice the same is one.
+        while found and _places(again := await self._find(cursor)) != _places(found):
+            found = again
+        return found
+
+    async def _find(self, cursor: Position) -> list[Behind]:
         epochs = {info.epoch: info for info in await self._journal.epochs()}
         heads = {head.epoch: head for head in await self._heads.read()}
         order = list(epochs)
@@ -155,15 +162,10 @@ class Comparer:
         if has >= agreed:
             has = await writer.reach(epoch, has)
         if has >= carried and await writer.first_from(epoch, tail) != tail:
-            if await self._tail(epoch) != tail:
-                return None  # somebody prunes just now
             has = tail - 1
         if has < carried or (head is not None and head.table_head > has):
             return behind(info, has=min(has, carried), carried=carried, tail=tail)
         return None
-
-    async def _tail(self, epoch: str) -> int:
-        return next((head.table_tail for head in await self._heads.read() if head.epoch == epoch), 1)
 
     async def go_back(self) -> None:
         """Let journal and heads agree to carry again what is gone. Says aloud what is carried again, and what is lost."""
@@ -210,3 +212,8 @@ class Comparer:
         if position != self._agreed:
             await self._journal.set_note(NOTE, f"{position.epoch} {position.seq}")
             self._agreed = position
+
+
+def _places(found: Sequence[Behind]) -> list[tuple[str, int, int, Lost | None]]:
+    """What is the same of two that found the same; the journal's head moves meanwhile."""
+    return [(one.epoch.epoch, one.tail, one.head, one.lost) for one in found]
