@@ -86,7 +86,7 @@ def test_an_interrupt_runs_the_rollbacks_of_the_drill_and_ends_the_day_with_a_re
     file, armed = tmp_path / "configs" / "drills" / "long.yaml", tmp_path / "armed"
     touched = ARMED.replace("ARMED", str(armed))
     file.write_text(
-        file.read_text().replace("rollbacks:\n", f"{touched}rollbacks:\n").replace("after: 120", "after: 0")
+        file.read_text().replace("after: 120", "after: 0").replace("rollbacks:\n", f"{touched}rollbacks:\n")
     )
     day = subprocess.Popen(
         [sys.executable, "-m", "migctl", *words, "--output", "json"],

@@ -110,7 +110,7 @@ async def test_a_move_runs_both_until_the_new_one_has_caught_up(
         count = len(received.releases)
         await received.count(count + 20)
         await flags.share(0)
-        await until(lambda: one.attached == {"websocket"})
+        await until(lambda: one.attached == {"websocket"} and seen[-1] == {"websocket"})
         watching.cancel()
         assert {release.transport for release in received.releases} == {"websocket", "realtime"}
     assert [set(each) for each in seen] == [
