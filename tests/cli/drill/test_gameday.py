@@ -72,7 +72,7 @@ def test_a_drill_that_misses_an_objective_does_not_end_the_day_and_each_counts_a
     assert [(one["drill"], one["verdict"]) for one in lines] == [("misses", "fail"), ("passes", "pass")]
     page = (tmp_path / "drills" / f"{day['id']}.html").read_text()
     links = re.findall(r'<a href="([^"]+)"', page)
-    assert len(links) == 2
+    assert len(set(links)) == 2
     assert all((tmp_path / "drills" / link).is_file() for link in links)
     history = json.loads(run(tmp_path, "drill", "history", "--output", "json").stdout)
     assert [one["id"] for one in history["drills"]] == [one["id"] for one in day["drills"]]

@@ -84,8 +84,10 @@ class Listener:
     subscribed: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     ids: set[str] = field(default_factory=set)
+    cut: int = 0
 
     def take(self, one: dict[str, Any]) -> None:
+        self.cut += one.get("data") is None
         if one.get("data") is not None:  # cut off: there is nothing to show
             self.ids.add(one["id"])
 
@@ -166,6 +168,8 @@ async def test_fault_loses_events_for_who_only_listens_and_none_for_ours(
             if name == "rate-skip":
                 # Ours read the rows themselves; the log with their changes may not have been looked at yet.
                 await until(lambda: taken_by(target, name) >= taken + 5)
+            if name == "oversize":
+                await until(lambda: naive.cut >= 5)
             if before:
                 await naive.ready.wait()
             switches.clear(target)
