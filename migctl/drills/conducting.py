@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from migctl.clock import now
 from migctl.config.files import make_state_folder
 from migctl.drills import history, ledger, objectives
+from migctl.drills.document import Configuration
 from migctl.drills.objectives import Objective, Verdict
 from migctl.drills.ordering import Order
 from migctl.drills.result import Result, TimelineEntry
 from migctl.drills.running import Run, Watch
-from migctl.drills.world.deployment import deployed
+from migctl.drills.world.deployment import Deployment, deployed
 from migctl.events.ids import uuid7
 from migctl.faults.clock import SteppedClock
+from migctl.faults.disk import SmallDisk
+from migctl.faults.lacking import Lacking
 from migctl.rollout import drills
 
 
-def conduct(order: Order, watch: Watch) -> Result:
+def equip(on: Deployment, of: Configuration) -> None:
+    """Give it what its drill needs of this machine. Raises Lacking."""
+    if of.clock:
+        on.clock = SteppedClock(on.folder)
+    if of.disk_mib is not None:
+        on.disk = SmallDisk(on.state, of.disk_mib << 20, on.folder / "disk.log")
+
+
+def conduct(
+    order: Order, watch: Watch, *, equip: Callable[[Deployment, Configuration], None] = equip
+) -> Result:
     """Raises MigctlError where it can't even be begun; whatever happens later is in the document, which is kept."""
     make_state_folder(order.state)
     ledger.clean(order.state)
@@ -34,11 +48,15 @@ def conduct(order: Order, watch: Watch) -> Result:
     ) as on:
         on.settings = order.settings
         on.redis = configuration.redis
-        on.clock = SteppedClock(on.folder) if configuration.clock else None
         on.flag = None if configuration.flag == "record" else configuration.flag
         on.without = frozenset(order.without)
         run = Run(order.checked, on, watch)
-        run.perform()
+        try:
+            equip(on, configuration)
+        except Lacking as error:  # nothing was tried, so nothing failed
+            run.verdicts.append(("inconclusive", f"{error.what}; {error.do}"))
+        else:
+            run.perform()
     result = _result(order, drill_id, run, started)
     history.keep(order.state, result)
     if order.counts and not order.without:  # what fails on purpose says nothing of the system

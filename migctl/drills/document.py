@@ -210,6 +210,14 @@ class Configuration(Section):
     clock: Annotated[
         bool, Field(description="true: the clock of serve can be stepped, which needs libfaketime")
     ] = False
+    disk_mib: Annotated[
+        int | None,
+        Field(
+            ge=8,
+            description="MiB, 8 or more: the state of serve is on a file system of this size, which can be full; "
+            "needs root or user namespaces",
+        ),
+    ] = None
     redis: Annotated[
         bool, Field(description="true: flags are pushed over a Redis too, the stack's Valkey")
     ] = False

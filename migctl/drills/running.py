@@ -218,8 +218,7 @@ class Run:
                 why = f"not everything came within {within_s:g} s" if there else "serve did not come back"
                 self._conclude("fail", why)
             on.end_subscribers(_SUBSCRIBERS_S if there else _GONE_S)
-            if on.serve is not None:
-                on.serve.stop(signal.SIGTERM, _SERVE_S)
+            on.end_serve(_SERVE_S)
             self.write("phase", "judging")
             truth = evidence.truth_of(on)
             everyone = evidence.everyone(on, truth, self.away)

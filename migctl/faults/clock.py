@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from migctl.errors import Usage
+from migctl.faults.lacking import Lacking
 
 _PLACES = (Path("/usr/lib"), Path("/usr/local/lib"), Path("/opt/homebrew/lib"))
 _NAMES = ("libfaketimeMT.so.1", "libfaketimeMT.1.dylib")
@@ -25,10 +25,10 @@ class SteppedClock:
     """What a process that is started with `environ` takes for the time. Monotonic time is left alone, as a step leaves it."""
 
     def __init__(self, folder: Path) -> None:
-        """folder: where the file with the offset is kept. Raises Usage where libfaketime is not installed."""
+        """folder: where the file with the offset is kept. Raises Lacking where libfaketime is not installed."""
         found = library()
         if found is None:
-            raise Usage(
+            raise Lacking(
                 "libfaketime is not installed: without it no process's clock can be stepped",
                 do="apt-get install libfaketime",
             )

@@ -60,6 +60,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.demo": PROCESS,
     "migctl.drills.evidence": PROCESS,
     "migctl.drills.conducting": PROCESS,
+    "migctl.drills.functions.disk": PROCESS,
     "migctl.drills.functions.foreign": WIRE,
     "migctl.drills.functions.flags": PROCESS,
     "migctl.drills.functions.lines": PROCESS,

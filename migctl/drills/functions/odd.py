@@ -56,7 +56,7 @@ def large_events(on: Deployment, of: OfLarge) -> Armed:
 @probe("answer-to-size", OfSize)
 def answer_to_size(on: Deployment, of: OfSize) -> int:
     """The status that an event of this size is answered with: 201 where it is taken."""
-    return _post(on, sized(of.bytes))[0]
+    return post(on, sized(of.bytes))[0]
 
 
 @probe("tombstones", Nothing)
@@ -79,12 +79,12 @@ def _made(event_type: str, text: str) -> Posted:
 
 def _publish(on: Deployment, event: Posted) -> None:
     """Raises NotReady where it is not taken."""
-    status, answer = _post(on, event)
+    status, answer = post(on, event)
     if status != TAKEN:
         raise NotReady(f"event {event.id} was answered {status}: {answer[:200]}")
 
 
-def _post(on: Deployment, event: Posted) -> tuple[int, str]:
+def post(on: Deployment, event: Posted) -> tuple[int, str]:
     """Its status and answer. Raises NotReady where there is none."""
     request = urllib.request.Request(  # noqa: S310: our own serve
         f"{on.url}/events", msgspec.json.encode([event]), {"Content-Type": "application/json"}

@@ -27,6 +27,7 @@ from migctl.config import Target
 from migctl.errors import Refused, Transient, Usage
 from migctl.faults import ProxyProcess, proxy_process
 from migctl.faults.clock import SteppedClock
+from migctl.faults.disk import SmallDisk
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port, launch
 from migctl.status import ServeStatus, read
@@ -111,6 +112,7 @@ class Deployment:
         self.without: frozenset[str] = frozenset()
         self.redis = False
         self.clock: SteppedClock | None = None  # of serve, where it is to be stepped
+        self.disk: SmallDisk | None = None  # of the state of serve, where it is to be full
         self._messages_per_second = messages_per_second
 
     @property
@@ -119,8 +121,13 @@ class Deployment:
         return self.lines["supabase"]
 
     @property
+    def state(self) -> Path:
+        """The state folder of serve."""
+        return self.folder / "state"
+
+    @property
     def journal(self) -> Path:
-        return self.folder / "state" / "journal.db"
+        return self.state / "journal.db"
 
     @property
     def serve_log(self) -> Path:
@@ -148,8 +155,16 @@ class Deployment:
         arguments = ["--config", str(settings), "--mode", "dual", "--listen", f"127.0.0.1:{self.port}"]
         more = self.clock.environ if self.clock is not None else {}
         program = ["-m", "migctl", "serve", *arguments, "--log-level", log_level]
-        self.serve = self.launch("serve", program, more)
+        before = self.disk.entering if self.disk is not None else ()
+        self.serve = self.launch("serve", program, more, before=before)
         return self.serve
+
+    def end_serve(self, within_s: float) -> None:
+        """It has ended, and `state` has what it left."""
+        if self.serve is not None:
+            self.serve.stop(signal.SIGTERM, within_s)
+        if self.disk is not None:
+            self.disk.bring_out()
 
     def status(self) -> ServeStatus | None:
         """The status of serve; None while it does not answer."""
@@ -227,7 +242,7 @@ class Deployment:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
         found = {
             **clean,
-            "MIGCTL_STATE_DIR": str(self.folder / "state"),
+            "MIGCTL_STATE_DIR": str(self.state),
             "MIGCTL_WITNESS": "off",
             "MIGCTL_MESSAGES_PER_SECOND": str(self._messages_per_second),
             "SUPABASE_URL": self.target.supabase_url,
@@ -243,12 +258,20 @@ class Deployment:
         return {**found, **self.more}
 
     def launch(
-        self, name: str, program: Sequence[str], more: Mapping[str, str] = MappingProxyType({})
+        self,
+        name: str,
+        program: Sequence[str],
+        more: Mapping[str, str] = MappingProxyType({}),
+        *,
+        before: Sequence[str] = (),
     ) -> Child:
-        """A Python process with its log in our folder. It dies with us, also while it is stopped. more: of its environment."""
+        """A Python process with its log in our folder. It dies with us, also while it is stopped.
+
+        more: of its environment. before: a program that becomes it.
+        """
         log = self.folder / f"{name}.log"
         environ = {**self.environ(), **more}
-        child = launch([sys.executable, *program], log=log, death=signal.SIGKILL, environ=environ)
+        child = launch([*before, sys.executable, *program], log=log, death=signal.SIGKILL, environ=environ)
         self.children.append(child)
         return child
 
@@ -316,3 +339,5 @@ def _end(made: Deployment) -> None:
         child.send(signal.SIGKILL)
     for child in made.children:
         child.stop(signal.SIGKILL, 5)
+    if made.disk is not None:
+        made.disk.discard()

@@ -16,6 +16,14 @@ from typing import Any
 import psutil
 import pytest
 
+from migctl.config import Settings
+from migctl.drills.conducting import conduct
+from migctl.drills.document import Configuration
+from migctl.drills.ordering import ordered
+from migctl.drills.running import Run
+from migctl.drills.sampling import Moment
+from migctl.drills.world.deployment import Deployment
+from migctl.faults.lacking import Lacking
 from tests.kit.serve_process import environment, run
 
 SHORT = """\
@@ -71,6 +79,14 @@ def result(folder: Path) -> dict[str, Any]:
     [path] = (folder / "drills").glob("*.json")
     found: dict[str, Any] = json.loads(path.read_bytes())
     return found
+
+
+class Nobody:
+    """Nobody looks on."""
+
+    def moment(self, moment: Moment) -> None: ...
+
+    def tick(self, run: Run) -> None: ...
 
 
 def start(folder: Path, path: Path) -> subprocess.Popen[str]:
@@ -181,6 +197,20 @@ def test_a_hypothesis_that_does_not_hold_before_is_no_failure_of_what_was_never_
     assert found["faults"] == []
     assert "before" in found["reason"]
     assert time.monotonic() - began < 120
+
+
+@pytest.mark.slow
+def test_a_drill_that_needs_what_the_machine_lacks_is_inconclusive_and_says_how_to_get_it(
+    tmp_path: Path,
+) -> None:
+    def equip(_: Deployment, __: Configuration) -> None:
+        raise Lacking("there is no such thing", do="install it")
+
+    order = ordered(Settings(state_dir=str(tmp_path / "state")), "clock-step")
+    found = conduct(order, Nobody(), equip=equip)
+    assert (found.verdict, found.steady_states) == ("inconclusive", [])
+    assert found.reason == "there is no such thing; install it"
+    assert result(tmp_path / "state")["verdict"] == "inconclusive"
 
 
 def test_an_unknown_drill_and_a_bad_file_exit_2_and_say_the_way_out(tmp_path: Path) -> None:

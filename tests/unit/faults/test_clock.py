@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from migctl.errors import Usage
 from migctl.faults.clock import SteppedClock, library
+from migctl.faults.lacking import Lacking
 from tests.kit import needs
 
 
@@ -31,5 +31,5 @@ def test_without_libfaketime_it_is_refused_with_the_way_out(tmp_path: Path) -> N
     if library() is not None:
         assert SteppedClock(tmp_path).environ["LD_PRELOAD"] == str(library())
         return
-    with pytest.raises(Usage, match="libfaketime"):
+    with pytest.raises(Lacking, match="libfaketime"):
         SteppedClock(tmp_path)
