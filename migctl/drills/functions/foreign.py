@@ -41,6 +41,7 @@ def _run(of: ProcessProvider) -> tuple[int, str]:
             stderr=subprocess.STDOUT,
             timeout=of.timeout,
             check=False,
+            start_new_session=True,  # a second Ctrl-C at the drill is not meant for what undoes it
         )
     except OSError as error:
         raise Transient(f"{of.path}: {error.strerror}", do="name a program that can be run") from None
