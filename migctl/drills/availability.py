@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil, floor, inf
+from typing import Literal
+
+Transport = Literal["websocket", "realtime"]
 
 GRACE_S = 2.0
 # What is promised of live delivery: later than this is not on its way any more, it is late.
@@ -19,12 +22,16 @@ LIVE_S = 0.1
 
 @dataclass(frozen=True)
 class Fault:
-    """One that was armed, and when it was lifted. held: when it was wholly there; to arm some takes seconds. None: at once."""
+    """One that was armed, and when it was lifted. held: when it was wholly there; to arm some takes seconds. None: at once.
+
+    to: the transport that it sends users to, where it is a command that moves them.
+    """
 
     name: str
     armed: float
     lifted: float
     held: float | None = None
+    to: Transport | None = None
 
 
 @dataclass(frozen=True)

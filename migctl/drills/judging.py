@@ -236,6 +236,25 @@ def recovered_s(heard: Heard, lifted: float) -> float | None:
     return None
 
 
+def moved_s(heard: Heard, fault: Fault) -> float | None:
+    """Seconds from a command to the subscriber's first live release over the transport that it sends users to, and after which it
+    has nothing more over the other one until the fault's end. None where that never came.
+
+    An event that was committed before the command, or that was read to catch up, shows no move; one that still comes over the other
+    transport, whatever way, shows that there was none yet.
+    """
+    found: float | None = None
+    for line in sorted(heard.lines, key=lambda line: line.received_at):
+        at = line.received_at.timestamp()
+        if not fault.armed <= at <= fault.lifted:
+            continue
+        if line.transport != fault.to:
+            found = None
+        elif found is None and line.via == "live" and line.committed_at.timestamp() >= fault.armed:
+            found = at - fault.armed
+    return found
+
+
 def judge(
     everyone: Sequence[Heard], truth: Truth, faults: Sequence[Fault], since: float, until: float
 ) -> Figures:
@@ -330,7 +349,11 @@ def _effect(
         for heard in whole
         if not any(first <= fault.armed + _AT_ONCE_S <= last for first, last in heard.away)
     ]
-    falls = [fallback_s(releases[heard.name], lives[heard.name], fault) for heard in affected]
+    if fault.to is not None:
+        # A command moves those that go by the flag; the others have their transport from the drill.
+        falls = [moved_s(heard, fault) for heard in affected if heard.kind == "whole"]
+    else:
+        falls = [fallback_s(releases[heard.name], lives[heard.name], fault) for heard in affected]
     returns = [recovered_s(heard, fault.lifted) for heard in whole if heard.kind != "whole:websocket"]
     return Effect(
         fault=fault.name,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import floor, inf
 
 from migctl.drills import availability, judging
+from migctl.drills.availability import Transport
 from migctl.drills.judging import Effect, Figures, Heard, Store, Truth
 from migctl.drills.objectives import Measured, Never
 from migctl.drills.result import Fault, Second, State
@@ -18,7 +19,10 @@ from migctl.drills.sampling import Sample, backlog_ended, detected, spans
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A fault that was armed and lifted, unix seconds. held: when arming it had its whole effect."""
+    """A fault that was armed and lifted, unix seconds. held: when arming it had its whole effect.
+
+    to: the transport that it sends users to, where it is a command that moves them.
+    """
 
     name: str
     function: str
@@ -26,6 +30,7 @@ class Struck:
     armed: float
     held: float
     lifted: float
+    to: Transport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ def measure(
 ) -> Found:
     """since, until: unix seconds of the run under load."""
     store = judging.judge_store(truth)
-    armed = [availability.Fault(one.name, one.armed, one.lifted, one.held) for one in struck]
+    armed = [availability.Fault(one.name, one.armed, one.lifted, one.held, one.to) for one in struck]
     figures = judging.judge(everyone, truth, armed, since, until)
     faults = [
         _fault(one, effect, samples, since, _next_armed(one, struck))
@@ -69,13 +74,17 @@ def measure(
         "lost": sum(one.lost for one in promised) + len(store.lost_ids),
         "duplicates": sum(one.duplicates for one in promised) + len(store.duplicate_ids),
         "out_of_order": sum(one.out_of_order for one in promised),
-        "time_to_detect_ms": _worst([one.time_to_detect_ms for one in faults], "no breaker opened"),
+        # A command opens no breaker, and who was taken off Realtime by one is not to come back.
+        "time_to_detect_ms": _worst(
+            [one.time_to_detect_ms for one, by in zip(faults, struck, strict=True) if by.to is None],
+            "no breaker opened",
+        ),
         "time_to_fallback_ms": _worst(
             [one.time_to_fallback_ms for one in faults],
-            "a subscriber released nothing that was committed after the fault",
+            "a subscriber released nothing that was committed after the fault, or is still where a command took it from",
         ),
         "time_to_recover_ms": _worst(
-            [one.time_to_recover_ms for one in faults],
+            [one.time_to_recover_ms for one, by in zip(faults, struck, strict=True) if by.to != "websocket"],
             "the backlog did not end, or a subscriber did not come back to Realtime",
         ),
         "longest_silence_ms": max(silences, default=None),

@@ -291,7 +291,7 @@ class Run:
         now = time.time()
         if armed.away is not None:
             self.away.setdefault(armed.away, []).append((at, now))
-        self.struck.append(Struck(name, function, armed.detail, at, held, now))
+        self.struck.append(Struck(name, function, armed.detail, at, held, now, armed.to))
         self.write("lift", name, now)
 
     def _lift_all(self) -> None:

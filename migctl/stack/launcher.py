@@ -25,6 +25,7 @@ from migctl.config.files import make_private_folder, open_private_log, write_who
 from migctl.errors import MigctlError, Transient, Usage
 from migctl.stack.process import Process, wait_until
 
+_ROOT = Path("/")
 _SHIM = Path(__file__).with_name("shim.py")
 _KEEP_LOG_BYTES = 8 << 20
 _OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -125,6 +126,7 @@ def launch(
     identity: Identity = OURSELVES,
     environ: Mapping[str, str] | None = None,
     stdin: int = subprocess.DEVNULL,
+    cwd: Path = _ROOT,
 ) -> Child:
     """Start a program (absolute path first) in a session of its own; its output goes to the end of `log`.
 
@@ -156,7 +158,7 @@ def launch(
             stdin=stdin,
             stdout=output,
             stderr=output,
-            cwd="/",
+            cwd=cwd,
             env=dict(environ) if environ is not None else None,
             start_new_session=True,
         )

@@ -1,9 +1,7 @@
-"""Users move from one transport to the other: `migctl rollout set`, and over which transport subscribers receive."""
+"""Users move from one transport to the other: `migctl rollout set|abort|complete`, and over which transport subscribers receive."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,13 +11,15 @@ import msgspec
 import yaml
 from pydantic import Field
 
-from migctl.config.assets import folder
+from migctl.config.assets import config_file
+from migctl.drills.availability import Transport
 from migctl.drills.document import Section
 from migctl.drills.functions.registry import Armed, Nothing, action, fault, probe
-from migctl.drills.world.deployment import Deployment, NotReady
+from migctl.drills.world.deployment import Deployment
+from migctl.drills.world.legacy import first_event
+from migctl.drills.world.operator import ended, rollout, typed
 from migctl.drills.world.tail import last_line
 
-COMMAND_S = 60.0
 _ANSWER_S = 5.0
 _POLL_S = 0.05
 _LAST = "2c-deprecate"
@@ -30,6 +30,17 @@ class OfShare(Section):
     moved_within_s: Annotated[
         float, Field(ge=0, description="seconds that are waited for subscribers to come, for 0 and 100 %")
     ] = 10.0
+
+
+class OfTakeBack(Section):
+    by: Annotated[Literal["set", "abort"], Field(description="set (to 0) or abort")] = "set"
+    moved_within_s: Annotated[
+        float, Field(ge=0, description="seconds that are waited for subscribers to come")
+    ] = 10.0
+
+
+class OfEvent(Section):
+    within_s: Annotated[float, Field(gt=0, description="seconds, above 0")] = 10.0
 
 
 class OfTransport(Section):
@@ -45,10 +56,6 @@ class OfComplete(Section):
     ] = 0
 
 
-class _Status(msgspec.Struct):
-    target: str
-
-
 class _Received(msgspec.Struct):
     transport: str
 
@@ -56,35 +63,34 @@ class _Received(msgspec.Struct):
 @action("rollout-set", OfShare)
 def rollout_set(on: Deployment, of: OfShare) -> str:
     """`migctl rollout set N`, which every process must confirm within its second. How soon who goes by the flag has moved."""
-    to = {0: "websocket", 100: "realtime"}.get(of.percent)
-    began, moved_ms = time.time(), None
-    with _begun(on, "set", str(of.percent), "--yes", "--reason", "a drill") as command:
-        while to is not None and moved_ms is None and time.time() - began < of.moved_within_s:
-            time.sleep(_POLL_S)
-            moved_ms = 1000 * (time.time() - began) if not _elsewhere(on, to) else None
-        _ended(command, 0)
-    if to is None:
-        return ""
-    return (
-        f"all on {to} {moved_ms:,.0f} ms after it was typed" if moved_ms is not None else f"not all on {to}"
-    )
+    to: Transport | None = "websocket" if of.percent == 0 else "realtime" if of.percent == 100 else None
+    words = ("set", str(of.percent), "--yes", "--reason", "a drill")
+    return _moved(on, words, to, of.moved_within_s)
+
+
+@fault("take-back", OfTakeBack)
+def take_back(on: Deployment, of: OfTakeBack) -> Armed:
+    """`migctl rollout set 0`, or `abort`: all that go by the flag are taken back to the WebSocket, for good."""
+    words = ("abort",) if of.by == "abort" else ("set", "0", "--yes")
+    detail = _moved(on, (*words, "--reason", "a drill"), "websocket", of.moved_within_s)
+    return Armed(lambda: None, f"rollout {' '.join(words[:2])}: {detail}", to="websocket")
 
 
 @fault("rollout-complete", OfComplete)
 def rollout_complete(on: Deployment, of: OfComplete) -> Armed:
     """`migctl rollout complete` without a time of ramp-down: the WebSocket is switched off. Lifted by `migctl rollout revert`."""
-    stage = yaml.safe_load((folder("configs") / "stages" / f"{_LAST}.yaml").read_text("utf-8"))
+    stage = yaml.safe_load(config_file(f"stages/{_LAST}.yaml").read_text("utf-8"))
     path = on.folder / "configs" / "stages" / f"{_LAST}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({**stage, "rampdown_minutes": 0, "drain_minutes": 0}), "utf-8")
-    target = msgspec.json.decode(_rollout(on, "status", "--output", "json"), type=_Status).target
-    command = ["complete", "--force", "--confirm", target, "--reason", "a drill"]
+    command = ["complete", "--force", "--confirm", on.environ()["SUPABASE_URL"], "--reason", "a drill"]
     if of.accept_lost:
-        _rollout(on, *command, code=1)  # who is on the WebSocket holds it back
+        rollout(on, *command, code=1)  # who is on the WebSocket holds it back
         command += ["--accept-lost", str(of.accept_lost)]
-    _rollout(on, *command)
+    rollout(on, *command)
     given_up = f", after it was refused for {of.accept_lost} on the WebSocket" if of.accept_lost else ""
-    return Armed(lambda: _rollout(on, "revert", "--reason", "a drill"), f"switched off{given_up}")
+    back = ("revert", "--reason", "a drill")
+    return Armed(lambda: rollout(on, *back), f"switched off{given_up}", to="realtime")
 
 
 @probe("websocket-status", Nothing)
@@ -99,6 +105,12 @@ def websocket_status(on: Deployment, _: Nothing) -> int | None:
         return None
 
 
+@probe("websocket-event", OfEvent)
+def websocket_event(on: Deployment, of: OfEvent) -> bool:
+    """Whether a dashboard of today that connects to `/ws` now receives an event there."""
+    return first_event(f"{on.url.replace('http', 'ws', 1)}/ws", of.within_s)
+
+
 @probe("subscribers-not-on", OfTransport)
 def subscribers_not_on(on: Deployment, of: OfTransport) -> int:
     """How many of those that go by the flag (`whole`) received their last event over another transport than this."""
@@ -110,32 +122,16 @@ def _elsewhere(on: Deployment, transport: str) -> int:
     return sum(not line or msgspec.json.decode(line, type=_Received).transport != transport for line in last)
 
 
-def _begun(on: Deployment, *words: str) -> subprocess.Popen[bytes]:
-    """`migctl rollout` on a machine of the drill's: its folder, its settings."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "migctl", "rollout", *words],
-        env=on.environ(),
-        cwd=on.folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+def _moved(on: Deployment, words: tuple[str, ...], to: Transport | None, within_s: float) -> str:
+    """Types it, and waits until all that go by the flag have moved, as their files show. When that was."""
+    began, moved_ms = time.time(), None
+    with typed(on, *words) as command:
+        while to is not None and moved_ms is None and time.time() - began < within_s:
+            time.sleep(_POLL_S)
+            moved_ms = 1000 * (time.time() - began) if not _elsewhere(on, to) else None
+        ended(command, f"migctl rollout {' '.join(words)}")
+    if to is None:
+        return ""
+    return (
+        f"all on {to} {moved_ms:,.0f} ms after it was typed" if moved_ms is not None else f"not all on {to}"
     )
-
-
-def _ended(command: subprocess.Popen[bytes], code: int) -> bytes:
-    """What it printed. Raises NotReady where it ends otherwise than with this code, or not at all."""
-    words = " ".join(map(str, command.args[2:])) if isinstance(command.args, list) else ""
-    try:
-        out, errors = command.communicate(timeout=COMMAND_S)
-    except subprocess.TimeoutExpired:
-        command.kill()
-        raise NotReady(f"{words}: not within {COMMAND_S:g} s") from None
-    if command.returncode != code:
-        printed = (out + errors).decode("utf-8", "replace")[-500:]
-        raise NotReady(f"{words}: exit code {command.returncode}, expected {code}: {printed}")
-    return out
-
-
-def _rollout(on: Deployment, *words: str, code: int = 0) -> bytes:
-    with _begun(on, *words) as command:
-        return _ended(command, code)

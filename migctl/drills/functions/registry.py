@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal, TypeVar
 
+from migctl.drills.availability import Transport
 from migctl.drills.document import Section
 from migctl.drills.world.deployment import Deployment
 
@@ -22,12 +23,14 @@ class Nothing(Section):
 class Armed:
     """A fault that is armed. lift: makes it well again; may be called twice. detail: what exactly was struck.
 
-    away: the subscriber that is stopped by it, and wants nothing meanwhile.
+    away: the subscriber that is stopped by it, and wants nothing meanwhile. to: the transport that it sends users to, where it is
+    a command that moves them: how long that took is measured from before it was typed.
     """
 
     lift: Callable[[], object]
     detail: str = ""
     away: str | None = None
+    to: Transport | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,6 +264,7 @@ class Deployment:
         more: Mapping[str, str] = MappingProxyType({}),
         *,
         before: Sequence[str] = (),
+        cwd: Path = Path("/"),
     ) -> Child:
         """A Python process with its log in our folder. It dies with us, also while it is stopped.
 
@@ -271,7 +272,8 @@ class Deployment:
         """
         log = self.folder / f"{name}.log"
         environ = {**self.environ(), **more}
-        child = launch([*before, sys.executable, *program], log=log, death=signal.SIGKILL, environ=environ)
+        words = [*before, sys.executable, *program]
+        child = launch(words, log=log, death=signal.SIGKILL, environ=environ, cwd=cwd)
         self.children.append(child)
         return child
 

@@ -65,6 +65,22 @@ async def listen(url: str, out: BinaryIO) -> None:
         await asyncio.sleep(AGAIN_S)
 
 
+def first_event(url: str, within_s: float) -> bool:
+    """Whether a client that connects here receives an event that was published by the drill, within this time."""
+    from websockets.exceptions import WebSocketException
+    from websockets.sync.client import connect
+
+    deadline = time.monotonic() + within_s
+    try:
+        with connect(url, max_size=None, open_timeout=within_s) as socket:
+            while (left := deadline - time.monotonic()) > 0:
+                if line_of(socket.recv(timeout=left), time.time()) is not None:
+                    return True
+    except (OSError, WebSocketException):  # a time that is over is an OSError too
+        pass
+    return False
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)

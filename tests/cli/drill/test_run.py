@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ class Nobody:
 
 
 def start(folder: Path, path: Path) -> subprocess.Popen[str]:
+    """In a session of its own, as at a terminal: a Ctrl-C there is a signal to all of its group."""
     return subprocess.Popen(
         [sys.executable, "-m", "migctl", "drill", str(path)],
         env=environment(folder),
@@ -97,6 +99,7 @@ def start(folder: Path, path: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -157,6 +160,41 @@ def test_an_interrupt_runs_the_rollbacks_and_a_second_one_does_not_stop_them(tmp
     assert found["verdict"] == "terminated"
     assert [one["when"] for one in found["steady_states"]] == ["before", "after_rollbacks"]
     assert (tmp_path / "rolled").exists()
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_does_not_end_a_command_of_a_rollback_that_is_underway(tmp_path: Path) -> None:
+    path = write(tmp_path, seconds=120)
+    before, objectives, after = path.read_text().partition("objectives")
+    share = "type: migctl, func: rollout-set, arguments: { percent: 0 }"
+    taken = f"  - {{ type: action, name: taken back, provider: {{ {share} }} }}\n"
+    path.write_text(before.replace("  calm_s", "  flag: record\n  calm_s") + taken + objectives + after)
+    drill = start(tmp_path, path)
+    until(drill, "fault      cut")
+    os.killpg(drill.pid, signal.SIGINT)
+    until(drill, "rollback   taken back")
+    deadline = time.monotonic() + 30
+    while not underway(drill, "rollout", "set"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(drill.pid, signal.SIGINT)
+    assert drill.wait(60) == 130
+    assert drill.stderr is not None
+    drill.stderr.close()
+    found = result(tmp_path)
+    assert found["verdict"] == "terminated", found["reason"]
+    done = [(one["kind"], one["what"].partition(":")[0]) for one in found["timeline"]]
+    second = done.index(("signal", "SIGINT"))
+    assert ("action", "taken back") in done[second:]
+
+
+def underway(drill: subprocess.Popen[str], *words: str) -> bool:
+    """Whether one of its processes was started with these words."""
+    for one in psutil.Process(drill.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if set(words) <= set(one.cmdline()):
+                return True
+    return False
 
 
 @pytest.mark.slow

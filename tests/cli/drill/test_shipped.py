@@ -55,6 +55,10 @@ def test_nothing_is_lost_and_the_hypothesis_holds_again(tmp_path: Path, name: st
     assert found["faults"]
     assert "inconclusive" not in [one["verdict"] for one in found["objectives"]]
     assert all(one["complete"] for one in found["subscribers"])
+    # A command that moves users has the time in which it did, and not only that it ended.
+    moved = [one for one in found["faults"] if one["function"] in ("take-back", "rollout-complete")]
+    assert all(one["time_to_fallback_ms"] is not None for one in moved)
+    assert len(moved) == (name in ("rollback", "cutover"))
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from migctl.drills.judging import (
     Truth,
     judge,
     judge_store,
+    moved_s,
     recovered_s,
     worst_ms,
 )
@@ -164,3 +165,54 @@ def test_figures_say_which_fault_a_missed_second_follows() -> None:
     assert found.faults[0].time_to_fallback_ms == 4500
     assert found.availability["whole"]["availability_percent"] == pytest.approx(100 * 10 / 12, abs=0.001)
     assert found.subscribers[0].longest_silence_ms == 4000
+
+
+TAKE_BACK = Fault("take-back", 1003.5, 1011.0, to="websocket")
+
+
+def moved(*lines: Line) -> float | None:
+    found = moved_s(heard(list(lines)), TAKE_BACK)
+    return None if found is None else round(found, 2)
+
+
+def test_who_was_taken_back_has_moved_with_its_first_event_over_the_websocket_alone() -> None:
+    before = [line(1), line(2), line(3)]
+    after = [line(seq, transport="websocket") for seq in (6, 7)]
+    assert moved(*before, line(4), line(5), *after) == 2.51
+    # One still comes over Realtime: it was not alone, and the first one after it counts.
+    assert moved(*before, line(4, transport="websocket"), line(5), *after) == 2.51
+    assert moved(*before, line(4), *after, line(8), line(9, transport="websocket")) == 5.51
+
+
+def test_what_was_committed_before_the_command_or_read_to_catch_up_is_no_move() -> None:
+    last = line(7, transport="websocket")
+    assert moved(line(3, late_s=1.0, transport="websocket"), last) == 3.51
+    assert moved(line(4, transport="websocket", via="resume"), last) == 3.51
+    # A late one of the other transport is one of it, however it came.
+    assert moved(line(4, transport="websocket"), line(5, via="table"), last) == 3.51
+
+
+def test_who_got_nothing_over_the_websocket_or_realtime_again_has_not_moved() -> None:
+    assert moved(line(1), line(4), line(5)) is None
+    assert moved(line(4, transport="websocket"), line(5)) is None
+    assert moved(line(1)) is None
+    # After the fault's end it is too late.
+    assert moved(line(10, late_s=1.5, transport="websocket")) is None
+
+
+def test_a_command_is_measured_by_the_last_of_those_that_go_by_the_flag() -> None:
+    quick = Heard("whole-1", "whole", [line(4, transport="websocket")], (EPOCH, 0), True)
+    slow = Heard("whole-2", "whole", [line(4), line(6, transport="websocket")], (EPOCH, 0), True)
+    assigned = Heard(
+        "whole:realtime-1", "whole:realtime", [line(seq) for seq in range(1, 11)], (EPOCH, 0), True
+    )
+
+    def fallback_ms(*everyone: Heard) -> int | None:
+        return (
+            judge(everyone, truth(tombstones=[]), [TAKE_BACK], 1000.0, 1012.0).faults[0].time_to_fallback_ms
+        )
+
+    assert fallback_ms(quick, slow, assigned) == 2510
+    never = Heard("whole-3", "whole", [line(4)], (EPOCH, 0), True)
+    assert fallback_ms(quick, slow, never) is None
+    assert fallback_ms(assigned) is None

@@ -118,3 +118,16 @@ def test_lost_and_doubled_events_are_named_and_a_client_of_the_old_protocol_coun
     found = measured([heard(skip={50}, twice={60}), heard("legacy-1", skip={70})])
     assert (found.measured["lost"], found.measured["duplicates"]) == (1, 1)
     assert (found.lost_ids, found.duplicate_ids) == (["id-50"], ["id-60"])
+
+
+def test_who_was_taken_back_by_a_command_is_not_awaited_at_realtime_and_the_command_opens_no_breaker() -> (
+    None
+):
+    back = Struck("take-back", "take-back", "", 1012.0, 1012.0, 1018.0, "websocket")
+    found = measured([heard("whole-1")], [OUTAGE, back])
+    assert found.measured["time_to_detect_ms"] == 200
+    assert found.measured["time_to_recover_ms"] == 410
+    # It still has its events over Realtime.
+    assert isinstance(found.measured["time_to_fallback_ms"], Never)
+    cut = Struck("complete", "rollout-complete", "", 1012.0, 1012.0, 1018.0, "realtime")
+    assert measured([heard("whole-1")], [OUTAGE, cut]).measured["time_to_fallback_ms"] == 500

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from migctl.drills.world import bare
-from migctl.drills.world.legacy import LegacyLine, line_of
+from migctl.drills.world.legacy import LegacyLine, first_event, line_of
 from migctl.drills.world.producer import make, recorded
 from migctl.drills.world.subscriber import tokens
 from migctl.drills.world.tail import last_seq
@@ -75,3 +77,17 @@ def test_a_change_of_a_row_is_a_line_and_anything_else_is_none() -> None:
     assert (line.id, line.seq, line.transport, line.via) == ("a", 3, "realtime", "live")
     assert bare.line_of({"status": "ok", "message": "Subscribed to PostgreSQL"}) is None
     assert bare.line_of({"data": {"record": {"id": 1}}}) is None
+
+
+async def test_an_open_websocket_that_hands_out_no_event_is_not_enough() -> None:
+    async def answer(socket: ServerConnection) -> None:
+        await socket.send('{"type":"hello"}')
+        if socket.request is not None and socket.request.path == "/ws":
+            await socket.send('{"data":{"event":"a"}}')
+        await socket.wait_closed()
+
+    async with serve(answer, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        assert await asyncio.to_thread(first_event, f"{url}/ws", 10.0)
+        assert not await asyncio.to_thread(first_event, f"{url}/silent", 0.2)
+    assert not await asyncio.to_thread(first_event, f"{url}/ws", 10.0)
