@@ -15,6 +15,7 @@ from migctl.cli import (
     clients,
     config,
     context,
+    ctl,
     deadletter,
     demo,
     drill,
@@ -39,6 +40,7 @@ _ORDER = (
     "config",
     "serve",
     "status",
+    "ctl",
     "clients",
     "rollout",
     "flags",
@@ -91,6 +93,7 @@ app.command("demo", short_help="The whole job once, on a stack of its own.")(dem
 app.add_typer(config.app, name="config", short_help="Settings and stages: checked, and shown as they hold.")
 app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
 app.command("status", short_help="What a running serve does.")(status.status)
+app.add_typer(ctl.app, name="ctl", short_help="Steer a running serve: settings, and a throttle.")
 app.command("clients", short_help="Who is subscribed, and to which transport.")(clients.clients)
 app.add_typer(
     rollout.app, name="rollout", short_help="How many users have Realtime: up step by step, down at once."

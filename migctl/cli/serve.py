@@ -72,7 +72,12 @@ def serve(
             "--until-done", help="End once the source is read and relayed, rather than go on serving."
         ),
     ] = False,
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], typer.Option("--log-level")] = "info",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(
+            "--log-level", help="Also `log_level` of the settings. Default: info.", show_default=False
+        ),
+    ] = None,
     config: ConfigOption = None,
     supervised: Annotated[
         bool,
@@ -90,12 +95,18 @@ def serve(
     what the table does not have yet is counted on stderr and sent at the next start.
     """
     from migctl import telemetry
-    from migctl.config import load
+    from migctl.config.loading import resolved
 
     given = _turn(worker) if worker is not None else None
-    telemetry.configure(level=log_level, pretty=output.stderr_is_terminal())
-    flags: dict[tuple[str, ...], str | None] = {("mode",): mode, ("listen",): listen}
-    settings = load(file=config, flags=flags)
+    telemetry.configure(level=log_level or "info", pretty=output.stderr_is_terminal())
+    flags: dict[tuple[str, ...], str | None] = {
+        ("mode",): mode,
+        ("listen",): listen,
+        ("log_level",): log_level,
+    }
+    found = resolved(file=config, flags=flags)
+    settings = found.settings
+    telemetry.set_level(settings.log_level)
     if supervised and given is None:
         raise typer.Exit(_supervise(settings))
 
@@ -128,7 +139,7 @@ def serve(
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, end)
             service.gate = _signals() if gate else None
-            service.until_done = until_done
+            service.until_done, service.origin = until_done, found.origin
             if given is not None:
                 service.held, service.supervision = given.listening, given.supervision
             if settings.witness and service.mode == "dual" and not until_done:

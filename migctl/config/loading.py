@@ -37,6 +37,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "MIGCTL_STATE_DIR": ("state_dir",),
     "MIGCTL_JOURNAL": ("journal", "path"),
     "MIGCTL_SCHEMA": ("supabase", "schema"),
+    "MIGCTL_LOG_LEVEL": ("log_level",),
     "MIGCTL_WITNESS": ("witness",),
     "MIGCTL_ALERTS_WEBHOOK": ("alerts", "webhook"),
     "MIGCTL_FLAGS_TARGET": ("flags", "target"),

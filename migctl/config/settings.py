@@ -301,6 +301,9 @@ class Settings(Section):
     resilience: ResilienceSection = ResilienceSection()
     fallback: FallbackSection = FallbackSection()
     flags: FlagsSection = FlagsSection()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="debug, info, warning or error")
+    ] = "info"
     witness: Annotated[bool, Field(description="on or off")] = True
     evidence: EvidenceSection = EvidenceSection()
     alerts: AlertsSection = AlertsSection()

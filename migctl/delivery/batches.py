@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from migctl.config.settings import BatchingSection
 from migctl.delivery.classes import EventClass
 
 # count: a class had its count; bytes: the request was full; time: an event had waited its class's time; backlog: class counts
@@ -45,6 +46,21 @@ class Rules:
     backlog_max_events: int
     backlog_after_s: float = 0.5
     wait: bool = False
+
+    @staticmethod
+    def of(section: BatchingSection) -> Rules:
+        """As the settings have them."""
+        return Rules(
+            bounds={
+                "high": Bound(section.high.max_events, section.high.max_wait_s),
+                "medium": Bound(section.medium.max_events, section.medium.max_wait_s),
+                "low": Bound(section.low.max_events, section.low.max_wait_s),
+            },
+            max_bytes=section.max_bytes,
+            backlog_max_events=section.backlog_max_events,
+            backlog_after_s=section.backlog_after_s,
+            wait=section.batching == "wait",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,15 @@ _MOST_SAMPLES = 100
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Realtime as the rule sees it. backlog: rule 4 of batches. lag_s: of heads."""
+    """Realtime as the rule sees it. backlog: rule 4 of batches. lag_s: of heads.
+
+    withheld: why it gets no live events though nothing is broken; None where it gets them.
+    """
 
     breakers: BreakersStatus
     backlog: bool
     lag_s: float
+    withheld: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,11 @@ class FallbackRule:
     max_lag_s: heads must be behind by less. hold_s: a failure within this time after a return makes the next return slower, and no
     return is asked to prove itself for longer. min_away_s: nobody is sent there and back within it.
 
-    "Well": each breaker is closed, no backlog, and heads are behind by less than `max_lag_s`.
+    "Well": each breaker is closed, nothing is withheld, no backlog, and heads are behind by less than `max_lag_s`.
 
     | active | health                                                    | move         | afterwards                           |
     |--------|-----------------------------------------------------------|--------------|--------------------------------------|
+    | no     | live events are withheld from it                          | to websocket | active, to prove nothing, or as below |
     | no     | no breaker is open: well, half-open, backlog, lag         | none         | as before                            |
     | no     | one is open, `hold_s` after a return, or there was none   | to websocket | active, to prove nothing             |
     | no     | one is open, sooner                                       | to websocket | active, to prove twice as much (note) |
@@ -79,9 +84,12 @@ class FallbackRule:
         """The move that is due now, to be announced once."""
         if not self.active:
             broken = [(part, of.reason) for part, of in health.breakers.parts() if of.state == "open"]
-            return self._fall(now, *broken[0]) if broken else None
+            if broken:
+                part, why = broken[0]
+                return self._fall(now, f"the breaker of {part} is open" + (f": {why}" if why else ""))
+            return self._fall(now, health.withheld) if health.withheld is not None else None
         closed = all(of.state == "closed" for _, of in health.breakers.parts())
-        if not closed or health.backlog or health.lag_s >= self._max_lag_s:
+        if not closed or health.withheld is not None or health.backlog or health.lag_s >= self._max_lag_s:
             self._well_since = None
             return None
         if self._well_since is None:
@@ -91,11 +99,11 @@ class FallbackRule:
         self.active, self._returned_at = False, now
         return Move("realtime", "breakers are closed, and the table has caught up")
 
-    def _fall(self, now: float, part: str, why: str | None) -> Move:
+    def _fall(self, now: float, reason: str) -> Move:
         soon = now - self._returned_at < self._hold_s
         self._proof_s = min(self._hold_s, max(self._min_away_s, 2 * self._proof_s)) if soon else 0.0
         self.active, self._fell_at, self._well_since = True, now, None
-        return Move("websocket", f"the breaker of {part} is open" + (f": {why}" if why else ""))
+        return Move("websocket", reason)
 
 
 class Lag:
@@ -148,7 +156,7 @@ class Carried(Protocol):
 class Fallback:
     """`run` until cancelled; only where there are both, Realtime and a gateway.
 
-    breakers: as they are now. announce: of the gateway. listeners: how many hear it.
+    breakers: as they are now. announce: of the gateway. listeners: how many hear it. withheld: as in Health.
     """
 
     def __init__(
@@ -159,7 +167,10 @@ class Fallback:
         announce: Announce,
         listeners: Callable[[], int],
         settings: Settings,
+        *,
+        withheld: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._withheld = withheld
         self._journal = journal
         self._relay = relay
         self._breakers = breakers
@@ -199,7 +210,8 @@ class Fallback:
 
     def _step(self, now: float) -> None:
         self._lag_s = self._lag.sample(now, self._journal.head, self._relay.announced_head)
-        move = self._rule.step(now, Health(self._breakers(), self._relay.in_backlog(), self._lag_s))
+        health = Health(self._breakers(), self._relay.in_backlog(), self._lag_s, self._withheld())
+        move = self._rule.step(now, health)
         if move is None:
             return
         away = move.to == "websocket"

@@ -19,10 +19,9 @@ from typing import Any
 
 from migctl import clock
 from migctl.config import Settings
-from migctl.config.settings import BatchingSection
 from migctl.delivery.announcing import Announcer, Reached
 from migctl.delivery.attempts import Attempts, SharedBreaker
-from migctl.delivery.batches import Batch, Bound, Hold, Rules, form, is_backlog
+from migctl.delivery.batches import Batch, Hold, Rules, form, is_backlog
 from migctl.delivery.bisect import Bisect
 from migctl.delivery.blame import Blamed, write_or_blame
 from migctl.delivery.burying import Burying
@@ -31,6 +30,7 @@ from migctl.delivery.classes import Classifier, Rates
 from migctl.delivery.comparing import CURSOR, Comparer
 from migctl.delivery.figures import BatchFigures
 from migctl.delivery.reading import Reader
+from migctl.delivery.throttle import Throttle
 from migctl.delivery.touching import Touch
 from migctl.errors import MigctlError, Poison, Refused
 from migctl.events import Entry, Position
@@ -67,7 +67,7 @@ class Relay:
         self._journal = journal
         self._writer = writer
         self._heads = heads
-        self._rules = _rules(batching)
+        self._rules = Rules.of(batching)
         self._classifier = Classifier(batching.classes, Rates(**batching.rates.model_dump()))
         self._reader = Reader(journal, self._rules, self._classifier)
         self._sending_since: datetime | None = None  # the commit of the oldest that is under way
@@ -97,6 +97,7 @@ class Relay:
         )
         self._counts: Counter[str] = Counter()
         self.figures = BatchFigures()
+        self.throttle = Throttle(journal)
         self._summary = Summary(_log, "batches written", position=self._position)
         self._tombstones: Counter[str] = Counter()
         self.burying = Burying(
@@ -106,7 +107,7 @@ class Relay:
     def follow(self, settings: Settings) -> None:
         """Batches, breaker and timeouts by these from the next on; what only a start reads stays."""
         batching, resilience = settings.relay, settings.resilience
-        self._rules = _rules(batching)
+        self._rules = Rules.of(batching)
         self._comparer.follow(every_s=batching.compare_every_s)
         self._reader.follow(self._rules)
         self._classifier.follow(batching.classes, Rates(**batching.rates.model_dump()))
@@ -190,6 +191,7 @@ class Relay:
             cuts=self.figures.by_cut(),
             tombstones=dict(self._tombstones),
             set_back=self._comparer.set_back,
+            throttled=self.throttle.held,
         )
 
     async def claim(self, *, within_s: float) -> bool:
@@ -301,6 +303,7 @@ class Relay:
             if not self._reader.waiting and not self._is_old():
                 await self._journal.wait(self._reader.read_to)
             await self._reader.read_on(self._goal())
+            await self.throttle.until_lifted()
             now = clock.now().timestamp()
             decision = form(self._reader.waiting, now, self._rules)
             if isinstance(decision, Hold):
@@ -375,17 +378,3 @@ class Relay:
         """Up to which seq table and heads have what is carried."""
         announced = self._announcer.announced
         return min(self._done_to, announced.table_head, announced.journal_head)
-
-
-def _rules(of: BatchingSection) -> Rules:
-    return Rules(
-        bounds={
-            "high": Bound(of.high.max_events, of.high.max_wait_s),
-            "medium": Bound(of.medium.max_events, of.medium.max_wait_s),
-            "low": Bound(of.low.max_events, of.low.max_wait_s),
-        },
-        max_bytes=of.max_bytes,
-        backlog_max_events=of.backlog_max_events,
-        backlog_after_s=of.backlog_after_s,
-        wait=of.batching == "wait",
-    )

@@ -215,6 +215,12 @@ class Room(Protocol):
         """How long it took to make events durable."""
         ...
 
+    def keep_by(
+        self, *, retain_hours: float, retain_min_events: int, max_bytes: int, min_free_bytes: int
+    ) -> None:
+        """Keep and bound by these from now on; nothing changes where it was opened without bounds."""
+        ...
+
     async def failure(self) -> Exception:
         """Return once the journal has failed for good: its owner must end with what is returned (exit 70).
 

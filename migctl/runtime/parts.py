@@ -17,8 +17,10 @@ from migctl.experiments.exposures import Exposures
 from migctl.experiments.keeping import Keeping
 from migctl.flags.service import FlagService
 from migctl.journal import Journal
+from migctl.runtime.change_log import ChangeLog
 from migctl.runtime.connections import Connections
 from migctl.runtime.flags import EXPERIMENTS_FILE, TRANSPORT, make_flags, record_of
+from migctl.runtime.live_settings import LiveSettings, Origin
 from migctl.runtime.staged import StagedSettings
 from migctl.status import BreakersStatus
 from migctl.transports import Transport, TransportName, create
@@ -48,7 +50,7 @@ class ToTarget:
 class Parts:
     """gateway: None in mode realtime. to_target: None in mode websocket. fallback: None unless there are both.
 
-    staged: settings of the rollout's stage; None in mode websocket.
+    live: the settings in force. staged: those of the rollout's stage, which lie below; None in mode websocket.
     """
 
     journal: Journal
@@ -59,6 +61,7 @@ class Parts:
     flags: FlagService
     exposures: Exposures
     keeping: Keeping
+    live: LiveSettings
     staged: StagedSettings | None = None
 
     @property
@@ -80,8 +83,10 @@ def make_parts(
     journal: Journal,
     override: TransportName | None = None,
     stack: AsyncExitStack,
+    origin: Origin = lambda _: "default",
 ) -> Parts:
     """The parts of this mode over one journal. override: of the flag `transport`. stack: closes their connections at its end.
+    origin: what each setting is from.
 
     Raises Usage for a mode with Realtime and no target, and where what was kept of flags, or the experiments, can't be read.
     """
@@ -98,9 +103,12 @@ def make_parts(
         flags.keep_variants(keeping)
     made = create(mode, settings, journal=journal, target=target, table=relay, flags=flags)
     gateway, broadcast = made.gateway, made.broadcast
+    changes = ChangeLog(settings.state)
     if relay is None or retries is None or target is None or broadcast is None:
+        live = LiveSettings(settings, changes, origin=origin)
+        _follow(live, journal, gateway)
         return Parts(
-            journal, gateway, None, None, Connections(None, None, gateway), flags, exposures, keeping
+            journal, gateway, None, None, Connections(None, None, gateway), flags, exposures, keeping, live
         )
     connections = Connections(relay, broadcast, gateway)
     fallback = None
@@ -114,15 +122,43 @@ def make_parts(
             gateway.announce,
             gateway.count_v2,
             settings,
+            withheld=lambda: _withheld(settings, relay),
         )
         gateway.withhold_while(lambda: _is_open(connections.breakers()))
     to_target = ToTarget(target, relay, broadcast, retries)
     staged = StagedSettings(settings, TRANSPORT.flag, record_of(settings, target))
     stack.push_async_callback(staged.aclose)
+    live = LiveSettings(settings, changes, origin=origin, stage=staged.names)
+    staged.follow(live.rest_on)
+    _follow(live, journal, gateway)
     for one in (relay, broadcast, fallback):
         if one is not None:
-            staged.follow(one.follow)
-    return Parts(journal, gateway, to_target, fallback, connections, flags, exposures, keeping, staged)
+            live.follow(one.follow)
+    return Parts(journal, gateway, to_target, fallback, connections, flags, exposures, keeping, live, staged)
+
+
+def _follow(live: LiveSettings, journal: Journal, gateway: Gateway | None) -> None:
+    """Those that every mode has."""
+
+    def keep_by(settings: Settings) -> None:
+        of = settings.journal
+        journal.keep_by(
+            retain_hours=of.retain_hours,
+            retain_min_events=of.retain_min_events,
+            max_bytes=of.max_bytes,
+            min_free_bytes=of.min_free_bytes,
+        )
+
+    live.follow(keep_by)
+    if gateway is not None:
+        live.follow(lambda settings: gateway.follow(joins_per_s=settings.realtime.joins_per_s))
+
+
+def _withheld(settings: Settings, relay: Relay) -> str | None:
+    """Where live events come from the table's changes, a relay that holds its writing holds them too."""
+    if settings.realtime.live != "postgres_changes" or relay.throttle.held is None:
+        return None
+    return f"the relay is throttled: {relay.throttle.held.reason}"
 
 
 def _is_open(breakers: BreakersStatus) -> bool:

@@ -20,6 +20,7 @@ from migctl.runtime.closing import Closing
 from migctl.runtime.feed import Feed, Source
 from migctl.runtime.flags import reached_at
 from migctl.runtime.journals import open_journal
+from migctl.runtime.live_settings import Origin
 from migctl.runtime.parts import Parts, make_parts
 from migctl.runtime.remembering import Remembering
 from migctl.runtime.status import serve_readiness, serve_status
@@ -68,6 +69,7 @@ class Service:
     held: Sequence[socket.socket] = ()
     supervision: SupervisionStatus | None = None
     override: TransportName | None = None
+    origin: Origin = lambda _: "default"
     draining: bool = False
     url: str = ""
     left: Left = field(default_factory=Left)
@@ -82,7 +84,13 @@ class Service:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(journal.aclose)
             parts = make_parts(
-                self.settings, self.mode, self.target, journal=journal, override=self.override, stack=stack
+                self.settings,
+                self.mode,
+                self.target,
+                journal=journal,
+                override=self.override,
+                stack=stack,
+                origin=self.origin,
             )
             await self._serve(parts, Feed(self.source, self.gate), stack, stop, ready)
         return self.left
@@ -101,6 +109,7 @@ class Service:
         settings, journal, relay = self.settings, parts.journal, parts.relay
         if relay is not None:
             await relay.burying.load()
+            await relay.throttle.load()
             # Before an event is taken: a journal that was put back would give seqs a second time.
             await relay.claim(within_s=settings.relay.claim_s)
         closing = Closing(parts, mode=self.mode, notify=self.notify)
@@ -178,8 +187,7 @@ class Service:
             token_command=token_command_of(self.settings),
             token_ttl_s=self.settings.realtime.token_ttl_s,
         )
-        if parts.staged is not None:
-            parts.staged.follow(lambda settings: assignment.follow(settings.fallback))
+        parts.live.follow(lambda settings: assignment.follow(settings.fallback))
         return build(
             journal=journal,
             gateway=parts.gateway,
@@ -203,8 +211,9 @@ class Service:
             commits=journal.commit_seconds,
             batches=relay.figures if relay is not None else None,
             assignment=assignment,
-            admin=[*_admin(parts), *client_routes(remembering.status)],
+            admin=[*_admin(parts, self.settings), *client_routes(remembering.status)],
             flags=_flags(parts),
+            follow=parts.live.follow,
         )
 
     async def _until(self, stop: asyncio.Event, feed: Feed, relay: Relay | None) -> None:
@@ -222,9 +231,10 @@ class Service:
             await asyncio.wait(waited)
 
     async def _drain(self, parts: Parts) -> None:
-        of = self.settings.relay
+        of = parts.live.settings.relay
         if parts.relay is not None:
-            running = parts.relay.status().state == "running"
+            of_relay = parts.relay.status()
+            running = of_relay.state == "running" and of_relay.throttled is None
             self.left.backlog = await parts.relay.drain(of.drain_s if running else of.drain_away_s)
         for transport in parts.transports:
             still = await transport.drain(of.drain_s)
@@ -233,12 +243,16 @@ class Service:
         self.left.head = parts.journal.head
 
 
-def _admin(parts: Parts) -> Sequence[web.RouteDef]:
+def _admin(parts: Parts, settings: Settings) -> Sequence[web.RouteDef]:
     """Routes for what an operator does while it runs."""
+    from migctl.runtime.change_log import ChangeLog
+    from migctl.runtime.steering import Steering
+    from migctl.server.routes.ctl import ctl_routes
     from migctl.server.routes.flag_admin import flag_routes
     from migctl.server.routes.marker import marker_routes
 
-    routes = [*flag_routes(parts.flags), *marker_routes(parts.journal)]
+    steered = Steering(parts, ChangeLog(settings.state))
+    routes = [*flag_routes(parts.flags), *marker_routes(parts.journal), *ctl_routes(steered)]
     if parts.to_target is None:
         return routes
     from migctl.server.routes.dead_letters import dead_letter_routes

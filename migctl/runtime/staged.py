@@ -118,6 +118,10 @@ class StagedSettings:
         self._followers.append(follower)
         follower(self.settings)
 
+    def names(self) -> tuple[str, list[str]] | None:
+        """The stage whose settings hold, and the keys that it says."""
+        return (self._stage, self._changed) if self._stage is not None else None
+
     def begin(self) -> None:
         """Before `run`: what was known last holds until the record says something."""
         if self._record is None:

@@ -14,6 +14,7 @@ from migctl.clock import mono
 from migctl.config import Settings
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Log
+from migctl.server.access.allowance import Allowances
 from migctl.server.access.cors import cors
 from migctl.server.access.guard import check_listen, guard
 from migctl.server.access.limits import limits
@@ -69,6 +70,7 @@ def build(
     assignment: Assignment | None = None,
     admin: Sequence[web.RouteDef] = (),
     flags: Sequence[web.RouteDef] = (),
+    follow: Callable[[Callable[[Settings], None]], None] = lambda _: None,
 ) -> web.Application:
     """The application of one `serve`.
 
@@ -80,6 +82,7 @@ def build(
     assignment: answers which transport a user takes; without one there is no such route.
     admin: further routes below /admin/, for tokens with purpose admin and the control socket.
     flags: routes that say what flags are, and change them.
+    follow: is given what goes by the settings that hold, as they change.
     refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
     Raises Refused where `settings.listen` could be reached from other machines.
     """
@@ -91,6 +94,7 @@ def build(
         origins=settings.legacy.origins,
     )
     counts = Counts()
+    requests = Allowances(settings.flags.max_requests_per_second)
 
     def now() -> ServeStatus:
         return status(counts.status())
@@ -103,10 +107,16 @@ def build(
             cors(settings.legacy.origins),
             _json_errors,
             guard(rules, counts.refused),
-            limits(settings.flags.max_requests_per_second),
+            limits(requests),
         ],
     )
     events = Events(journal, refusing, counts=counts, events_per_second=settings.ingest.max_events_per_second)
+
+    def allow(settings: Settings) -> None:
+        events.follow(settings.ingest.max_events_per_second)
+        requests.follow(settings.flags.max_requests_per_second)
+
+    follow(allow)
 
     async def index(_: web.Request) -> web.StreamResponse:
         return answer(200, {"name": "migctl", "version": __version__, "here": _INDEX})

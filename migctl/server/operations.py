@@ -16,6 +16,13 @@ from migctl.delivery.dead_letters import Tried
 from migctl.flags.documents import Change, Flags, History, OneFlag, OneSegment, Segments
 from migctl.flags.snapshot import Snapshot
 from migctl.serve_client.answers import Failure, Wrong
+from migctl.server.routes.ctl import (
+    ChangeSetting,
+    ChangeThrottle,
+    SettingChanged,
+    SettingsView,
+    ThrottleChanged,
+)
 from migctl.server.routes.dead_letters import Accept, Accepted, Retry
 from migctl.server.routes.flag_admin import Confirmation
 from migctl.server.routes.flags_api import MAX_LIMIT, PutFlag, PutSegment
@@ -188,6 +195,12 @@ COMMANDED: Mapping[int, Answer] = {
 }  # fmt: skip
 
 
+STEERED: Mapping[int, Answer] = {
+    422: Answer("it can't be that", _either("Refusal", "Failure")),
+    503: Answer("the audit can't be written, so nothing was changed", Failure),
+}
+
+
 def _managed(root: str, one: type, every: type, put: type) -> list[Operation]:
     path, word = f"{root}/{{name}}", root.rpartition("/")[2][:-1]
     deleted = {200: Answer("deleted", Change), **WRITING, 404: NOT_HERE}
@@ -277,6 +290,16 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Answer("it was there", Placed), 201: Answer("placed", Placed), 409: Answer("the id is another event's"),
          422: Answer("no marker"), 503: Answer("no events are taken now")},
         body={"application/json": Marker},
+    ),
+    Operation("get", "/admin/settings", "what may change while it runs", {200: Answer("each, with its value", SettingsView)}),
+    Operation(
+        "post", "/admin/settings", "set one until it restarts, or take that back",
+        {200: Answer("in force", SettingChanged), **STEERED}, body={"application/json": ChangeSetting},
+    ),
+    Operation(
+        "post", "/admin/throttle", "hold the relay's writing, or lift that",
+        {200: Answer("done", ThrottleChanged), **STEERED, 409: Answer("mode websocket has no relay", Failure)},
+        body={"application/json": ChangeThrottle},
     ),
     Operation(
         "post", "/admin/dead-letters/retry", "try a dead letter again",

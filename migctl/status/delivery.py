@@ -85,11 +85,20 @@ class SetBackStatus(Struct, frozen=True, kw_only=True):
     lost: int
 
 
+class ThrottleStatus(Struct, frozen=True, kw_only=True):
+    """An operator holds the relay's writing. by: who, and since when."""
+
+    reason: str
+    by: str
+    since: Moment
+
+
 class RelayStatus(Struct, frozen=True, kw_only=True):
     """state, reason, do: the worse of table and heads. table_head: every seq up to it is a row or a tombstone.
 
     backlog: events that the table has not yet. repeats: rows that were there already. cuts: batches by what ended them.
     tombstones: by reason. set_back: the target was found to lack what was carried; None while it never was.
+    throttled: None while it writes.
     """
 
     state: ConnectionState
@@ -107,6 +116,7 @@ class RelayStatus(Struct, frozen=True, kw_only=True):
     cuts: dict[str, int]
     tombstones: dict[str, int]
     set_back: SetBackStatus | None = None
+    throttled: ThrottleStatus | None = None
 
 
 class DeadLettersStatus(Struct, frozen=True, kw_only=True):

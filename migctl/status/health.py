@@ -100,7 +100,13 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
         if connection.state not in WELL or (breaker is not None and breaker.state != "closed"):
             yield _connection(part, connection, breaker)
     relay = of.relay
-    if relay is not None and relay.oldest_waits_s is not None and relay.oldest_waits_s > OLDEST_WAITS_S:
+    if relay is not None and relay.throttled is not None:
+        held = relay.throttled
+        yield Problem(
+            part="relay", state="throttled", reason=f"{held.reason} (by {held.by}); {relay.backlog:,} events wait for the table",
+            do="`migctl ctl no-throttle`, once the reason is gone", since=held.since,
+        )  # fmt: skip
+    elif relay is not None and relay.oldest_waits_s is not None and relay.oldest_waits_s > OLDEST_WAITS_S:
         yield Problem(
             part="relay", state="behind",
             reason=f"{relay.backlog:,} events wait for the table, the oldest for {relay.oldest_waits_s:.0f} s",

@@ -1,5 +1,5 @@
 """Logs (structured, JSON lines on stderr) and metrics."""
 
-from migctl.telemetry.logs import Logger, configure, flush, get_logger, lost_lines, remark
+from migctl.telemetry.logs import Logger, configure, flush, get_logger, lost_lines, remark, set_level
 
-__all__ = ["Logger", "configure", "flush", "get_logger", "lost_lines", "remark"]
+__all__ = ["Logger", "configure", "flush", "get_logger", "lost_lines", "remark", "set_level"]

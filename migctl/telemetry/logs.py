@@ -97,6 +97,13 @@ def configure(*, level: Level = "info", stream: TextIO | None = None, pretty: bo
     root.addHandler(_edge.foreign)
 
 
+def set_level(level: Level) -> None:
+    """From now on. Nothing where this process has no log of its own."""
+    if _edge is not None:
+        _edge.level = _LEVELS[level]
+        _edge.foreign.setLevel(max(_edge.level, logging.WARNING))
+
+
 def lost_lines() -> int:
     """How many lines of this process could not be written."""
     return _edge.lines.lost if _edge is not None else 0

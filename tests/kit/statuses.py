@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from migctl.clock import now
+from migctl.config import Settings
 from migctl.experiments.document import Experiments
 from migctl.experiments.exposures import Exposures
 from migctl.experiments.keeping import Keeping
@@ -17,9 +18,11 @@ from migctl.flags.registration import Registration
 from migctl.flags.service import FlagService
 from migctl.journal import Journal
 from migctl.resilience import BreakerState
+from migctl.runtime.change_log import ChangeLog
 from migctl.runtime.connections import Connections
 from migctl.runtime.feed import Feed
 from migctl.runtime.flags import TRANSPORT
+from migctl.runtime.live_settings import LiveSettings
 from migctl.runtime.parts import Parts
 from migctl.runtime.status import serve_status
 from migctl.status import BreakerStatus, HttpStatus, ServeStatus, read
@@ -57,7 +60,15 @@ def status_of(
     keeping = Keeping(FOLDER / "nowhere", Experiments())
     return serve_status(
         Parts(
-            journal, gateway, None, None, Connections(None, None, gateway), _no_flags(), exposures, keeping
+            journal,
+            gateway,
+            None,
+            None,
+            Connections(None, None, gateway),
+            _no_flags(),
+            exposures,
+            keeping,
+            LiveSettings(Settings(), ChangeLog(FOLDER / "nowhere")),
         ),
         Feed(None),
         http,

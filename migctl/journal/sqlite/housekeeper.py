@@ -28,7 +28,7 @@ _log = get_logger("journal")
 class Housekeeper:
     """Of one open journal; `run` until cancelled. `full` says why no events are to be taken now, or is None.
 
-    full_in_hours: at the present rate; None for never, and before it was measured.
+    full_in_hours: at the present rate; None for never, and before it was measured. keep: may be changed at any time.
 
     operate: runs work in the writer's next transaction. trimmed: is given the new tails, by the epoch's ordinal.
     """
@@ -38,12 +38,12 @@ class Housekeeper:
         keep: Keep,
         *,
         operate: Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]],
-        measure: Callable[[], Awaitable[Outlook]],
+        measure: Callable[[Keep], Awaitable[Outlook]],
         trimmed: Callable[[dict[int, int]], None],
     ) -> None:
         self.full: str | None = None
         self.full_in_hours: float | None = None
-        self._keep = keep
+        self.keep = keep
         self._operate = operate
         self._measure = measure
         self._trimmed = trimmed
@@ -52,18 +52,18 @@ class Housekeeper:
         while True:
             more = await self._step()
             try:
-                outlook = await self._measure()
+                outlook = await self._measure(self.keep)
             except OSError as error:
                 self._judge(f"the room on the journal's disk can't be measured: {error}")
             else:
                 self.full_in_hours = outlook.full_in_hours
-                self._judge(why_full(outlook.space, self._keep))
-            await asyncio.sleep(STEP_PAUSE_S if more else self._keep.check_every_s)
+                self._judge(why_full(outlook.space, self.keep))
+            await asyncio.sleep(STEP_PAUSE_S if more else self.keep.check_every_s)
 
     async def _step(self) -> bool:
         try:
             trimmed: Trimmed = await self._operate(
-                lambda database: trim(database, self._keep, micros_of(now()))
+                lambda database: trim(database, self.keep, micros_of(now()))
             )
         except JournalStalled as error:  # deleting needs a little room too: it is tried again
             _log.debug("not trimmed", reason=error.what)

@@ -86,7 +86,7 @@ class SqliteJournal(Records):
             self._housekeeper = Housekeeper(
                 keep,
                 operate=lambda work: self._store.submit(Request(operation=work)),
-                measure=lambda: self._store.read(lambda database: self._outlook(database, keep)),
+                measure=lambda keep: self._store.read(lambda database: self._outlook(database, keep)),
                 trimmed=self._trimmed,
             )
             self._housekeeping = own(
@@ -293,6 +293,19 @@ class SqliteJournal(Records):
     @property
     def commit_seconds(self) -> Histogram:
         return self._store.writer.commit_seconds
+
+    def keep_by(
+        self, *, retain_hours: float, retain_min_events: int, max_bytes: int, min_free_bytes: int
+    ) -> None:
+        of = self._housekeeper
+        if of is not None:
+            of.keep = replace(
+                of.keep,
+                hours=retain_hours,
+                min_events=retain_min_events,
+                max_bytes=max_bytes,
+                min_free_bytes=min_free_bytes,
+            )
 
     async def failure(self) -> Exception:
         return await self._store.failure.wait()

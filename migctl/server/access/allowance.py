@@ -38,6 +38,12 @@ class Allowances:
         self.per_second = per_second
         self._by_name: dict[str, Allowance] = {}
 
+    def follow(self, per_second: float | None) -> None:
+        """So many from now on."""
+        if per_second != self.per_second:
+            self.per_second = per_second
+            self._by_name.clear()
+
     def take(self, name: str, events: int, now: float) -> float:
         """As `Allowance.take`, of this name's."""
         if self.per_second is None:

@@ -16,9 +16,8 @@ from migctl.server.answers import refusal
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def limits(requests_per_second: float) -> Middleware:
+def limits(allowances: Allowances) -> Middleware:
     """Stands behind the guard, which says whose token it is. What comes over the control socket has none."""
-    allowances = Allowances(requests_per_second)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -26,7 +25,7 @@ def limits(requests_per_second: float) -> Middleware:
         if token is not None and is_limited(request.path):
             wait_s = allowances.take(token.name, 1, mono())
             if wait_s:
-                reason = f"more than {requests_per_second:g} requests a second by {token.name!r}"
+                reason = f"more than {allowances.per_second:g} requests a second by {token.name!r}"
                 return refusal(429, "rate", reason, headers={"Retry-After": retry_after(wait_s)})
         return await handler(request)
 

@@ -58,6 +58,9 @@ def of_relay(relay: RelayStatus) -> Iterator[Metric]:
         "Of what it lost the last time, events that the journal had no more.",
         back.lost if back is not None else None,
     )
+    yield gauge(
+        "migctl_relay_throttled", "1 while an operator holds its writing.", relay.throttled is not None
+    )
     yield states(
         "migctl_relay_state",
         "1 for the state that the relay is in.",

@@ -46,6 +46,10 @@ class Events:
         self._counts = counts
         self._allowances = Allowances(events_per_second)
 
+    def follow(self, events_per_second: float | None) -> None:
+        """What each token may send from now on."""
+        self._allowances.follow(events_per_second)
+
     async def post(self, request: web.Request) -> web.StreamResponse:
         """201 once everything of the request is durable; else nothing of it is stored."""
         why = self._refusing()

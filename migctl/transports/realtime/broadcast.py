@@ -64,8 +64,8 @@ class Broadcast:
         self._expected = subscribers
         self._audience = audience
         self._counted_at = float("-inf")
-        limit = messages_per_second or (500.0 if target.embedded else 100.0)
-        self._pace = Pace(limit, subscribers)
+        self._unsaid_limit = 500.0 if target.embedded else 100.0
+        self._pace = Pace(messages_per_second or self._unsaid_limit, subscribers)
         random = (rng or Random()).random
         canary_topic = canary_channel(settings.supabase.schema_)
         self._reach = Reach(settings, table, seq=journal.head)
@@ -80,7 +80,10 @@ class Broadcast:
         self._hints = self._events = self._superseded = self._heartbeats = 0
 
     def follow(self, settings: Settings) -> None:
-        """The breaker by these from now on; what only a start reads stays."""
+        """The breaker and the pace by these from now on; what only a start reads stays."""
+        of = settings.realtime
+        self._expected = of.expected_subscribers
+        self._pace.follow(of.messages_per_second or self._unsaid_limit)
         self._reach.health.follow(BreakerRules(**settings.resilience.breaker.model_dump()))
 
     @property

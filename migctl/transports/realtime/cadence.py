@@ -50,6 +50,10 @@ class Pace:
         self._halvings = 0
         self._limited_at = 0.0
 
+    def follow(self, messages_per_second: float) -> None:
+        """Another limit from the next message on."""
+        self._limit = messages_per_second
+
     def wait_s(self, now: float) -> float:
         """Seconds until the next hint may go; 0 is now."""
         return max(0.0, max(self._not_before, self._pause_until) - now)

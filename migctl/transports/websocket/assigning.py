@@ -79,7 +79,7 @@ class Assigning:
     """`run` until cancelled; `greet` each socket after its hello, and `leave` it at its end.
 
     sockets: those that are open. away: whether Realtime is away. lost: called with a socket that did not take a word.
-    joins_per_s: how many are sent up. uniform: random in [0, 1).
+    joins_per_s: how many are sent up; may be changed at any time. uniform: random in [0, 1).
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Assigning:
     ) -> None:
         self._flags = flags
         self._sockets = sockets
-        self._joins_per_s = joins_per_s
+        self.joins_per_s = joins_per_s
         self._away = away
         self._lost = lost
         self._jitter_s = jitter_s
@@ -193,7 +193,7 @@ class Assigning:
     # Sending
 
     async def _send_ups(self) -> None:
-        most = max(1, int(self._joins_per_s * TURN_S))
+        most = max(1, int(self.joins_per_s * TURN_S))
         while True:
             if not self._ups:
                 await self._up_news.wait()
@@ -208,7 +208,7 @@ class Assigning:
                 del self._ups[session]
                 sent += self._send(session)
             # Never made up for: who was held up for a while must not send everybody at once.
-            await asyncio.sleep(sent / self._joins_per_s)
+            await asyncio.sleep(sent / self.joins_per_s)
 
     async def _send_downs(self) -> None:
         while True:

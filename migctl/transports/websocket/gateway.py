@@ -93,6 +93,10 @@ class Gateway:
 
     # Delivering.
 
+    def follow(self, *, joins_per_s: float) -> None:
+        if self._assigning is not None:
+            self._assigning.joins_per_s = joins_per_s
+
     async def run(self) -> None:
         self._running = True
         try:

@@ -109,7 +109,7 @@ async def test_room_that_cannot_be_measured_is_no_room_until_it_can() -> None:
     async def operate(_: object) -> Trimmed:
         return Trimmed(0, {}, False)
 
-    async def measure() -> Outlook:
+    async def measure(_: Keep) -> Outlook:
         full.append(keeper.full)
         if len(full) == 1:
             raise OSError(5, "Input/output error")

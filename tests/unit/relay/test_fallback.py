@@ -165,3 +165,12 @@ def test_returning_is_spread_by_how_many_there_are_up_to_ten_seconds() -> None:
         10.0,
         10.0,
     ]
+
+
+def test_live_events_that_are_withheld_send_subscribers_away_until_they_come_again() -> None:
+    withheld = Health(WELL.breakers, backlog=False, lag_s=0.0, withheld="the relay is throttled: vacuum")
+    one = rule()
+    assert one.step(0.0, withheld) == Move("websocket", "the relay is throttled: vacuum")
+    assert one.step(60.0, withheld) is None
+    assert one.active
+    assert one.step(61.0, WELL) is not None

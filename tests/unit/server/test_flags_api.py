@@ -144,7 +144,7 @@ async def test_who_needs_no_token_is_not_counted() -> None:
     async def handler(_: web.Request) -> web.StreamResponse:
         return web.Response(status=204)
 
-    check = limits(0.001)
+    check = limits(Allowances(0.001))
     for _ in range(3):
         request = make_mocked_request("GET", "/api/flags")
         assert (await check(request, handler)).status == 204

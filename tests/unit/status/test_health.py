@@ -23,6 +23,7 @@ from migctl.status import (
     RequestsStatus,
     ServeStatus,
     TapStatus,
+    ThrottleStatus,
     TransportsStatus,
     UpstreamStatus,
 )
@@ -263,3 +264,12 @@ def test_a_witness_that_says_nothing_is_told_where_one_is_kept(silent_s: float |
         if one.part == "witness"
     ]
     assert [one.state for one in found] == ["gone, and gates have no evidence"] * is_gone
+
+
+def test_a_relay_that_somebody_holds_is_throttled_and_not_behind() -> None:
+    held = ThrottleStatus(reason="vacuum", by="kim", since=SINCE)
+    of = replace(well(), relay=replace(RELAY, oldest_waits_s=90.0, throttled=held))
+    (found,) = problems(of)
+    assert (found.part, found.state, found.since) == ("relay", "throttled", SINCE)
+    assert "vacuum (by kim)" in str(found.reason)
+    assert "no-throttle" in found.do
