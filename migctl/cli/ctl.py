@@ -149,8 +149,8 @@ def _change(
 ) -> None:
     from migctl.config import load
     from migctl.config.changing import changeable, parsed
+    from migctl.config.person import operator
     from migctl.runtime.steering import change_of
-    from migctl.schema import operator
     from migctl.server.routes.ctl import ChangeSetting
 
     setting = changeable(name)
@@ -174,8 +174,8 @@ def _change(
 
 def _throttle(*, hold: bool, reason: str, config: Path | None, output_format: context.OutputFormat) -> None:
     from migctl.config import load
+    from migctl.config.person import operator
     from migctl.runtime.steering import throttle_of
-    from migctl.schema import operator
     from migctl.server.routes.ctl import ChangeThrottle
 
     folder = load(file=config).state

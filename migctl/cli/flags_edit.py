@@ -188,9 +188,9 @@ def _change(
     """Show what it changes, ask, write it, and say where it was written."""
     from migctl.cli import prompt
     from migctl.config import load
+    from migctl.config.person import operator
     from migctl.errors import Usage
     from migctl.runtime.flagging import desk
-    from migctl.schema import operator
 
     settings = load(file=config)
 

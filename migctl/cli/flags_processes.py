@@ -37,9 +37,9 @@ def processes(
     """
     from migctl.cli import prompt
     from migctl.config import load
+    from migctl.config.person import operator
     from migctl.errors import Usage
     from migctl.runtime import processes as at
-    from migctl.schema import operator
 
     settings = load(file=config)
     if forget is None:

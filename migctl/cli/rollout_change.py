@@ -178,9 +178,9 @@ def _run(move: Move, asked: _Asked, config: Path | None, output_format: context.
     """Do it, and say what became of it."""
     from migctl.cli import rollout_view
     from migctl.config import load, usable
+    from migctl.config.person import operator
     from migctl.errors import MigctlError, Wanting
     from migctl.runtime.rollout_wish import Wish
-    from migctl.schema import operator
 
     settings, wrong = usable(file=config) if asked.may_go_down else (load(file=config), None)
     if wrong is not None:

@@ -49,9 +49,9 @@ def complete(
     `migctl rollout revert` takes it back at any time. A target that is not embedded is to be named: typed, or by --confirm.
     """
     from migctl.config import load
+    from migctl.config.person import operator
     from migctl.errors import Usage, Wanting
     from migctl.runtime import rollout_complete
-    from migctl.schema import operator
 
     if (force or accept_lost) and not reason:
         raise Usage(

@@ -94,6 +94,7 @@ def apply(
     """Apply the pending files, each whole or not at all."""
     from migctl import schema as room
     from migctl.cli.prompt import confirm
+    from migctl.config.person import operator
 
     settings = settings_of(config, schema)
     name = settings.supabase.schema_
@@ -101,15 +102,13 @@ def apply(
     async def work() -> tuple[Target, room.Applied]:
         target, url = await resolve(settings)
         output.note(where(target, name))
-        before = await room.apply(url, name, who=room.operator(), dry_run=True)
+        before = await room.apply(url, name, who=operator(), dry_run=True)
         for remark in before.plan.findings.remarks:
             output.note(remark)
         if dry_run or not before.plan.pending:
             return target, before
         confirm(f"apply {', '.join(m.file for m in before.plan.pending)}", yes=yes, target=target)
-        done = await room.apply(
-            url, name, who=room.operator(), lock_timeout_s=lock_timeout, notice=output.note
-        )
+        done = await room.apply(url, name, who=operator(), lock_timeout_s=lock_timeout, notice=output.note)
         return target, done
 
     target, result = context.run(work())

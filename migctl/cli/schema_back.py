@@ -53,6 +53,7 @@ def rollback(
     """Take back applied files, the last first. Rows are never dropped without --drop-data and the typed name."""
     from migctl import schema as room
     from migctl.cli import prompt
+    from migctl.config.person import operator
     from migctl.schema.taking_back import refuse_rows
 
     settings = settings_of(config, schema)
@@ -61,7 +62,7 @@ def rollback(
     async def work() -> tuple[Target, room.Rollback]:
         target, url = await resolve(settings)
         output.note(where(target, name))
-        before = await room.rollback(url, name, who=room.operator(), to=to, dry_run=True)
+        before = await room.rollback(url, name, who=operator(), to=to, dry_run=True)
         if dry_run or not before.files:
             return target, before
         if before.rows and not drop_data:
@@ -79,7 +80,7 @@ def rollback(
         done = await room.rollback(
             url,
             name,
-            who=room.operator(),
+            who=operator(),
             to=to,
             drop_data=drop_data,
             reason=reason,
@@ -130,6 +131,7 @@ def repair(
     """Mend the ledger by hand: note that files are applied, or are not. No file is run."""
     from migctl import schema as room
     from migctl.cli.prompt import confirm
+    from migctl.config.person import operator
 
     settings = settings_of(config, schema)
     name = settings.supabase.schema_
@@ -147,7 +149,7 @@ def repair(
             name,
             versions,
             to,
-            who=room.operator(),
+            who=operator(),
             reason=reason,
             lock_timeout_s=lock_timeout,
             notice=output.note,

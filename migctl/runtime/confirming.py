@@ -10,13 +10,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from migctl import clock
 from migctl.errors import MigctlError, Refused
 from migctl.flags.disk import Process
-from migctl.flags.redis_store import RedisStore
+from migctl.flags.hearing import HEAR, Confirmation
 from migctl.flags.service import bound_by_mode
 from migctl.flags.snapshot import Snapshot
 from migctl.resilience import within
@@ -24,8 +25,11 @@ from migctl.runtime.flags import TRANSPORT
 from migctl.serve_client import NotRunning, ServeHttp
 from migctl.serve_client.control import announced, reached
 from migctl.serve_client.status import PATH as STATUS
-from migctl.server.routes.flag_admin import HEAR, Confirmation
 from migctl.status import read as read_status
+
+if TYPE_CHECKING:
+    from migctl.flags.redis_store import RedisStore
+
 
 # One that is not there yet (blind, or told by others) is asked again so often.
 _AGAIN_S = 0.05

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -20,13 +20,16 @@ from migctl.flags.definitions import FlagSet
 from migctl.flags.disk import SnapshotFile
 from migctl.flags.editing import Edit
 from migctl.flags.files import read_file
+from migctl.flags.hearing import HEAR
 from migctl.flags.record import Audited, Record, target_name
-from migctl.flags.redis_store import RedisStore
 from migctl.flags.snapshot import Brake, Row, Snapshot, flag_sets, merged
 from migctl.runtime.flags import TRANSPORT, flags_file
 from migctl.runtime.target import resolve
 from migctl.serve_client.control import reached
-from migctl.server.routes.flag_admin import HEAR
+
+if TYPE_CHECKING:
+    from migctl.flags.redis_store import RedisStore
+
 
 TierName = Literal["record", "redis", "disk", "file"]
 
@@ -127,7 +130,11 @@ async def desk(settings: Settings, notify: Callable[[str], None]) -> AsyncIterat
     record = Record(target, settings.supabase.schema_, name)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(record.aclose)
-        redis = RedisStore(target.redis_url, name, nobody_hears) if target.redis_url else None
+        redis = None
+        if target.redis_url:
+            from migctl.flags.redis_store import RedisStore
+
+            redis = RedisStore(target.redis_url, name, nobody_hears)
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         yield Desk(settings, target, record, Author(record, TRANSPORT, kept), redis, kept)

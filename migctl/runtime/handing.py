@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from migctl.config import Settings
 from migctl.errors import MigctlError, Refused
@@ -18,11 +19,14 @@ from migctl.flags.definitions import Invalid
 from migctl.flags.disk import OwnBrakes, Process, Processes, ProcessesFile, same_processes
 from migctl.flags.editing import Edit, checked
 from migctl.flags.record import Contents, Record
-from migctl.flags.redis_store import RedisStore
 from migctl.flags.snapshot import Brake, Snapshot, flag_sets
 from migctl.resilience import within
 from migctl.runtime.confirming import Confirmed, Round, Store, Unconfirmed, load_client
 from migctl.serve_client.control import announced
+
+if TYPE_CHECKING:
+    from migctl.flags.redis_store import RedisStore
+
 
 WITHIN_S = 1.0
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
@@ -23,7 +24,6 @@ from migctl.flags.authoring import Author, Move
 from migctl.flags.disk import ProcessesFile, SnapshotFile
 from migctl.flags.editing import Edit, lowered_to
 from migctl.flags.record import Audited, Changed, Moved, Record, Rollout, name_of_local, target_name
-from migctl.flags.redis_store import RedisStore
 from migctl.flags.shares import EVERYTHING
 from migctl.flags.snapshot import Brake, Snapshot, merged
 from migctl.rollout import steps as pure
@@ -38,6 +38,10 @@ from migctl.runtime.handing import Hands
 from migctl.runtime.probing import Probed, probe
 from migctl.runtime.rollout_known import Done, Standing
 from migctl.runtime.target import resolve
+
+if TYPE_CHECKING:
+    from migctl.flags.redis_store import RedisStore
+
 
 # How long going down waits for somebody to say what stands, and for the record to take the new state.
 SOON_S = 0.5
@@ -128,6 +132,26 @@ class Control:
         if basis is not None:
             tier = "record"
         return Standing(snapshot, tier, basis, away, rollout, state, listed, probed, own, unreadable)
+
+    async def read_to_close(self, *, within_s: float = SOON_S) -> Standing:
+        """As `read`; but it ends as soon as the `serve` of this folder gives anybody more than nothing: then 0 is less for certain,
+        whatever a record says that is slow, and the brake can go.
+        """
+        reading = asyncio.create_task(self.read(within_s=within_s))
+        asking = asyncio.create_task(probe(self.settings.state, (), self.token, within_s=within_s))
+        try:
+            await asyncio.wait((reading, asking), return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                here = await asking
+                if any(one.shares is not None and one.shares.percent > 0 for one in here):
+                    own = self.hands.own()
+                    held = merged(self.kept, Snapshot(target=self.name, brakes={one.id: one for one in own}))
+                    return Standing(held, "disk", probed=here, own=own)
+            return await reading
+        finally:
+            for task in (reading, asking):
+                task.cancel()
+            await asyncio.gather(reading, asking, return_exceptions=True)
 
     async def pull(
         self,
@@ -286,6 +310,10 @@ async def control(
             record = Record(target, settings.supabase.schema_, name)
             stack.push_async_callback(record.aclose)
         if target is not None and target.redis_url:
+            from migctl.flags.redis_store import (
+                RedisStore,  # going down waits for no library that it does not need
+            )
+
             redis = RedisStore(target.redis_url, name, nobody_hears)
             stack.push_async_callback(redis.aclose)
         hands = Hands(settings, name, record=record, redis=redis, token=token)

@@ -32,7 +32,6 @@ from migctl.rollout.steps import Direction
 from migctl.rollout.walk import State
 from migctl.runtime.flags import TRANSPORT, first_flags, step_edit
 from migctl.runtime.rollout import SOON_S, Control, control
-from migctl.runtime.rollout_complete import known_whole
 from migctl.runtime.rollout_known import Done, Standing, require
 from migctl.runtime.rollout_wish import Effect, Proposed, Wish
 from migctl.validate.witness.minute import Minute
@@ -45,7 +44,8 @@ OPEN_AGAIN = "the WebSocket is open again: at once where serve runs in mode dual
 async def set_share(settings: Settings, percent: float, split: str, wish: Wish) -> Effect:
     """Raise or lower the share of all, or of a segment. Raises Wanting, Usage, Refused, and for a raise Transient, Systemic."""
     async with control(settings, wish.notify, start=False) as at:
-        standing = await at.read(within_s=SOON_S)
+        closes = percent == 0 and split == ALL
+        standing = await (at.read_to_close() if closes else at.read(within_s=SOON_S))
         known = standing.all_effective
         if standing.basis is not None or known:
             way = _direction(standing, percent, split)
@@ -126,6 +126,10 @@ async def abort(settings: Settings, wish: Wish) -> Effect:
 
 async def revert(settings: Settings, wish: Wish) -> Effect:
     """The share of the step before, at once. Where the record is away the step is known by the share."""
+    from migctl.runtime.rollout_complete import (
+        known_whole,  # it loads the server, for which an abort need not wait
+    )
+
     async with control(settings, wish.notify, start=False) as at:
         standing = await known_whole(at, await at.read(within_s=SOON_S))
         if standing.state is not None and standing.state.completing is not None:

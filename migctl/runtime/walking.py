@@ -14,6 +14,7 @@ import msgspec
 from migctl import clock
 from migctl.config import Settings, secret
 from migctl.config.digest import delivery_digest
+from migctl.config.person import operator
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import format_time
 from migctl.flags.authoring import Author, Basis
@@ -30,7 +31,6 @@ from migctl.rollout.walker import LEASE_S, Line, Walker
 from migctl.runtime.flagging import desk
 from migctl.runtime.flags import TRANSPORT, step_edit
 from migctl.runtime.handing import Hands
-from migctl.schema import operator
 from migctl.serve_client import ServeHttp
 from migctl.serve_client.control import reached
 from migctl.serve_client.status import status_by

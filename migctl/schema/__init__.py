@@ -13,7 +13,7 @@ from pathlib import Path
 
 from migctl.schema import canary, catalog, ledger, mending, planning, pruning, taking_back, verification
 from migctl.schema.applying import Done, Run
-from migctl.schema.connection import connect, operator, snapshot
+from migctl.schema.connection import connect, snapshot
 from migctl.schema.expected import FUNCTIONS
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, render, topic
 from migctl.schema.mending import Status
@@ -39,7 +39,6 @@ __all__ = [
     "Step",
     "apply",
     "canary_topic",
-    "operator",
     "plan",
     "prune",
     "prune_plan",
@@ -82,7 +81,7 @@ async def apply(
 ) -> Applied:
     """Apply the pending files, each whole or not at all. Twice is once.
 
-    who: for the ledger (see `operator`); notice: prints what is waited for; folder: other files than those of this migctl.
+    who: for the ledger (user@host); notice: prints what is waited for; folder: other files than those of this migctl.
     """
     files = load(folder)
     async with connect(database_url) as connection:

@@ -6,7 +6,6 @@ Works through a transaction pooler: no prepared statements, no session state; wh
 from __future__ import annotations
 
 import getpass
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -100,12 +99,3 @@ def message(error: psycopg.Error) -> str:
     diagnostics = error.diag
     text = diagnostics.message_primary or str(error).strip()
     return f"{text} ({diagnostics.message_detail})" if diagnostics.message_detail else text
-
-
-def operator() -> str:
-    """Who runs this, for ledgers: user@host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"

@@ -14,6 +14,7 @@ import msgspec
 
 from migctl.delivery.dead_letters import Tried
 from migctl.flags.documents import Change, Flags, History, OneFlag, OneSegment, Segments
+from migctl.flags.hearing import Confirmation
 from migctl.flags.snapshot import Snapshot
 from migctl.serve_client.answers import Failure, Wrong
 from migctl.server.routes.ctl import (
@@ -24,7 +25,6 @@ from migctl.server.routes.ctl import (
     ThrottleChanged,
 )
 from migctl.server.routes.dead_letters import Accept, Accepted, Retry
-from migctl.server.routes.flag_admin import Confirmation
 from migctl.server.routes.flags_api import MAX_LIMIT, PutFlag, PutSegment
 from migctl.server.routes.marker import Marker, Placed
 from migctl.server.routes.ofrep import BulkEvaluationFailure, EvaluationFailure, EvaluationSuccess

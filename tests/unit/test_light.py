@@ -60,3 +60,18 @@ def test_settings_are_had_by_name_all_the_same(name: str) -> None:
 def test_a_name_that_settings_do_not_have_is_an_error_as_in_any_module() -> None:
     code = "import migctl.config\ntry: migctl.config.nothing\nexcept AttributeError as error: assert 'nothing' in str(error)"
     assert "migctl.config" in imported(code)
+
+
+def test_going_down_loads_neither_the_server_nor_a_library_of_a_store() -> None:
+    found = imported("import migctl.cli.rollout_change, migctl.runtime.rollout_moves, migctl.config.person")
+    needless = (
+        "aiohttp",
+        "prometheus_client",
+        "psycopg",
+        "redis",
+        "duckdb",
+        "supabase",
+        "openfeature",
+        "uvloop",
+    )
+    assert sorted(found.intersection(needless)) == []

@@ -8,27 +8,12 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from migctl.flags.hearing import HEAR, Confirmation
 from migctl.flags.service import FlagService
 from migctl.flags.snapshot import OtherTarget, Snapshot
 from migctl.server.answers import answer, refusal
 
 FLAGS = "/admin/flags"
-HEAR = "/admin/flags/hear"
-
-
-class Confirmation(msgspec.Struct, frozen=True):
-    """The answer of `POST /admin/flags/hear`. brakes: ids of those in force now. why: where it does not confirm.
-
-    blind: it has not reached the record since its start, and gives nobody more until then.
-    """
-
-    confirmed: bool
-    process: str
-    name: str
-    n: int
-    brakes: list[str]
-    why: str | None = None
-    blind: bool = False
 
 
 def flag_routes(flags: FlagService) -> list[web.RouteDef]:

@@ -18,6 +18,7 @@ from migctl.faults.tcp_proxy import tcp_proxy
 from migctl.flags.shares import ALL
 from migctl.runtime import rollout_moves
 from migctl.runtime.handing import Handed
+from migctl.runtime.rollout import control
 from migctl.runtime.rollout_wish import Effect, Proposed, Wish
 from migctl.stack.valkey import Valkey
 from tests.integration.rollout.test_commands import ADMIN, WHY, Stage, percent
@@ -81,3 +82,29 @@ async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_bl
 
             await until(lambda: asyncio.to_thread(known))
             assert [await asyncio.to_thread(percent, serve) for serve in serves] == [0, 0, 0]
+
+
+@pytest.mark.slow
+async def test_closing_waits_for_no_record_once_the_serve_here_gives_anybody_more_than_nothing(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with tcp_proxy(urlsplit(target.supabase_url).port or 0) as supabase:
+        stage = Stage(tmp_path, replace(target, supabase_url=supabase.url))
+        with ExitStack() as stack:
+            serve = await asyncio.to_thread(stage.start, stack, 0)
+            for name, value in environment(tmp_path / "s0", stage.environ).items():
+                monkeypatch.setenv(name, value)
+            settings = load()
+            # Nobody has anything: the record says so, and it is what counts.
+            async with control(settings, print, start=False) as at:
+                assert (await at.read_to_close(within_s=60)).basis is not None
+            await asyncio.to_thread(stage.call, "set", "50", *WHY)
+            supabase.swallow()
+            async with control(settings, print, start=False) as at:
+                # Far longer than this test may take: who waited for the record would not get here.
+                standing = await at.read_to_close(within_s=3600)
+            assert standing.basis is None
+            assert [shares.percent for shares in standing.all_effective][-1:] == [50]
+            effect = await rollout_moves.set_share(settings, 0, ALL, Wish("ada", "an alarm", lambda _: ()))
+            assert effect.proposed.direction == "down"
+            assert await asyncio.to_thread(percent, serve) == 0

@@ -9,13 +9,13 @@ import pytest
 from migctl.config import Settings
 from migctl.flags.disk import OwnBrakes, Process, Processes, ProcessesFile
 from migctl.flags.editing import with_percent, written
+from migctl.flags.hearing import Confirmation
 from migctl.flags.record import Contents
 from migctl.flags.shares import ALL
 from migctl.flags.snapshot import Brake, Row, Snapshot, flag_sets
 from migctl.runtime.confirming import why_not
 from migctl.runtime.flags import TRANSPORT
 from migctl.runtime.handing import Hands, lowered
-from migctl.server.routes.flag_admin import Confirmation
 from migctl.stack.launcher import any_free_port
 from tests.unit.flags.test_shares import document, shares
 
