@@ -1,10 +1,11 @@
-"""`migctl status`: what a running `serve` does, at a glance."""
+"""`migctl status`: what a running `serve` does, in one screen; and whether it is safe to go on."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,12 +14,34 @@ from migctl.cli import context, output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from migctl.config import Settings
     from migctl.errors import MigctlError
     from migctl.serve_client.status import Answered
 
-    Ask = Callable[[], Awaitable[Answered]]
+    Ask = Callable[[], Awaitable["Asked"]]
 
 EXIT_DEGRADED = 1
+EVERY_S = 1.0
+
+
+class Asked:
+    """What came of asking once. found: None where nobody answers.
+
+    hinder: why it is not safe to go on; None where that was not asked.
+    """
+
+    def __init__(
+        self, found: Answered | None, error: MigctlError | None, hinder: list[str] | None = None
+    ) -> None:
+        self.found = found
+        self.error = error
+        self.hinder = hinder
+
+    @property
+    def is_well(self) -> bool:
+        if self.found is None:
+            return False
+        return not self.hinder if self.hinder is not None else self.found.status.health.status == "ok"
 
 
 def status(
@@ -30,90 +53,184 @@ def status(
             show_default=False,
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, once a second, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", "-w", help="Go on until Ctrl-C: redrawn in place; in a pipe, a line per change."
+        ),
+    ] = False,
+    exit_status: Annotated[
+        bool,
+        typer.Option(
+            "--exit-status",
+            help="Say whether it is safe to go on: exit code 0 if it is, else 1. With --watch: end once it is.",
+        ),
+    ] = False,
+    timeout_s: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", min=0, help="End --watch then.", show_default=False),
+    ] = None,
+    line: Annotated[
+        bool,
+        typer.Option("--line", help="Only the one line that says what it does, its state, and what is left."),
+    ] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of --output json, and ask nobody.")
     ] = False,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Say what a running serve does: target, positions, backlog, transports, subscribers, source.
+    """Say what a running serve does, its state with the reason, how much time is left, and each part, in one screen.
 
-    Exit code 0 when all is well, 1 when something is degraded (the reasons are listed), 3 when no serve answers. With --watch and
-    --output json a line each second.
+    Exit code 0 when all is well, 1 when something is degraded (the reasons are listed), 3 when no serve answers. --exit-status asks
+    for more: the rollout, its gates and brakes, the last window of evidence, fallback, and a journal that is soon full. With
+    --watch and --output json a line each second.
     """
-    from migctl.config import load, secret
-    from migctl.serve_client.status import status_at, status_of
+    from migctl.config import load
     from migctl.status import json_schema
 
     if schema:
         output.document(json_schema())
         return
-    folder = load(file=config).state
+    settings = load(file=config)
 
-    async def ask() -> Answered:
-        return await (status_of(folder) if url is None else status_at(url, secret("MIGCTL_TOKEN")))
+    async def ask() -> Asked:
+        return await _ask(settings, url, exit_status=exit_status)
 
     if watch:
-        _watch(ask, output_format)
-    found = context.run(ask())
-    if output_format == "json":
-        output.document(_json(found))
+        found = context.run(
+            _watch(ask, output_format, timeout_s=timeout_s, until_well=exit_status, line=line)
+        )
     else:
-        output.show(*_drawn(found))
-    if found.status.health.status != "ok":
+        found = context.run(ask())
+        if found.found is not None:
+            _print(found, output_format, line=line)
+    if found.error is not None:
+        raise found.error
+    if not found.is_well:
         raise typer.Exit(EXIT_DEGRADED)
 
 
-def _watch(ask: Ask, output_format: str) -> NoReturn:
+async def _ask(settings: Settings, url: str | None, *, exit_status: bool) -> Asked:
+    from migctl.config import secret
+    from migctl.errors import Transient
+    from migctl.serve_client.status import status_at, status_of
+    from migctl.status.going_on import hindrances
+
+    try:
+        found = await (status_of(settings.state) if url is None else status_at(url, secret("MIGCTL_TOKEN")))
+    except Transient as error:
+        return Asked(None, error)
+    if not exit_status:
+        return Asked(found, None)
+    hinder = [f"{one.sentence()}; {one.do}" for one in hindrances(found.status)]
+    # One from afar is asked by itself alone: the record of this folder may be another target's.
+    if url is None and found.status.mode == "dual":
+        hinder += await _rollout_problems(settings)
+    return Asked(found, None, hinder)
+
+
+async def _rollout_problems(settings: Settings) -> list[str]:
+    """What `migctl rollout status` calls not well: gates, brakes, processes, the record."""
+    from migctl.errors import MigctlError
+    from migctl.runtime.rollout import control
+    from migctl.runtime.rollout_status import status_of
+
+    try:
+        async with control(settings, output.note, start=False) as at:
+            of = await status_of(at)
+    except MigctlError as error:
+        return [f"rollout: not known: {error.what}; {error.do}"]
+    # Aborted and paused stand among what serve says.
+    return [
+        f"rollout: {one}; see `migctl rollout status`"
+        for one in of.problems
+        if not one.startswith(("aborted: ", "paused: "))
+    ]
+
+
+async def _watch(
+    ask: Ask, output_format: str, *, timeout_s: float | None, until_well: bool, line: bool
+) -> Asked:
+    """Until the time is over, or all is well where that is waited for, or Ctrl-C."""
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
 
-    from migctl.errors import MigctlError
-
     console = output.console()
-
-    def line(found: Answered | MigctlError) -> None:
-        output.line(_not_running(found) if isinstance(found, MigctlError) else _json(found))
-
-    def plain(found: Answered | MigctlError) -> None:
-        output.show(*([Text(str(found))] if isinstance(found, MigctlError) else _drawn(found)))
-
-    if output_format == "json":
-        context.run(_each_second(ask, line))
-    if not console.is_terminal:
-        context.run(_each_second(ask, plain))
-    with Live(console=console, auto_refresh=False) as live:
-
-        def update(found: Answered | MigctlError) -> None:
-            drawn = (
-                Text(str(found)) if isinstance(found, MigctlError) else Group(*_drawn(found, watched=True))
-            )
-            live.update(drawn, refresh=True)
-
-        context.run(_each_second(ask, update))
-    raise AssertionError("it goes on until it is interrupted")
-
-
-async def _each_second(ask: Ask, show: Callable[[Answered | MigctlError], None]) -> NoReturn:
-    from migctl.errors import MigctlError
-
-    while True:
-        found: Answered | MigctlError
-        try:
+    live = (
+        Live(console=console, auto_refresh=False) if console.is_terminal and output_format == "text" else None
+    )
+    changes = _Changes()
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    if live is not None:
+        live.start()
+    try:
+        while True:
             found = await ask()
-        except MigctlError as error:
-            found = error
-        show(found)
-        await asyncio.sleep(1.0)
+            if live is not None:
+                drawn = Text(str(found.error)) if found.found is None else Group(*_drawn(found, line=line))
+                live.update(drawn, refresh=True)
+            elif output_format == "json":
+                output.line(_not_running(found.error) if found.error is not None else _json(found))
+            else:
+                changes.show(found)
+            left = EVERY_S if end is None else min(EVERY_S, end - time.monotonic())
+            if (until_well and found.is_well) or left <= 0:
+                return found
+            await asyncio.sleep(left)
+    finally:
+        if live is not None:
+            live.stop()
 
 
-def _json(found: Answered) -> Any:
-    """As it came: a key that only a later version knows is somebody's."""
+class _Changes:
+    """A line for each change of state, with its time: for pipes. Figures that move are none."""
+
+    def __init__(self) -> None:
+        self._last: object = None
+
+    def show(self, found: Asked) -> None:
+        from migctl.clock import now
+        from migctl.status.summary import summary
+
+        if found.found is None:
+            changes: object = str(found.error)
+            text = f"State: not running: {found.error.what if found.error is not None else ''}"
+        else:
+            of = summary(found.found.status, now())
+            changes, text = (of.changes, found.hinder), of.line()
+            if found.hinder is not None:
+                text += "; Safe to go on: " + ("no: " + "; ".join(found.hinder) if found.hinder else "yes")
+        if changes != self._last:
+            self._last = changes
+            output.plain(f"{now():%Y-%m-%dT%H:%M:%SZ} {text}")
+
+
+def _print(found: Asked, output_format: str, *, line: bool) -> None:
+    if output_format == "json":
+        output.document(_json(found))
+    elif line:
+        from migctl.clock import now
+        from migctl.status.summary import summary
+
+        assert found.found is not None
+        output.plain(summary(found.found.status, now()).line())
+        for one in found.hinder or ():
+            output.plain(f"# not safe to go on: {one}")
+    else:
+        output.show(*_drawn(found, line=False))
+
+
+def _json(found: Asked) -> Any:
+    """As it came: a key that only a later version knows is somebody's. go_on: where that was asked."""
     import msgspec
 
-    return msgspec.json.decode(found.text)
+    assert found.found is not None
+    document = msgspec.json.decode(found.found.text)
+    if found.hinder is not None:
+        document["go_on"] = {"safe": not found.hinder, "reasons": found.hinder}
+    return document
 
 
 def _not_running(error: MigctlError) -> dict[str, object]:
@@ -121,8 +238,12 @@ def _not_running(error: MigctlError) -> dict[str, object]:
     return {"schema": "migctl.status/1", "health": {"status": "not running", "problems": [problem]}}
 
 
-def _drawn(found: Answered, *, watched: bool = False) -> list[RenderableType]:
-    from migctl.cli.status_view import view
+def _drawn(found: Asked, *, line: bool) -> list[RenderableType]:
+    from migctl.cli.status_view import go_on, head, view
     from migctl.clock import now
+    from migctl.status.summary import summary
 
-    return view(found.status, now(), health_first=watched)
+    assert found.found is not None
+    of = found.found.status
+    drawn = [head(summary(of, now()), of.health.status == "ok")] if line else view(of, now())
+    return [*drawn, *(go_on(found.hinder) if found.hinder is not None else ())]

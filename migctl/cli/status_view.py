@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,18 @@ from migctl.status import (
     FallbackStatus,
     FlagsStatus,
     GatewayStatus,
-    Health,
     JournalStatus,
     MovesStatus,
     Part,
+    PositionStatus,
+    Problem,
     RelayStatus,
     RequestsStatus,
     ServeStatus,
     SupervisionStatus,
     TapStatus,
 )
+from migctl.status.summary import Summary, summary
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,31 +37,48 @@ if TYPE_CHECKING:
 
 _STYLES = {"running": "green", "connected": "green", "connecting": "yellow", "retrying": "yellow"}
 
+# Of the names, so that what stands in two tables stands in line.
+WIDTH = 10
 
-def view(of: ServeStatus, now: datetime, *, health_first: bool = False) -> list[RenderableType]:
-    """What is shown. health_first: for a display that is cut at its end."""
+
+def view(of: ServeStatus, now: datetime) -> list[RenderableType]:
+    """What it does, its state, and the time that is left; what is wrong; then each part."""
     from rich.table import Table
     from rich.text import Text
 
     grid = Table.grid(padding=(0, 2), pad_edge=False)
-    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(no_wrap=True, style="dim", min_width=WIDTH)
     grid.add_column(overflow="fold")
     for name, line in _lines(of, now):
         grid.add_row(name, Text(line))
-    parts: list[RenderableType] = [grid, _connections(of.connections, of.breakers, now)]
-    health = list(_health(of.health, now))
-    return [*health, *parts] if health_first else [*parts, *health]
+    return [
+        head(summary(of, now), of.health.status == "ok"),
+        *problems(of.health.problems, now),
+        grid,
+        _connections(of.connections, of.breakers, now),
+    ]
 
 
-def _health(of: Health, now: datetime) -> Iterator[RenderableType]:
+def head(of: Summary, well: bool) -> Table:
+    """The three lines that stand apart: what it does, its state and why, what is left."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table.grid(padding=(0, 2), pad_edge=False)
+    drawn.add_column(no_wrap=True, style="dim", min_width=WIDTH)
+    drawn.add_column(overflow="fold")
+    drawn.add_row("does", Text(of.does))
+    drawn.add_row("state", Text(of.state, style="bold green" if well else "bold red"))
+    drawn.add_row("left", Text(of.left))
+    return drawn
+
+
+def problems(found: Sequence[Problem], now: datetime) -> Iterator[RenderableType]:
+    """Each with its way out below it."""
     from rich.padding import Padding
     from rich.text import Text
 
-    if of.status == "ok":
-        yield Text("healthy", style="bold green")
-        return
-    yield Text("degraded", style="bold red")
-    for problem, after in zip(of.problems, [*of.problems[1:], None], strict=True):
+    for problem, after in zip(found, [*found[1:], None][: len(found)], strict=True):
         lasts = f" for {_ago(problem.since, now)}" if problem.since is not None else ""
         yield Padding(Text(problem.sentence(lasts)), (0, 0, 0, 2), expand=False)
         if after is None or after.do != problem.do:  # said once, below the last of those whom it helps
@@ -137,6 +156,8 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
     if of.stage is not None and of.stage.stage is not None:
         known = "" if of.stage.heard else " (as it was known last)"
         yield "stage", f"{of.stage.stage}{known}: {', '.join(of.stage.changed) or 'no settings of its own'}"
+    if of.stage is not None and of.stage.rollout is not None:
+        yield "rollout", _position(of.stage.rollout, now)
     http = of.http
     yield (
         "http",
@@ -262,6 +283,25 @@ def _flags(of: FlagsStatus) -> Iterator[tuple[str, str]]:
         )
 
 
+def _position(of: PositionStatus, now: datetime) -> str:
+    since = f" for {_ago(of.since, now)}" if of.since is not None else ""
+    by = f" by {of.paused_by}" if of.paused_by is not None else ""
+    return f"{of.stage}, {of.phase}{by}{since}" + (f": {of.reason}" if of.reason else "")
+
+
 def _ago(moment: datetime, now: datetime) -> str:
     """How long it is ago."""
     return lasting((now - moment).total_seconds())
+
+
+def go_on(hinder: Sequence[str]) -> Iterator[RenderableType]:
+    """The one answer, and the reasons against it."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if not hinder:
+        yield Text("safe to go on", style="bold green")
+        return
+    yield Text("not safe to go on", style="bold red")
+    for one in hinder:
+        yield Padding(Text(one), (0, 0, 0, 2), expand=False)

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from migctl.clock import now
+from migctl.clock import mono, now
 from migctl.config import Mode, Settings, Target
 from migctl.journal import Room
 from migctl.runtime.announcement import Announcement
@@ -22,8 +22,9 @@ from migctl.runtime.flags import reached_at
 from migctl.runtime.journals import open_journal
 from migctl.runtime.live_settings import Origin
 from migctl.runtime.parts import Parts, make_parts
+from migctl.runtime.rates import Rates
 from migctl.runtime.remembering import Remembering
-from migctl.runtime.status import serve_readiness, serve_status
+from migctl.runtime.status import counters_of, serve_readiness, serve_status
 from migctl.runtime.witness import KeptWitness
 from migctl.server.access.tokens import Tokens
 from migctl.status import SupervisionStatus
@@ -73,6 +74,7 @@ class Service:
     draining: bool = False
     url: str = ""
     left: Left = field(default_factory=Left)
+    rates: Rates = field(default_factory=Rates)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Service], None] = lambda _: None) -> Left:
         """Serve until `stop` is set (or, with until_done, until the source is read and relayed), then drain.
@@ -139,6 +141,7 @@ class Service:
             if parts.staged is not None:
                 carriers.append(group.create_task(parts.staged.run(), name="stage"))
             carriers.append(group.create_task(remembering.run(), name="who leaves"))
+            carriers.append(group.create_task(_count(parts, self.rates), name="rates"))
             carriers.append(group.create_task(parts.exposures.run(), name="exposures"))
             carriers.append(group.create_task(parts.keeping.run(), name="kept"))
             watch = group.create_task(_watch(journal), name="journal-watch")
@@ -202,6 +205,7 @@ class Service:
                 started_at=started_at,
                 draining=self.draining,
                 supervision=self.supervision,
+                rates=self.rates.status(),
                 witness=read_state(self.settings.state) if self.mode == "dual" else None,
                 keeps_witness=self.witness is not None and not closing.closed,
             ),
@@ -282,6 +286,13 @@ async def _done(feed: Feed, relay: Relay | None) -> None:
             journal_head=of.journal_head,
             backlog=of.backlog,
         )
+
+
+async def _count(parts: Parts, rates: Rates) -> None:
+    """Sample what was carried, every second."""
+    while True:
+        rates.sample(mono(), counters_of(parts))
+        await asyncio.sleep(1.0)
 
 
 async def _watch(journal: Room) -> None:

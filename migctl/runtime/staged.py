@@ -30,7 +30,7 @@ from migctl.errors import MigctlError
 from migctl.flags.record import Record
 from migctl.resilience import Backoff, Retry
 from migctl.rollout.stages import NAMES, Stage, load
-from migctl.status import StageStatus
+from migctl.status import PositionStatus, StageStatus
 from migctl.telemetry import get_logger
 
 # As often as flags ask the record by themselves, or less: nothing waits for these settings.
@@ -77,6 +77,24 @@ def kept_in(folder: Path) -> Kept | None:
         return None
 
 
+def position_of(state: object) -> PositionStatus | None:
+    """Where the rollout stands, by its state in the record. Pure; None where that says nothing that can be read."""
+    if not isinstance(state, dict):
+        return None
+    completing = state.get("completing")
+    phase = completing.get("phase") if isinstance(completing, dict) else state.get("phase")
+    try:
+        found = {
+            "stage": state.get("stage"),
+            "phase": phase,
+            "reason": state.get("reason"),
+            "paused_by": state.get("paused"),
+        }
+        return msgspec.convert({**found, "since": state.get("since")}, PositionStatus)
+    except msgspec.ValidationError:
+        return None
+
+
 class StagedSettings:
     """Of one `serve`. record: None where there is none: then nothing is ever laid over. find: a stage by its name; raises Usage.
 
@@ -106,6 +124,7 @@ class StagedSettings:
         self._trouble: MigctlError | None = None
         self._heard = False
         self._kept: Kept | None = None
+        self._position: PositionStatus | None = None
         self.completed = False
         self._on_completed: Callable[[bool], None] = lambda _: None
 
@@ -152,6 +171,7 @@ class StagedSettings:
                 await retry.wait()
                 continue
             retry.succeeded()
+            self._position = position_of(rollout.state)
             self._heard_of(stage_of(rollout.state), completed=completed_by(rollout.state))
             await asyncio.sleep(self._every_s)
 
@@ -170,6 +190,7 @@ class StagedSettings:
             reason=trouble.what if trouble is not None else None,
             do=trouble.do if trouble is not None else None,
             completed=self.completed,
+            rollout=self._position,
         )
 
     def _complete(self, completed: bool) -> None:

@@ -13,12 +13,14 @@ from migctl.config import Mode, Target
 from migctl.journal import Journal
 from migctl.runtime.feed import Feed
 from migctl.runtime.parts import Parts
+from migctl.runtime.rates import Counters
 from migctl.status import (
     BreakersStatus,
     ConnectionsStatus,
     HttpStatus,
     JournalStatus,
     LogStatus,
+    RatesStatus,
     Readiness,
     ServeParts,
     ServeStatus,
@@ -43,6 +45,7 @@ def serve_status(
     supervision: SupervisionStatus | None = None,
     witness: WitnessStatus | None = None,
     keeps_witness: bool = False,
+    rates: RatesStatus | None = None,
 ) -> ServeStatus:
     """What the parts say now, and what is wrong with it."""
     relay, to_target = parts.relay, parts.to_target
@@ -76,8 +79,20 @@ def serve_status(
         exposures=parts.exposures.status(),
         supervision=supervision,
         kept=parts.keeping.status(),
+        rates=rates,
     )
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
+
+
+def counters_of(parts: Parts) -> Counters:
+    """What its parts have carried by now."""
+    of, relay = parts.to_target, parts.relay
+    return Counters(
+        taken=parts.journal.head,
+        to_table=relay.table_head if relay is not None else None,
+        to_websocket=parts.gateway.status().frames_written if parts.gateway is not None else None,
+        to_realtime=of.broadcast.status().events if of is not None else None,
+    )
 
 
 def silent_s(witness: WitnessStatus | None, started_at: datetime, now: datetime) -> float:

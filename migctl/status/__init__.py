@@ -46,6 +46,7 @@ from migctl.status.flags import (
     FlagTierStatus,
     SharesStatus,
 )
+from migctl.status.rates import RatesStatus
 from migctl.status.reading import json_schema, read
 from migctl.status.sources import (
     AnySource,
@@ -59,7 +60,7 @@ from migctl.status.sources import (
     StdinStatus,
     TapStatus,
 )
-from migctl.status.stage import StageStatus
+from migctl.status.stage import PositionStatus, StageStatus
 from migctl.status.witness import AlertStatus, ReleasedStatus, WindowStatus, WitnessState, WitnessStatus
 
 __all__ = [
@@ -92,8 +93,10 @@ __all__ = [
     "OutageStatus",
     "OutagesStatus",
     "Part",
+    "PositionStatus",
     "Problem",
     "PublisherStatus",
+    "RatesStatus",
     "Readiness",
     "RelayStatus",
     "ReleasedStatus",

@@ -25,6 +25,7 @@ from migctl.status.delivery import (
 )
 from migctl.status.experiments import ExposuresStatus, KeptStatus
 from migctl.status.flags import FlagsStatus
+from migctl.status.rates import RatesStatus
 from migctl.status.sources import AnySource
 from migctl.status.stage import StageStatus
 from migctl.status.witness import WitnessStatus
@@ -101,6 +102,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
 
     flags, log: None of an older one. exposures: None where none are logged. kept: None where no experiment is sticky.
     supervision: None without `--supervised`.
+    rates: None before it has served for two seconds.
     witness_silent_s: since the witness that this serve keeps said something; None where it keeps none.
     """
 
@@ -131,6 +133,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     exposures: ExposuresStatus | None = None
     supervision: SupervisionStatus | None = None
     kept: KeptStatus | None = None
+    rates: RatesStatus | None = None
 
 
 class ServeStatus(ServeParts, frozen=True, kw_only=True):

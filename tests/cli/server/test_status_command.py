@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from migctl.status import json_schema
-from tests.kit.serve_process import run, serving_process
+from tests.kit.serve_process import environment, run, serving_process
 from tests.kit.statuses import document
 
 
@@ -159,3 +161,71 @@ def test_the_schema_is_printed_without_a_serve(tmp_path: Path) -> None:
     printed = run(tmp_path, "status", "--schema")
     assert printed.returncode == 0, printed.stderr
     assert json.loads(printed.stdout) == json_schema()
+
+
+def test_one_line_says_what_it_does_its_state_and_what_is_left(tmp_path: Path) -> None:
+    with serving_process(tmp_path, "--mode", "websocket") as serve:
+        httpx.post(f"{serve.url}/events", json={"event_type": "x", "data": {}}).raise_for_status()
+        line = run(tmp_path, "status", "--line", "--exit-status")
+        assert line.returncode == 0, line.stderr
+        (only,) = line.stdout.splitlines()
+        assert only.startswith("Serve: websocket; ")
+        assert "; State: healthy; Left: journal never full at this rate" in only
+        asked = run(tmp_path, "status", "--exit-status")
+        assert (asked.returncode, asked.stdout.splitlines()[-1]) == (0, "safe to go on")
+        assert "\x1b" not in asked.stdout
+        found = json.loads(run(tmp_path, "status", "--exit-status", "-o", "json").stdout)
+        assert found["go_on"] == {"safe": True, "reasons": []}
+    gone = run(tmp_path, "status", "--exit-status")
+    assert (gone.returncode, gone.stdout) == (3, "")
+
+
+def test_it_is_not_safe_to_go_on_without_evidence_and_each_reason_is_said(tmp_path: Path) -> None:
+    """Its target is away, so the rollout is not known either."""
+    away = {
+        "SUPABASE_URL": "http://127.0.0.1:9", "SUPABASE_ANON_KEY": "a", "SUPABASE_SERVICE_ROLE_KEY": "s",
+        "SUPABASE_JWT_SECRET": "j", "MIGCTL_WITNESS": "on",
+    }  # fmt: skip
+    with serving_process(tmp_path, "--mode", "dual", more=away):
+        asked = run(tmp_path, "status", "--exit-status", more=away)
+        assert asked.returncode == 1
+        reasons = " ".join(asked.stdout.split("not safe to go on")[1].split())
+        assert "witness: no window of evidence yet" in reasons
+        assert "rollout: the record is away" in reasons
+        assert "table: connecting" in reasons
+        waited = run(tmp_path, "status", "--watch", "--exit-status", "--timeout", "0", more=away)
+        assert waited.returncode == 1 and "Safe to go on: no" in waited.stdout
+
+
+def test_a_watch_in_a_pipe_prints_a_line_for_each_change_and_none_for_figures(tmp_path: Path) -> None:
+    def lines() -> list[str]:
+        return (tmp_path / "watched").read_text().splitlines()
+
+    def wait(count: int) -> None:
+        deadline = time.monotonic() + 60
+        while len(lines()) < count:
+            assert time.monotonic() < deadline, lines()
+            time.sleep(0.05)
+
+    with (tmp_path / "watched").open("w") as out:
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "migctl", "status", "--watch"],
+            stdout=out, env=environment(tmp_path), cwd=tmp_path,
+        )  # fmt: skip
+        try:
+            wait(1)
+            with serving_process(tmp_path, "--mode", "websocket") as serve:
+                wait(2)
+                httpx.post(f"{serve.url}/events", json={"event_type": "x", "data": {}}).raise_for_status()
+                deadline = time.monotonic() + 60
+                while json.loads(run(tmp_path, "status", "-o", "json").stdout)["rates"] is None:
+                    assert time.monotonic() < deadline
+                serve.send(signal.SIGKILL)
+                wait(3)
+        finally:
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(60) == 130
+    first, second, third = lines()
+    assert "State: not running: no serve runs in" in first
+    assert "Serve: websocket;" in second and "; State: healthy; Left: " in second
+    assert "is gone, and did not end by itself" in third

@@ -12,7 +12,7 @@ from migctl.delivery.fallback import FallbackRule
 from migctl.flags.record import Record
 from migctl.resilience import Breaker, BreakerRules, RequestTimeout
 from migctl.rollout.stages import load
-from migctl.runtime.staged import FILE, StagedSettings, stage_of
+from migctl.runtime.staged import FILE, StagedSettings, position_of, stage_of
 
 NOWHERE = Target("http://127.0.0.1:9", service_role_key="k", embedded=True)
 
@@ -92,3 +92,19 @@ def test_a_fallback_a_timeout_and_classes_go_by_other_bounds_from_then_on() -> N
     rule = FallbackRule(max_lag_s=1, hold_s=10)
     rule.follow(max_lag_s=2, hold_s=3, min_away_s=4)
     assert rule.active is False
+
+
+def test_where_the_rollout_stands_is_known_and_what_can_not_be_read_is_not_known() -> None:
+    state = {
+        "stage": "2b-25",
+        "phase": "paused",
+        "paused": "gate",
+        "reason": "lost 3",
+        "since": "2026-01-31T12:00:00Z",
+    }
+    found = position_of(state)
+    assert found is not None
+    assert (found.stage, found.phase, found.paused_by, found.reason) == ("2b-25", "paused", "gate", "lost 3")
+    completing = position_of({**state, "completing": {"phase": "draining"}})
+    assert completing is not None and completing.phase == "draining"
+    assert [position_of(one) for one in (None, {}, {"stage": 3, "phase": "x"}, "what")] == [None] * 4

@@ -26,6 +26,10 @@ NOT_MEASURED = {
     "witness_silent_s",  # the time less migctl_witness_seen_timestamp_seconds
     "pid",
     "kept.waiting",  # a moment's
+    *(
+        f"rates.{of}"
+        for of in ("over_s", "taken_per_s", "to_table_per_s", "to_websocket_per_s", "to_realtime_per_s")
+    ),  # of counters
     "supervision.restarts",  # those of this process; systemd and the log have them all
     "relay.journal_head",
     "relay.set_back.after",

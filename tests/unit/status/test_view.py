@@ -9,16 +9,16 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from migctl.cli.status_view import view
+from migctl.cli.status_view import go_on, view
 from migctl.status import Health, Problem, ServeStatus
 from tests.kit.statuses import NAMES, status
 
 NOW = datetime(2026, 11, 25, 17, 36, tzinfo=UTC)
 
 
-def drawn(of: ServeStatus, *, health_first: bool = False) -> list[str]:
+def drawn(of: ServeStatus) -> list[str]:
     screen = StringIO()
-    Console(file=screen, width=80).print(*view(of, NOW, health_first=health_first))
+    Console(file=screen, width=80).print(*view(of, NOW))
     return [line.rstrip() for line in screen.getvalue().splitlines()]
 
 
@@ -41,7 +41,8 @@ def test_a_way_out_that_helps_several_is_said_once_below_the_last_of_them() -> N
 
     problems = [problem("table", "apply it"), problem("heads", "apply it"), problem("source", "wait")]
     lines = drawn(replace(status(), health=Health(status="degraded", problems=problems)))
-    assert lines[lines.index("degraded") + 1 :] == [
+    first = lines.index("  table: paused for 3 h")
+    assert lines[first : first + 5] == [
         "  table: paused for 3 h",
         "  heads: paused for 3 h",
         "    apply it",
@@ -50,9 +51,27 @@ def test_a_way_out_that_helps_several_is_said_once_below_the_last_of_them() -> N
     ]
 
 
-def test_what_is_wrong_comes_first_where_the_end_may_be_cut() -> None:
-    assert drawn(status(), health_first=True)[0] == "degraded"
-    assert drawn(status("websocket-file"))[-1] == "healthy"
+def test_what_it_does_its_state_and_what_is_left_come_first_each_in_a_place_of_its_own() -> None:
+    lines = drawn(status("websocket-file"))
+    assert [line.split()[0] for line in lines[:3]] == ["does", "state", "left"]
+    assert lines[1] == "state       healthy"
+    assert lines[2] == "left        journal never full at this rate"
+    assert drawn(status())[2].startswith("state       draining")
+
+
+def test_a_healthy_serve_of_both_transports_fits_one_screen() -> None:
+    of = replace(status("dual-degraded-host"), health=Health(status="ok", problems=[]))
+    assert len(drawn(of)) < 24
+
+
+def test_the_one_answer_is_yes_or_no_with_each_reason() -> None:
+    def answer(hinder: list[str]) -> list[str]:
+        screen = StringIO()
+        Console(file=screen, width=80).print(*go_on(hinder))
+        return screen.getvalue().split("\n")[:-1]
+
+    assert answer([]) == ["safe to go on"]
+    assert answer(["relay: throttled", "x"]) == ["not safe to go on", "  relay: throttled", "  x"]
 
 
 def test_everything_that_a_part_says_is_on_the_screen() -> None:
