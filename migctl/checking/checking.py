@@ -97,6 +97,7 @@ class _Reading:
         self.settings = Settings()
         self.segments: set[str] = set()
         self._stages: dict[str, tuple[Stage, Document]] = {}
+        self._read_only: set[str] = set()  # drills
 
     def all(self) -> None:
         """Everything that migctl reads here."""
@@ -139,7 +140,8 @@ class _Reading:
                 self._stages[stage.stage] = (stage, document)
                 return
             if kind == "drill":
-                read_drill(path)
+                if read_drill(path).drill.read_only:
+                    self._read_only.add(path.stem)
                 return
             document = Document.read(path)
             if kind == "experiments":
@@ -170,6 +172,10 @@ class _Reading:
                 self._note(document, f"open.segments.{name}", f"no file of segments has {name!r}", do)
         for index, name in enumerate(stage.drills):
             drills = catalog.names(self._here)
+            if name in drills and name in self._read_only:
+                what = f"the drill {name!r} is read-only: it rehearses nothing, and never passes for a stage"
+                do = "name one that breaks something, such as failover"
+                self._note(document, f"drills.{index}", what, do)
             if name not in drills:
                 close = difflib.get_close_matches(name, drills, 1)
                 do = f"did you mean {close[0]}?" if close else f"the drills are: {', '.join(drills)}"

@@ -15,8 +15,6 @@ from migctl.cli.drill_view import draw, leave_by, print_result
 from migctl.cli.live import Display
 
 if TYPE_CHECKING:
-    from migctl.config import Settings
-    from migctl.drills.functions.soak import Changes
     from migctl.drills.running import Run
     from migctl.drills.sampling import Moment
 
@@ -67,7 +65,7 @@ def run(
             "--minutes",
             metavar="N",
             min=0.01,
-            help="Of a drill that draws its faults, such as soak: how long.",
+            help="Of a drill that draws its faults, such as soak, or that listens: how long.",
             show_default=False,
         ),
     ] = None,
@@ -118,6 +116,15 @@ def run(
             show_default=False,
         ),
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="Of a read-only drill: the serve to listen to. Default: http://LISTEN of the settings.",
+            show_default=False,
+        ),
+    ] = None,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
@@ -127,7 +134,10 @@ def run(
     folder, with a page for people: `migctl drill history`.
     """
     from migctl.config.loading import resolved
+    from migctl.drills.conducting import conduct
     from migctl.drills.functions.soak import Changes
+    from migctl.drills.history import page_path
+    from migctl.drills.ordering import ordered
     from migctl.drills.settings import refuse_foreign
     from migctl.errors import Usage
 
@@ -137,39 +147,24 @@ def run(
         if drill is None or skip:
             what = "--skip is said of a game day" if skip else "no drill is named"
             raise Usage(what, do="name one of `migctl drill list`, or run them all with --all")
-        _run_one(settings, drill, without or [], rate, keep, changes, confirm, output_format)
+        with Display(quiet=output_format == "json") as display:
+            order = ordered(
+                settings, drill, without=without or [], keep=keep, rate_per_s=rate, changes=changes, url=url
+            )
+            if not order.checked.drill.read_only:  # one that only listens may do so anywhere
+                refuse_foreign(settings, confirm)
+            result = conduct(order, _Watch(display))
+        if output_format == "json":
+            output.document(result)
+        else:
+            print_result(result, page_path(order.state, result.id))
+        leave_by(result.verdict)
         return
-    if drill is not None or without or not replace(changes, only=()).are_none:
+    if drill is not None or without or url is not None or not replace(changes, only=()).are_none:
         what = "with --all no drill is named, none is made longer or shorter, and no remedy is switched off"
         raise Usage(what, do="choose drills with --only NAME and --skip NAME")
     refuse_foreign(settings, confirm)
     run_all(settings, only or [], skip or [], rate, keep, output_format)
-
-
-def _run_one(
-    settings: Settings,
-    drill: str,
-    without: list[str],
-    rate: float | None,
-    keep: Path | None,
-    changes: Changes,
-    confirm: str | None,
-    output_format: context.OutputFormat,
-) -> None:
-    from migctl.drills.conducting import conduct
-    from migctl.drills.history import page_path
-    from migctl.drills.ordering import ordered
-    from migctl.drills.settings import refuse_foreign
-
-    with Display(quiet=output_format == "json") as display:
-        order = ordered(settings, drill, without=without, keep=keep, rate_per_s=rate, changes=changes)
-        refuse_foreign(settings, confirm)
-        result = conduct(order, _Watch(display))
-    if output_format == "json":
-        output.document(result)
-    else:
-        print_result(result, page_path(order.state, result.id))
-    leave_by(result.verdict)
 
 
 class _Watch:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from migctl.clock import now
 from migctl.config.files import make_state_folder
 from migctl.drills import history, ledger, objectives
 from migctl.drills.document import Configuration
+from migctl.drills.listening import ListenedTo
+from migctl.drills.loading import OwnLoad
+from migctl.drills.measuring import Found
 from migctl.drills.objectives import Objective, Verdict
 from migctl.drills.ordering import Order
 from migctl.drills.result import Result, TimelineEntry
 from migctl.drills.running import Run, Watch
 from migctl.drills.world.deployment import Deployment, deployed
+from migctl.drills.world.observed import observed
 from migctl.events.ids import uuid7
 from migctl.faults.clock import SteppedClock
 from migctl.faults.disk import SmallDisk
 from migctl.faults.lacking import Lacking
 from migctl.rollout import drills
+
+Noted = Callable[[Path], Callable[[], object]]
 
 
 def equip(on: Deployment, of: Configuration) -> None:
@@ -35,29 +43,17 @@ def conduct(
     """Raises MigctlError where it can't even be begun; whatever happens later is in the document, which is kept."""
     make_state_folder(order.state)
     ledger.clean(order.state)
-    configuration = order.checked.drill.configuration
     drill_id, started = f"{now():%Y%m%dT%H%M%S}-{order.name}-{uuid7()[-4:]}", now()
-    with deployed(
-        rtt_s=configuration.rtt_ms / 1000,
-        keep=order.keep,
-        noted=lambda folder: (
-            ledger.Ledger(
-                order.state, ledger.ours(drill_id, order.name, folder, kept=order.keep is not None)
-            ).done
-        ),
-    ) as on:
-        on.settings = order.settings
-        on.redis = configuration.redis
-        on.flag = None if configuration.flag == "record" else configuration.flag
-        on.without = frozenset(order.without)
-        run = Run(order.checked, on, watch)
-        try:
-            equip(on, configuration)
-        except Lacking as error:  # nothing was tried, so nothing failed
-            run.verdicts.append(("inconclusive", f"{error.what}; {error.do}"))
-        else:
-            run.perform()
-    result = _result(order, drill_id, run, started)
+
+    def noted(folder: Path) -> Callable[[], None]:
+        note = ledger.ours(drill_id, order.name, folder, kept=order.keep is not None)
+        return ledger.Ledger(order.state, note).done
+
+    if order.checked.drill.read_only:
+        run, target = _listen(order, watch, noted)
+    else:
+        run, target = _rehearse(order, watch, noted, equip), "embedded stack"
+    result = _result(order, drill_id, run, started, target)
     history.keep(order.state, result)
     if order.counts and not order.without:  # what fails on purpose says nothing of the system
         drills.append(
@@ -66,7 +62,37 @@ def conduct(
     return result
 
 
-def _result(order: Order, drill_id: str, run: Run, started: datetime) -> Result:
+def _listen(order: Order, watch: Watch, noted: Noted) -> tuple[Run, str]:
+    """To the deployment that runs. Raises Transient where no serve answers."""
+    with observed(order.url, token=order.token, keep=order.keep, noted=noted) as on:
+        on.need_status()
+        asyncio.run(on.learn())
+        run = Run(order.checked, on, ListenedTo(on), watch)
+        run.perform()
+        return run, on.name
+
+
+def _rehearse(
+    order: Order, watch: Watch, noted: Noted, equip: Callable[[Deployment, Configuration], None]
+) -> Run:
+    """On a deployment of its own."""
+    configuration = order.checked.drill.configuration
+    with deployed(rtt_s=configuration.rtt_ms / 1000, keep=order.keep, noted=noted) as on:
+        on.settings = order.settings
+        on.redis = configuration.redis
+        on.flag = None if configuration.flag == "record" else configuration.flag
+        on.without = frozenset(order.without)
+        run = Run(order.checked, on, OwnLoad(on), watch)
+        try:
+            equip(on, configuration)
+        except Lacking as error:  # nothing was tried, so nothing failed
+            run.verdicts.append(("inconclusive", f"{error.what}; {error.do}"))
+        else:
+            run.perform()
+    return run
+
+
+def _result(order: Order, drill_id: str, run: Run, started: datetime, target: str) -> Result:
     drill, found, ended = order.checked.drill, run.found, now()
     judged = objectives.judge(drill.objectives.bounds(), found.measured) if found is not None else []
     verdict, reason = _verdict(run, judged)
@@ -92,10 +118,10 @@ def _result(order: Order, drill_id: str, run: Run, started: datetime) -> Result:
         finished_at=ended,
         seconds=round((ended - started).total_seconds(), 1),
         config=order.config,
-        target="embedded stack",
+        target=target,
         without=order.without,
         rate_per_s=drill.configuration.rate_per_s,
-        published=found.store.acknowledged if found is not None else None,
+        published=_published(found),
         lost=count("lost"),
         duplicates=count("duplicates"),
         out_of_order=count("out_of_order"),
@@ -128,9 +154,22 @@ def _result(order: Order, drill_id: str, run: Run, started: datetime) -> Result:
     )
 
 
+def _published(found: Found | None) -> int | None:
+    """What was acknowledged; of another's deployment, what it committed meanwhile."""
+    if found is None:
+        return None
+    return (
+        found.store.acknowledged
+        if found.store is not None
+        else sum(round(one.committed) for one in found.series)
+    )
+
+
 def _verdict(run: Run, judged: list[Objective]) -> tuple[Verdict, str]:
     """The worst of what happened and of the objectives; why it is no pass."""
     if run.found is None and run.verdict == "pass":
+        if not run.on.subscribers and run.checked.drill.read_only:  # its probes have said all
+            return "pass", ""
         return "error", "nothing was judged"
     if run.verdict != "pass":
         return run.verdict, run.reason
@@ -138,7 +177,7 @@ def _verdict(run: Run, judged: list[Objective]) -> tuple[Verdict, str]:
     missed = [one for one in judged if one.verdict == verdict and verdict != "pass"]
     unsound = (
         [
-            *(["the store"] if not run.found.store.is_sound else []),
+            *(["the store"] if run.found.store is not None and not run.found.store.is_sound else []),
             *(one.name for one in run.found.figures.subscribers if one.is_promised and not one.is_sound),
         ]
         if run.found

@@ -27,6 +27,8 @@ Kind = Literal[
     "whole", "whole:realtime", "whole:websocket", "websocket", "realtime", "changes", "legacy"
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# Those of one transport: another one would hide that it is silent.
+LISTENING_KINDS: tuple[Kind, ...] = ("websocket", "realtime", "changes")
 Remedy = Literal["breaker", "canary", "restart", "catch-up", "compare", "tombstones"]
 
 Scalar = str | int | float | bool | None
@@ -198,7 +200,10 @@ class Configuration(Section):
     ] = None
     workers: Annotated[int, Field(ge=1, description="producers, at least 1")] = 4
     batch: Annotated[int, Field(ge=1, description="events a request, at least 1")] = 1
-    subscribers: Annotated[Subscribers, Field(description="kind to number")] = Subscribers.model_validate(
+    subscribers: Annotated[
+        Subscribers | None,
+        Field(description="kind to number; null in a read-only drill: probes alone listen"),
+    ] = Subscribers.model_validate(
         {"whole:realtime": 2, "whole:websocket": 1, "websocket": 1, "realtime": 1, "legacy": 1}
     )
     token_ttl_s: Annotated[float, Field(gt=0, description="seconds that a subscriber's token lives")] = 3600.0
@@ -242,6 +247,7 @@ class Objectives(Section):
     max_time_to_detect_ms: Annotated[float | None, Field(gt=0, description="milliseconds, above 0")] = None
     max_time_to_fallback_ms: Annotated[float | None, Field(gt=0, description="milliseconds, above 0")] = None
     max_time_to_recover_ms: Annotated[float | None, Field(gt=0, description="milliseconds, above 0")] = None
+    max_latency_p99_ms: Annotated[float | None, Field(gt=0, description="milliseconds, above 0")] = None
     max_longest_silence_ms: Annotated[float | None, Field(gt=0, description="milliseconds, above 0")] = None
     min_availability_percent: Annotated[
         float | None, Field(ge=0, le=100, description="percent, 0 to 100")
@@ -264,6 +270,13 @@ class Drill(WithElsewhere, Section):
     title: Annotated[str, Field(min_length=1, description="one line for people")]
     description: Annotated[str, Field(min_length=1, description="what is rehearsed, and what is expected")]
     tags: Annotated[list[str], Field(description="a list of texts")] = []
+    read_only: Annotated[
+        bool,
+        Field(
+            alias="read-only",
+            description="true: it only listens to the deployment that runs, and changes nothing; probes and `listen` alone",
+        ),
+    ] = False
     configuration: Annotated[Configuration, Field(description="load, subscribers, times")] = Configuration()
     steady_state_hypothesis: Annotated[
         Hypothesis, Field(alias="steady-state-hypothesis", description="keys title and probes")
@@ -282,6 +295,22 @@ class Drill(WithElsewhere, Section):
             if measure not in {name.partition("_")[2] for name in OBJECTIVES}:
                 raise ValueError(f"{remedy}: no objective measures {measure!r}")
         return value
+
+    @model_validator(mode="after")
+    def _listens_to_what_it_can(self) -> Drill:
+        of = self.configuration.subscribers
+        if not self.read_only:
+            if of is None:
+                raise ValueError("configuration.subscribers: expected one at least, unless `read-only: true`")
+            return self
+        kinds = [kind for kind, count in (of.by_kind() if of is not None else {}).items() if count]
+        if odd := [kind for kind in kinds if kind not in LISTENING_KINDS]:
+            raise ValueError(
+                f"configuration.subscribers: {', '.join(odd)}: a read-only drill has {', '.join(LISTENING_KINDS)}"
+            )
+        if self.rollbacks or self.without:
+            raise ValueError("a read-only drill changes nothing: take out rollbacks and without")
+        return self
 
     @model_validator(mode="after")
     def _names_are_once(self) -> Drill:

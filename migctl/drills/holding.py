@@ -51,15 +51,25 @@ def chosen(
 ) -> list[str]:
     """The drills of a day, by name. Raises Usage, and what `checked` raises, which reads a drill's file.
 
-    One that draws its faults, such as soak, is as long as its operator likes: it is left out unless `only` names it.
+    One that draws its faults, such as soak, is as long as its operator likes: it is left out unless `only` names it. One that is
+    read-only is left out: it listens to the deployment that runs, and rehearses nothing.
     """
     for name in (*only, *skip):
         catalog.path_of(name)
+        if name in only and checked(name).drill.read_only:
+            raise Usage(
+                f"drill {name} is read-only: it rehearses nothing, and is no part of a game day",
+                do=f"run it by itself: `migctl drill {name}`",
+            )
     wanted = [name for name in (only or catalog.names()) if name not in skip]
-    found = [name for name in dict.fromkeys(wanted) if name in only or not draws(checked(name))]
+    found = [name for name in dict.fromkeys(wanted) if name in only or not _by_itself(checked(name))]
     if not found:
         raise Usage("no drill is left to run", do="name fewer with --skip, or others with --only")
     return found
+
+
+def _by_itself(checked: Checked) -> bool:
+    return draws(checked) or checked.drill.read_only
 
 
 def draws(checked: Checked) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from math import inf
+from math import ceil, inf
 from typing import Literal
 
 import msgspec
@@ -84,13 +84,17 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Journal, rows and tombstones; the ids that producers were answered are durable. retried: requests that took several tries."""
+    """Journal, rows and tombstones; the ids that producers were answered are durable. retried: requests that took several tries.
+
+    is_foreign: of a deployment that is only listened to, of which the journal alone was read.
+    """
 
     acknowledged: Sequence[str]
     journal: Sequence[Committed]
     rows: Sequence[tuple[Place, str]]
     tombstones: Sequence[tuple[Place, str]]
     retried: int = 0
+    is_foreign: bool = False
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +130,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """One subscriber. strangers: another event under a seq. excused: tombstones, which are no events for it.
 
     longest_silence_at_s: when it began, seconds of the run. live_percent: of its releases, None without any.
+    latency_p99_ms: commit to arrival, of those that came live; None without any, or where the clocks differ by more than that.
     """
 
     name: str
@@ -145,6 +150,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     longest_silence_at_s: float | None
     lost_ids: list[str]
     duplicate_ids: list[str]
+    latency_p99_ms: float | None = None
 
     @property
     def is_promised(self) -> bool:
@@ -331,7 +337,25 @@ def _judged(
         longest_silence_at_s=round(silence[1] - since, 1) if silence is not None else None,
         lost_ids=lost,
         duplicate_ids=[ids.get(place, "") for place, count in got.items() if count > 1],
+        latency_p99_ms=latency_p99_ms(heard),
     )
+
+
+def latency_p99_ms(heard: Heard) -> float | None:
+    """None without a live release, and where one came before it was committed: then the clocks tell nothing."""
+    took = sorted(
+        1000 * (line.received_at - line.committed_at).total_seconds()
+        for line in heard.lines
+        if line.via == "live"
+    )
+    return p99(took)
+
+
+def p99(took: Sequence[float]) -> float | None:
+    """Of sorted times; the nearest rank. None of none, and where one is below 0."""
+    if not took or took[0] < 0:
+        return None
+    return round(took[ceil(0.99 * len(took)) - 1], 1)
 
 
 def _effect(

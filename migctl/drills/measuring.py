@@ -35,9 +35,9 @@ class Struck:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that was measured."""
+    """All that was measured. store: None where neither journal nor table is a drill's own."""
 
-    store: Store
+    store: Store | None
     figures: Figures
     faults: list[Fault]
     measured: dict[str, Measured]
@@ -57,7 +57,9 @@ def measure(
     until: float,
 ) -> Found:
     """since, until: unix seconds of the run under load."""
-    store = judging.judge_store(truth)
+    store = judging.judge_store(truth) if not truth.is_foreign else None
+    wrong = store.lost_ids if store is not None else []
+    doubled = store.duplicate_ids if store is not None else []
     armed = [availability.Fault(one.name, one.armed, one.lifted, one.held, one.to) for one in struck]
     figures = judging.judge(everyone, truth, armed, since, until)
     faults = [
@@ -65,14 +67,17 @@ def measure(
         for one, effect in zip(struck, figures.faults, strict=True)
     ]
     promised = [one for one in figures.subscribers if one.is_promised]
-    silences = [
-        one.longest_silence_ms
-        for one in figures.subscribers
-        if one.kind.partition(":")[0] == "whole" and one.longest_silence_ms is not None
+    # Who listens to another's deployment has each transport by itself, with nothing to fall back to.
+    counted = [one for one in promised if truth.is_foreign or one.kind.partition(":")[0] == "whole"]
+    silences = [one.longest_silence_ms for one in counted if one.longest_silence_ms is not None]
+    latencies = [one.latency_p99_ms for one in counted]
+    available = [
+        figures.availability.get(kind, {}).get("availability_percent")
+        for kind in ({one.kind for one in counted} if truth.is_foreign else ("whole",))
     ]
     measured: dict[str, Measured] = {
-        "lost": sum(one.lost for one in promised) + len(store.lost_ids),
-        "duplicates": sum(one.duplicates for one in promised) + len(store.duplicate_ids),
+        "lost": sum(one.lost for one in promised) + len(wrong),
+        "duplicates": sum(one.duplicates for one in promised) + len(doubled),
         "out_of_order": sum(one.out_of_order for one in promised),
         # A command opens no breaker, and who was taken off Realtime by one is not to come back.
         "time_to_detect_ms": _worst(
@@ -87,18 +92,17 @@ def measure(
             [one.time_to_recover_ms for one, by in zip(faults, struck, strict=True) if by.to != "websocket"],
             "the backlog did not end, or a subscriber did not come back to Realtime",
         ),
+        "latency_p99_ms": _most(latencies),
         "longest_silence_ms": max(silences, default=None),
-        "availability_percent": figures.availability.get("whole", {}).get("availability_percent"),
+        "availability_percent": _least(available),
     }
     return Found(
         store=store,
         figures=figures,
         faults=faults,
         measured=measured,
-        lost_ids=_once([*store.lost_ids, *(event for one in promised for event in one.lost_ids)]),
-        duplicate_ids=_once(
-            [*store.duplicate_ids, *(event for one in promised for event in one.duplicate_ids)]
-        ),
+        lost_ids=_once([*wrong, *(event for one in promised for event in one.lost_ids)]),
+        duplicate_ids=_once([*doubled, *(event for one in promised for event in one.duplicate_ids)]),
         series=series(truth, everyone, since, until),
         states=[
             State(
@@ -141,13 +145,13 @@ def series(truth: Truth, everyone: Sequence[Heard], since: float, until: float) 
     for event in truth.journal:
         if 0 <= (at := floor(event.at - since)) < seconds:
             committed[at] += 1
-    whole = [one for one in everyone if one.is_whole]
+    whole = [one for one in everyone if one.is_whole or truth.is_foreign]
     released = {"websocket": [0] * seconds, "realtime": [0] * seconds}
     for one in whole:
         for line in one.lines:
             if 0 <= (at := floor(line.received_at.timestamp() - since)) < seconds:
                 released[line.transport][at] += 1
-    count = len(whole) or 1
+    count = len(whole) if whole and not truth.is_foreign else 1
     return [
         Second(
             at_s=at,
@@ -164,6 +168,17 @@ def _worst(times: Sequence[int | None], why: str) -> Measured:
     if not times:
         return None
     return max(known) if len(known) == len(times) else Never(why)
+
+
+def _most(values: Sequence[float | None]) -> float | None:
+    """None where one of them is not known."""
+    known = [one for one in values if one is not None]
+    return max(known) if known and len(known) == len(values) else None
+
+
+def _least(values: Sequence[float | None]) -> float | None:
+    known = [one for one in values if one is not None]
+    return min(known) if known and len(known) == len(values) else None
 
 
 def _once(ids: Sequence[str]) -> list[str]:

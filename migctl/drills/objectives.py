@@ -24,7 +24,7 @@ _ORDER: tuple[Verdict, ...] = ("error", "terminated", "fail", "inconclusive", "p
 
 NAMES = (
     "max_lost", "max_duplicates", "max_out_of_order", "max_time_to_detect_ms", "max_time_to_fallback_ms",
-    "max_time_to_recover_ms", "max_longest_silence_ms", "min_availability_percent",
+    "max_time_to_recover_ms", "max_latency_p99_ms", "max_longest_silence_ms", "min_availability_percent",
 )  # fmt: skip
 
 

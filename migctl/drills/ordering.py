@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migctl.config import Settings
+from migctl.config import Settings, secret
 from migctl.config.digest import delivery_digest
 from migctl.drills import catalog
 from migctl.drills.functions.checking import Checked, read, with_changes
 from migctl.drills.functions.soak import Changes
 from migctl.drills.remedies import check, overlays
 from migctl.drills.settings import drilled
+from migctl.errors import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Order:
     """What is asked for. state: where it is noted and kept. keep: a folder for logs and captures, that stays.
 
     settings: text of the migctl.yaml that serve is run with. config: its hash. without: remedies that are switched off.
-    counts: a pass counts for a gate of the rollout; not of a drill that was made shorter on the command line.
+    counts: a pass counts for a gate of the rollout; not of a drill that was made shorter on the command line, or that only listens.
+    url, token: of the serve that a read-only drill listens to.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Order:
     keep: Path | None = None
     without: list[str] = field(default_factory=list)
     counts: bool = True
+    url: str = ""
+    token: str | None = field(default=None, repr=False)
 
 
 def ordered(
@@ -41,10 +45,18 @@ def ordered(
     keep: Path | None = None,
     rate_per_s: float | None = None,
     changes: Changes | None = None,
+    url: str | None = None,
 ) -> Order:
     """Raises Usage or Faulty, with all that is wrong, before anything is done."""
     path, changes = catalog.path_of(drill), changes or Changes()
     checked = with_changes(read(path).at(rate_per_s), path.stem, changes)
+    listens = checked.drill.read_only
+    if listens and rate_per_s is not None:
+        raise Usage(f"drill {path.stem} publishes nothing", do="leave out --rate: it listens to what comes")
+    if url is not None and not listens:
+        raise Usage(
+            f"drill {path.stem} has a serve of its own", do="leave out --url: it is for read-only drills"
+        )
     check(checked.drill, path.stem, without)
     return Order(
         name=path.stem,
@@ -54,5 +66,7 @@ def ordered(
         without=list(without),
         config=delivery_digest(settings),
         keep=keep,
-        counts=not changes.are_other_faults,
+        counts=not changes.are_other_faults and not listens,
+        url=url or f"http://{settings.listen}",
+        token=secret("MIGCTL_TOKEN"),
     )

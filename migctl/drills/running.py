@@ -23,32 +23,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import randrange
 from types import FrameType
 from typing import Protocol
 
-from migctl.drills import evidence
 from migctl.drills.document import Activity, Configuration, Section
 from migctl.drills.functions import Armed, Function
-from migctl.drills.functions.checking import Checked, OfLift
+from migctl.drills.functions.checking import Checked, OfLift, OfListen
 from migctl.drills.functions.foreign import ask
 from migctl.drills.functions.soak import MOST_SEED, OfSoak, plan
-from migctl.drills.measuring import Found, Struck, measure
+from migctl.drills.measuring import Found, Struck
 from migctl.drills.objectives import Verdict, worst
 from migctl.drills.result import Probed, SteadyState, When
 from migctl.drills.sampling import Moment, Sample, Sampler
-from migctl.drills.world.deployment import Deployment, NotReady
+from migctl.drills.world.around import Around, NotReady
 from migctl.drills.world.tail import last_seq
 from migctl.errors import MigctlError
 
 TICK_S = 0.1
 TRY_S = 0.25
-_PRODUCER_S = 30.0
-_SUBSCRIBERS_S = 30.0
-_SERVE_S = 30.0
-# How long is waited for those who ask a serve that will not come back.
-_GONE_S = 5.0
 
 
 class Interrupted(BaseException):
@@ -67,6 +60,20 @@ class Watch(Protocol):
     def tick(self, run: Run) -> None: ...
 
 
+class Load(Protocol):
+    """What a drill's subscribers are to receive, and what is made of it. Each may conclude something, and raise MigctlError.
+
+    begin: serve, subscribers and events are there, and `began` is set. check: is asked again and again while time passes. end:
+    everything has come, or never will; what was measured, None where nothing is to be.
+    """
+
+    def begin(self, run: Run) -> None: ...
+
+    def check(self, run: Run) -> None: ...
+
+    def end(self, run: Run) -> Found | None: ...
+
+
 @dataclass
 class Run:
     """One drill on one deployment. `perform` once. Afterwards all that is known stands in its fields.
@@ -76,7 +83,8 @@ class Run:
     """
 
     checked: Checked
-    on: Deployment
+    on: Around
+    load: Load
     watch: Watch
     began: float = 0.0
     until: float = 0.0
@@ -96,6 +104,11 @@ class Run:
         return list(self._armed)
 
     @property
+    def kills_serve(self) -> bool:
+        """A fault is armed that does; then it is no wonder that it is gone."""
+        return any(function == "kill-serve" for function, *_ in self._armed.values())
+
+    @property
     def verdict(self) -> Verdict:
         """The worst of what happened, before objectives are asked."""
         return worst([verdict for verdict, _ in self.verdicts]) if self.verdicts else "pass"
@@ -112,20 +125,23 @@ class Run:
 
     def perform(self) -> None:
         """Raises nothing that a drill can end with: that is in `verdicts`."""
-        with _signals(self) as signals, Sampler(self.on.status, self._note) as sampler:
+        with (
+            _signals(self) as signals,
+            Sampler(self.on.status, self._note, every_s=self.on.sample_every_s) as sampler,
+        ):
             self.samples = sampler.samples
             try:
-                self._start()
+                self.load.begin(self)
                 self._hypothesis("before")
                 if self.verdict == "pass":
-                    self._pass_time(self._configuration.calm_s)
+                    self.pass_time(self.configuration.calm_s)
                     self._method()
                     self._lift_all()
                     self._hypothesis("after")
             except Interrupted as error:
-                self._conclude("terminated", str(error))
+                self.conclude("terminated", str(error))
             except MigctlError as error:
-                self._conclude("error", f"{error.what}; {error.do}")
+                self.conclude("error", f"{error.what}; {error.do}")
             except _Deviated:
                 pass
             signals.shielded = True
@@ -139,25 +155,11 @@ class Run:
 
     # The parts, in their order
 
-    def _start(self) -> None:
-        of, on = self._configuration, self.on
-        self.write("phase", "starting serve, subscribers and producers")
-        on.start_serve()
-        for kind, count in of.subscribers.by_kind().items():
-            for number in range(1, count + 1):
-                on.subscribe(f"{kind}-{number}", kind, token_s=of.token_ttl_s)
-        on.ready()
-        recording = Path(of.recording) if of.recording is not None else None
-        on.produce(rate=of.rate_per_s, seconds=None, workers=of.workers, batch=of.batch, recording=recording)
-        on.wait(on.acknowledged.exists, "the first event", on.producer)
-        self.began = time.time()
-        self.write("phase", "load")
-
     def _hypothesis(self, when: When) -> None:
         """Checked again and again until it holds, or the time is over; where the drill was cut short, once."""
         self.write("phase", f"hypothesis, {when.replace('_', ' ')}")
         began = time.time()
-        limit = 0.0 if self.verdict == "terminated" else self._configuration.steady_within_s
+        limit = 0.0 if self.verdict == "terminated" else self.configuration.steady_within_s
         if (
             when == "after_rollbacks"
             and not self.steady_states[-1].holds
@@ -169,7 +171,7 @@ class Run:
             holds = all(one.holds for one in probes)
             if holds or time.time() - began >= limit:
                 break
-            self._pass_time(TRY_S)
+            self.pass_time(TRY_S)
         waited = round(1000 * (time.time() - began))
         self.steady_states.append(SteadyState(when=when, holds=holds, waited_ms=waited, probes=probes))
         bad = "; ".join(f"{one.name}: {one.value}" for one in probes if not one.holds)
@@ -177,20 +179,29 @@ class Run:
         if not holds:
             # What did not hold before proves nothing against the drill when it does not hold afterwards.
             verdict: Verdict = "fail" if self.steady_states[0].holds else "inconclusive"
-            self._conclude(verdict, f"the hypothesis does not hold {when.replace('_', ' ')}: {bad}")
+            self.conclude(verdict, f"the hypothesis does not hold {when.replace('_', ' ')}: {bad}")
 
     def _method(self) -> None:
         for activity in self.checked.drill.method:
-            self._pass_time(activity.pauses.before)
+            self.pass_time(activity.pauses.before)
             if activity.type == "probe":
                 found = self._probe(activity)
                 self.write("probe", f"{activity.name}: {found.value}")
                 if not found.holds:
-                    self._conclude("fail", f"{activity.name}: {found.value} is not tolerated")
+                    self._deviates(activity, found.value)
                     raise _Deviated
             else:
                 self._act(activity)
-            self._pass_time(activity.pauses.after)
+            self.pass_time(activity.pauses.after)
+
+    def _deviates(self, activity: Activity, value: object) -> None:
+        if not self.checked.drill.read_only or value is not None:
+            self.conclude("fail", f"{activity.name}: {value} is not tolerated")
+            return
+        # Who listened and heard nothing has found nothing out.
+        why = self.on.trouble()
+        nothing = f"{activity.name}: nothing to measure it by" + (f"; {why}" if why else "")
+        self.conclude("inconclusive", nothing)
 
     def _roll_back(self) -> None:
         for activity in self.checked.drill.rollbacks:
@@ -198,37 +209,15 @@ class Run:
             try:
                 self._act(activity)
             except MigctlError as error:
-                self._conclude("error", f"rollback {activity.name}: {error.what}; {error.do}")
+                self.conclude("error", f"rollback {activity.name}: {error.what}; {error.do}")
 
     def _drain_and_judge(self) -> None:
-        on = self.on
         try:
-            self._pass_time(self._configuration.calm_s)
-            self.until = time.time()
-            self.write("phase", "draining")
-            assert on.producer is not None
-            on.producer.send(signal.SIGTERM)
-            # Who is never started again takes nothing, and drains nothing.
-            there = on.serve is not None and on.serve.alive
-            self._until(
-                lambda: on.producer is not None and not on.producer.alive, _PRODUCER_S if there else _GONE_S
-            )
-            within_s = self._configuration.drain_s if there else 0.0
-            if not self._until(self._is_drained, within_s):
-                why = f"not everything came within {within_s:g} s" if there else "serve did not come back"
-                self._conclude("fail", why)
-            on.end_subscribers(_SUBSCRIBERS_S if there else _GONE_S)
-            on.end_serve(_SERVE_S)
-            self.write("phase", "judging")
-            truth = evidence.truth_of(on)
-            everyone = evidence.everyone(on, truth, self.away)
-            self.found = measure(
-                truth, everyone, self.struck, list(self.samples), since=self.began, until=self.until
-            )
+            self.found = self.load.end(self)
         except Interrupted as error:
-            self._conclude("terminated", str(error))
+            self.conclude("terminated", str(error))
         except MigctlError as error:
-            self._conclude("error", f"{error.what}; {error.do}")
+            self.conclude("error", f"{error.what}; {error.do}")
 
     # Activities
 
@@ -253,6 +242,9 @@ class Run:
                 raise NotReady(f"{activity.name}: {value}")
         elif isinstance(bound.arguments, OfLift):
             self._lift(bound.arguments.fault)
+        elif isinstance(bound.arguments, OfListen):
+            self.write("action", f"{activity.name}: {bound.arguments.seconds:g} s")
+            self.pass_time(bound.arguments.seconds)
         elif isinstance(bound.arguments, OfSoak):
             self._soak(activity.name, bound.arguments)
         else:
@@ -270,11 +262,11 @@ class Run:
         self.write("action", f"{name}: seed {self.seed}, faults: {len(strikes)} in {of.minutes:g} minutes")
         began = time.time()
         for one in strikes:
-            self._pass_time(began + one.at_s - time.time())
+            self.pass_time(began + one.at_s - time.time())
             self._arm(one.name, one.function, one.arguments)
-            self._pass_time(one.lasts_s)
+            self.pass_time(one.lasts_s)
             self._lift(one.name)
-        self._pass_time(began + 60 * of.minutes - time.time())
+        self.pass_time(began + 60 * of.minutes - time.time())
 
     def _arm(self, name: str, function: Function, arguments: Section) -> None:
         at = time.time()
@@ -301,17 +293,17 @@ class Run:
                 self._lift(name)
             except MigctlError as error:
                 del self._armed[name]
-                self._conclude("error", f"{name} could not be lifted: {error.what}; {error.do}")
+                self.conclude("error", f"{name} could not be lifted: {error.what}; {error.do}")
 
     # Time
 
-    def _pass_time(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         end = time.time() + seconds
         while (left := end - time.time()) > 0:
             self._tick()
             time.sleep(min(TICK_S, left))
 
-    def _until(self, condition: Callable[[], bool], within_s: float) -> bool:
+    def wait_until(self, condition: Callable[[], bool], within_s: float) -> bool:
         deadline = time.time() + within_s
         while not condition():
             if time.time() > deadline:
@@ -321,36 +313,16 @@ class Run:
         return True
 
     def _tick(self) -> None:
-        """Watch the processes: one that died though nobody killed it fails the drill, and serve is started again."""
-        on = self.on
         self.watch.tick(self)
-        producer = on.producer
-        if producer is not None and not producer.alive and producer.exit_code != 0:
-            raise NotReady(f"the producer ended with {producer.exit_code}:\n{producer.log_tail()}")
-        for each in on.subscribers.values():
-            if not each.child.alive and self.until == 0.0:
-                raise NotReady(f"{each.name} ended with {each.child.exit_code}:\n{each.child.log_tail()}")
-        killed = any(function == "kill-serve" for function, *_ in self._armed.values())
-        if on.serve is not None and not on.serve.alive and not killed and "restart" not in on.without:
-            self._conclude(
-                "fail", f"serve died by itself: {on.serve.exit_code}: {on.serve.log_tail(lines=3)}"
-            )
-            on.begin_serve()
-
-    def _is_drained(self) -> bool:
-        status = self.on.status()
-        if status is None or status.relay is None:
-            return False
-        head = status.journal.head
-        return status.relay.table_head == head and all(seq >= head for seq in self.heads().values())
+        self.load.check(self)
 
     # Words
 
     @property
-    def _configuration(self) -> Configuration:
+    def configuration(self) -> Configuration:
         return self.checked.drill.configuration
 
-    def _conclude(self, verdict: Verdict, why: str) -> None:
+    def conclude(self, verdict: Verdict, why: str) -> None:
         self.verdicts.append((verdict, why))
         self.write("verdict", f"{verdict}: {why}")
 

@@ -140,7 +140,14 @@ def spans(samples: Sequence[Sample], until: float) -> list[Span]:
 class Sampler:
     """`with Sampler(ask) as sampler`: asks until the block ends. changed: called from its thread, with each moment."""
 
-    def __init__(self, ask: Callable[[], ServeStatus | None], changed: Callable[[Moment], None]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], ServeStatus | None],
+        changed: Callable[[Moment], None],
+        *,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._every_s = every_s
         self._ask = ask
         self._changed = changed
         self._stop = threading.Event()
@@ -163,4 +170,4 @@ class Sampler:
             self.samples.append(sample)
             for moment in changes(before, sample):
                 self._changed(moment)
-            self._stop.wait(max(0.0, EVERY_S - (time.time() - at)))
+            self._stop.wait(max(0.0, self._every_s - (time.time() - at)))

@@ -5,11 +5,23 @@ A function is found by its name in `FUNCTIONS`; a module that defines some is im
 
 from __future__ import annotations
 
-from migctl.drills.functions import disk, flags, lines, load, moving, odd, probes, processes, standin, target
+from migctl.drills.functions import (
+    disk,
+    flags,
+    lines,
+    load,
+    moving,
+    odd,
+    probes,
+    processes,
+    signs,
+    standin,
+    target,
+)
 from migctl.drills.functions.registry import Armed, Function, functions_of
 
 FUNCTIONS: dict[str, Function] = functions_of(
-    lines, processes, disk, standin, load, odd, flags, moving, target, probes
+    lines, processes, disk, standin, load, odd, flags, moving, target, probes, signs
 )
 
 __all__ = ["FUNCTIONS", "Armed", "Function"]

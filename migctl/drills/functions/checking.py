@@ -14,7 +14,7 @@ from migctl.config.problems import Faulty, Problem
 from migctl.config.validating import validate
 from migctl.config.yamlfile import Document, Path_
 from migctl.drills import document
-from migctl.drills.document import Activity, Drill, MigctlProvider, Section
+from migctl.drills.document import Activity, Drill, HttpProvider, MigctlProvider, Section
 from migctl.drills.functions import FUNCTIONS, Function
 from migctl.drills.functions.soak import Changes, OfFault, OfSoak, changed
 from migctl.errors import Usage
@@ -28,8 +28,14 @@ class OfLift(Section):
     fault: Annotated[str, Field(description="the name of the activity that armed it")]
 
 
-# What the runner itself does, since it keeps which faults are armed.
-OWN: dict[str, type[OfLift | OfSoak]] = {"lift": OfLift, "soak": OfSoak}
+class OfListen(Section):
+    """Time passes, in which everybody listens."""
+
+    seconds: Annotated[float, Field(gt=0, description="seconds, above 0")]
+
+
+# What the runner itself does, since it keeps which faults are armed, and watches while time passes.
+OWN: dict[str, type[OfLift | OfSoak | OfListen]] = {"lift": OfLift, "soak": OfSoak, "listen": OfListen}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ def check(drill: Drill, source: Document) -> Checked:
         if found.function is not None and found.function.kind == "fault":
             armed.add(activity.name)
     problems += _of_soaks(drill, bound, source)
+    problems += _of_read_only(drill, bound, source)
     if problems:
         raise Faulty(problems)
     return Checked(drill, bound)
@@ -87,6 +94,9 @@ def with_changes(checked: Checked, name: str, changes: Changes) -> Checked:
     if changes.are_none:
         return checked
     for activity, bound in checked.bound.items():
+        if isinstance(bound.arguments, OfListen) and changes == Changes(minutes=changes.minutes):
+            other = Bound(None, OfListen(seconds=60 * (changes.minutes or 0)))
+            return replace(checked, bound={**checked.bound, activity: other})
         if isinstance(bound.arguments, OfSoak):
             other = Bound(None, changed(bound.arguments, changes))
             return replace(checked, bound={**checked.bound, activity: other})
@@ -123,6 +133,26 @@ def _bind(
             source, where, f"{function.name} is {_a(function.kind)}, and this is a {activity.type}", do
         )
     return Bound(function, _arguments(function.arguments, provider.arguments, arguments, source))
+
+
+def _of_read_only(drill: Drill, bound: Mapping[str, Bound], source: Document) -> Iterator[Problem]:
+    """What a read-only drill may not name, since it might change what it listens to."""
+    if not drill.read_only:
+        return
+    for at, activity in _placed(drill):
+        provider = activity.provider
+        if isinstance(provider, MigctlProvider):
+            of = bound.get(activity.name)
+            harmless = of is None or (
+                of.function.observes if of.function is not None else isinstance(of.arguments, OfListen)
+            )
+            key, what = (*at, "provider", "func"), provider.func
+        else:
+            harmless = isinstance(provider, HttpProvider) and provider.method in ("GET", "HEAD")
+            key, what = (*at, "provider", "type"), f"a provider of type {provider.type}"
+        if not harmless:
+            do = "name a probe that listens (`migctl drill show --functions`), `listen`, or a GET; or take out `read-only`"
+            yield from _faulty(source, key, f"{what} is not for a read-only drill", do).problems
 
 
 def _of_soaks(drill: Drill, bound: Mapping[str, Bound], source: Document) -> Iterator[Problem]:

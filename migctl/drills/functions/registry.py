@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 from migctl.drills.availability import Transport
 from migctl.drills.document import Section
+from migctl.drills.world.around import Around
 from migctl.drills.world.deployment import Deployment
 
 A = TypeVar("A", bound=Section)
@@ -35,21 +36,25 @@ class Armed:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """probe: returns a value. action: does something, and returns what in words. fault: an action that stays until it is lifted."""
+    """probe: returns a value. action: does something, and returns what in words. fault: an action that stays until it is lifted.
+
+    observes: it asks and listens only, so that a read-only drill may name it; any other acts on a deployment of the drill's own.
+    """
 
     name: str
     kind: Kind
     summary: str
     arguments: type[Section]
-    _call: Callable[[Deployment, Section], object]
+    _call: Callable[[Around, Section], object]
+    observes: bool = False
 
-    def probe(self, on: Deployment, arguments: Section) -> object:
+    def probe(self, on: Around, arguments: Section) -> object:
         return self._call(on, arguments)
 
-    def act(self, on: Deployment, arguments: Section) -> str:
+    def act(self, on: Around, arguments: Section) -> str:
         return str(self._call(on, arguments) or "")
 
-    def arm(self, on: Deployment, arguments: Section) -> Armed:
+    def arm(self, on: Around, arguments: Section) -> Armed:
         armed = self._call(on, arguments)
         if not isinstance(armed, Armed):
             raise TypeError(f"{self.name} is a fault, and armed nothing")
@@ -63,8 +68,9 @@ def _declared(kind: Kind, name: str, arguments: type[A]) -> Callable[[Call[A]], 
     def declare(call: Call[A]) -> Function:
         summary = (call.__doc__ or "").strip().splitlines()[0]
 
-        def checked(on: Deployment, given: Section) -> object:
+        def checked(on: Around, given: Section) -> object:
             assert isinstance(given, arguments)
+            assert isinstance(on, Deployment)
             return call(on, given)
 
         return Function(name, kind, summary, arguments, checked)
@@ -75,6 +81,21 @@ def _declared(kind: Kind, name: str, arguments: type[A]) -> Callable[[Call[A]], 
 def probe(name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:
     """Declares a probe; its docstring's first line is shown to operators."""
     return _declared("probe", name, arguments)
+
+
+def observing(name: str, arguments: type[A]) -> Callable[[Callable[[Around, A], object]], Function]:
+    """Declares a probe that asks and listens only, wherever it runs."""
+
+    def declare(call: Callable[[Around, A], object]) -> Function:
+        summary = (call.__doc__ or "").strip().splitlines()[0]
+
+        def checked(on: Around, given: Section) -> object:
+            assert isinstance(given, arguments)
+            return call(on, given)
+
+        return Function(name, "probe", summary, arguments, checked, observes=True)
+
+    return declare
 
 
 def action(name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:

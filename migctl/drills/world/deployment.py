@@ -10,72 +10,33 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import Literal
 
-import msgspec
-
 from migctl.config import Target
-from migctl.errors import Refused, Transient, Usage
+from migctl.drills.world.around import Around, NotReady, Subscriber
+from migctl.errors import Refused, Usage
 from migctl.faults import ProxyProcess, proxy_process
 from migctl.faults.clock import SteppedClock
 from migctl.faults.disk import SmallDisk
 from migctl.stack import EmbeddedStack
-from migctl.stack.launcher import Child, any_free_port, launch
-from migctl.status import ServeStatus, read
-from migctl.validate.capture_file import CaptureSummary
+from migctl.stack.launcher import Child, any_free_port
 
-READY_S = 60.0
 FOLDER_PREFIX = "migctl-drill-"
-_STATUS_S = 2.0
-_POLL_S = 0.02
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
+
+__all__ = ["Assigned", "Deployment", "Line", "NotReady", "Subscriber", "deployed"]
 
 Line = Literal["supabase", "gateway"]
 Assigned = Literal["websocket", "realtime"]
 
 
-class NotReady(Transient):
-    """Something of the deployment did not come up, or ended too early; the error has its last words."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what, do="run it again with --keep DIR, and read the logs there")
-
-
-@dataclass
-class Subscriber:
-    """A process that writes what it is handed out to `path`, as a capture does.
-
-    kind: realtime, changes (Realtime by postgres_changes) or websocket, a capture of that transport alone; whole, a
-    migctl.Subscriber that asks which transport is its own; whole:realtime or whole:websocket, one that is assigned it; legacy, a
-    client of the old protocol, which has no positions and is promised nothing but what comes while it is connected.
-    """
-
-    name: str
-    kind: str
-    child: Child
-    path: Path
-
-    @property
-    def is_whole(self) -> bool:
-        return self.kind.partition(":")[0] == "whole"
-
-    @property
-    def summary(self) -> CaptureSummary | None:
-        """What became of it, once it has ended; None where it could not write that."""
-        path = self.path.with_suffix(".summary.json")
-        return msgspec.json.decode(path.read_bytes(), type=CaptureSummary) if path.exists() else None
-
-
-class Deployment:
+class Deployment(Around):
     """Made by `deployed`.
 
     direct: the target as the stack has it; target: over the line. flag: the kill switch of serve, None: who has what is said by
@@ -94,18 +55,15 @@ class Deployment:
         rtt_s: float = 0.0,
         messages_per_second: float = 500.0,
     ) -> None:
-        self.folder = folder
+        super().__init__(folder, f"http://127.0.0.1:{port}")
         self.stack = stack
         self.lines: dict[Line, ProxyProcess] = {"supabase": supabase, "gateway": gateway}
         self.rtt_s = rtt_s
         self.direct = stack.target
         self.target: Target = replace(stack.target, supabase_url=supabase.url)
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
         self.serve: Child | None = None
         self.producer: Child | None = None
-        self.subscribers: dict[str, Subscriber] = {}
-        self.children: list[Child] = []
         self.flag: Assigned | None = "realtime"
         self.settings = ""
         self.more: Mapping[str, str] = {}
@@ -166,14 +124,6 @@ class Deployment:
         if self.disk is not None:
             self.disk.bring_out()
 
-    def status(self) -> ServeStatus | None:
-        """The status of serve; None while it does not answer."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/api/status", timeout=_STATUS_S) as answer:
-                return read(answer.read())
-        except (OSError, ValueError):
-            return None
-
     def subscribe(self, name: str, kind: str, *, token_s: float = 3600.0) -> Subscriber:
         """Start a subscriber; `ready` waits for all of them. token_s: life of its access tokens."""
         folder = self.folder / name.replace(":", "-")
@@ -186,12 +136,6 @@ class Deployment:
         made = Subscriber(name, kind, child, folder / "dual.ndjson")
         self.subscribers[name] = made
         return made
-
-    def ready(self) -> None:
-        """Wait until each subscriber is. Raises NotReady."""
-        for each in self.subscribers.values():
-            child = each.child
-            self.wait(lambda child=child: "ready:" in child.log_tail(lines=50), each.name, child)  # type: ignore[misc]
 
     def produce(
         self, *, rate: float, seconds: float | None, workers: int, batch: int, recording: Path | None = None
@@ -208,34 +152,6 @@ class Deployment:
             words += ["--recording", str(recording)]
         self.producer = self.launch("producer", ["-m", "migctl.drills.world.producer", *words])
         return self.producer
-
-    def end_subscribers(self, within_s: float = 30.0) -> None:
-        """Ask all to end, which they do once they have everything; who does not end is killed, and has no summary."""
-        for each in self.subscribers.values():
-            each.child.send(signal.SIGTERM)
-        deadline = time.monotonic() + within_s
-        for each in self.subscribers.values():
-            while each.child.alive and time.monotonic() < deadline:
-                time.sleep(_POLL_S)
-            if each.child.alive:
-                each.child.stop(signal.SIGKILL, 5)
-
-    def wait(
-        self,
-        condition: Callable[[], object],
-        what: str,
-        child: Child | None = None,
-        within_s: float = READY_S,
-    ) -> None:
-        """Return once it holds. Raises NotReady where `child` ends before, or time is over."""
-        deadline = time.monotonic() + within_s
-        while not condition():
-            if child is not None and not child.alive:
-                raise NotReady(f"{what} ended with exit code {child.exit_code}:\n{child.log_tail()}")
-            if time.monotonic() > deadline:
-                last = f":\n{child.log_tail()}" if child is not None else ""
-                raise NotReady(f"{what}: not within {within_s:g} s{last}")
-            time.sleep(_POLL_S)
 
     def environ(self) -> dict[str, str]:
         """What each of its processes has, and no other setting of ours."""
@@ -257,26 +173,6 @@ class Deployment:
             found["MIGCTL_FLAG_TRANSPORT"] = self.flag
         return {**found, **self.more}
 
-    def launch(
-        self,
-        name: str,
-        program: Sequence[str],
-        more: Mapping[str, str] = MappingProxyType({}),
-        *,
-        before: Sequence[str] = (),
-        cwd: Path = Path("/"),
-    ) -> Child:
-        """A Python process with its log in our folder. It dies with us, also while it is stopped.
-
-        more: of its environment. before: a program that becomes it.
-        """
-        log = self.folder / f"{name}.log"
-        environ = {**self.environ(), **more}
-        words = [*before, sys.executable, *program]
-        child = launch(words, log=log, death=signal.SIGKILL, environ=environ, cwd=cwd)
-        self.children.append(child)
-        return child
-
 
 @contextmanager
 def deployed(
@@ -294,14 +190,12 @@ def deployed(
     from migctl import schema
 
     with ExitStack() as cleanup:
-        folder = _new_folder(keep)
+        folder = new_folder(keep)
         if noted is not None:
             cleanup.callback(noted(folder))
         if keep is None:
             cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
-        # SIGTERM unwinds as an interrupt does; what could not be unwound dies with our main thread.
-        before = signal.signal(signal.SIGTERM, _terminated)
-        cleanup.callback(signal.signal, signal.SIGTERM, before)
+        cleanup.enter_context(terminating())
         stack = EmbeddedStack(folder / "stack")
         cleanup.callback(stack.discard)
         stack.start()
@@ -317,7 +211,7 @@ def deployed(
         yield made
 
 
-def _new_folder(keep: Path | None) -> Path:
+def new_folder(keep: Path | None) -> Path:
     """Raises Refused where the folder to keep is there already."""
     if keep is None:
         return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
@@ -331,15 +225,21 @@ def _new_folder(keep: Path | None) -> Path:
     return folder
 
 
+@contextmanager
+def terminating() -> Iterator[None]:
+    """SIGTERM unwinds as an interrupt does; what could not be unwound dies with our main thread."""
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _terminated(_: int, __: FrameType | None) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
 def _end(made: Deployment) -> None:
-    # All at once, before anybody is waited for: a second Ctrl-C may come while we wait.
-    for child in made.children:
-        child.send(signal.SIGKILL)
-    for child in made.children:
-        child.stop(signal.SIGKILL, 5)
+    made.kill()
     if made.disk is not None:
         made.disk.discard()

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
@@ -18,7 +19,9 @@ import msgspec
 import uvloop
 
 from migctl import telemetry
-from migctl.errors import Transient
+from migctl.config import secret
+from migctl.drills.world.signs import no_realtime
+from migctl.errors import MigctlError, Transient
 from migctl.subscriber.gateway.serve_client import Assignment, ServeClient
 from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
@@ -76,13 +79,41 @@ def tokens(no_tokens: Path, seconds: float) -> AccessToken:
     return access_token
 
 
+async def listener(kind: str, url: str) -> WebsocketSubscriber | RealtimeSubscriber:
+    """Of one transport of a deployment that runs, with what its serve tells any subscriber. To serve it is none, but a witness."""
+    token = secret("MIGCTL_TOKEN")
+    server = ServeClient(url, token=token)
+    if kind == "websocket":
+        return WebsocketSubscriber(f"{server.ws_url}?client=witness", token=token, wait_s=WAIT_S)
+    assignment = await server.assignment()
+    project = assignment.project
+    if project is None or assignment.access_token is None:
+        raise no_realtime(server.url)
+
+    async def access_token() -> str:
+        given = (await server.assignment()).access_token
+        if given is None:
+            raise no_realtime(server.url)
+        return given
+
+    return RealtimeSubscriber(
+        project.url,
+        project.anon_key,
+        access_token,
+        schema=project.schema,
+        live="postgres_changes" if kind == "changes" else project.live,
+        wait_s=WAIT_S,
+    )
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", required=True)
     parser.add_argument("--url", required=True)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--token-seconds", type=float, default=3600.0)
-    parser.add_argument("--no-tokens", type=Path, required=True)
+    parser.add_argument("--no-tokens", type=Path)
+    parser.add_argument("--listen-only", action="store_true", help="with what serve tells any subscriber")
     options = parser.parse_args()
     telemetry.configure(level="info")
     stop = asyncio.Event()
@@ -91,10 +122,17 @@ async def main() -> None:
     file = CaptureFile(options.out, "dual")
     file.check(force=False)
     note = telemetry.get_logger("capture").info
-    made = subscriber(options.kind, options.url, tokens(options.no_tokens, options.token_seconds))
+    made: Subscriber | WebsocketSubscriber | RealtimeSubscriber
+    if options.listen_only:
+        made = await listener(options.kind, options.url)
+    else:
+        made = subscriber(options.kind, options.url, tokens(options.no_tokens, options.token_seconds))
     async with made as reader:
         await Capture(reader, "dual", options.kind, file, Until(drain_s=DRAIN_S), note).run(stop)
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    try:
+        uvloop.run(main())
+    except MigctlError as error:
+        sys.exit(f"{error.what}; {error.do}")

@@ -19,6 +19,7 @@ from migctl.config import Settings, Target
 from migctl.config.modes import LiveWay
 from migctl.config.roles import AUTHENTICATED, ListensAs
 from migctl.errors import Systemic, Transient
+from migctl.events import format_time
 from migctl.events.jsontext import dumps
 from migctl.resilience import Backoff, BreakerStatus, News, Retry
 from migctl.status import CanaryStatus, CanaryWayStatus
@@ -135,7 +136,7 @@ class Canary:
                 self._gone = number
                 self._goes.wake()
                 self._pace.book(started, receivers=1)
-                payload = dumps({"from": self._id, "n": number})
+                payload = dumps({"from": self._id, "n": number, "at": format_time(clock.now())})
                 self._sent += await self._sender.send(self._topic, EVENT, payload)
             await asyncio.sleep(max(0.0, started + self._every_s - clock.mono()))
 

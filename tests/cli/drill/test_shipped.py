@@ -20,6 +20,8 @@ from tests.kit.serve_process import run
 
 # Their length is the operator's choice.
 LONG = {"soak"}
+# These listen to the deployment that runs: tests/cli/drill/test_read_only.py.
+READ_ONLY = {name for name in catalog.names() if read(catalog.path_of(name)).drill.read_only}
 # What is lost does not ask how many there are, and a machine that runs four tests at once has better things to do. A limit of
 # messages a second is not reached by few.
 RATE = {"rate-limit": "200"}
@@ -38,7 +40,7 @@ def drilled(folder: Path, name: str, *words: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in catalog.names() if name not in LONG])
+@pytest.mark.parametrize("name", [name for name in catalog.names() if name not in LONG | READ_ONLY])
 def test_nothing_is_lost_and_the_hypothesis_holds_again(tmp_path: Path, name: str) -> None:
     if name == "clock-step" and library() is None:
         needs.program("libfaketime")

@@ -110,6 +110,14 @@ def test_segments_and_drills_that_nobody_knows_and_settings_that_don_t_fit_are_t
     assert ("2b-25.yaml", 12, "settings.resilience.breaker") not in told(looked(tmp_path))
 
 
+def test_a_stage_that_waits_for_a_drill_which_rehearses_nothing_is_told(tmp_path: Path) -> None:
+    stage = GOOD.format(name="2b-25", percent=25) + "drills: [silence, failover]\n"
+    write(tmp_path, "configs/stages/2b-25.yaml", stage)
+    found = looked(tmp_path)
+    assert [one.key for one in found.problems] == ["drills.0"]
+    assert "read-only" in found.problems[0].what
+
+
 def test_a_folder_a_link_to_nothing_and_an_empty_file_don_t_hide_behind_what_ships(tmp_path: Path) -> None:
     (tmp_path / "configs" / "stages" / "2b-25.yaml").mkdir(parents=True)
     (tmp_path / "configs" / "stages" / "2b-50.yaml").symlink_to("nowhere")

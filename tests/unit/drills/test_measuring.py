@@ -78,6 +78,7 @@ def test_a_sound_run_has_every_figure() -> None:
         "duplicates": 0,
         "out_of_order": 0,
         "time_to_detect_ms": 200,
+        "latency_p99_ms": 400.0,
         "time_to_fallback_ms": 500,
         "time_to_recover_ms": 410,
         "longest_silence_ms": 500,
