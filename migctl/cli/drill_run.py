@@ -53,6 +53,15 @@ def run(
             show_default=False,
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            metavar="ws://...",
+            help="A live stream that the drill's serve taps, in place of made events; mapped as `source` of the settings.",
+            show_default=False,
+        ),
+    ] = None,
     keep: Annotated[
         Path | None,
         typer.Option(
@@ -149,7 +158,14 @@ def run(
             raise Usage(what, do="name one of `migctl drill list`, or run them all with --all")
         with Display(quiet=output_format == "json") as display:
             order = ordered(
-                settings, drill, without=without or [], keep=keep, rate_per_s=rate, changes=changes, url=url
+                settings,
+                drill,
+                without=without or [],
+                keep=keep,
+                rate_per_s=rate,
+                changes=changes,
+                url=url,
+                source=source,
             )
             if not order.checked.drill.read_only:  # one that only listens may do so anywhere
                 refuse_foreign(settings, confirm)
@@ -160,7 +176,13 @@ def run(
             print_result(result, page_path(order.state, result.id))
         leave_by(result.verdict)
         return
-    if drill is not None or without or url is not None or not replace(changes, only=()).are_none:
+    if (
+        drill is not None
+        or without
+        or url is not None
+        or source is not None
+        or not replace(changes, only=()).are_none
+    ):
         what = "with --all no drill is named, none is made longer or shorter, and no remedy is switched off"
         raise Usage(what, do="choose drills with --only NAME and --skip NAME")
     refuse_foreign(settings, confirm)

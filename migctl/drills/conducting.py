@@ -80,6 +80,7 @@ def _rehearse(
     with deployed(rtt_s=configuration.rtt_ms / 1000, keep=order.keep, noted=noted) as on:
         on.settings = order.settings
         on.redis = configuration.redis
+        on.source = configuration.source
         on.flag = None if configuration.flag == "record" else configuration.flag
         on.without = frozenset(order.without)
         run = Run(order.checked, on, OwnLoad(on), watch)
@@ -120,7 +121,7 @@ def _result(order: Order, drill_id: str, run: Run, started: datetime, target: st
         config=order.config,
         target=target,
         without=order.without,
-        rate_per_s=drill.configuration.rate_per_s,
+        rate_per_s=_rate(drill.configuration, run),
         published=_published(found),
         lost=count("lost"),
         duplicates=count("duplicates"),
@@ -152,6 +153,14 @@ def _result(order: Order, drill_id: str, run: Run, started: datetime, target: st
         seed=run.seed,
         missed_without_a_fault=figures.missed_without_a_fault if figures is not None else {},
     )
+
+
+def _rate(of: Configuration, run: Run) -> float:
+    """Events a second: as it was asked for, or as they came."""
+    found = run.found
+    if found is None or (of.source is None and found.store is not None):
+        return of.rate_per_s
+    return round((_published(found) or 0) / max(1.0, run.until - run.began), 1)
 
 
 def _published(found: Found | None) -> int | None:

@@ -198,6 +198,13 @@ class Configuration(Section):
     recording: Annotated[
         str | None, Field(description="an NDJSON file of recorded events, published in place of made ones")
     ] = None
+    source: Annotated[
+        str | None,
+        Field(
+            pattern=r"^wss?://[^/?#@]+",
+            description="ws://HOST:PORT/PATH, a live stream that serve taps; mapped as `source` of the settings",
+        ),
+    ] = None
     workers: Annotated[int, Field(ge=1, description="producers, at least 1")] = 4
     batch: Annotated[int, Field(ge=1, description="events a request, at least 1")] = 1
     subscribers: Annotated[
@@ -236,6 +243,12 @@ class Configuration(Section):
     settings: Annotated[
         dict[str, Any], Field(description="sections of migctl.yaml, laid over one's own")
     ] = {}
+
+    @model_validator(mode="after")
+    def _one_load(self) -> Configuration:
+        if self.source is not None and self.recording is not None:
+            raise ValueError("source and recording: expected one of them, a live stream or a recorded one")
+        return self
 
 
 class Objectives(Section):
@@ -308,6 +321,8 @@ class Drill(WithElsewhere, Section):
             raise ValueError(
                 f"configuration.subscribers: {', '.join(odd)}: a read-only drill has {', '.join(LISTENING_KINDS)}"
             )
+        if self.configuration.source is not None:
+            raise ValueError("configuration.source: a read-only drill has no serve that could tap it")
         if self.rollbacks or self.without:
             raise ValueError("a read-only drill changes nothing: take out rollbacks and without")
         return self

@@ -84,6 +84,24 @@ def truth_of(on: Deployment) -> Truth:
     return Truth(ids, journal, _places(on, EVENTS), _places(on, TOMBSTONES), retried)
 
 
+def until(truth: Truth, last: Place) -> Truth:
+    """Without what was committed after the end, by a stream that nobody ended; from the journal on, all of it is promised."""
+    journal = [event for event in truth.journal if event.place <= last]
+    ids = list(dict.fromkeys([*(event.id for event in journal), *truth.acknowledged]))
+    return Truth(
+        ids,
+        journal,
+        [row for row in truth.rows if row[0] <= last],
+        [stone for stone in truth.tombstones if stone[0] <= last],
+    )
+
+
+def within(heard: Heard, last: Place) -> Heard:
+    """Without what was committed after the end, which nobody has to have."""
+    lines = [line for line in heard.lines if (line.epoch, line.seq) <= last]
+    return Heard(heard.name, heard.kind, lines, heard.start, heard.complete, heard.away)
+
+
 def _places(on: Deployment, table: str) -> list[tuple[Place, str]]:
     import psycopg
     from psycopg.sql import SQL, Identifier

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from migctl.drills import evidence
-from migctl.drills.judging import Heard, Truth
+from migctl.drills.judging import Truth
 from migctl.drills.measuring import Found, measure
 from migctl.drills.world.observed import Observed
 from migctl.events import Position
@@ -60,20 +60,15 @@ class ListenedTo:
         if journal is None:
             run.conclude("inconclusive", "the journal no longer has what was committed meanwhile")
             return None
+        last = (self._until.epoch, self._until.seq)
         everyone = [evidence.heard_by(each) for each in on.subscribers.values()]
         truth = Truth([], journal, [], [], is_foreign=True)
-        everyone = [within(one, self._until) for one in everyone]
+        everyone = [evidence.within(one, last) for one in everyone]
         if not journal:
             run.conclude(
                 "inconclusive", "no event was committed meanwhile: there was nothing to be silent of"
             )
         return measure(truth, everyone, [], list(run.samples), since=run.began, until=run.until)
-
-
-def within(heard: Heard, until: Position) -> Heard:
-    """Without what was committed after the end, which nobody has to have."""
-    lines = [line for line in heard.lines if (line.epoch, line.seq) <= tuple(until)]
-    return Heard(heard.name, heard.kind, lines, heard.start, heard.complete, heard.away)
 
 
 def _head(on: Observed) -> Position:

@@ -46,11 +46,18 @@ def ordered(
     rate_per_s: float | None = None,
     changes: Changes | None = None,
     url: str | None = None,
+    source: str | None = None,
 ) -> Order:
     """Raises Usage or Faulty, with all that is wrong, before anything is done."""
     path, changes = catalog.path_of(drill), changes or Changes()
-    checked = with_changes(read(path).at(rate_per_s), path.stem, changes)
-    listens = checked.drill.read_only
+    checked = with_changes(read(path).at(rate_per_s, source), path.stem, changes)
+    listens, tapped = checked.drill.read_only, checked.drill.configuration.source
+    if source is not None and not source.startswith(("ws://", "wss://")):
+        raise Usage(f"--source {source}: a drill taps a live WebSocket", do="give ws://HOST:PORT/PATH")
+    if tapped is not None and rate_per_s is not None:
+        raise Usage(f"{tapped} comes at its own rate", do="leave out --rate, or --source and `source`")
+    if listens and source is not None:
+        raise Usage(f"drill {path.stem} has no serve that could tap it", do="leave out --source")
     if listens and rate_per_s is not None:
         raise Usage(f"drill {path.stem} publishes nothing", do="leave out --rate: it listens to what comes")
     if url is not None and not listens:
@@ -58,11 +65,13 @@ def ordered(
             f"drill {path.stem} has a serve of its own", do="leave out --url: it is for read-only drills"
         )
     check(checked.drill, path.stem, without)
+    # How the operator's stream becomes events is asked for only where it is tapped.
+    mapping = [{"source": settings.source.model_dump(mode="json")}] if tapped is not None else []
     return Order(
         name=path.stem,
         checked=checked,
         state=settings.state,
-        settings=drilled(settings, checked.drill.configuration.settings, *overlays(without)),
+        settings=drilled(settings, *mapping, checked.drill.configuration.settings, *overlays(without)),
         without=list(without),
         config=delivery_digest(settings),
         keep=keep,

@@ -63,8 +63,8 @@ class Watch(Protocol):
 class Load(Protocol):
     """What a drill's subscribers are to receive, and what is made of it. Each may conclude something, and raise MigctlError.
 
-    begin: serve, subscribers and events are there, and `began` is set. check: is asked again and again while time passes. end:
-    everything has come, or never will; what was measured, None where nothing is to be.
+    begin: serve, subscribers and events are there, and `began` is set; not where nothing came to be judged by. check: is asked
+    again and again while time passes. end: everything has come, or never will; what was measured, None where nothing is to be.
     """
 
     def begin(self, run: Run) -> None: ...
@@ -132,7 +132,8 @@ class Run:
             self.samples = sampler.samples
             try:
                 self.load.begin(self)
-                self._hypothesis("before")
+                if self.began:
+                    self._hypothesis("before")
                 if self.verdict == "pass":
                     self.pass_time(self.configuration.calm_s)
                     self._method()
@@ -150,7 +151,7 @@ class Run:
             if self.began:
                 self._hypothesis("after_rollbacks")
             signals.shielded = self.verdict == "terminated"
-            if self.verdict not in ("terminated", "error"):
+            if self.began and self.verdict not in ("terminated", "error"):
                 self._drain_and_judge()
 
     # The parts, in their order

@@ -58,6 +58,7 @@ FAILS_BY_A_WORD = {ROOT / "tests/kit/failpoint.py"}
 # An entry that is no longer needed fails the suite: take it out.
 WITHOUT_A_FAST_TEST = {
     "migctl.demo": PROCESS,
+    "migctl.drills.listening": PROCESS,
     "migctl.drills.loading": PROCESS,
     "migctl.drills.conducting": PROCESS,
     "migctl.drills.functions.disk": PROCESS,

@@ -53,11 +53,15 @@ class Checked:
     drill: Drill
     bound: dict[str, Bound]
 
-    def at(self, rate_per_s: float | None) -> Checked:
-        """The same with another load; None: as it is."""
-        if rate_per_s is None:
+    def at(self, rate_per_s: float | None, source: str | None = None) -> Checked:
+        """The same with another load: made events at that rate, or a live stream; None: as it is."""
+        if rate_per_s is None and source is None:
             return self
-        load = self.drill.configuration.model_copy(update={"rate_per_s": rate_per_s})
+        found = self.drill.configuration
+        load = found.model_copy(
+            update={"rate_per_s": found.rate_per_s if rate_per_s is None else rate_per_s}
+            | ({} if source is None else {"source": source, "recording": None})
+        )
         return replace(self, drill=self.drill.model_copy(update={"configuration": load}))
 
 

@@ -41,7 +41,8 @@ class Deployment(Around):
 
     direct: the target as the stack has it; target: over the line. flag: the kill switch of serve, None: who has what is said by
     the record. settings: its migctl.yaml. more: of the environment of each process, over everything else. without: remedies that
-    are switched off. redis: whether its processes have the stack's Valkey, for flags.
+    are switched off. redis: whether its processes have the stack's Valkey, for flags. source: a live stream that serve taps; then
+    there is no producer.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Deployment(Around):
         self.more: Mapping[str, str] = {}
         self.without: frozenset[str] = frozenset()
         self.redis = False
+        self.source: str | None = None
         self.clock: SteppedClock | None = None  # of serve, where it is to be stepped
         self.disk: SmallDisk | None = None  # of the state of serve, where it is to be full
         self._messages_per_second = messages_per_second
@@ -111,6 +113,8 @@ class Deployment(Around):
         settings = self.folder / "migctl.yaml"
         settings.write_text(self.settings, encoding="utf-8")
         arguments = ["--config", str(settings), "--mode", "dual", "--listen", f"127.0.0.1:{self.port}"]
+        if self.source is not None:
+            arguments += ["--source", self.source]
         more = self.clock.environ if self.clock is not None else {}
         program = ["-m", "migctl", "serve", *arguments, "--log-level", log_level]
         before = self.disk.entering if self.disk is not None else ()

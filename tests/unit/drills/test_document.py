@@ -139,3 +139,11 @@ def test_a_tolerance_that_nothing_could_meet_is_refused(tolerance: object) -> No
 def test_a_drill_that_nobody_receives_is_refused() -> None:
     with pytest.raises(ValueError, match="one at least"):
         Drill.model_validate({"configuration": {"subscribers": {"whole": 0}}})
+
+
+def test_a_live_stream_takes_the_place_of_a_recorded_one(tmp_path: Path) -> None:
+    text = GOOD.replace("method:", "configuration: { recording: x.ndjson }\nmethod:")
+    other = read(write(tmp_path, text)).at(None, "ws://old/ws").drill.configuration
+    assert (other.source, other.recording) == ("ws://old/ws", None)
+    with pytest.raises(Faulty, match="expected one of them"):
+        read(write(tmp_path, text.replace("{ recording:", "{ source: ws://old/ws, recording:")))

@@ -12,6 +12,7 @@ import pytest
 
 from migctl.config.problems import Faulty
 from migctl.drills import catalog
+from migctl.drills.evidence import within
 from migctl.drills.functions.checking import OfListen, read, with_changes
 from migctl.drills.functions.signs import (
     OfTransport,
@@ -22,11 +23,9 @@ from migctl.drills.functions.signs import (
 )
 from migctl.drills.functions.soak import Changes
 from migctl.drills.judging import Committed, Heard, Line, Truth, p99
-from migctl.drills.listening import within
 from migctl.drills.measuring import measure
 from migctl.drills.world.observed import Observed, observed
 from migctl.drills.world.signs import Sign, of_broadcast, of_frame
-from migctl.events import Position
 
 AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 REALTIME = OfTransport(transport="realtime")
@@ -116,7 +115,7 @@ def test_who_lacks_an_event_of_the_journal_has_lost_it_and_what_comes_after_the_
     None
 ):
     truth = Truth([], committed(1, 2, 3), [], [], is_foreign=True)
-    until = Position("e", 3)
+    until = ("e", 3)
     lines = within(heard(line(1), line(3), line(4)), until)
     found = measure(truth, [lines], [], [], since=AT.timestamp(), until=AT.timestamp() + 5)
     assert found.store is None
