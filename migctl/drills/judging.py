@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from math import ceil, inf
+from math import inf
 from typing import Literal
 
 import msgspec
@@ -25,6 +25,7 @@ from migctl.drills.availability import (
     missed_seconds,
     spans,
 )
+from migctl.drills.latency import latency_p99_ms
 
 Place = tuple[str, int]
 # Seconds that an event may be late for before it counts as not available.
@@ -337,25 +338,8 @@ def _judged(
         longest_silence_at_s=round(silence[1] - since, 1) if silence is not None else None,
         lost_ids=lost,
         duplicate_ids=[ids.get(place, "") for place, count in got.items() if count > 1],
-        latency_p99_ms=latency_p99_ms(heard),
+        latency_p99_ms=latency_p99_ms(heard.lines),
     )
-
-
-def latency_p99_ms(heard: Heard) -> float | None:
-    """None without a live release, and where one came before it was committed: then the clocks tell nothing."""
-    took = sorted(
-        1000 * (line.received_at - line.committed_at).total_seconds()
-        for line in heard.lines
-        if line.via == "live"
-    )
-    return p99(took)
-
-
-def p99(took: Sequence[float]) -> float | None:
-    """Of sorted times; the nearest rank. None of none, and where one is below 0."""
-    if not took or took[0] < 0:
-        return None
-    return round(took[ceil(0.99 * len(took)) - 1], 1)
 
 
 def _effect(

@@ -12,7 +12,7 @@ from pydantic import Field
 from migctl.drills.document import Section
 from migctl.drills.evidence import lines_of
 from migctl.drills.functions.registry import observing
-from migctl.drills.judging import p99
+from migctl.drills.latency import p99
 from migctl.drills.world.around import Around
 from migctl.drills.world.observed import Observed
 from migctl.drills.world.signs import Sign

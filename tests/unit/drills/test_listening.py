@@ -22,7 +22,8 @@ from migctl.drills.functions.signs import (
     signs_late_p99_ms,
 )
 from migctl.drills.functions.soak import Changes
-from migctl.drills.judging import Committed, Heard, Line, Truth, p99
+from migctl.drills.judging import Committed, Heard, Line, Truth
+from migctl.drills.latency import p99
 from migctl.drills.measuring import measure
 from migctl.drills.world.observed import Observed, observed
 from migctl.drills.world.signs import Sign, of_broadcast, of_frame
