@@ -151,15 +151,18 @@ def _result(order: Order, drill_id: str, run: Run, started: datetime, target: st
         series=found.series if found is not None else [],
         states=found.states if found is not None else [],
         seed=run.seed,
+        read_only=drill.read_only,
         missed_without_a_fault=figures.missed_without_a_fault if figures is not None else {},
     )
 
 
-def _rate(of: Configuration, run: Run) -> float:
-    """Events a second: as it was asked for, or as they came."""
+def _rate(of: Configuration, run: Run) -> float | None:
+    """Events a second: as it was asked for, or as they came; None where they were not counted."""
     found = run.found
-    if found is None or (of.source is None and found.store is not None):
+    if of.source is None and not run.checked.drill.read_only:
         return of.rate_per_s
+    if found is None:
+        return None
     return round((_published(found) or 0) / max(1.0, run.until - run.began), 1)
 
 

@@ -73,8 +73,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The whole document. reason: why it is no pass, in words. None: not known, since the drill did not come so far.
 
-    config: of which configuration this is true. without: remedies that were switched off. seed: by which faults were drawn; None
-    where none were. missed_without_a_fault: before the first one, by measure and subscriber, seconds of the run.
+    config: of which configuration this is true. without: remedies that were switched off. rate_per_s: of a live stream, as it came;
+    None where nobody counted. seed: by which faults were drawn; None where none were. missed_without_a_fault: before the first one,
+    by measure and subscriber, seconds of the run. read_only: it listened to a deployment that ran.
     """
 
     schema: Literal["migctl.drill/1"] = "migctl.drill/1"
@@ -89,7 +90,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     config: str
     target: str
     without: list[str]
-    rate_per_s: float
+    rate_per_s: float | None
     published: int | None
     lost: int | None
     duplicates: int | None
@@ -113,6 +114,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     states: list[State]
     seed: int | None = None
     missed_without_a_fault: dict[str, dict[str, str]] = {}
+    read_only: bool = False
 
 
 __all__ = [

@@ -17,6 +17,11 @@ from migctl.config.digest import delivery_settings
 from migctl.config.staged import merge
 from migctl.errors import Refused
 
+_DO = (
+    "unset SUPABASE_URL, and the drill runs on a stack of its own; what runs there may be listened to: "
+    "`migctl drill canary`, `migctl drill silence`"
+)
+
 
 def refuse_foreign(settings: Settings, confirm: str | None) -> None:
     """Raises Refused where SUPABASE_URL names a project: a drill acts on parts, which only a stack of its own has.
@@ -29,11 +34,12 @@ def refuse_foreign(settings: Settings, confirm: str | None) -> None:
     if confirm is None:
         raise Refused(
             f"SUPABASE_URL is {url}: a drill breaks what it runs on, and this is not the embedded stack",
-            do="unset SUPABASE_URL, and the drill runs on a stack of its own",
+            do=_DO,
         )
     raise Refused(
-        f"SUPABASE_URL is {url}: this drill kills and cuts parts that only a stack of its own has",
-        do="unset SUPABASE_URL, and the drill runs on a stack of its own",
+        f"SUPABASE_URL is {url}: this drill kills and cuts parts that only a stack of its own has, and would publish an epoch of "
+        "its own there, which your subscribers would go over to",
+        do=_DO,
     )
 
 

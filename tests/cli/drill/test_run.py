@@ -262,10 +262,14 @@ def test_an_unknown_drill_and_a_bad_file_exit_2_and_say_the_way_out(tmp_path: Pa
     assert "did you mean reset?" in done.stderr
 
 
-def test_with_a_project_of_ones_own_a_drill_is_refused_before_it_touches_anything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [(), ("--confirm", "https://abc.supabase.co")])
+def test_with_a_project_of_ones_own_a_drill_is_refused_before_it_touches_anything(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
     more = {"SUPABASE_URL": "https://abc.supabase.co"}
-    done = run(tmp_path, "drill", "failover", more=more)
+    done = run(tmp_path, "drill", "failover", *words, more=more)
     assert done.returncode == 4
+    assert "migctl drill canary" in " ".join(done.stderr.split())
     assert "abc.supabase.co" in done.stderr
     assert not (tmp_path / "drills").exists()
 

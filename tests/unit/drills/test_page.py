@@ -118,3 +118,13 @@ def fits(tmp_path: Path, text: str, width: int) -> None:
         capture_output=True, text=True, timeout=100, check=True,
     )  # fmt: skip
     assert "fits in" in done.stdout, done.stdout[-600:]
+
+
+def test_the_page_of_a_drill_that_only_listened_does_not_say_that_something_was_left_undone() -> None:
+    text = page_of(
+        msgspec.structs.replace(NOTHING, read_only=True, rate_per_s=None, verdict="pass", reason="")
+    )
+    assert "its probes are in the timeline" in text
+    assert "it only listened" in text
+    assert "did not come so far" not in text
+    assert "It was not judged" not in text
