@@ -20,10 +20,12 @@ name = st.sampled_from(NAMES)
 class Sides(RuleBasedStateMachine):
     """The world: when each side was connected, lost or heard; and a subscriber that decides whenever it has to."""
 
+    attachment_class = Attachment
+
     @initialize(assigned=name)
     def begin(self, assigned: TransportName) -> None:
         self.now = 1000.0
-        self.attachment = Attachment(assigned, gone_s=GONE_S, hold_s=HOLD_S)
+        self.attachment = self.attachment_class(assigned, gone_s=GONE_S, hold_s=HOLD_S)
         self.observed = dict.fromkeys(NAMES, Observed(up=False, since=self.now))
         self.reach = Reach(Position("E", 0))
         self.decide()

@@ -47,6 +47,8 @@ class Epoch:
 class Reader(RuleBasedStateMachine):
     """The world, and one reader that started before the first event."""
 
+    round_class = Round
+
     @initialize()
     def begin(self) -> None:
         self.now = 0.0
@@ -185,7 +187,7 @@ class Reader(RuleBasedStateMachine):
         return found
 
     def _round(self, *, to_the_end: bool, cap: int, between: object = None) -> None:
-        rule_ = Round(self.memory, self._heads(), to_the_end=to_the_end)
+        rule_ = self.round_class(self.memory, self._heads(), to_the_end=to_the_end)
         for _ in range(1000):
             stand = stand_of(self.merge)
             assert stand is not None

@@ -35,11 +35,13 @@ def release(epoch: str, seq: int, via: str = "live", size: int = 10) -> Release:
 class Reader(RuleBasedStateMachine):
     """The world: epochs with events, some of which are skipped or lost; a table that lags; hints that do as they like."""
 
+    merge_class = Merge
+
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
         # Room for a dozen items and gaps of up to twenty, so that both bounds are met.
-        self.merge = Merge(max_buffer_bytes=12 * 620, max_gap=20)
+        self.merge = self.merge_class(max_buffer_bytes=12 * 620, max_gap=20)
         self.sizes = {"a": 0}
         self.order = ["a"]
         self.lost: dict[str, tuple[int, int]] = {}

@@ -1,0 +1,29 @@
+"""The cores in Python and in JavaScript do the same, call by call, as tests/vectors has it (`tests.kit.vectors` writes it)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.kit.node import CLIENT, JS, node
+from tests.kit.replaying import replayed
+from tests.kit.vectors import FOLDER, NAMES, lives
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_core_in_python_does_what_the_vectors_say(name: str) -> None:
+    for number, life in enumerate(lives(name), 1):
+        for at, ((method, words, *recorded), *now) in enumerate(replayed(name, life), 1):
+            assert now == recorded, f"life {number}, call {at}: {method} {words}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_core_in_javascript_does_what_the_vectors_say(name: str) -> None:
+    done = node(JS / "replay.mjs", CLIENT, FOLDER, name)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == sum(len(calls) for _, calls in lives(name)) > 500
+
+
+def test_vectors_stay_small() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 300_000
