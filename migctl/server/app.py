@@ -23,6 +23,7 @@ from migctl.server.access.tokens import Tokens
 from migctl.server.answers import answer, refusal
 from migctl.server.counts import Counts
 from migctl.server.routes.assignment import Assignment
+from migctl.server.routes.client import client_js_routes
 from migctl.server.routes.events import Events
 from migctl.server.routes.metrics import CONTENT_TYPE, Metrics
 from migctl.status import HttpStatus, Readiness, ServeStatus, SubscribersStatus, json_schema
@@ -51,6 +52,7 @@ _INDEX = {
     "GET /api/transport?user=WHO": "the transport of this user, and a token for it",
     "POST /ofrep/v1/evaluate/flags/KEY": "what a flag is for a context, by OFREP; without KEY all flags",
     "GET /api/flags": "flags, and /api/segments; PUT and DELETE of one change it",
+    "GET /client.js": "the subscriber, for pages: import { Subscriber } from '/client.js'",
     "GET /openapi.json": "all of this, as an OpenAPI document",
     "GET /admin/subscribers": "who is attached; over the control socket, or with a token of purpose admin",
 }
@@ -174,7 +176,7 @@ def build(
         app.router.add_get("/api/transport", assignment.get)
     if gateway is not None:
         app.router.add_get("/admin/subscribers", subscribers)
-    app.router.add_routes([*admin, *flags])
+    app.router.add_routes([*client_js_routes(), *admin, *flags])
     return app
 
 

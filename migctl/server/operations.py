@@ -35,7 +35,7 @@ from migctl.status.flags import FlagsStatus
 from migctl.subscriber.gateway.serve_client import Assignment
 
 Schema = Mapping[str, object]
-Type = Literal["application/json", "text/plain", "application/x-ndjson"]
+Type = Literal["application/json", "text/plain", "application/x-ndjson", "text/javascript"]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -150,6 +150,10 @@ KEY = Parameter("key", "path", "of the flag", TEXT, required=True)
 NAME = Parameter("name", "path", "the flag's key, or the segment's name", TEXT, required=True)
 IF_MATCH = Parameter("If-Match", "header", "the ETag that you saw; `*` for whatever stands", TEXT)
 IF_NONE_MATCH = Parameter("If-None-Match", "header", "`*` for what is new", TEXT)
+IF_NONE_MATCH_CODE = Parameter("If-None-Match", "header", "the ETag of an earlier answer", TEXT)
+MODULE = Parameter("module", "path", "the name of its file", TEXT, required=True)
+CODE = Answer("an ES module", TEXT, "text/javascript", headers={"ETag": "of this release"})
+UNCHANGED = Answer("as before", None)
 LIMIT = Parameter(
     "limit",
     "query",
@@ -225,6 +229,11 @@ def _managed(root: str, one: type, every: type, put: type) -> list[Operation]:
 OPERATIONS: tuple[Operation, ...] = (
     Operation("get", "/", "what is here", {200: Answer("the routes", OBJECT)}),
     Operation("get", "/openapi.json", "this document", {200: Answer("it", OBJECT)}),
+    Operation("get", "/client.js", "the subscriber for pages", {200: CODE, 304: UNCHANGED}, (IF_NONE_MATCH_CODE,)),
+    *(
+        Operation("get", path, "a module that it imports", {200: CODE, 304: UNCHANGED, 404: NOT_HERE}, (MODULE, IF_NONE_MATCH_CODE))
+        for path in ("/client/{module}", "/client/core/{module}")
+    ),
     Operation("get", "/healthz", "whether the process lives", {200: Answer("it does", OBJECT)}),
     Operation(
         "get", "/readyz", "whether events are taken and delivered",

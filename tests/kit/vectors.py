@@ -219,14 +219,14 @@ class RecordedRound(Round):
     """All rounds with one memory are one life."""
 
     lives: ClassVar[list[Life]] = []
-    _of: ClassVar[tuple[Memory | None, list[Call]]] = (None, [])
+    _by_memory: ClassVar[list[tuple[Memory, list[Call]]]] = []
 
     def __init__(self, memory: Memory, heads: Sequence[Head], *, to_the_end: bool = False) -> None:
         super().__init__(memory, heads, to_the_end=to_the_end)
-        if RecordedRound._of[0] is not memory:
-            RecordedRound._of = (memory, [])
-            self.lives.append(({}, RecordedRound._of[1]))
-        self._calls = RecordedRound._of[1]
+        if not self._by_memory or self._by_memory[-1][0] is not memory:
+            self._by_memory.append((memory, []))
+            self.lives.append(({}, self._by_memory[-1][1]))
+        self._calls = self._by_memory[-1][1]
         self._note("round", heads, to_the_end)
 
     def _note(self, method: str, *words: object, result: object = None) -> None:

@@ -19,7 +19,7 @@ from migctl.server.access.tokens import Purpose, Token, Tokens
 Network = IPv4Network | IPv6Network
 
 # Say nothing that a stranger may not know.
-_OPEN = frozenset(("/", "/healthz", "/readyz", "/openapi.json"))
+_OPEN = frozenset(("/", "/healthz", "/readyz", "/openapi.json", "/client.js"))
 _READERS: tuple[Purpose, ...] = ("subscribe", "admin")
 _MANAGED = ("/api/flags", "/api/segments")
 
@@ -103,7 +103,7 @@ class Rules:
 
 def purposes_of(method: str, path: str) -> tuple[Purpose, ...]:
     """Which purposes open a route, any of them; none where nobody is asked. What is not named here is for admin."""
-    if path in _OPEN:
+    if path in _OPEN or path.startswith("/client/"):
         return ()
     if path == "/events":
         return ("ingest",) if method == "POST" else ("subscribe",)
