@@ -15,7 +15,7 @@ from tests.kit.serve_process import ServeProcess, serving_process
 
 PAGE = (Path(__file__).parents[2] / "docs" / "browser.md").read_text()
 OLD, *STEPS = re.findall(r'```html\n<script type="module">\n(.*?)</script>\n```', PAGE, re.DOTALL)
-(FIRST,) = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)
+FIRST, BUILT = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)
 
 
 class Page:
@@ -57,7 +57,7 @@ async def opened(script: str, serve: ServeProcess, folder: Path) -> AsyncIterato
 async def test_each_step_shows_what_comes_and_from_the_third_on_a_reload_misses_nothing(
     tmp_path: Path,
 ) -> None:
-    assert len(STEPS) == 4
+    assert (len(STEPS), BUILT) == (4, "import { Subscriber } from 'migctl-client';\n")
     with serving_process(tmp_path / "serve", "--mode", "websocket") as serve:
         for number, script in enumerate([FIRST.replace("console.log", "show"), OLD, *STEPS]):
             folder = tmp_path / str(number)

@@ -99,13 +99,17 @@ const releaseOf = (frame, epoch, via, bytes) =>
   new Release({
     id: frame.id, epoch, seq: frame.seq, eventType: frame.type, timestamp: frame.timestamp, source: frame.source ?? '', data: frame.data,
     committedAt: frame.committed_at ?? null, clock: frame.clock, sourceId: frame.source_id, via, bytes, transport: 'websocket', receivedAt: Date.now(),
-  }); // prettier-ignore
+  });
 
 /**
  * The v2 socket: what the gateway sends, into a Flow; after a loss it resumes at the Flow's position. Or, with `standby`, its heartbeats and
  * its word of where to go, and no event. A browser can't keep a socket waiting: what does not fit is asked for later.
  */
 export class Stream extends Link {
+  _greeted = false;
+  /** @type {'live' | 'resume'} */
+  _via = 'live';
+
   /**
    * @param {Serve} serve @param {import('./flow.js').Flow} flow
    * @param {{standby?: boolean, alone: boolean, wanted: Position | null, heartbeatS: number | null, claims: () => Record<string, string>,
@@ -184,8 +188,8 @@ export class Stream extends Link {
       throw new MigctlError(`${this._serve.url}: what answers there does not speak v2 of migctl's protocol`, 'give the address of `migctl serve`', { retry: false });
     }
     /** @type {import('./core/resuming.js').Hello} */
-    const hello = (this._hello = frame.data);
-    /** @type {'live' | 'resume'} */
+    const hello = frame.data;
+    this._hello = hello;
     this._via = hello.resume === 'recovered' ? 'resume' : 'live';
     if (this._how.heartbeatS === null && hello.heartbeat_s) this.liveness.silenceS = MISSED_HEARTBEATS * hello.heartbeat_s;
     if (!this._how.standby && !this._resume(hello)) throw new MigctlError('the journal begins later than this socket', AGAIN);

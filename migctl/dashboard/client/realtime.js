@@ -52,10 +52,15 @@ const releaseOf = (event, epoch, bytes) =>
     id: String(event.id).toLowerCase(), epoch, seq: event.seq, eventType: event.event_type, timestamp: event.timestamp, source: event.source ?? '',
     data: event.data, committedAt: event.committed_at ?? null, clock: event.clock, sourceId: event.source_id, via: 'live', bytes,
     transport: 'realtime', receivedAt: Date.now(),
-  }); // prettier-ignore
+  });
 
 /** Hints over Realtime, into a Flow, over one channel after another. */
 export class Live extends Link {
+  _sent = ''; // the token
+  _beatAt = 0;
+  /** @type {string | null} */
+  _joinRef = null;
+
   /**
    * @param {import('./gateway.js').Project} project @param {Token} token @param {import('./flow.js').Flow} flow
    * @param {{heartbeatS: number | null, changed: () => void, note: (error: MigctlError) => void, log: import('./subscriber.js').Log}} how
@@ -75,6 +80,7 @@ export class Live extends Link {
   async address(signal) {
     this._sent = await this._token.get({ signal });
     this._why = '';
+    this._joinRef = null;
     const query = new URLSearchParams({ apikey: this._project.anonKey, vsn: '1.0.0' });
     return { url: `${this._project.url.replace(/^http/, 'ws')}/realtime/v1/websocket?${query}`, protocols: [] };
   }
@@ -120,7 +126,7 @@ export class Live extends Link {
   /** @param {string} text @param {(text: string) => void} send */
   received(text, send) {
     // Timers of a page in the background may stand still, and heartbeats of ours come all the time.
-    if (now() >= (this._beatAt ?? 0)) {
+    if (now() >= this._beatAt) {
       this._beatAt = now() + BEAT_S;
       this._push(send, 'phoenix', 'heartbeat', {});
       this._renew(send);
@@ -145,7 +151,7 @@ export class Live extends Link {
           : payload.event === 'events' ? readEvents(payload.payload, text.length)
           : payload.event === 'heartbeat' ? readHeartbeat(payload.payload)
           : null,
-      ); // prettier-ignore
+      );
     }
   }
 

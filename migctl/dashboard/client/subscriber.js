@@ -84,7 +84,7 @@ export class Subscriber {
     this._options = {
       waitS: 10, fallBack: true, goneS: 2, patienceS: 30, askEveryS: 30, askSoonS: 2, accessToken: null, toRealtime: null, holdS: null,
       spreadS: null, heartbeatS: null, onChange: () => {}, log: () => {}, ...rest, position: rest.position ?? this._kept(),
-    }; // prettier-ignore
+    };
     this._serve = new Serve(String(url), user ?? `anonymous-${crypto.randomUUID()}`, token ?? null);
     this._flow = new Flow();
     this._closing = new AbortController();
@@ -187,7 +187,7 @@ export class Subscriber {
     const { signal } = this._closing;
     let assignment = await this._firstAssignment(readiness, signal);
     const held = (this._held = new Held(assignment.answer));
-    readiness.promise.then((position) => this.position === null || this._keepPosition(position), () => {}); // prettier-ignore
+    readiness.promise.then((position) => this.position === null || this._keepPosition(position), () => {});
     while (!signal.aborted) {
       const parts = { serve: this._serve, flow: this._flow, options: this._options, readiness, held, onChange: () => this._options.onChange(this) };
       const ways = (this._ways = new Ways(parts, assignment));

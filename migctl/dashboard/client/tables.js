@@ -104,7 +104,7 @@ const releaseOf = (row, epoch, bytes) =>
   new Release({
     id: row.id, epoch, seq: row.seq, eventType: row.event_type, timestamp: row.timestamp, source: row.source, data: row.data,
     committedAt: row.committed_at, clock: row.clock, sourceId: row.source_id, via: 'table', bytes, transport: 'realtime', receivedAt: Date.now(),
-  }); // prettier-ignore
+  });
 
 /** Reads for one Flow. Not for two at once. */
 export class CatchUp {

@@ -58,7 +58,7 @@ export class Ways {
       alone: this.alone, wanted: options.position, heartbeatS: options.heartbeatS, log: options.log, claims, onAssignment,
       changed: () => this._wake(), note: (/** @type {MigctlError} */ error) => void (this.trouble = error),
       redirected: (/** @type {import('./gateway.js').Redirect | null} */ word) => this._redirect(word),
-    }; // prettier-ignore
+    };
     this.stream = new Stream(serve, flow, how);
     this.standby = new Stream(serve, flow, { ...how, standby: true });
     if (this.project !== null) {

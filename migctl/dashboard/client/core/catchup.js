@@ -56,33 +56,40 @@ export class Memory {
 
 /** From one reading of heads to the end of what is there. toTheEnd: also what nobody told of, as it is once it is asked. */
 export class Round {
+  // Of the epoch that it is in
+  /** @type {string | null} */
+  _epoch = null;
+  _left = false; // its tables are read as far as can be
+  _ended = false; // the last page was empty
+  /** @type {number | null} */
+  _last = null; // what was answered
+  /** @type {number | null} */
+  _goal = null; // where all is here that was known then
+  /** @type {Item[]} */
+  _tombstones = [];
+  _moreTombstones = true;
+  /** @type {Item[] | null} */
+  _rows = null;
+  /** @type {number | null} */
+  _upto = null; // the last seq that rows were asked for
+  /** @type {number | null} */
+  _taken = null; // the last seq of a page that was handed out, and has to be the top now
+
   /** @param {Memory} memory @param {Head[]} heads */
   constructor(memory, heads, toTheEnd = false) {
     this._memory = memory;
     this._heads = heads;
     this._byEpoch = new Map(heads.map((head) => [head.epoch, head]));
     this._toTheEnd = toTheEnd;
-    this._enter(null);
   }
 
-  /** @param {string | null} epoch */
+  /** @param {string} epoch */
   _enter(epoch) {
     this._epoch = epoch;
-    this._left = false; // this epoch's tables are read as far as can be
-    this._ended = false; // the last page was empty
-    /** @type {number | null} what was answered */
-    this._last = null;
-    /** @type {number | null} where all is here that was known then */
-    this._goal = null;
-    /** @type {Item[]} */
+    this._left = this._ended = false;
+    this._last = this._goal = this._rows = this._upto = this._taken = null;
     this._tombstones = [];
     this._moreTombstones = true;
-    /** @type {Item[] | null} */
-    this._rows = null;
-    /** @type {number | null} the last seq that rows were asked for */
-    this._upto = null;
-    /** @type {number | null} the last seq of a page that was handed out, and has to be the top now */
-    this._taken = null;
   }
 
   /** The highest seq that either table has after the one that was named. @param {number | null} seq */

@@ -54,6 +54,7 @@ function before(heads) {
   const chain = new Map(heads.map((head) => [head.epoch, byEpoch.has(head.prev_epoch ?? '') ? head.prev_epoch : null]));
   const done = new Set();
   for (const epoch of byEpoch.keys()) {
+    /** @type {string[]} */
     const path = [];
     /** @type {string | null | undefined} */
     let at = epoch;
@@ -69,6 +70,7 @@ function before(heads) {
 
 /** @param {string} epoch @param {Map<string, string | null>} chain */
 function backFrom(epoch, chain) {
+  /** @type {string[]} */
   const path = [];
   for (let at = chain.has(epoch) ? epoch : null; at != null; at = chain.get(at) ?? null) path.push(at);
   return path;

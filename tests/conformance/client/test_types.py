@@ -1,0 +1,43 @@
+"""The client's types, which its comments say, hold: TypeScript of npm checks them, as strictly as it can."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.kit.node import CLIENT, node, packages
+
+HERE = Path(__file__).parent
+TSC = Path("node_modules") / "typescript" / "bin" / "tsc"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The client, with TypeScript of the lock file beside it."""
+    folder = tmp_path_factory.mktemp("types")
+    for name in ("package.json", "package-lock.json", "tsconfig.json"):
+        shutil.copy(HERE / name, folder)
+    packages(folder, "TypeScript")
+    shutil.copy(CLIENT.parent / "client.js", folder)
+    shutil.copytree(CLIENT, folder / "client")
+    return folder
+
+
+def test_client_is_as_its_types_say(folder: Path) -> None:
+    done = node(TSC, "-p", ".", cwd=folder)
+    assert done.returncode == 0, done.stdout
+
+
+def test_application_that_misuses_it_is_told(folder: Path) -> None:
+    (folder / "client.js").write_text(
+        (CLIENT.parent / "client.js").read_text()
+        + "import { Subscriber as S } from './client/subscriber.js';\n"
+        "new S('http://x', { waitS: 'soon' });\n"
+        "new S('http://x').position?.seq.toUpperCase();\n"
+    )
+    done = node(TSC, "-p", ".", cwd=folder)
+    assert "Type 'string' is not assignable to type 'number'" in done.stdout
+    assert "Property 'toUpperCase' does not exist on type 'number'" in done.stdout
+    assert done.stdout.count("error TS") == 2
