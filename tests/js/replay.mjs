@@ -1,10 +1,11 @@
 // Replays tests/vectors/NAME.ndjson on the cores in JavaScript: `node replay.mjs FOLDER_OF_CLIENT FOLDER_OF_VECTORS NAME`. Says the first
-// call that differs, and ends with 1; else how many calls were the same.
+// call that differs, and ends with 1; else how many calls were the same. With `each` as a fourth word:
+// each life that differs, and from which call on.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
-const [client, vectors, name] = process.argv.slice(2);
+const [client, vectors, name, each] = process.argv.slice(2);
 const core = (file) => import(pathToFileURL(`${client}/core/${file}.js`));
 const { Discontinuity, Release, Skip } = await core('items');
 const { Merge } = await core('merge');
@@ -90,16 +91,29 @@ const MACHINES = {
   },
 };
 
-let count = 0;
 const machine = MACHINES[name];
-for (const [life, line] of readFileSync(`${vectors}/${name}.ndjson`, 'utf8').trimEnd().split('\n').entries()) {
+const lives = readFileSync(`${vectors}/${name}.ndjson`, 'utf8').trimEnd().split('\n');
+
+function* replayed(line, life) {
   const [options, calls] = JSON.parse(line);
   const made = machine.make(options);
   for (const [at, [method, words, result, state]] of calls.entries()) {
     const where = `${name}, life ${life + 1}, call ${at + 1}: ${method} ${JSON.stringify(words)}`;
     assert.deepEqual(plain(machine.calls[method](made, words)), result, where);
     assert.deepEqual(plain(machine.state(made)), state, `${where}: the state after it`);
-    count++;
+    yield at;
   }
 }
-console.log(count);
+
+let count = 0;
+const different = [];
+for (const [life, line] of lives.entries()) {
+  let at = -1;
+  try {
+    for (at of replayed(line, life)) count++;
+  } catch (error) {
+    if (!each) throw error;
+    different.push([life, at + 1]);
+  }
+}
+console.log(JSON.stringify(each ? different : count));

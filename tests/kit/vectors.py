@@ -17,6 +17,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -35,8 +36,8 @@ from migctl.transports.protocol import TransportName
 NAMES = ("merge", "attachment", "catchup")
 FOLDER = Path(__file__).parents[1] / "vectors"
 MOST_BYTES = 98_000
-# The beginning of a long life shows as much as two short ones.
-MOST_CALLS = 40
+# The beginning of a long life shows enough; what is only there for what nothing else shows is shorter.
+MOST_CALLS, MOST_CALLS_MORE = 400, 40
 
 Call = tuple[str, list[Any], Any, Any]
 Life = tuple[dict[str, Any], list[Call]]
@@ -290,22 +291,48 @@ def _steps(name: str, life: Life) -> set[Hashable]:
 
 
 def _shortened(calls: list[Call]) -> list[Call]:
-    """The beginning, without what only asks the same again."""
+    """Without what only asks the same again."""
     repeats = [one == before for before, one in pairwise([None, *calls])]
     return [one for one, again in zip(calls, repeats, strict=True) if not again][:MOST_CALLS]
 
 
+def _noticing(name: str, found: list[Life]) -> list[Life]:
+    """The shortest beginnings of lives that notice each of the mutations that any of them notices."""
+    from tests.kit.mutations import MUTATIONS
+    from tests.kit.node import JS, node
+
+    chosen: list[Life] = []
+    for mutation in (one for one in MUTATIONS if one.machine == name):
+        with TemporaryDirectory() as folder:
+            (Path(folder) / f"{name}.ndjson").write_text("".join(f"{_line(life)}\n" for life in found))
+            done = node(JS / "replay.mjs", mutation.make(Path(folder)), folder, name, "each")
+        noticed = [(found[life][0], found[life][1][: at + 1]) for life, at in json.loads(done.stdout)]
+        if not noticed:
+            sys.stderr.write(f"{name}: nothing notices: {mutation.what}\n")
+        else:
+            chosen.append(min(noticed, key=lambda life: len(_line(life))))
+    return chosen
+
+
+def _line(life: Life) -> str:
+    return json.dumps(life, separators=(",", ":"))
+
+
 def _chosen(name: str, found: list[Life]) -> list[str]:
-    """Lines within the bound, each for what few of the ones before it show."""
+    """Lines within the bound: those that notice mutations, then each for what few of the ones before it show."""
     cut = [(made, _shortened(calls)) for made, calls in found]
-    rest = {json.dumps(life, separators=(",", ":")): _steps(name, life) for life in cut if len(life[1]) > 5}
-    chosen: list[str] = []
-    shown: Counter[Hashable] = Counter()
-    room = MOST_BYTES
-    while fitting := [line for line in rest if len(line) < room]:
-        worth = {line: sum(0.3 ** shown[step] for step in rest[line]) / (len(line) + 500) for line in fitting}
+    noticing = _noticing(name, cut)
+    chosen = sorted({_line(life) for life in noticing})
+    shown = Counter(step for life in noticing for step in _steps(name, life))
+    more = [(made, calls[:MOST_CALLS_MORE]) for made, calls in cut if len(calls) > 5]
+    steps = {_line(life): _steps(name, life) for life in more}
+    room = MOST_BYTES - sum(len(line) + 1 for line in chosen)
+    while fitting := [line for line in steps if len(line) < room]:
+        worth = {
+            line: sum(0.3 ** shown[step] for step in steps[line]) / (len(line) + 500) for line in fitting
+        }
         line = max(fitting, key=lambda line: (worth[line], line))
-        shown.update(rest.pop(line))
+        shown.update(steps.pop(line))
         chosen.append(line)
         room -= len(line) + 1
     return chosen
@@ -345,8 +372,8 @@ def write() -> None:
         round_class = RecordedRound
 
     _write("merge", Merging, RecordedMerge.lives, 600)
-    _write("attachment", Attaching, RecordedAttachment.lives, 600)
-    _write("catchup", CatchingUp, RecordedRound.lives, 600)
+    _write("attachment", Attaching, RecordedAttachment.lives, 1500)
+    _write("catchup", CatchingUp, RecordedRound.lives, 1000)
 
 
 if __name__ == "__main__":
