@@ -29,6 +29,7 @@ from migctl.cli import (
     stack,
     status,
     token,
+    top,
     validate,
 )
 
@@ -40,6 +41,7 @@ _ORDER = (
     "config",
     "serve",
     "status",
+    "top",
     "ctl",
     "clients",
     "rollout",
@@ -93,6 +95,7 @@ app.command("demo", short_help="The whole job once, on a stack of its own.")(dem
 app.add_typer(config.app, name="config", short_help="Settings and stages: checked, and shown as they hold.")
 app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
 app.command("status", short_help="What a running serve does.")(status.status)
+app.command("top", short_help="The migration live, with keys to stop it.")(top.top)
 app.add_typer(ctl.app, name="ctl", short_help="Steer a running serve: settings, and a throttle.")
 app.command("clients", short_help="Who is subscribed, and to which transport.")(clients.clients)
 app.add_typer(

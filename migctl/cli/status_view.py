@@ -59,14 +59,14 @@ def view(of: ServeStatus, now: datetime) -> list[RenderableType]:
     ]
 
 
-def head(of: Summary, well: bool) -> Table:
-    """The three lines that stand apart: what it does, its state and why, what is left."""
+def head(of: Summary, well: bool, *, whole: bool = True) -> Table:
+    """The three lines that stand apart: what it does, its state and why, what is left. whole: as long as they are."""
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table.grid(padding=(0, 2), pad_edge=False)
     drawn.add_column(no_wrap=True, style="dim", min_width=WIDTH)
-    drawn.add_column(overflow="fold")
+    drawn.add_column(overflow="fold" if whole else "ellipsis", no_wrap=not whole)
     drawn.add_row("does", Text(of.does))
     drawn.add_row("state", Text(of.state, style="bold green" if well else "bold red"))
     drawn.add_row("left", Text(of.left))
@@ -222,7 +222,7 @@ def _gateway(of: GatewayStatus) -> str:
         ("piped", of.subscribers_piped),
     )
     parts = ", ".join(f"{count:,} {form}" for form, count in forms if count)
-    several = f"{of.subscribers:,} subscribers" + (f" ({parts})" if parts else "")
+    several = f"{of.subscribers:,} subscriber{'s' * (of.subscribers != 1)}" + (f" ({parts})" if parts else "")
     return f"{of.state}; {several}, {of.standby:,} standby, {of.behind_events:,} events behind"
 
 
