@@ -181,9 +181,7 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
 
 
 def _journal(of: JournalStatus) -> Iterator[tuple[str, str]]:
-    full = "" if of.full_in_hours is None else f", full in {of.full_in_hours:,.0f} h at this rate"
-    if of.full is not None:
-        full = ", full"
+    full = ", full" if of.full is not None else ""
     if of.stalled is not None:
         full += ", stalled"
     yield "journal", f"head {of.head:,}, tail {of.tail:,}, {of.size_bytes / 1e6:,.1f} MB{full}"
