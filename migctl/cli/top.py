@@ -141,10 +141,10 @@ class _Top:
 async def _done(settings: Settings, wanted: Wanted) -> str:
     """Do it, and say in a line what became of it."""
     from migctl.cli import rollout_view
+    from migctl.config.person import operator
     from migctl.runtime import rollout_moves
     from migctl.runtime.rollout_wish import Wish
     from migctl.runtime.steering import throttle_of
-    from migctl.schema import operator
     from migctl.server.routes.ctl import ChangeThrottle
 
     if wanted.act in ("throttle", "no-throttle"):
