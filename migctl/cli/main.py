@@ -16,6 +16,7 @@ from migctl.cli import (
     config,
     context,
     ctl,
+    dashboard,
     deadletter,
     demo,
     drill,
@@ -53,6 +54,7 @@ _ORDER = (
     "drill",
     "journal",
     "token",
+    "dashboard",
 )
 
 
@@ -113,6 +115,7 @@ app.add_typer(
 )
 app.add_typer(journal.app, name="journal", short_help="The durable file behind it all.")
 app.add_typer(token.app, name="token", short_help="Tokens for those who speak to serve.")
+app.add_typer(dashboard.app, name="dashboard", short_help="The page of serve: fetch its chart library.")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -180,6 +180,7 @@ def _run(move: Move, asked: _Asked, config: Path | None, output_format: context.
     from migctl.config import load, usable
     from migctl.config.person import operator
     from migctl.errors import MigctlError, Wanting
+    from migctl.runtime import rollout_document
     from migctl.runtime.rollout_wish import Wish
 
     settings, wrong = usable(file=config) if asked.may_go_down else (load(file=config), None)
@@ -195,14 +196,14 @@ def _run(move: Move, asked: _Asked, config: Path | None, output_format: context.
         effect = context.run(work())
     except MigctlError as error:
         if output_format == "json" and asked.proposed is not None:
-            output.document(rollout_view.refused(asked.proposed, error.what))
+            output.document(rollout_document.refused(asked.proposed, error.what))
         raise
     if output_format == "json":
-        output.document(rollout_view.document(effect))
+        output.document(rollout_document.document(effect))
     else:
         for text in rollout_view.after(effect):
             output.plain(text)
-    wanting = rollout_view.wanting(effect)
+    wanting = rollout_document.wanting(effect)
     if wanting is not None:
         what, do = wanting
         raise Wanting(what, do=do)

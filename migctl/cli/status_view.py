@@ -178,6 +178,8 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
             "log",
             f"{of.log.lost_lines:,} line{'s' * (of.log.lost_lines != 1)} could not be written, and are lost",
         )
+    if of.dashboard is not None:
+        yield "dashboard", of.dashboard
 
 
 def _journal(of: JournalStatus) -> Iterator[tuple[str, str]]:

@@ -142,7 +142,7 @@ async def _done(settings: Settings, wanted: Wanted) -> str:
     """Do it, and say in a line what became of it."""
     from migctl.cli import rollout_view
     from migctl.config.person import operator
-    from migctl.runtime import rollout_moves
+    from migctl.runtime import rollout_document, rollout_moves
     from migctl.runtime.rollout_wish import Wish
     from migctl.runtime.steering import throttle_of
     from migctl.server.routes.ctl import ChangeThrottle
@@ -156,7 +156,7 @@ async def _done(settings: Settings, wanted: Wanted) -> str:
         return ("throttled" if hold else "no longer throttled") + unkept
     wish = Wish(operator(), wanted.reason, lambda _: (), False, lambda _: None)
     effect = await (rollout_moves.abort if wanted.act == "abort" else rollout_moves.pause)(settings, wish)
-    wanting = rollout_view.wanting(effect)
+    wanting = rollout_document.wanting(effect)
     return "; ".join([*rollout_view.after(effect), *(wanting or ())])
 
 

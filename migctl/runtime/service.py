@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from migctl.clock import mono, now
 from migctl.config import Mode, Settings, Target
+from migctl.dashboard.building import REMEDY, lacking
 from migctl.journal import Room
 from migctl.runtime.announcement import Announcement
 from migctl.runtime.closing import Closing
@@ -28,6 +29,7 @@ from migctl.runtime.status import counters_of, serve_readiness, serve_status
 from migctl.runtime.witness import KeptWitness
 from migctl.server.access.tokens import Tokens
 from migctl.status import SupervisionStatus
+from migctl.status.indicators import Indicators
 from migctl.telemetry import get_logger
 from migctl.transports import TransportName
 from migctl.validate.witness.state import read_state
@@ -178,6 +180,7 @@ class Service:
         from migctl.target.token_command import token_command_of
 
         journal, relay, started_at = parts.journal, parts.relay, now()
+        indicators, page_lacks = Indicators(), lacking()
         assignment = Assignment(
             assign=parts.flags.assign,
             served=parts.flags.served,
@@ -208,6 +211,8 @@ class Service:
                 rates=self.rates.status(),
                 witness=read_state(self.settings.state) if self.mode == "dual" else None,
                 keeps_witness=self.witness is not None and not closing.closed,
+                indicators=indicators,
+                page_lacks=f"{page_lacks}: {REMEDY}" if page_lacks is not None else None,
             ),
             ready=lambda: serve_readiness(parts, draining=self.draining),
             refusing=lambda: "draining" if self.draining else None,
@@ -216,7 +221,7 @@ class Service:
             batches=relay.figures if relay is not None else None,
             assignment=assignment,
             admin=[*_admin(parts, self.settings), *client_routes(remembering.status)],
-            flags=_flags(parts),
+            flags=[*_flags(parts), *_rollout(self.settings, parts)],
             follow=parts.live.follow,
         )
 
@@ -272,6 +277,16 @@ def _flags(parts: Parts) -> Sequence[web.RouteDef]:
 
     evaluating = ofrep_routes(lambda: parts.flags.assignments, parts.flags.served_flag, parts.flags.kept)
     return [*evaluating, *flag_api_routes(Managing(parts.flags))]
+
+
+def _rollout(settings: Settings, parts: Parts) -> Sequence[web.RouteDef]:
+    """Routes that say where the rollout stands, and move it; none where there is no target to roll out to."""
+    if parts.to_target is None:
+        return []
+    from migctl.runtime.rolling import Rolling
+    from migctl.server.routes.rollout_api import rollout_routes
+
+    return rollout_routes(Rolling(settings))
 
 
 async def _done(feed: Feed, relay: Relay | None) -> None:

@@ -29,6 +29,7 @@ from migctl.status import (
     WitnessStatus,
 )
 from migctl.status.health import health, readiness
+from migctl.status.indicators import Indicators
 from migctl.telemetry import lost_lines
 
 
@@ -46,6 +47,8 @@ def serve_status(
     witness: WitnessStatus | None = None,
     keeps_witness: bool = False,
     rates: RatesStatus | None = None,
+    indicators: Indicators | None = None,
+    page_lacks: str | None = None,
 ) -> ServeStatus:
     """What the parts say now, and what is wrong with it."""
     relay, to_target = parts.relay, parts.to_target
@@ -80,7 +83,9 @@ def serve_status(
         supervision=supervision,
         kept=parts.keeping.status(),
         rates=rates,
+        dashboard=page_lacks,
     )
+    of = msgspec.structs.replace(of, indicators=(indicators or Indicators()).of(of, clock.now()))
     return ServeStatus(**msgspec.structs.asdict(of), health=health(of))
 
 

@@ -46,6 +46,7 @@ async def witness_of(
     notify: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Witness]:
     """url: of the serve that is watched; None is that of the settings. Raises Usage where the target lacks a part."""
+    from migctl.delivery.classes import Rates
     from migctl.serve_client import ServeHttp
     from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
     from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
@@ -82,6 +83,8 @@ async def witness_of(
             limits=Limits(window_s=settings.evidence.window_s, grace_s=settings.evidence.grace_s),
             bounds=bounds,
             webhook=settings.alerts.webhook,
+            classes=settings.relay.classes,
+            rates=Rates(**settings.relay.rates.model_dump()),
             notify=notify,
         )
     finally:

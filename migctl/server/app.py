@@ -24,6 +24,7 @@ from migctl.server.answers import answer, refusal
 from migctl.server.counts import Counts
 from migctl.server.routes.assignment import Assignment
 from migctl.server.routes.client import client_js_routes
+from migctl.server.routes.dashboard import dashboard_routes, page, wants_page
 from migctl.server.routes.events import Events
 from migctl.server.routes.metrics import CONTENT_TYPE, Metrics
 from migctl.status import HttpStatus, Readiness, ServeStatus, SubscribersStatus, json_schema
@@ -40,6 +41,7 @@ log = get_logger("server")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _INDEX = {
+    "GET /": "this list; for a browser the dashboard",
     "POST /events": "take events: one JSON object, an array, or NDJSON; 201 once they are durable",
     "GET /events?epoch=E&after=N&limit=1000": "events after a position",
     "GET /ws": "live events by WebSocket, as the old service sent them",
@@ -53,6 +55,8 @@ _INDEX = {
     "POST /ofrep/v1/evaluate/flags/KEY": "what a flag is for a context, by OFREP; without KEY all flags",
     "GET /api/flags": "flags, and /api/segments; PUT and DELETE of one change it",
     "GET /client.js": "the subscriber, for pages: import { Subscriber } from '/client.js'",
+    "GET /api/rollout": "where the rollout stands; POST moves it",
+    "GET /api/drills": "drills that were run here",
     "GET /openapi.json": "all of this, as an OpenAPI document",
     "GET /admin/subscribers": "who is attached; over the control socket, or with a token of purpose admin",
 }
@@ -120,7 +124,9 @@ def build(
 
     follow(allow)
 
-    async def index(_: web.Request) -> web.StreamResponse:
+    async def index(request: web.Request) -> web.StreamResponse:
+        if wants_page(request.headers.get("Accept", "")):
+            return await page(request)
         return answer(200, {"name": "migctl", "version": __version__, "here": _INDEX})
 
     async def healthz(_: web.Request) -> web.StreamResponse:
@@ -176,7 +182,7 @@ def build(
         app.router.add_get("/api/transport", assignment.get)
     if gateway is not None:
         app.router.add_get("/admin/subscribers", subscribers)
-    app.router.add_routes([*client_js_routes(), *admin, *flags])
+    app.router.add_routes([*client_js_routes(), *dashboard_routes(), *admin, *flags])
     return app
 
 

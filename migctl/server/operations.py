@@ -28,6 +28,7 @@ from migctl.server.routes.dead_letters import Accept, Accepted, Retry
 from migctl.server.routes.flags_api import MAX_LIMIT, PutFlag, PutSegment
 from migctl.server.routes.marker import Marker, Placed
 from migctl.server.routes.ofrep import BulkEvaluationFailure, EvaluationFailure, EvaluationSuccess
+from migctl.server.routes.rollout_api import Drills, Order
 from migctl.status import ServeStatus, SubscribersStatus
 from migctl.status.clients import ClientsStatus
 from migctl.status.document import Readiness
@@ -227,7 +228,17 @@ def _managed(root: str, one: type, every: type, put: type) -> list[Operation]:
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("get", "/", "what is here", {200: Answer("the routes", OBJECT)}),
+    Operation("get", "/", "what is here; the dashboard for who takes HTML", {200: Answer("the routes", OBJECT)}),
+    Operation(
+        "get", "/dashboard/{name}", "a file of the dashboard",
+        {200: Answer("it", None), 304: Answer("as before", None), 404: NOT_HERE},
+        (Parameter("name", "path", "of the file", TEXT, required=True),),
+    ),
+    Operation(
+        "get", "/dashboard/vendor/{name}", "a file of the dashboard that is another's",
+        {200: Answer("it", None), 304: Answer("as before", None), 404: NOT_HERE},
+        (Parameter("name", "path", "of the file", TEXT, required=True),),
+    ),
     Operation("get", "/openapi.json", "this document", {200: Answer("it", OBJECT)}),
     Operation("get", "/client.js", "the subscriber for pages", {200: CODE, 304: UNCHANGED}, (IF_NONE_MATCH_CODE,)),
     *(
@@ -282,6 +293,21 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Answer("evaluated", BULK, headers={"ETag": "of this answer"}), 304: Answer("as before", None),
          400: Answer("no context", BulkEvaluationFailure), 413: Answer("too large", BulkEvaluationFailure)},
         (Parameter("If-None-Match", "header", "the ETag of an earlier answer", TEXT),), {"application/json": CONTEXT},
+    ),
+    Operation(
+        "get", "/api/rollout", "where the rollout stands, and what it waits for",
+        {200: Answer("as `migctl rollout status`", OBJECT), 409: Answer("a file is the record", Failure),
+         422: Answer("a stage's file is wrong", Failure), 503: Answer("the target is away", Failure)},
+    ),
+    Operation(
+        "post", "/api/rollout", "move the rollout: set, pause, abort; or, with dry_run, say what that would do",
+        {200: Answer("as the command with `--output json`", OBJECT), 400: Answer("no JSON"), 409: Answer("refused", Failure),
+         422: Answer("it can't be meant", _either("Refusal", "Failure")), 503: Answer("the record is away", Failure)},
+        body={"application/json": Order},
+    ),
+    Operation(
+        "get", "/api/drills", "drills that were run in this state folder, the newest last",
+        {200: Answer("each", Drills), 422: Answer("their file can't be read", Failure)},
     ),
     *_managed("/api/flags", OneFlag, Flags, PutFlag),
     *_managed("/api/segments", OneSegment, Segments, PutSegment),

@@ -12,6 +12,8 @@ from migctl.status.delivery import (
     DeadLettersStatus,
     FallbackStatus,
     GatewayStatus,
+    IndicatorStatus,
+    IndicatorWord,
     MovesStatus,
     Part,
     RelayStatus,
@@ -61,7 +63,15 @@ from migctl.status.sources import (
     TapStatus,
 )
 from migctl.status.stage import PositionStatus, StageStatus
-from migctl.status.witness import AlertStatus, ReleasedStatus, WindowStatus, WitnessState, WitnessStatus
+from migctl.status.witness import (
+    AlertStatus,
+    HeardStatus,
+    LiveLatency,
+    ReleasedStatus,
+    WindowStatus,
+    WitnessState,
+    WitnessStatus,
+)
 
 __all__ = [
     "AlertStatus",
@@ -85,9 +95,13 @@ __all__ = [
     "FlagsStatus",
     "GatewayStatus",
     "Health",
+    "HeardStatus",
     "HostStatus",
     "HttpStatus",
+    "IndicatorStatus",
+    "IndicatorWord",
     "JournalStatus",
+    "LiveLatency",
     "LogStatus",
     "MovesStatus",
     "OutageStatus",

@@ -14,6 +14,7 @@ from migctl.resilience import BreakerStatus, ConnectionState
 
 TransportName = Literal["websocket", "realtime"]
 TransportState = Literal["connecting", "connected", "degraded", "closed"]
+IndicatorWord = Literal["connected", "fallback", "catching up", "down"]
 
 # What is reached over a network, or by subscribers. Heads are asked under the table's breaker.
 Part = Literal["table", "heads", "broadcast", "gateway"]
@@ -133,6 +134,14 @@ class TransportStatus(Struct, frozen=True, kw_only=True):
     """reason: why it is not connected."""
 
     state: TransportState
+    reason: str | None
+
+
+class IndicatorStatus(Struct, frozen=True, kw_only=True):
+    """A transport at a glance. since: of the word; reason: why it is not connected."""
+
+    state: IndicatorWord
+    since: Moment
     reason: str | None
 
 

@@ -19,6 +19,7 @@ from migctl.status.delivery import (
     ConnectionsStatus,
     DeadLettersStatus,
     FallbackStatus,
+    IndicatorStatus,
     Part,
     RelayStatus,
     TransportsStatus,
@@ -104,6 +105,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     supervision: None without `--supervised`.
     rates: None before it has served for two seconds.
     witness_silent_s: since the witness that this serve keeps said something; None where it keeps none.
+    indicators: a word for each transport that the mode has. dashboard: what the page lacks, and what to do; None where nothing.
     """
 
     schema: Literal["migctl.status/1"] = "migctl.status/1"
@@ -134,6 +136,8 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     supervision: SupervisionStatus | None = None
     kept: KeptStatus | None = None
     rates: RatesStatus | None = None
+    indicators: dict[str, IndicatorStatus] = {}
+    dashboard: str | None = None
 
 
 class ServeStatus(ServeParts, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ Network = IPv4Network | IPv6Network
 
 # Say nothing that a stranger may not know.
 _OPEN = frozenset(("/", "/healthz", "/readyz", "/openapi.json", "/client.js"))
+# The dashboard's files; what it shows it asks for elsewhere.
+_PAGE = "/dashboard/"
 _READERS: tuple[Purpose, ...] = ("subscribe", "admin")
 _MANAGED = ("/api/flags", "/api/segments")
 
@@ -103,13 +105,15 @@ class Rules:
 
 def purposes_of(method: str, path: str) -> tuple[Purpose, ...]:
     """Which purposes open a route, any of them; none where nobody is asked. What is not named here is for admin."""
-    if path in _OPEN or path.startswith("/client/"):
+    if path in _OPEN or path.startswith("/client/") or (path.startswith(_PAGE) and method in ("GET", "HEAD")):
         return ()
     if path == "/events":
         return ("ingest",) if method == "POST" else ("subscribe",)
     if path in ("/ws", "/api/transport"):
         return ("subscribe",)
     if path in ("/metrics", "/api/status", "/api/status/schema.json"):
+        return _READERS
+    if path in ("/api/rollout", "/api/drills") and method in ("GET", "HEAD"):
         return _READERS
     if path.startswith("/ofrep/"):
         return ("evaluate",)

@@ -7,7 +7,7 @@ not known has no sample, and a family without samples is left out: absence is ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import psutil
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,10 +25,27 @@ from migctl.server.routes.delivery_metrics import (
     of_relay,
     of_transports,
 )
-from migctl.server.routes.families import Labels, counter, counters, counts, gauge, gauges, histogram
+from migctl.server.routes.families import (
+    Labels,
+    counter,
+    counters,
+    counts,
+    gauge,
+    gauges,
+    histogram,
+    states,
+)
 from migctl.server.routes.flag_metrics import of_flags
 from migctl.server.routes.witness_metrics import of_witness
-from migctl.status import AnySource, HttpStatus, JournalStatus, PublisherStatus, ServeParts, TapStatus
+from migctl.status import (
+    AnySource,
+    HttpStatus,
+    IndicatorWord,
+    JournalStatus,
+    PublisherStatus,
+    ServeParts,
+    TapStatus,
+)
 from migctl.status.sources import MappedStatus
 from migctl.telemetry.metrics import Histogram
 
@@ -97,6 +114,12 @@ def families(
     if status.dead_letters is not None:
         yield from of_dead_letters(status.dead_letters)
     yield from of_transports(status.transports)
+    yield states(
+        "migctl_indicator_state",
+        "1 for the word that a transport has at a glance.",
+        "transport",
+        [(name, of.state, get_args(IndicatorWord)) for name, of in status.indicators.items()],
+    )
     if status.fallback is not None:
         yield from of_fallback(status.fallback)
     if status.source is not None:

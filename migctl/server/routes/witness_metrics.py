@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.core import Metric
 
-from migctl.server.routes.families import Labels, counter, gauge, gauges
+from migctl.server.routes.families import Labels, counter, counters, gauge, gauges
 from migctl.status import ReleasedStatus, WindowStatus, WitnessStatus
 
 
@@ -22,8 +22,33 @@ def of_witness(witness: WitnessStatus) -> Iterator[Metric]:
     )
     yield counter("migctl_witness_dropped_windows_total", "Kept no longer: too many waited.", witness.dropped)
     yield gauge("migctl_witness_alert", "1 while an alert is out.", float(witness.alert is not None))
+    yield from _live(witness)
     if witness.window is not None:
         yield from _window(witness.window)
+
+
+def _live(witness: WitnessStatus) -> Iterator[Metric]:
+    up: list[tuple[Labels, float]] = []
+    events: list[tuple[Labels, float]] = []
+    rates: list[tuple[Labels, float]] = []
+    latency: list[tuple[Labels, float]] = []
+    for transport, of in witness.live.items():
+        up.append(({"transport": transport}, float(of.up)))
+        events += [
+            ({"transport": transport, "class": name}, count) for name, count in of.events_by_class.items()
+        ]
+        rates += [({"transport": transport, "class": name}, rate) for name, rate in of.rate_by_class.items()]
+        for quantile, ms in (
+            ("0.5", of.latency.p50_ms),
+            ("0.95", of.latency.p95_ms),
+            ("0.99", of.latency.p99_ms),
+        ):
+            if ms is not None:
+                latency.append(({"transport": transport, "quantile": quantile}, ms / 1000))
+    yield gauges("migctl_witness_up", "1 while it is attached to the transport.", up)
+    yield counters("migctl_witness_released_events_total", "Events that came by it.", events)
+    yield gauges("migctl_witness_rate_events_per_second", "Of the last seconds.", rates)
+    yield gauges("migctl_witness_latency_seconds", "Of what came live in the last minute.", latency)
 
 
 def _window(window: WindowStatus) -> Iterator[Metric]:

@@ -28,8 +28,14 @@ class Make(Protocol):
     def __call__(self, position: Position | None) -> Reading: ...
 
 
-async def listen(transport: str, make: Make, windows: Windows, changed: Callable[[], None]) -> None:
-    """Until cancelled. changed: called when it was first attached, and when a marker was released."""
+async def listen(
+    transport: str,
+    make: Make,
+    windows: Windows,
+    heard: Callable[[Release], None],
+    changed: Callable[[], None],
+) -> None:
+    """Until cancelled. heard: called with each release. changed: called when it was attached or lost, and when a marker came."""
     retry, position = Retry(RETRY), None
     while True:
         try:
@@ -38,13 +44,14 @@ async def listen(transport: str, make: Make, windows: Windows, changed: Callable
                 windows.hears(transport, position)
                 changed()
                 retry.succeeded()
-                watching = asyncio.create_task(_watch(transport, subscriber, windows))
+                watching = asyncio.create_task(_watch(transport, subscriber, windows, changed))
                 try:
                     async for batch in subscriber.batches():
                         markers = len(windows.markers)
                         for item in batch:
                             if isinstance(item, Release):
                                 windows.released(transport, item)
+                                heard(item)
                                 if item.is_control:
                                     changed()
                         position = subscriber.position
@@ -55,15 +62,20 @@ async def listen(transport: str, make: Make, windows: Windows, changed: Callable
                     await asyncio.wait({watching})
         except MigctlError as error:
             windows.is_down(transport, clock.now(), error.what)
+            changed()
             log.log(retry.failed(error).level, f"{transport} is not heard", reason=error.what)
         await retry.wait()
 
 
-async def _watch(transport: str, subscriber: Reading, windows: Windows) -> None:
+async def _watch(transport: str, subscriber: Reading, windows: Windows, changed: Callable[[], None]) -> None:
     """Whether it is attached, a few times a second."""
+    was = None
     while True:
         if subscriber.up:
             windows.is_up(transport, clock.now())
         else:
             windows.is_down(transport, clock.now(), "its connection was lost")
+        if subscriber.up != was:
+            was = subscriber.up
+            changed()
         await asyncio.sleep(WATCH_EVERY_S)

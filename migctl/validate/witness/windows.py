@@ -84,9 +84,12 @@ class _Presence:
         self._down = (self._down[0] if self._down is not None else at_us, reason)
 
     @property
-    def reason(self) -> str | None:
-        """Why it is away now."""
-        return self._down[1] if self._down is not None else None
+    def now(self) -> tuple[bool, int | None, str | None]:
+        """Whether it is attached, since when, and why not. None: it never was."""
+        if self._ready_us is None or self._down is not None:
+            since, reason = self._down or (0, None)
+            return False, since if self._ready_us is not None else None, reason
+        return True, self._away[-1][1] if self._away else self._ready_us, None
 
     def missed(self, start_us: int, end_us: int, *, misses: bool) -> str | None:
         """Why this window can't judge it. misses: it did not release all of it."""
@@ -134,6 +137,10 @@ class Windows:
     def journal_is_read(self) -> bool:
         """Whether it was reached, so that what is committed from now on is read."""
         return self._begin is not None
+
+    def presence(self, transport: str) -> tuple[bool, int | None, str | None]:
+        """Whether it is attached now, since when (us), and why not."""
+        return self._presence[transport].now
 
     # What is heard
 

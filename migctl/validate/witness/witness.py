@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from migctl import clock
+from migctl.delivery.classes import EventClass, Rates
+from migctl.events.times import micros_of
 from migctl.flags.record import Record
 from migctl.resilience.waiting import within
 from migctl.serve_client import ServeHttp
-from migctl.status import AlertStatus, ReleasedStatus, WindowStatus, WitnessStatus
+from migctl.status import AlertStatus, HeardStatus, ReleasedStatus, WindowStatus, WitnessStatus
 from migctl.status.witness import WitnessState
 from migctl.telemetry import get_logger
 from migctl.validate.witness.alerting import Webhook
 from migctl.validate.witness.cohorts import cohorts_of
 from migctl.validate.witness.listening import Make, listen
+from migctl.validate.witness.live import Live, Side
 from migctl.validate.witness.minute import Minute
 from migctl.validate.witness.state import Kept, holding, read_state, write_state
+from migctl.validate.witness.sums import TRANSPORTS
 from migctl.validate.witness.tail import Tail
 from migctl.validate.witness.trouble import Bounds, Trouble, fault_of
 from migctl.validate.witness.windows import Limits, Windows
 from migctl.validate.witness.writing import Writing
 
 TICK_S = 0.1
-PUBLISH_EVERY_S = 2.0
+PUBLISH_EVERY_S = 1.0
 FINISH_S = 3.0
 
 log = get_logger("witness")
@@ -39,7 +43,8 @@ class Witness:
     """One witness, `run` once.
 
     http: of the `serve` that it watches. makes: a subscriber for each transport, at a position. record: of its target; None where
-    nothing is to be written. folder: where it keeps what is not written yet. closed: called with each window.
+    nothing is to be written. classes, rates: as the relay classes events. folder: where it keeps what is not written yet.
+    closed: called with each window.
     """
 
     http: ServeHttp
@@ -49,6 +54,8 @@ class Witness:
     limits: Limits = field(default_factory=Limits)
     bounds: Bounds = field(default_factory=Bounds)
     webhook: str | None = None
+    classes: Mapping[str, EventClass] = field(default_factory=dict)
+    rates: Rates = field(default_factory=Rates)
     closed: Callable[[Minute], None] = lambda _: None
     notify: Callable[[str], None] = lambda _: None
     _count: int = 0
@@ -64,6 +71,7 @@ class Witness:
             before = read_state(self.folder) if name is not None else None
             self._alert = before.alert if before is not None else None
             windows = Windows(clock.now(), self.limits)
+            live = Live(TRANSPORTS, clock.now(), self.classes, self.rates)
             writing = None
             kept = Kept(self.folder)
             if self.record is not None and name is not None:
@@ -71,22 +79,26 @@ class Witness:
             webhook = Webhook(self.webhook if name is not None else None)
             async with asyncio.TaskGroup() as group:
                 tasks: list[Awaitable[None]] = [Tail(self.http, windows).run(), webhook.run()]
-                tasks += [listen(each, make, windows, self._change) for each, make in self.makes.items()]
+                tasks += [
+                    listen(each, make, windows, live.sides[each].released, self._change)
+                    for each, make in self.makes.items()
+                ]
                 tasks += [writing.run()] if writing is not None else []
                 running = [group.create_task(_running(each)) for each in tasks]
-                await self._tick(stop, most, windows, writing, webhook, kept, own=name is not None)
+                await self._tick(stop, most, windows, live, writing, webhook, kept, own=name is not None)
                 for task in running:
                     task.cancel()
             if writing is not None:
                 await writing.finish(FINISH_S)
             if name is not None:
-                self._publish(windows, writing, kept, "stopped")
+                self._publish(windows, live, writing, kept, "stopped")
 
     async def _tick(
         self,
         stop: asyncio.Event,
         most: int | None,
         windows: Windows,
+        live: Live,
         writing: Writing | None,
         webhook: Webhook,
         kept: Kept,
@@ -103,7 +115,7 @@ class Witness:
                 self._take(minute, writing, webhook, trouble)
             if own and (self._changed or clock.mono() - published_at >= PUBLISH_EVERY_S):
                 standby = writing is not None and writing.standby
-                self._publish(windows, writing, kept, "standby" if standby else "watching")
+                self._publish(windows, live, writing, kept, "standby" if standby else "watching")
                 self._changed, published_at = False, clock.mono()
             if over or (most is not None and self._count >= most):
                 return
@@ -125,7 +137,10 @@ class Witness:
     def _change(self) -> None:
         self._changed = True
 
-    def _publish(self, windows: Windows, writing: Writing | None, kept: Kept, state: WitnessState) -> None:
+    def _publish(
+        self, windows: Windows, live: Live, writing: Writing | None, kept: Kept, state: WitnessState
+    ) -> None:
+        now_us = micros_of(clock.now())
         status = WitnessStatus(
             pid=os.getpid(),
             at=clock.now(),
@@ -138,8 +153,13 @@ class Witness:
             alert=self._alert,
             markers={position: sorted(names) for position, names in windows.markers.items()},
             heard_from=dict(windows.heard_from),
+            live={name: _heard(side, now_us, *windows.presence(name)) for name, side in live.sides.items()},
         )
         write_state(self.folder, status)
+
+
+def _heard(side: Side, now_us: int, up: bool, since_us: int | None, reason: str | None) -> HeardStatus:
+    return side.status(now_us, up=up, since_us=since_us, reason=reason)
 
 
 def shown(minute: Minute, bounds: Bounds) -> WindowStatus:
