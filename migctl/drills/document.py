@@ -29,7 +29,7 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # Those of one transport: another one would hide that it is silent.
 LISTENING_KINDS: tuple[Kind, ...] = ("websocket", "realtime", "changes")
-Remedy = Literal["breaker", "canary", "restart", "catch-up", "compare", "tombstones"]
+Remedy = Literal["breaker", "canary", "restart", "catch-up", "compare", "tombstones", "keys"]
 
 Scalar = str | int | float | bool | None
 

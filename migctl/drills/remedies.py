@@ -10,6 +10,7 @@ A drill that passes whatever is broken proves nothing. Each says in `without` wh
 | restart | a supervisor starts a killed serve again | the drill does not |
 | catch-up | what Realtime did not bring is read from the table | captures of postgres_changes are of a client that reads none |
 | compare | a table that went back in time is noticed, and gets what it lost once more | the relay never compares: settings |
+| keys | readers get the project's new keys | the drill gives them to serve alone |
 """
 
 from __future__ import annotations

@@ -13,11 +13,12 @@ import secrets
 import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, get_args
 
+from migctl import clock
 from migctl.config import Target
 from migctl.config.files import make_private_folder, mend_private_tree, read_own
 from migctl.errors import Refused, Transient
@@ -132,7 +133,7 @@ class EmbeddedStack:
         try:
             self._mend_modes()
             self._end_leftovers()
-            keys = Keys.kept(self.folder / "keys.json")
+            keys = Keys.kept(self._keys_path)
             for attempt in range(_ATTEMPTS):
                 # Somewhere else after a clash: stacks that start at the same moment would clash again in step.
                 shift = 0 if attempt == 0 else 3 * (1 + secrets.randbelow(100))
@@ -186,10 +187,35 @@ class EmbeddedStack:
         """Stop the stand-in where it runs with other options; `start_part` starts it with these."""
         if options != self._standin:
             self._standin = options
-            standin = self._parts["standin"]
-            assert isinstance(standin, StandinProcess)
+            standin = self._standin_process()
             standin.stop()
             standin.options = options
+
+    def rotate_keys(self) -> Target:
+        """A new JWT secret and new API keys, and the stand-in restarted with them: it refuses those from before.
+
+        The file has them first: whoever is killed in between starts with the new ones. Raises Transient where the stand-in does not
+        come up; `start_part` then starts it with the new ones, too.
+        """
+        before = self.target
+        keys = Keys.kept(self._keys_path).rotated(clock.now())
+        keys.keep(self._keys_path)
+        self._target = replace(
+            before,
+            anon_key=keys.anon_key,
+            service_role_key=keys.service_role_key,
+            jwt_secret=keys.jwt_secret,
+        )
+        standin = self._standin_process()
+        standin.jwt_secret = keys.jwt_secret
+        standin.stop()
+        self.start_part("standin")
+        return self._target
+
+    def _standin_process(self) -> StandinProcess:
+        standin = self._parts["standin"]
+        assert isinstance(standin, StandinProcess)
+        return standin
 
     def start_part(self, part: Part) -> None:
         """Start a part on its port; nothing happens where it is up. Raises Transient where it doesn't come up."""
@@ -307,6 +333,10 @@ class EmbeddedStack:
             mend_private_tree(self.folder, but=("data",))  # that is the database's own
         except OSError as error:
             raise not_writable(self.folder, error) from None
+
+    @property
+    def _keys_path(self) -> Path:
+        return self.folder / "keys.json"
 
     @property
     def _processes_path(self) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -40,13 +40,16 @@ class Keys:
     @classmethod
     def fresh(cls, now: datetime) -> Keys:
         """A random secret, keys that are good for ten years from `now`, and random passwords."""
-        secret = secrets.token_urlsafe(32)
-        return cls(
-            secret,
-            sign(secret, "anon", now),
-            sign(secret, "service_role", now),
-            *(random_password() for _ in range(3)),
-        )
+        return cls(*_signed(now), *(random_password() for _ in range(3)))
+
+    def rotated(self, now: datetime) -> Keys:
+        """Another random secret, and keys signed with it; the servers keep their passwords."""
+        secret, anon_key, service_role_key = _signed(now)
+        return replace(self, jwt_secret=secret, anon_key=anon_key, service_role_key=service_role_key)
+
+    def keep(self, path: Path) -> None:
+        """Put them into `path`, whole or not at all. Raises Usage where that can't be written."""
+        write_private(path, json.dumps(asdict(self), indent=2))
 
     @classmethod
     def kept(cls, path: Path) -> Keys:
@@ -57,7 +60,7 @@ class Keys:
         known = _read(path)
         keys = cls(**{**asdict(cls.fresh(clock.now())), **known})
         if len(known) < len(fields(cls)):
-            write_private(path, json.dumps(asdict(keys), indent=2))
+            keys.keep(path)
         return keys
 
 
@@ -89,6 +92,12 @@ def _read(path: Path) -> dict[str, str]:
             f"{path}: these are no keys of a stack",
             do="delete the file; `migctl stack up` makes new keys",
         ) from None
+
+
+def _signed(now: datetime) -> tuple[str, str, str]:
+    """A random secret, and the keys of `anon` and `service_role` that it signs."""
+    secret = secrets.token_urlsafe(32)
+    return secret, sign(secret, "anon", now), sign(secret, "service_role", now)
 
 
 def sign(secret: str, role: str, now: datetime) -> str:

@@ -47,12 +47,12 @@ class StandinProcess(Running):
         jwt_secret: str,
         options: StandinOptions | None = None,
     ) -> None:
-        """options: may be changed; the next start takes them."""
+        """options, jwt_secret: may be changed; the next start takes them."""
         super().__init__(port)
         self.options = options or StandinOptions()
+        self.jwt_secret = jwt_secret
         self._folder = folder.absolute()
         self._database_url = database_url
-        self._jwt_secret = jwt_secret
 
     @property
     def url(self) -> str:
@@ -68,7 +68,7 @@ class StandinProcess(Running):
         program = [sys.executable, "-P", "-m", MODULE, "--listen", f"127.0.0.1:{self.port}"]
         secrets = {
             "MIGCTL_STANDIN_DATABASE_URL": self._database_url,
-            "MIGCTL_STANDIN_JWT_SECRET": self._jwt_secret,
+            "MIGCTL_STANDIN_JWT_SECRET": self.jwt_secret,
         }
         # SIGKILL when the owner dies: it keeps nothing, and a stand-in that hangs or was stopped goes too.
         self._child = launch(

@@ -22,7 +22,7 @@ WANTED = (
     "killed", "response is lost", "down for minutes", "gateway down", "down at once", "PostgreSQL restarted", "slot lost", "Valkey",
     "disk full", "fsync", "torn tail", "backup", "journal lost", "poison", "storm", "1 MiB", "SIGSTOP", "half-open",
     "token expires", "channel closed", "too early", "rate limit", "row cap", "two publishers", "clock", "official client",
-    "restored",
+    "restored", "keys replaced",
 )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.drills.conducting": PROCESS,
     "migctl.drills.functions.disk": PROCESS,
     "migctl.drills.functions.flags": PROCESS,
+    "migctl.drills.functions.keys": PROCESS,
     "migctl.drills.functions.lines": PROCESS,
     "migctl.drills.functions.moving": PROCESS,
     "migctl.drills.functions.probes": PROCESS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from migctl.drills.functions import (
     disk,
     flags,
+    keys,
     lines,
     load,
     moving,
@@ -21,7 +22,7 @@ from migctl.drills.functions import (
 from migctl.drills.functions.registry import Armed, Function, functions_of
 
 FUNCTIONS: dict[str, Function] = functions_of(
-    lines, processes, disk, standin, load, odd, flags, moving, target, probes, signs
+    lines, processes, disk, standin, keys, load, odd, flags, moving, target, probes, signs
 )
 
 __all__ = ["FUNCTIONS", "Armed", "Function"]

@@ -20,6 +20,7 @@ from typing import Literal
 
 from migctl.config import Target
 from migctl.drills.world.around import Around, NotReady, Subscriber
+from migctl.drills.world.reader_keys import ReaderKeys
 from migctl.errors import Refused, Usage
 from migctl.faults import ProxyProcess, proxy_process
 from migctl.faults.clock import SteppedClock
@@ -39,10 +40,10 @@ Assigned = Literal["websocket", "realtime"]
 class Deployment(Around):
     """Made by `deployed`.
 
-    direct: the target as the stack has it; target: over the line. flag: the kill switch of serve, None: who has what is said by
-    the record. settings: its migctl.yaml. more: of the environment of each process, over everything else. without: remedies that
-    are switched off. redis: whether its processes have the stack's Valkey, for flags. source: a live stream that serve taps; then
-    there is no producer.
+    direct: the target as the stack has it; target: over the line, with the keys that were given out last. flag: the kill switch of
+    serve, None: who has what is said by the record. settings: its migctl.yaml. more: of the environment of each process, over
+    everything else. without: remedies that are switched off. redis: whether its processes have the stack's Valkey, for flags.
+    source: a live stream that serve taps; then there is no producer.
     """
 
     def __init__(
@@ -60,7 +61,6 @@ class Deployment(Around):
         self.stack = stack
         self.lines: dict[Line, ProxyProcess] = {"supabase": supabase, "gateway": gateway}
         self.rtt_s = rtt_s
-        self.direct = stack.target
         self.target: Target = replace(stack.target, supabase_url=supabase.url)
         self.port = port
         self.serve: Child | None = None
@@ -74,6 +74,10 @@ class Deployment(Around):
         self.clock: SteppedClock | None = None  # of serve, where it is to be stepped
         self.disk: SmallDisk | None = None  # of the state of serve, where it is to be full
         self._messages_per_second = messages_per_second
+
+    @property
+    def direct(self) -> Target:
+        return self.stack.target
 
     @property
     def proxy(self) -> ProxyProcess:
@@ -102,6 +106,24 @@ class Deployment(Around):
     def no_tokens(self) -> Path:
         """While this file is there no subscriber gets a new access token."""
         return self.folder / "no-tokens"
+
+    @property
+    def reader_keys(self) -> Path:
+        """What readers sign their tokens with and reach the project by, where they look for it while they run."""
+        return self.folder / "reader-keys.json"
+
+    def give_keys(self) -> bool:
+        """Whom we start from now on has the project's keys of now, and so has each reader that runs. False where they had them."""
+        if self.target.jwt_secret == self.direct.jwt_secret:
+            return False
+        self.target = replace(self.direct, supabase_url=self.target.supabase_url)
+        if "keys" not in self.without:
+            self._write_reader_keys()
+        return True
+
+    def _write_reader_keys(self) -> None:
+        keys = ReaderKeys(self.target.need("anon_key"), self.target.need("jwt_secret"))
+        keys.write(self.reader_keys)
 
     def start_serve(self, *, log_level: str = "info") -> None:
         """Start it on its port, and return when it answers. Raises NotReady."""
@@ -133,6 +155,9 @@ class Deployment(Around):
         folder = self.folder / name.replace(":", "-")
         words = ["--kind", kind, "--url", self.lines["gateway"].url, "--out", str(folder)]
         words += ["--token-seconds", str(token_s), "--no-tokens", str(self.no_tokens)]
+        words += ["--keys", str(self.reader_keys)]
+        if not self.reader_keys.exists():
+            self._write_reader_keys()
         program = "legacy" if kind == "legacy" else "subscriber"
         if kind == "changes" and "catch-up" in self.without:
             program = "bare"

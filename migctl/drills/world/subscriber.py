@@ -1,7 +1,7 @@
 """A subscriber that writes down what it is handed out, in a process of its own. A process of `deployment`.
 
 Besides what `migctl capture` does: several kinds at once from one serve, each with its own assignment; tokens with a short life,
-which nobody renews while a certain file is there, so that they expire.
+which nobody renews while a certain file is there, so that they expire; keys that are others once a certain file says others.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ import uvloop
 
 from migctl import telemetry
 from migctl.config import secret
+from migctl.config.modes import LiveWay
+from migctl.drills.world.reader_keys import ReaderKeys
+from migctl.drills.world.rekeyed import Rekeyed
 from migctl.drills.world.signs import no_realtime
 from migctl.errors import MigctlError, Transient
+from migctl.events import Position
 from migctl.subscriber.gateway.serve_client import Assignment, ServeClient
 from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
@@ -49,8 +53,8 @@ class AssignedServer(ServeClient):
 
 
 def subscriber(
-    kind: str, url: str, access_token: AccessToken
-) -> Subscriber | WebsocketSubscriber | RealtimeSubscriber:
+    kind: str, url: str, access_token: AccessToken, keys: Path
+) -> Subscriber | WebsocketSubscriber | Rekeyed:
     """Of this kind, as `Subscriber` of `deployment` has it."""
     what, _, assigned = kind.partition(":")
     if what == "whole":
@@ -58,23 +62,24 @@ def subscriber(
         return Subscriber(url, wait_s=WAIT_S, access_token=access_token, server=server)
     if what == "websocket":
         return WebsocketSubscriber(url.replace("http", "ws", 1) + "/ws", wait_s=WAIT_S)
-    return RealtimeSubscriber(
-        os.environ["SUPABASE_URL"],
-        os.environ["SUPABASE_ANON_KEY"],
-        access_token,
-        live="postgres_changes" if what == "changes" else "broadcast",
-        wait_s=WAIT_S,
-    )
+
+    def realtime(anon_key: str, position: Position | None) -> RealtimeSubscriber:
+        live: LiveWay = "postgres_changes" if what == "changes" else "broadcast"
+        supabase_url = os.environ["SUPABASE_URL"]
+        return RealtimeSubscriber(
+            supabase_url, anon_key, access_token, live=live, position=position, wait_s=WAIT_S
+        )
+
+    return Rekeyed(keys, realtime)
 
 
-def tokens(no_tokens: Path, seconds: float) -> AccessToken:
-    """Tokens that live so long; none while the file `no_tokens` is there."""
-    secret = os.environ["SUPABASE_JWT_SECRET"]
+def tokens(no_tokens: Path, keys: Path, seconds: float) -> AccessToken:
+    """Tokens that live so long, signed with what `keys` has now; none while the file `no_tokens` is there."""
 
     async def access_token() -> str:
         if no_tokens.exists():
             raise Transient("nobody gives tokens now", do="nothing: it is tried again")
-        return mint(secret, "authenticated", seconds)
+        return mint(ReaderKeys.read(keys).jwt_secret, "authenticated", seconds)
 
     return access_token
 
@@ -113,6 +118,7 @@ async def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--token-seconds", type=float, default=3600.0)
     parser.add_argument("--no-tokens", type=Path)
+    parser.add_argument("--keys", type=Path)
     parser.add_argument("--listen-only", action="store_true", help="with what serve tells any subscriber")
     options = parser.parse_args()
     telemetry.configure(level="info")
@@ -122,11 +128,12 @@ async def main() -> None:
     file = CaptureFile(options.out, "dual")
     file.check(force=False)
     note = telemetry.get_logger("capture").info
-    made: Subscriber | WebsocketSubscriber | RealtimeSubscriber
+    made: Subscriber | WebsocketSubscriber | RealtimeSubscriber | Rekeyed
     if options.listen_only:
         made = await listener(options.kind, options.url)
     else:
-        made = subscriber(options.kind, options.url, tokens(options.no_tokens, options.token_seconds))
+        access_token = tokens(options.no_tokens, options.keys, options.token_seconds)
+        made = subscriber(options.kind, options.url, access_token, options.keys)
     async with made as reader:
         await Capture(reader, "dual", options.kind, file, Until(drain_s=DRAIN_S), note).run(stop)
 

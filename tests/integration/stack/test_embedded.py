@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import socket
+import stat
 import threading
 import urllib.request
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import redis
 
+from migctl.config import Target
 from migctl.errors import Refused, Transient, Usage
 from migctl.stack import EmbeddedStack, Ports
 from migctl.stack.launcher import any_free_port
+from migctl.target.tokens import mint
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +33,34 @@ def test_each_part_of_the_target_answers(stack: EmbeddedStack) -> None:
     assert redis.Redis.from_url(target.need("redis_url")).ping()
     with urllib.request.urlopen(target.supabase_url + "/health") as answer:
         assert answer.status == 200
+
+
+def status_of(target: Target, anon_key: str, token: str) -> int:
+    headers = {"apikey": anon_key, "Authorization": f"Bearer {token}"}
+    return httpx.get(f"{target.supabase_url}/rest/v1/", headers=headers).status_code
+
+
+def test_after_a_rotation_old_keys_and_tokens_are_refused_and_a_restart_keeps_the_new_ones(
+    tmp_path: Path,
+) -> None:
+    with EmbeddedStack(tmp_path / "s") as stack:
+        old, old_token = stack.target, mint(stack.target.need("jwt_secret"), "authenticated", 60)
+        well = status_of(old, old.need("anon_key"), old_token)
+        assert well != 401
+        new = stack.rotate_keys()
+        assert new == stack.target
+        new_token = mint(new.need("jwt_secret"), "authenticated", 60)
+        assert status_of(new, old.need("anon_key"), new_token) == 401
+        assert status_of(new, new.need("anon_key"), old_token) == 401
+        assert status_of(new, new.need("anon_key"), new_token) == well
+        assert (new.supabase_url, new.database_url) == (old.supabase_url, old.database_url)
+        assert stat.S_IMODE((tmp_path / "s" / "keys.json").stat().st_mode) == 0o600
+        stack.kill("standin")
+        stack.start_part("standin")
+        assert status_of(new, new.need("anon_key"), new_token) == well
+    with EmbeddedStack(tmp_path / "s") as again:
+        assert again.target.jwt_secret == new.jwt_secret
+        assert again.target.service_role_key == new.service_role_key
 
 
 def test_valkey_keeps_what_it_acknowledged(stack: EmbeddedStack) -> None:

@@ -32,6 +32,7 @@ def test_the_drills_that_must_be_able_to_fail_say_how() -> None:
     named = {name: dict(read(catalog.path_of(name)).drill.without) for name in catalog.names()}
     assert {name: list(without) for name, without in named.items() if without}.items() >= {
         "failover": ["breaker"],
+        "key-rotation": ["keys"],
         "poison": ["tombstones"],
         "publisher-crash": ["restart"],
         "silent-drop": ["canary"],

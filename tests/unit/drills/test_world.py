@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import stat
 from pathlib import Path
 
+import jwt
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from migctl.drills.world import bare
 from migctl.drills.world.legacy import LegacyLine, first_event, line_of
 from migctl.drills.world.producer import make, recorded
+from migctl.drills.world.reader_keys import ReaderKeys
+from migctl.drills.world.rekeyed import Rekeyed
 from migctl.drills.world.subscriber import tokens
 from migctl.drills.world.tail import last_seq
 from migctl.errors import Transient
+from migctl.events import Position
+from migctl.stack.launcher import any_free_port
+from migctl.subscriber.core.merge import Merge
+from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
 
 
 def test_a_made_event_holds_its_id_in_its_data_for_who_gets_nothing_else() -> None:
@@ -41,18 +49,64 @@ def test_a_recording_without_an_event_is_refused(tmp_path: Path) -> None:
         next(recorded(path))
 
 
-async def test_while_the_file_is_there_nobody_gets_a_new_token(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SUPABASE_JWT_SECRET", "s" * 40)
-    away = tmp_path / "no-tokens"
-    access_token = tokens(away, 60.0)
+async def test_while_the_file_is_there_nobody_gets_a_new_token(tmp_path: Path) -> None:
+    away, keys = tmp_path / "no-tokens", tmp_path / "keys.json"
+    ReaderKeys("a", "s" * 40).write(keys)
+    access_token = tokens(away, keys, 60.0)
     assert await access_token()
     away.touch()
     with pytest.raises(Transient):
         await access_token()
     away.unlink()
     assert await access_token()
+
+
+async def test_a_token_is_signed_with_the_secret_that_the_file_has_when_it_is_made(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    ReaderKeys("a", "old" * 20).write(keys)
+    access_token = tokens(tmp_path / "no-tokens", keys, 60.0)
+    assert jwt.decode(await access_token(), "old" * 20, algorithms=["HS256"])["role"] == "authenticated"
+    ReaderKeys("b", "new" * 20).write(keys)
+    assert jwt.decode(await access_token(), "new" * 20, algorithms=["HS256"])["role"] == "authenticated"
+
+
+def test_keys_of_readers_are_for_the_owner_alone_and_in_no_repr(tmp_path: Path) -> None:
+    keys = ReaderKeys("anon", "secret")
+    keys.write(tmp_path / "keys.json")
+    assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
+    assert ReaderKeys.read(tmp_path / "keys.json") == keys
+    assert "secret" not in repr(keys)
+
+
+async def test_with_another_key_a_reader_is_made_anew_and_goes_on_at_its_position(tmp_path: Path) -> None:
+    keys, here = tmp_path / "keys.json", Position("e", 7)
+    ReaderKeys("old", "s" * 40).write(keys)
+    nobody = f"http://127.0.0.1:{any_free_port()}"
+    made: list[tuple[str, Position | None]] = []
+    anew = asyncio.Event()
+
+    def make(anon_key: str, position: Position | None) -> RealtimeSubscriber:
+        made.append((anon_key, position))
+        if len(made) > 1:
+            anew.set()
+        merge = Merge()
+        merge.start(position or here, 0.0)
+        access_token = tokens(tmp_path / "no-tokens", keys, 60.0)
+        return RealtimeSubscriber(nobody, anon_key, access_token, position=position, wait_s=60, merge=merge)
+
+    async def take(reader: Rekeyed) -> int:
+        return sum([len(batch) async for batch in reader.batches()])
+
+    async with Rekeyed(keys, make, read_every_s=0.001) as reader:
+        taking = asyncio.create_task(take(reader))
+        ReaderKeys("old", "t" * 40).write(keys)  # a secret alone is read with each token
+        ReaderKeys("new", "t" * 40).write(keys)
+        async with asyncio.timeout(20):
+            await anew.wait()
+        assert made == [("old", None), ("new", here)]
+        assert (reader.position, reader.reconnects) == (here, 1)
+    async with asyncio.timeout(20):
+        assert await taking == 0  # it ends with the block
 
 
 def test_the_last_seq_is_that_of_the_last_whole_line_however_long_lines_are(tmp_path: Path) -> None:

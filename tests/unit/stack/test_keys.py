@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def test_key_is_signed_with_the_secret_for_its_role_and_lasts_for_years(name: st
     )
     assert claims["role"] == role
     assert claims["exp"] - NOW.timestamp() > 9 * 365 * 86400
+
+
+def test_rotated_keys_are_others_and_the_servers_keep_their_passwords(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    before = Keys.kept(path)
+    after = before.rotated(NOW)
+    changed = {name for name in asdict(after) if getattr(after, name) != getattr(before, name)}
+    assert changed == {"jwt_secret", "anon_key", "service_role_key"}
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(before.anon_key, after.jwt_secret, algorithms=["HS256"])
+    after.keep(path)
+    assert Keys.kept(path) == after
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["keys.json"]
 
 
 def test_two_stacks_share_no_secret() -> None:
