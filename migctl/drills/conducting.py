@@ -80,6 +80,7 @@ def _rehearse(
     with deployed(rtt_s=configuration.rtt_ms / 1000, keep=order.keep, noted=noted) as on:
         on.settings = order.settings
         on.redis = configuration.redis
+        on.supervised = configuration.supervised and "restart" not in order.without
         on.source = configuration.source
         on.flag = None if configuration.flag == "record" else configuration.flag
         on.without = frozenset(order.without)

@@ -219,6 +219,9 @@ class Configuration(Section):
         Literal["realtime", "websocket", "record"],
         Field(description="the kill switch of serve; record: none, who has what is said by the flag"),
     ] = "realtime"
+    supervised: Annotated[
+        bool, Field(description="true: `serve --supervised`, which starts a worker again that was killed")
+    ] = False
     clock: Annotated[
         bool, Field(description="true: the clock of serve can be stepped, which needs libfaketime")
     ] = False

@@ -21,6 +21,9 @@ _SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "QUIT": signal.SIGQU
 
 class OfServe(Section):
     signal: Annotated[Literal["KILL", "TERM"], Field(description="KILL or TERM")] = "KILL"
+    whole: Annotated[
+        bool, Field(description="true: of a supervised serve the supervisor too, not its worker alone")
+    ] = False
 
 
 class OfProcess(Section):
@@ -44,7 +47,12 @@ class OfPart(Section):
 
 @fault("kill-serve", OfServe)
 def kill_serve(on: Deployment, of: OfServe) -> Armed:
-    """`serve` is killed; it is started again when the fault is lifted."""
+    """`serve` is killed; it is started again when the fault is lifted. A supervised one loses its worker, and takes the next."""
+    if on.supervised and not of.whole:
+        worker = on.worker()
+        worker.signal(_SIGNALS[of.signal])
+        worker.wait_gone(GONE_S)
+        return Armed(lambda: None, f"its worker, pid {worker.pid}")
     serve = _child(on, "serve")
     serve.stop(_SIGNALS[of.signal], GONE_S)
 
@@ -69,7 +77,11 @@ def clock_step(on: Deployment, of: OfStep) -> Armed:
 
 @fault("stop-process", OfProcess)
 def stop_process(on: Deployment, of: OfProcess) -> Armed:
-    """A process stands still: its sockets stay open, and it answers nothing."""
+    """A process stands still: its sockets stay open, and it answers nothing. Of a supervised `serve` it is the worker."""
+    if of.process == "serve" and on.supervised:
+        worker = on.worker()
+        worker.signal(signal.SIGSTOP)
+        return Armed(lambda: worker.signal(signal.SIGCONT), f"its worker, pid {worker.pid}")
     child = _child(on, of.process)
     stop(child)
     away = of.process if of.process in on.subscribers else None

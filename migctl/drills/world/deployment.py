@@ -27,6 +27,7 @@ from migctl.faults.clock import SteppedClock
 from migctl.faults.disk import SmallDisk
 from migctl.stack import EmbeddedStack
 from migctl.stack.launcher import Child, any_free_port
+from migctl.stack.process import Process
 
 FOLDER_PREFIX = "migctl-drill-"
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
@@ -71,6 +72,7 @@ class Deployment(Around):
         self.without: frozenset[str] = frozenset()
         self.redis = False
         self.source: str | None = None
+        self.supervised = False  # serve keeps a worker, which it starts again
         self.clock: SteppedClock | None = None  # of serve, where it is to be stepped
         self.disk: SmallDisk | None = None  # of the state of serve, where it is to be full
         self._messages_per_second = messages_per_second
@@ -139,9 +141,19 @@ class Deployment(Around):
             arguments += ["--source", self.source]
         more = self.clock.environ if self.clock is not None else {}
         program = ["-m", "migctl", "serve", *arguments, "--log-level", log_level]
+        if self.supervised:
+            program.append("--supervised")
         before = self.disk.entering if self.disk is not None else ()
         self.serve = self.launch("serve", program, more, before=before)
         return self.serve
+
+    def worker(self) -> Process:
+        """The process that serves, of a supervised `serve`. Raises NotReady where it does not answer."""
+        status = self.status()
+        worker = Process.of(status.pid) if status is not None else None
+        if worker is None:
+            raise NotReady("serve does not answer, so that its worker is not known")
+        return worker
 
     def end_serve(self, within_s: float) -> None:
         """It has ended, and `state` has what it left."""
