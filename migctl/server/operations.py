@@ -146,6 +146,7 @@ BULK: Schema = {
 }
 AWAY = Answer("the record of flags is away", headers={"Retry-After": "seconds"})
 NOT_HERE = Answer("there is none")
+NO_ROLLOUT = Answer("mode websocket has no rollout")
 TAG = {"ETag": "of what stands, for If-Match"}
 KEY = Parameter("key", "path", "of the flag", TEXT, required=True)
 NAME = Parameter("name", "path", "the flag's key, or the segment's name", TEXT, required=True)
@@ -296,18 +297,19 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "get", "/api/rollout", "where the rollout stands, and what it waits for",
-        {200: Answer("as `migctl rollout status`", OBJECT), 409: Answer("a file is the record", Failure),
+        {200: Answer("as `migctl rollout status`", OBJECT), 404: NO_ROLLOUT, 409: Answer("a file is the record", Failure),
          422: Answer("a stage's file is wrong", Failure), 503: Answer("the target is away", Failure)},
     ),
     Operation(
         "post", "/api/rollout", "move the rollout: set, pause, abort; or, with dry_run, say what that would do",
-        {200: Answer("as the command with `--output json`", OBJECT), 400: Answer("no JSON"), 409: Answer("refused", Failure),
+        {200: Answer("as the command with `--output json`", OBJECT), 400: Answer("no JSON"), 404: NO_ROLLOUT,
+         409: Answer("refused", Failure),
          422: Answer("it can't be meant", _either("Refusal", "Failure")), 503: Answer("the record is away", Failure)},
         body={"application/json": Order},
     ),
     Operation(
         "get", "/api/drills", "drills that were run in this state folder, the newest last",
-        {200: Answer("each", Drills), 422: Answer("their file can't be read", Failure)},
+        {200: Answer("each", Drills), 404: NO_ROLLOUT, 422: Answer("their file can't be read", Failure)},
     ),
     *_managed("/api/flags", OneFlag, Flags, PutFlag),
     *_managed("/api/segments", OneSegment, Segments, PutSegment),
