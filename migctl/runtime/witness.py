@@ -18,6 +18,7 @@ from migctl.resilience import Backoff, Retry
 from migctl.runtime.flags import record_of
 from migctl.runtime.target import resolve
 from migctl.server.access.tokens import Token, Tokens, mint_token
+from migctl.status import watching
 from migctl.telemetry import get_logger
 from migctl.validate.witness.trouble import Bounds
 
@@ -56,7 +57,8 @@ async def witness_of(
     target = await resolve(settings, need=("anon_key", "service_role_key"), notify=notify)
     access_token = access_token_of(settings, target)
     token = secret("MIGCTL_TOKEN")
-    http = ServeHttp(url or f"http://{settings.listen}", token=token)
+    headers = {watching.CLIENT: watching.WITNESS}
+    http = ServeHttp(url or f"http://{settings.listen}", token=token, headers=headers)
 
     def websocket(position: Position | None) -> WebsocketSubscriber:
         return WebsocketSubscriber(

@@ -29,6 +29,7 @@ from migctl.server.routes.events import Events
 from migctl.server.routes.metrics import CONTENT_TYPE, Metrics
 from migctl.status import HttpStatus, Readiness, ServeStatus, SubscribersStatus, json_schema
 from migctl.status.health import readiness
+from migctl.status.watching import CLIENT
 from migctl.telemetry import get_logger
 from migctl.telemetry.metrics import Histogram
 from migctl.transports.websocket import Gateway
@@ -193,7 +194,8 @@ def _counting(counts: Counts) -> Middleware:
         response = await handler(request)
         took_s = mono() - began
         method = request.method if request.method in METH_ALL else "other"
-        counts.answered(method, _route(request), response.status, took_s)
+        client = request.headers.get(CLIENT)
+        counts.answered(method, _route(request), response.status, took_s, client=client)
         log.debug(
             "request",
             method=request.method,

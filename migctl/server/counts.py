@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from migctl.status import HttpStatus
+from migctl.status.watching import watches
 from migctl.telemetry.metrics import Histogram
 
 
@@ -13,11 +14,13 @@ from migctl.telemetry.metrics import Histogram
 class Counts:
     """Requests answered, and those answered 5xx: what the error rate is made of. A socket counts once it ends.
 
+    watching: of the requests, those answered below 500 to who only watches, see `migctl.status.watching`.
     by_answer: (method, route, status). refused: by the code of the refusal, over HTTP or as a socket closed with 4401.
     seconds: by (method, route), sockets left out. append_seconds: from a request's events to their durability.
     """
 
     requests: int = 0
+    watching: int = 0
     answered_5xx: int = 0
     accepted: int = 0
     duplicates: int = 0
@@ -27,8 +30,12 @@ class Counts:
     seconds: defaultdict[tuple[str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))
     append_seconds: Histogram = field(default_factory=Histogram)
 
-    def answered(self, method: str, route: str, status: int, took_s: float) -> None:
+    def answered(
+        self, method: str, route: str, status: int, took_s: float, *, client: str | None = None
+    ) -> None:
+        """client: the header by which a client of ours says that it only watches."""
         self.requests += 1
+        self.watching += status < 500 and watches(route, client)
         self.answered_5xx += status >= 500
         self.by_answer[method, route, status] += 1
         if status != 101:
@@ -40,6 +47,7 @@ class Counts:
             by_code[code] += count
         return HttpStatus(
             requests=self.requests,
+            watching=self.watching,
             answered_5xx=self.answered_5xx,
             by_code=dict(sorted(by_code.items())),
             refused=dict(self.refused),

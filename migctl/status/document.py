@@ -66,7 +66,10 @@ class SupervisionStatus(Struct, frozen=True, kw_only=True):
 
 
 class HttpStatus(Struct, frozen=True, kw_only=True):
-    """Requests answered since the start, and what became of posted events. refused: by the guard, by code."""
+    """Requests answered since the start, and what became of posted events. refused: by the guard, by code.
+
+    watching: of the requests, those answered below 500 to who only watches: probes, scrapers, the witness, an open page.
+    """
 
     requests: int
     answered_5xx: int
@@ -75,6 +78,7 @@ class HttpStatus(Struct, frozen=True, kw_only=True):
     accepted: int
     duplicates: int
     rejected: int
+    watching: int = 0
 
 
 class Problem(Struct, frozen=True, kw_only=True):

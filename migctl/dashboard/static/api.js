@@ -17,7 +17,7 @@ export function keep(text) {
 
 /** The JSON of an answer. Raises Refused with what it says, and TypeError where nobody answers. */
 export async function ask(path, { method = "GET", body, within = 5000 } = {}) {
-  const headers = { Accept: "application/json" };
+  const headers = { Accept: "application/json", "Migctl-Client": "dashboard" };
   const text = token();
   if (text) headers.Authorization = `Bearer ${text}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";

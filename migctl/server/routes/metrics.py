@@ -238,6 +238,11 @@ def _http(http: HttpStatus, counted: Counts) -> Iterator[Metric]:
             for (method, route, code), count in sorted(counted.by_answer.items())
         ],
     )
+    yield counter(
+        "migctl_http_watching_total",
+        "Requests answered below 500 to who only watches; no part of the error rate.",
+        http.watching,
+    )
     yield counts("migctl_http_refused_total", "Requests that the guard refused.", "reason", http.refused)
     yield histogram(
         "migctl_http_request_duration_seconds",

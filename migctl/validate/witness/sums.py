@@ -33,7 +33,7 @@ _MODULUS = 1 << 256
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
-    """What `serve` has counted since it started. requests: without those of the witness itself."""
+    """What `serve` has counted since it started. requests: without those of who only watches."""
 
     started_at: datetime
     requests: int

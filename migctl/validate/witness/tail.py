@@ -47,7 +47,6 @@ class Tail:
         self._http = http
         self._windows = windows
         self._position: Position | None = None
-        self._asked = 0  # requests of ours that serve has counted as answered well
         self._counted_at = float("-inf")
 
     async def run(self) -> None:
@@ -79,7 +78,7 @@ class Tail:
         except ValueError as error:
             raise Transient(f"{answer.where}: no status: {error}", do="nothing: it is asked again") from None
         at = clock.now()
-        self._windows.counted(at, counted(status, ours=self._asked - 1))
+        self._windows.counted(at, counted(status))
         self._counted_at = clock.mono()
         if self._position is None:
             self._position = Position(status.journal.epoch, status.journal.head)
@@ -106,7 +105,6 @@ class Tail:
 
     async def _get(self, path: str, params: dict[str, str] | None = None) -> Answer:
         answer = await self._http.get(path, params)
-        self._asked += answer.status < 500
         if answer.status not in (200, 410):
             raise Transient(f"{answer.where}: {answer.words()}", do="nothing: it is asked again")
         return answer
@@ -128,12 +126,12 @@ def after_gone(position: Position, gone: Gone) -> tuple[Position, str]:
     return Position(gone.epoch, gone.tail - 1), reason
 
 
-def counted(status: ServeStatus, *, ours: int) -> Counted:
-    """What gates ask for of a status. ours: requests that are the witness's own."""
+def counted(status: ServeStatus) -> Counted:
+    """What gates ask for of a status: of requests those of producers and subscribers, not of who watches."""
     http, dead, source = status.http, status.dead_letters, status.source
     return Counted(
         started_at=status.started_at,
-        requests=max(0, http.requests - ours),
+        requests=max(0, http.requests - http.watching),
         answered_5xx=http.answered_5xx,
         dead_letters=sum(dead.by_code.values()) if dead is not None else 0,
         rejected=http.rejected + (source.rejected if source is not None else 0),

@@ -305,3 +305,17 @@ async def test_metrics_count_what_happened_and_name_no_address_that_a_stranger_m
     assert value(told, "migctl_journal_commit_duration_seconds_count") >= 1
     assert value(told, "process_resident_memory_bytes") > 1e6
     assert b"a-name-that-nobody-has" not in answer.content
+
+
+async def test_answers_to_who_only_watches_are_no_part_of_what_the_error_rate_is_of(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        for path in ("/metrics", "/healthz", "/api/status"):
+            assert (await served.http.get(path)).status_code == 200
+        for client in ("dashboard", "witness"):
+            answer = await served.http.get("/events", headers={"Migctl-Client": client})
+            assert answer.status_code < 500
+        assert (await served.http.get("/events")).status_code < 500
+        posted = await served.http.post("/events", json={"event_type": "cpu", "data": {}})
+        assert posted.status_code == 201
+        http = (await served.http.get("/api/status")).json()["http"]
+        assert (http["requests"], http["watching"]) == (7, 5)

@@ -164,6 +164,7 @@ def test_what_a_mode_does_not_have_has_no_sample() -> None:
         "migctl_build_info",
         "migctl_ingest_append_duration_seconds",
         "migctl_http_refused_total",
+        "migctl_http_watching_total",
         "migctl_log_lines_lost_total",
         "migctl_variants_kept",
         "migctl_variants_unkept_total",

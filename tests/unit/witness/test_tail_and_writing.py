@@ -64,19 +64,18 @@ def test_what_is_gone_is_gone_on_from_the_tail_with_its_reason(epoch: str, reaso
     assert after_gone(Position("E1", 3), Gone(epoch, 8, "trimmed")) == (Position(epoch, 7), reason)
 
 
-def test_requests_of_the_witness_itself_are_not_counted_and_all_that_was_rejected_is() -> None:
+def test_requests_of_who_watches_are_not_counted_and_all_that_was_rejected_is() -> None:
     document = status()
-    http = msgspec.structs.replace(document.http, requests=10, answered_5xx=2, rejected=1)
+    http = msgspec.structs.replace(document.http, requests=10, watching=4, answered_5xx=2, rejected=1)
     document = msgspec.structs.replace(document, http=http)
-    found = counted(document, ours=4)
+    found = counted(document)
     assert (found.requests, found.answered_5xx) == (6, 2)
     assert document.source is not None
     assert document.dead_letters is not None
     assert found.rejected == 1 + document.source.rejected
     assert found.dead_letters == sum(document.dead_letters.by_code.values())
-    assert counted(document, ours=11).requests == 0
     less = msgspec.structs.replace(document, source=None, dead_letters=None)
-    assert (counted(less, ours=0).rejected, counted(less, ours=0).dead_letters) == (1, 0)
+    assert (counted(less).rejected, counted(less).dead_letters) == (1, 0)
 
 
 @pytest.mark.parametrize(
