@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright
 
 from tests.kit import needs
 
-CHROMIUM = Path(os.environ.get("MIGCTL_CHROMIUM", "/usr/bin/chromium"))
 OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -38,10 +35,9 @@ class Browsed:
 @contextlib.asynccontextmanager
 async def browsing(url: str, *, width: int = 1440, height: int = 900) -> AsyncIterator[Browsed]:
     """The page at this address, in a browser of its own."""
-    if not CHROMIUM.exists():
-        needs.program(f"{CHROMIUM}: apt-get install chromium, or MIGCTL_CHROMIUM")
+    program = needs.chromium()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
+        browser = await playwright.chromium.launch(executable_path=str(program), args=OPTIONS)
         try:
             page = await browser.new_page(viewport={"width": width, "height": height})
             found = Browsed(page)

@@ -22,11 +22,20 @@ import pytest
 _RECORDING = "NOT RUN: this recording is not here: "
 _RIGHT = "NOT TESTED: it takes a right that we have not: "
 
+CHROMIUM = Path(os.environ.get("MIGCTL_CHROMIUM", "/usr/bin/chromium"))
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason=f"{_RIGHT}to be root")
 
 
 def program(what: str) -> NoReturn:
     pytest.skip(f"NOT TESTED: it needs {what}")
+
+
+def chromium() -> Path:
+    """Where the browser is."""
+    if not CHROMIUM.exists():
+        program(f"{CHROMIUM}: apt-get install chromium, or MIGCTL_CHROMIUM")
+    return CHROMIUM
 
 
 def right(what: str) -> NoReturn:

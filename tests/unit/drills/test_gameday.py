@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -232,7 +231,6 @@ def test_what_a_file_names_is_text_on_the_page() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("name", ["outage", LONG], ids=["as usual", "long names"])
 def test_nothing_is_wider_than_the_window(tmp_path: Path, name: str, width: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from migctl.drills.page import page_of
 from migctl.drills.result import Result
+from tests.kit import needs
 from tests.kit.drilled import NOTHING, whole
 from tests.unit.rollout.signoff.test_page import EVIL, Reading
 
@@ -92,7 +92,6 @@ document.title = document.documentElement.scrollWidth > wide || out.length
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize(
     "of", [whole(), whole(LONG), many(LONG), NOTHING], ids=["as usual", "long names", "many", "nothing"]
@@ -112,8 +111,9 @@ def fits(tmp_path: Path, text: str, width: int) -> None:
         f'<iframe src="inside.html" width="{width}" height="900" style="border:0"></iframe><script>onload = () => '
         "{ document.body.innerText = document.querySelector('iframe').contentDocument.title }</script>"
     )
+    browser = str(needs.chromium())
     done = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}",
+        [browser, "--headless", "--no-sandbox", "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}",
          f"--window-size={width + 200},1000", "--dump-dom", outside.as_uri()],
         capture_output=True, text=True, timeout=100, check=True,
     )  # fmt: skip
