@@ -74,7 +74,13 @@ def _state(of: ServeStatus, now: datetime) -> str:
 def _left(of: ServeStatus) -> Iterator[str]:
     """What ends, and what fills up and when."""
     relay, rates = of.relay, of.rates
-    if relay is not None and relay.backlog and rates is not None and rates.to_table_per_s is not None:
+    # What is on its way at this moment is no backlog that grows or ends.
+    if (
+        relay is not None
+        and rates is not None
+        and rates.to_table_per_s is not None
+        and relay.backlog > max(1.0, rates.taken_per_s)
+    ):
         gain = rates.to_table_per_s - rates.taken_per_s
         if gain < -0.05:
             yield f"backlog grows by {_rate(-gain)}/s"

@@ -1,7 +1,8 @@
 """Who only watches a `serve`: probes, scrapers, the witness, an open page, an operator. Pure.
 
 The error rate is of those whom the stream is for. A page asks several times a second and is answered well, so with some of them
-open a real failure would be a smaller share of the requests: answers to who watches are counted apart. Failures count, whoever asked.
+open a real failure would be a smaller share of the requests: answers to who watches are counted apart.
+Failures count, whoever asked.
 """
 
 from __future__ import annotations

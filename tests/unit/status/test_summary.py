@@ -69,6 +69,13 @@ def test_a_backlog_ends_or_grows_as_the_rates_say_and_else_nothing_is_said(
     assert summary(of, NOW).left == f"{words}journal never full at this rate"
 
 
+@pytest.mark.parametrize("backlog", [1, 12])
+def test_what_is_on_its_way_is_no_backlog_that_grows(backlog: int) -> None:
+    rates = replace(RATES, to_table_per_s=11.9)
+    of = serve(rates=rates, relay={"backlog": backlog, "journal_head": 1000})
+    assert summary(of, NOW).left == "journal never full at this rate"
+
+
 def test_a_share_is_never_whole_while_one_is_missing() -> None:
     of = serve(relay={"backlog": 1, "journal_head": 1_000_000})
     assert "Table: 999,999/1,000,000 99.9%" in summary(of, NOW).does
