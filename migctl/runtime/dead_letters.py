@@ -12,12 +12,12 @@ import msgspec
 
 from migctl.config import Settings, Target
 from migctl.delivery.dead_letters import DeadLetters, Tried
-from migctl.errors import Refused, Transient
+from migctl.errors import Refused
 from migctl.journal import DeadLetter
 from migctl.runtime.journals import open_journal
 from migctl.runtime.target import resolve
-from migctl.serve_client.control import reached
-from migctl.serve_client.errors import NotRunning, NotUnderstood
+from migctl.serve_client.control import reached, understood
+from migctl.serve_client.errors import NotRunning
 from migctl.serve_client.status import status_of
 from migctl.server.routes.dead_letters import ACCEPT, RETRY, Accept, Accepted, Retry
 from migctl.target import RetryTable
@@ -88,16 +88,8 @@ async def target_of(settings: Settings, notify: Callable[[str], None]) -> Target
 async def _asked(settings: Settings, path: str, body: msgspec.Struct, shape: type[T]) -> T:
     async with reached(settings.state, timeout_s=ANSWERS_WITHIN_S) as http:
         answer = await http.post(path, msgspec.json.encode(body))
-    if answer.status == 404:
-        raise Refused(
-            "this serve has no relay, and so no target: it runs in mode websocket",
-            do="start it in mode dual or realtime",
-        )
-    if answer.status != 200:
-        raise answer.failure() or Transient(f"serve: {answer.words()}", do="see the log of serve")
-    try:
-        return answer.decode(shape)
-    except ValueError as error:
-        raise NotUnderstood(
-            f"serve: {path}: {error}", do="start it again with this version of migctl"
-        ) from None
+    lacking = Refused(
+        "this serve has no relay, and so no target: it runs in mode websocket",
+        do="start it in mode dual or realtime",
+    )
+    return understood(answer, shape, lacking=lacking)

@@ -8,12 +8,12 @@ from typing import TypeVar
 import msgspec
 
 from migctl.delivery.throttle import Throttle
-from migctl.errors import Refused, Transient, Usage
+from migctl.errors import Refused, Usage
 from migctl.runtime.change_log import Act, ChangeLog
 from migctl.runtime.live_settings import LiveSettings
 from migctl.runtime.parts import Parts
 from migctl.serve_client import Answer
-from migctl.serve_client.control import reached
+from migctl.serve_client.control import reached, understood
 from migctl.serve_client.errors import NotUnderstood
 from migctl.server.routes.ctl import (
     SETTINGS,
@@ -76,32 +76,23 @@ class Steering:
 async def settings_of(folder: Path) -> SettingsView:
     """Of the `serve` of this state folder. Raises NotRunning, NotUnderstood."""
     async with reached(folder) as http:
-        return _read(await http.get(SETTINGS), SettingsView)
+        return _understood(await http.get(SETTINGS), SettingsView)
 
 
 async def change_of(folder: Path, asked: ChangeSetting) -> SettingChanged:
     """Raises NotRunning, and what `LiveSettings.change` does."""
     async with reached(folder, timeout_s=ANSWERS_WITHIN_S) as http:
-        return _read(await http.post(SETTINGS, msgspec.json.encode(asked)), SettingChanged)
+        return _understood(await http.post(SETTINGS, msgspec.json.encode(asked)), SettingChanged)
 
 
 async def throttle_of(folder: Path, asked: ChangeThrottle) -> ThrottleChanged:
     """Raises NotRunning, and what `Steering.throttle` does."""
     async with reached(folder, timeout_s=ANSWERS_WITHIN_S) as http:
-        return _read(await http.post(THROTTLE, msgspec.json.encode(asked)), ThrottleChanged)
+        return _understood(await http.post(THROTTLE, msgspec.json.encode(asked)), ThrottleChanged)
 
 
-def _read(answer: Answer, shape: type[T]) -> T:
-    if answer.status == 404:
-        raise NotUnderstood(
-            "this serve is of a version that can't be steered",
-            do="start it again with this version of migctl",
-        )
-    if answer.status != 200:
-        raise answer.failure() or Transient(f"serve: {answer.words()}", do="see the log of serve")
-    try:
-        return answer.decode(shape)
-    except ValueError as error:
-        raise NotUnderstood(
-            f"{answer.where}: {error}", do="start serve again with this version of migctl"
-        ) from None
+def _understood(answer: Answer, shape: type[T]) -> T:
+    lacking = NotUnderstood(
+        "this serve is of a version that can't be steered", do="start it again with this version of migctl"
+    )
+    return understood(answer, shape, lacking=lacking)

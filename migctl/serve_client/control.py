@@ -11,19 +11,23 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import msgspec
 
 from migctl.config import Mode
 from migctl.config.files import read_own, refuse_shared
-from migctl.errors import Refused, Usage
-from migctl.serve_client.errors import NotRunning
+from migctl.errors import MigctlError, Refused, Transient, Usage
+from migctl.serve_client.answers import Answer
+from migctl.serve_client.errors import NotRunning, NotUnderstood
 from migctl.serve_client.http import ServeHttp
 
 SOCKET = "serve.sock"
 ANNOUNCEMENT = "serve.json"
 ANSWERS_WITHIN_S = 3.0
+
+T = TypeVar("T")
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +99,20 @@ async def reached(folder: Path, *, timeout_s: float = ANSWERS_WITHIN_S) -> Async
         )
         stack.push_async_callback(http.aclose)
         yield http
+
+
+def understood(answer: Answer, shape: type[T], *, lacking: MigctlError) -> T:
+    """What it answered. lacking: raised where it has no such route. Raises what it refused with, Transient, NotUnderstood."""
+    if answer.status == 404:
+        raise lacking
+    if answer.status != 200:
+        raise answer.failure() or Transient(f"serve: {answer.words()}", do="see the log of serve")
+    try:
+        return answer.decode(shape)
+    except ValueError as error:
+        raise NotUnderstood(
+            f"{answer.where}: {error}", do="start serve again with this version of migctl"
+        ) from None
 
 
 def unanswered(folder: Path, error: Exception | None, timeout_s: float) -> NotRunning:

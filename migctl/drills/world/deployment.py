@@ -231,12 +231,7 @@ def deployed(
     from migctl import schema
 
     with ExitStack() as cleanup:
-        folder = new_folder(keep)
-        if noted is not None:
-            cleanup.callback(noted(folder))
-        if keep is None:
-            cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
-        cleanup.enter_context(terminating())
+        folder = cleanup.enter_context(world(keep, noted))
         stack = EmbeddedStack(folder / "stack")
         cleanup.callback(stack.discard)
         stack.start()
@@ -252,7 +247,23 @@ def deployed(
         yield made
 
 
-def new_folder(keep: Path | None) -> Path:
+@contextmanager
+def world(keep: Path | None, noted: Callable[[Path], Callable[[], object]] | None) -> Iterator[Path]:
+    """A new folder for all that one drill makes, which is removed at the end unless it is to be kept; SIGTERM unwinds it.
+
+    noted: as for `deployed`. In the main thread. Raises Refused where the folder to keep is there already.
+    """
+    with ExitStack() as cleanup:
+        folder = _new_folder(keep)
+        if noted is not None:
+            cleanup.callback(noted(folder))
+        if keep is None:
+            cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        cleanup.enter_context(_terminating())
+        yield folder
+
+
+def _new_folder(keep: Path | None) -> Path:
     """Raises Refused where the folder to keep is there already."""
     if keep is None:
         return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
@@ -267,7 +278,7 @@ def new_folder(keep: Path | None) -> Path:
 
 
 @contextmanager
-def terminating() -> Iterator[None]:
+def _terminating() -> Iterator[None]:
     """SIGTERM unwinds as an interrupt does; what could not be unwound dies with our main thread."""
     before = signal.signal(signal.SIGTERM, _terminated)
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ import msgspec
 
 from migctl.drills.judging import Committed
 from migctl.drills.world.around import Around, Subscriber
-from migctl.drills.world.deployment import new_folder, terminating
+from migctl.drills.world.deployment import world
 from migctl.errors import Transient
 from migctl.events import Position, parse_time
 from migctl.status import ServeStatus
@@ -121,12 +120,7 @@ def observed(
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     base = parts._replace(scheme=scheme, path=parts.path.removesuffix("/ws").rstrip("/"), query="").geturl()
     with ExitStack() as cleanup:
-        folder = new_folder(keep)
-        if noted is not None:
-            cleanup.callback(noted(folder))
-        if keep is None:
-            cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
-        cleanup.enter_context(terminating())
+        folder = cleanup.enter_context(world(keep, noted))
         made = Observed(folder, base, token=token)
         cleanup.callback(made.kill)
         yield made
