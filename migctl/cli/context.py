@@ -25,6 +25,7 @@ OutputOption = Annotated[
     OutputFormat,
     typer.Option("--output", "-o", help="text for people, json for machines: one document on stdout."),
 ]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1000, help="So many, the newest first.")]
 ConfigOption = Annotated[
     Path | None,
     typer.Option(

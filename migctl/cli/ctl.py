@@ -105,7 +105,7 @@ def no_throttle(
 
 @app.command()
 def history(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="So many, the newest first.")] = 20,
+    limit: context.LimitOption = 20,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:

@@ -155,7 +155,7 @@ def history(
     key: Annotated[
         str | None, typer.Argument(help="Only what changed this flag.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="So many, the newest first.")] = 20,
+    limit: context.LimitOption = 20,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:

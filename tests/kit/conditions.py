@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from migctl import clock
@@ -25,3 +26,20 @@ async def until(condition: Callable[[], Any | Awaitable[Any]], *, within_s: floa
         if clock.mono() > deadline:
             raise AssertionError(f"not within {within_s} s: {inspect.getsource(condition).strip()}")
         await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def going_on(step: Callable[[], Awaitable[object]], *, every_s: float) -> AsyncIterator[None]:
+    """Once every so many seconds, for the length of the block."""
+
+    async def go_on() -> None:
+        while True:
+            await step()
+            await asyncio.sleep(every_s)
+
+    task = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

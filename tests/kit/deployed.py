@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from migctl.stack.launcher import any_free_port
 from migctl.transports import TransportName
 from migctl.transports.websocket import Gateway
 from tests.kit.assigning import HeldFlags, everybody
+from tests.kit.conditions import going_on
 from tests.kit.entries import event
 from tests.kit.receiving import publishing
 from tests.kit.statuses import status_of
@@ -112,18 +113,6 @@ async def deployed(
             await made.stop_gateway()
 
 
-@asynccontextmanager
-async def events_going_on(journal: SqliteJournal) -> AsyncIterator[None]:
+def events_going_on(journal: SqliteJournal) -> AbstractAsyncContextManager[None]:
     """A hundred a second, for the length of the block."""
-
-    async def publish() -> None:
-        while True:
-            await journal.append([event()])
-            await asyncio.sleep(0.01)
-
-    task = asyncio.create_task(publish())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
+    return going_on(lambda: journal.append([event()]), every_s=0.01)

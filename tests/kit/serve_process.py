@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from tests.kit.conditions import going_on
+
 STARTS_WITHIN_S = 90.0
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
 
@@ -53,6 +55,10 @@ class ServeProcess:
     @property
     def ws_url(self) -> str:
         return self.url.replace("http", "ws", 1) + "/ws"
+
+    def posting(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Some events a second, for the length of the block."""
+        return going_on(lambda: self.post(2), every_s=0.1)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

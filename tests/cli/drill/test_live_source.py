@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.kit.conditions import going_on
 from tests.kit.old_service import OldService, old_service
 from tests.kit.serve_process import run
 
@@ -39,26 +40,18 @@ method:
 SETTINGS = "source: { map: { event_type: .type, timestamp: .none }, ignore: [initial_stats] }\n"
 
 
-@contextlib.asynccontextmanager
-async def publishing(service: OldService) -> AsyncIterator[None]:
-    async def publish() -> None:
-        number = 0
-        while True:
-            number += 1
-            frame = {
-                "type": "session_metrics",
-                "data": {"n": number},
-                "timestamp": "2025-10-23 15:11:01 AEDT",
-            }
-            await service.publish(json.dumps(frame))
-            await asyncio.sleep(0.02)
+def publishing(service: OldService) -> contextlib.AbstractAsyncContextManager[None]:
+    numbers = itertools.count(1)
 
-    task = asyncio.create_task(publish())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
+    async def publish() -> None:
+        frame = {
+            "type": "session_metrics",
+            "data": {"n": next(numbers)},
+            "timestamp": "2025-10-23 15:11:01 AEDT",
+        }
+        await service.publish(json.dumps(frame))
+
+    return going_on(publish, every_s=0.02)
 
 
 @pytest.mark.slow

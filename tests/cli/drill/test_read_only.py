@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +13,11 @@ import pytest
 from migctl.config import Target
 from migctl.stack.launcher import any_free_port
 from migctl.target.schema import EVENTS
-from tests.kit.serve_process import ServeProcess, run, serving_process
+from tests.kit.serve_process import run, serving_process
 from tests.kit.targets import environment_of
 
 # Anything but this machine: it is not even asked.
 ELSEWHERE = {"SUPABASE_URL": "https://abc.supabase.co"}
-
-
-@contextlib.asynccontextmanager
-async def posting(serve: ServeProcess) -> AsyncIterator[None]:
-    async def post() -> None:
-        while True:
-            await serve.post(2)
-            await asyncio.sleep(0.1)
-
-    task = asyncio.create_task(post())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 async def drilled(folder: Path, *words: str) -> tuple[int, dict[str, Any]]:
@@ -64,7 +47,7 @@ async def test_they_hear_what_a_subscriber_hears_with_a_foreign_project_and_writ
         assert (code, canary["verdict"]) == (0, "pass"), canary["reason"]
         assert canary["target"] == f"serve at {serve.url}, project {target.supabase_url}"
         assert rows(target) == 0  # neither of them published anything
-        async with posting(serve):
+        async with serve.posting():
             code, found = await drilled(tmp_path / "a", "silence", *here, "--minutes", "0.05")
         assert (found["lost"], found["duplicates"], found["out_of_order"]) == (0, 0, 0), found["reason"]
         assert found["published"] > 10

@@ -23,7 +23,7 @@ from migctl.stack.standin_process import StandinProcess
 from migctl.status import WitnessStatus
 from migctl.validate.witness.state import KEPT, read_state
 from tests.kit.conditions import until
-from tests.kit.serve_process import ServeProcess, run, serving_process
+from tests.kit.serve_process import run, serving_process
 from tests.kit.targets import environment_of, target_of
 
 WINDOW_S = 3
@@ -35,23 +35,6 @@ def settings(folder: Path, webhook: str | None = None) -> None:
     text = f"evidence: {{ window_s: {WINDOW_S}, grace_s: 2 }}\n"
     text += f"alerts: {{ webhook: '{webhook}' }}\n" if webhook is not None else ""
     (folder / "migctl.yaml").write_text(text)
-
-
-@contextlib.asynccontextmanager
-async def posting(serve: ServeProcess) -> AsyncIterator[None]:
-    """Some events a second, for the length of the block."""
-
-    async def post() -> None:
-        while True:
-            await serve.post(2)
-            await asyncio.sleep(0.1)
-
-    task = asyncio.create_task(post())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 @contextlib.asynccontextmanager
@@ -109,7 +92,7 @@ async def test_windows_pass_an_outage_is_inconclusive_and_what_was_kept_is_caugh
     async with hooked() as (url, got):
         settings(folder, url)
         with serving_process(folder, "--mode", "dual", more=more) as serve:
-            async with posting(serve):
+            async with serve.posting():
                 await until(lambda: seen(folder, "pass"))
                 first = state(folder).window
                 assert first is not None
@@ -154,7 +137,7 @@ async def test_a_killed_witness_is_started_again_and_ends_with_serve(
     try:
         more = {**environment_of(target_of(standins, migrated, keys)), "MIGCTL_WITNESS": "on"}
         with serving_process(folder, "--mode", "dual", more=more) as serve:
-            async with posting(serve):
+            async with serve.posting():
                 await until(lambda: seen(folder, "pass"))
                 killed = state(folder).pid
                 os.kill(killed, signal.SIGKILL)
@@ -199,7 +182,7 @@ async def test_watch_prints_a_line_a_window_and_its_exit_says_whether_all_passed
             code, (quiet, summary) = await watched_until("no event was committed")
             assert (code, quiet["verdict"]) == (1, "inconclusive")
             assert summary == {"schema": "migctl.watch/1", "windows": 1, "verdicts": {"inconclusive": 1}}
-            async with posting(serve):
+            async with serve.posting():
                 code, (good, _) = await watched_until(None, "--no-write")
             assert (code, good["verdict"]) == (0, "pass")
             assert good["matched"] == good["expected"] > 0
