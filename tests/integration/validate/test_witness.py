@@ -105,25 +105,29 @@ async def test_windows_pass_an_outage_is_inconclusive_and_what_was_kept_is_caugh
                     page = (await http.get("/metrics")).text
                 assert "migctl_window_match_percent 100.0" in page
 
+                # A busy machine may be late for a window before: that alert is over first, and is not the outage's.
+                await until(lambda: all(one["status"] == "cleared" for one in got[-1:]), within_s=WITHIN_S)
+                before = len(got)
                 standins.stop()
                 await until(
                     lambda: seen(folder, "inconclusive") and state(folder).kept >= 1, within_s=WITHIN_S
                 )
                 assert "realtime" in str(state(folder).window)
                 assert (folder / KEPT).stat().st_mode & 0o077 == 0
-                await until(lambda: len(got) == 1)
+                await until(lambda: len(got) == before + 1)
 
                 standins.start()
                 await until(
-                    lambda: seen(folder, "pass") and state(folder).kept == 0 and len(got) == 2,
+                    lambda: seen(folder, "pass") and state(folder).kept == 0 and len(got) == before + 2,
                     within_s=WITHIN_S,
                 )
             minutes = written(migrated)
             assert {"pass", "inconclusive"} <= {one["verdict"] for one in minutes}
             starts = [one["started_at"] for one in minutes]
             assert len(starts) == len(set(starts))
-            assert [alert["status"] for alert in got] == ["raised", "cleared"]
-            assert got[0]["reason"] == got[1]["reason"]
+            raised, cleared = got[before:]
+            assert (raised["status"], cleared["status"]) == ("raised", "cleared")
+            assert raised["reason"] == cleared["reason"]
             assert all(len(one["sha256"]) == 64 for one in minutes)
 
 
