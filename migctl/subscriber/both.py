@@ -196,7 +196,7 @@ class BothWays:
 
     def _claims(self) -> dict[str, str]:
         """Whom a socket is for, and why it is there."""
-        claims = {"user": self._server.user, "assigned": self._assigned.transport}
+        claims = {**self._server.claims, "assigned": self._assigned.transport}
         return claims | ({"fallback": "1"} if self._attachment.fallen else {})
 
     def _redirect(self, word: Redirect | None) -> None:

@@ -149,7 +149,7 @@ class GatewayOnly:
             redirected=lambda _: self._asking.ask_soon(),
             heartbeat_s=wishes.heartbeat_s,
             on_assignment=self._on_assignment,
-            claims=lambda: {"user": server.user, "assigned": assigned.transport},
+            claims=lambda: {**server.claims, "assigned": assigned.transport},
         )
 
     @property

@@ -14,7 +14,7 @@
  * @property {number} [waitS] how long there may be no server, and no transport, before the first readiness (10)
  * @property {boolean} [fallBack] false keeps to the assigned transport
  * @property {boolean} [toRealtime] false keeps to the WebSocket where that is assigned; none is what the server says
- * @property {number} [goneS] how long a lost connection may take to come back (2)
+ * @property {number} [goneS] how long a lost connection may take to come back (1.5)
  * @property {number} [holdS] how long the assigned transport has to be well before the other is left; none is what the server says
  * @property {number} [spreadS] back to it within this time, at random; none is what the server says
  * @property {number} [heartbeatS] how often either side is expected to speak; none is what the server says
@@ -82,7 +82,7 @@ export class Subscriber {
     this._storage = storage ?? (this._keep === null ? null : globalThis.localStorage);
     /** @type {Settled} */
     this._options = {
-      waitS: 10, fallBack: true, goneS: 2, patienceS: 30, askEveryS: 30, askSoonS: 2, accessToken: null, toRealtime: null, holdS: null,
+      waitS: 10, fallBack: true, goneS: 1.5, patienceS: 30, askEveryS: 30, askSoonS: 2, accessToken: null, toRealtime: null, holdS: null,
       spreadS: null, heartbeatS: null, onChange: () => {}, log: () => {}, ...rest, position: rest.position ?? this._kept(),
     };
     this._serve = new Serve(String(url), user ?? `anonymous-${crypto.randomUUID()}`, token ?? null);

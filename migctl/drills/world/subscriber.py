@@ -48,8 +48,19 @@ class AssignedServer(ServeClient):
         super().__init__(url)
         self._transport = transport
 
+    @property
+    def claims(self) -> dict[str, str]:
+        """Nobody: whom a socket names is sent what the flag says, which is the same for all."""
+        return {}
+
     async def assignment(self) -> Assignment:
-        return msgspec.structs.replace(await super().assignment(), transport=self._transport)
+        return assigned(await super().assignment(), self._transport)
+
+
+def assigned(found: Assignment, transport: TransportName) -> Assignment:
+    """What the server says, for one that has this transport. Whether Realtime is away stays as it says it."""
+    now = found.transport if found.lasting == transport else transport
+    return msgspec.structs.replace(found, assigned=transport, transport=now)
 
 
 def subscriber(

@@ -22,7 +22,8 @@ from migctl.events import Position
 from migctl.transports.protocol import TransportName
 from migctl.transports.wire import GATEWAY_HEARTBEAT_S, silence_s
 
-GONE_S = 2.0
+# Who waits for two seconds has missed one: before that the other transport has to be joined. A killed worker is back sooner.
+GONE_S = 1.5
 HOLD_S = 10.0
 # How soon it is decided again while a transport is on its way back, and while one is moved to.
 PROOF_EVERY_S = 0.25

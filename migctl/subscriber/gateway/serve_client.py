@@ -114,6 +114,11 @@ class ServeClient:
     def ws_url(self) -> str:
         return f"ws{self.url.removeprefix('http')}/ws"
 
+    @property
+    def claims(self) -> dict[str, str]:
+        """What a socket says of whom it is for; one that names its user is sent each new assignment."""
+        return {"user": self.user}
+
     async def aclose(self) -> None:
         await self._http.aclose()
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import stat
 from pathlib import Path
+from typing import Literal
 
 import jwt
 import pytest
@@ -16,13 +17,15 @@ from migctl.drills.world.legacy import LegacyLine, first_event, line_of
 from migctl.drills.world.producer import make, recorded
 from migctl.drills.world.reader_keys import ReaderKeys
 from migctl.drills.world.rekeyed import Rekeyed
-from migctl.drills.world.subscriber import tokens
+from migctl.drills.world.subscriber import AssignedServer, assigned, tokens
 from migctl.drills.world.tail import last_seq
 from migctl.errors import Transient
 from migctl.events import Position
 from migctl.stack.launcher import any_free_port
 from migctl.subscriber.core.merge import Merge
+from migctl.subscriber.gateway.serve_client import Assignment
 from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
+from migctl.transports.protocol import TransportName
 
 
 def test_a_made_event_holds_its_id_in_its_data_for_who_gets_nothing_else() -> None:
@@ -145,3 +148,31 @@ async def test_an_open_websocket_that_hands_out_no_event_is_not_enough() -> None
         assert await asyncio.to_thread(first_event, f"{url}/ws", 10.0)
         assert not await asyncio.to_thread(first_event, f"{url}/silent", 0.2)
     assert not await asyncio.to_thread(first_event, f"{url}/ws", 10.0)
+
+
+@pytest.mark.parametrize(
+    ("flag", "now", "transport", "expected"),
+    [
+        ("realtime", "realtime", "websocket", ("websocket", False)), ("realtime", "websocket", "websocket", ("websocket", False)),
+        ("realtime", "realtime", "realtime", ("realtime", False)), ("realtime", "websocket", "realtime", ("realtime", True)),
+        ("websocket", "websocket", "realtime", ("realtime", False)),
+    ],
+)  # fmt: skip
+def test_one_that_is_assigned_a_transport_of_its_own_has_it_whatever_the_flag_says(
+    flag: Literal["websocket", "realtime"],
+    now: Literal["websocket", "realtime"],
+    transport: TransportName,
+    expected: tuple[str, bool],
+) -> None:
+    found = assigned(Assignment(transport=now, epoch="e", assigned=flag), transport)
+    assert (found.lasting, found.away) == expected
+
+
+async def test_the_socket_of_one_that_is_assigned_a_transport_names_nobody_to_be_sent_the_flags_word() -> (
+    None
+):
+    server = AssignedServer("http://127.0.0.1:1", "websocket")
+    try:
+        assert "user" not in server.claims
+    finally:
+        await server.aclose()

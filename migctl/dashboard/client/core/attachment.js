@@ -36,7 +36,7 @@ export const isPast = (top, goal) => top !== null && (top.epoch !== goal.epoch |
  */
 export class Attachment {
   /** @param {TransportName} assigned */
-  constructor(assigned, { canFallBack = true, toRealtime = true, goneS = 2, holdS = 10 } = {}) {
+  constructor(assigned, { canFallBack = true, toRealtime = true, goneS = 1.5, holdS = 10 } = {}) {
     this.assigned = assigned;
     this.toRealtime = toRealtime;
     this.holdS = holdS;
