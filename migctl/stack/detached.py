@@ -1,6 +1,6 @@
 """The stack of a state folder, as commands use it: bring it up, down, and ask what runs, from any process.
 
-Two commands that want it up at the same time take turns; the second finds it up.
+Two commands that want it up at the same time take turns; the second finds it up, also where the first was killed in the middle.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from migctl.config import Target
-from migctl.config.files import make_private_folder, make_state_folder, open_private_log
+from migctl.config.database import forget_shell
+from migctl.config.files import make_private_folder, make_state_folder, open_own, open_private_log
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.stack import state
 from migctl.stack.embedded import PARTS, Part, PartStatus
-from migctl.stack.keys import have_passwords
+from migctl.stack.keys import Keys, Kind, have_passwords
 from migctl.stack.launcher import not_writable, port_is_free
 from migctl.stack.process import wait_until
 from migctl.stack.standin_process import Rates, StandinOptions
@@ -35,13 +36,14 @@ _TURN_S = 150.0
 class Up:
     """started: the whole stack, now; restarted: the parts that were down.
 
-    changed: the stand-in was up, and runs anew with these options.
+    changed: the stand-in was up, and runs anew with these options. keys: the kind that is shown now, and was not before.
     """
 
     target: Target
     started: bool
     restarted: tuple[Part, ...] = ()
     changed: StandinOptions | None = None
+    keys: Kind | None = None
 
     @property
     def words(self) -> str | None:
@@ -54,6 +56,8 @@ class Up:
         if self.changed is not None:
             schemas = ", ".join(self.changed.schemas)
             words.append(f"restarted the stand-in, with schemas {schemas} and rates {self.changed.rates}")
+        if self.keys is not None:
+            words.append(f"its keys are {self.keys} ones now, and those of before stay good")
         return "; ".join(words) or None
 
 
@@ -73,9 +77,11 @@ class Status:
         return self.target is not None and all(part.up for part in self.parts)
 
 
-def up(state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | None = None) -> Target:
-    """The folder's stack, brought up where it, or a part of it, is down. For schemas and rates see `bring_up`."""
-    return bring_up(state_dir, schemas=schemas, rates=rates).target
+def up(
+    state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | None = None, keys: Kind | None = None
+) -> Target:
+    """The folder's stack, brought up where it, or a part of it, is down. For schemas, rates and keys see `bring_up`."""
+    return bring_up(state_dir, schemas=schemas, rates=rates, keys=keys).target
 
 
 def ensure(
@@ -86,42 +92,62 @@ def ensure(
     return outcome.target, outcome.words is not None
 
 
-def bring_up(state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | None = None) -> Up:
+def bring_up(
+    state_dir: Path, *, schemas: Sequence[str] = (), rates: Rates | None = None, keys: Kind | None = None
+) -> Up:
     """As `up`, and what was done for it.
 
     schemas: REST exposes these too, from now on. rates: the limits that the stand-in keeps; None leaves them as they were.
+    keys: of which kind those are that the stack shows; None leaves them as they were, and makes old ones at first.
     A stand-in that runs otherwise is started anew.
     Raises Usage where the folder can't be written, Refused where another owner has it, Transient where a part doesn't start.
     """
+    forget_shell()
     state_dir = state_dir.absolute()
-    with _turn(state_dir):
+    with _turn(state_dir) as turn:
         record = _running(state_dir)
         options = state.read_wanted(state_dir).with_schemas(schemas)
         options = replace(options, rates=rates or options.rates)
+        kept = state_dir / "stack" / "keys.json"
         if record is None:
             _want(state_dir, options)
-            _spawn(state_dir)
+            if keys is not None:
+                Keys.kept(kept, keys)
+            _spawn(state_dir, turn)
             record = _running(state_dir)
             if record is None:
                 raise _gone(state_dir)
             return Up(record.target, started=True)
-        if not have_passwords(state_dir / "stack" / "keys.json"):
+        if not have_passwords(kept):
             raise Refused(
                 f"the stack in {state_dir} was started by a version whose servers let every user of this machine in",
                 do="migctl stack down, then migctl stack up: its data and keys stay, and its servers get passwords",
             )
         missing = record.down()
         other = options != record.standin
-        if missing or other:
+        rekeyed = keys is not None and keys != _kind(record)
+        if rekeyed:
+            Keys.kept(kept, keys)
+        if missing or other or rekeyed:
             _want(state_dir, options)
             record = _ask_for_missing(state_dir, record)
-        if record.standin != options:
+        if record.standin != options or (keys is not None and keys != _kind(record)):
             raise Transient(
                 f"the supervisor of the stack in {state_dir} is of another version, and leaves the stand-in as it is",
                 do="migctl stack down, then migctl stack up",
             )
         changed = options if other and "standin" not in missing else None
-        return Up(record.target, started=False, restarted=tuple(missing), changed=changed)
+        return Up(
+            record.target,
+            started=False,
+            restarted=tuple(missing),
+            changed=changed,
+            keys=keys if rekeyed else None,
+        )
+
+
+def _kind(record: state.Record) -> Kind:
+    return "old" if record.target.signing_key is None else "new"
 
 
 def _want(state_dir: Path, options: StandinOptions) -> None:
@@ -177,19 +203,22 @@ def _running(state_dir: Path) -> state.Record | None:
     return record if record is not None and record.supervisor.alive else None
 
 
-def _spawn(state_dir: Path) -> None:
+def _spawn(state_dir: Path, turn: int) -> None:
+    # The supervisor holds our turn until it has come up: where we are killed meanwhile, the next command waits for it.
     log = state_dir / "stack" / "supervisor.log"
     try:
         make_private_folder(log.parent)
         with open_private_log(log) as output:
             popen = subprocess.Popen(
                 # -P and cwd: a file in the operator's folder that is named like a module must not be imported.
-                [sys.executable, "-P", "-m", "migctl.stack.supervisor", str(state_dir)],
+                [sys.executable, "-P", "-m", "migctl.stack.supervisor", str(state_dir), str(turn)],
+                pass_fds=(turn,),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=output,
                 cwd="/",
                 start_new_session=True,
+                umask=0o077,
             )
     except OSError as error:
         raise not_writable(log.parent, error) from None
@@ -239,10 +268,11 @@ def _gone(state_dir: Path) -> MigctlError:
 
 
 @contextlib.contextmanager
-def _turn(state_dir: Path) -> Iterator[None]:
+def _turn(state_dir: Path) -> Iterator[int]:
+    """Yields the descriptor that holds the turn."""
     make_state_folder(state_dir)
     try:
-        lock = os.open(state_dir / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = open_own(state_dir / "stack.lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise not_writable(state_dir, error) from None
 
@@ -259,6 +289,6 @@ def _turn(state_dir: Path) -> Iterator[None]:
                 f"another command has been starting or stopping the stack in {state_dir} for {_TURN_S:.0f} s",
                 do="wait for it, or end it",
             )
-        yield
+        yield lock
     finally:
         os.close(lock)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -20,9 +21,11 @@ from typing import Literal, Self, get_args
 
 from migctl import clock
 from migctl.config import Target
-from migctl.config.files import make_private_folder, mend_private_tree, read_own
+from migctl.config.database import forget_shell
+from migctl.config.files import make_private_folder, mend_private_tree, open_own, read_own
 from migctl.errors import Refused, Transient
-from migctl.stack.keys import Keys
+from migctl.events.jsontext import loads
+from migctl.stack.keys import Keys, Kind
 from migctl.stack.launcher import any_free_port, first_free_port, not_writable, port_is_free, write_private
 from migctl.stack.postgres import Postgres
 from migctl.stack.process import Process, wait_until
@@ -37,6 +40,7 @@ _LOCK_S = 1.0
 _ATTEMPTS = 5
 # What a stack of before its first start may have in its folder.
 OURS = frozenset({*PARTS, "supervisor.log", "supervisor.log.1", "standin.json"})
+_PART = re.compile(r"\.(?:standin|keys|processes)\.json\.\d+\.part")
 _IN_USE = "address already in use"
 
 
@@ -85,6 +89,7 @@ class EmbeddedStack:
         *,
         ports: Ports | None = None,
         standin: StandinOptions | None = None,
+        keys: Kind | None = None,
         any_free: Callable[[], Ports] = Ports.any_free,
         is_free: Callable[[int], bool] = port_is_free,
     ) -> None:
@@ -92,13 +97,15 @@ class EmbeddedStack:
 
         ports: each of them, or the next free one after it; None: those of `any_free`, which is asked anew after a clash.
         is_free: whether a port can be had now.
-        standin: what the stand-in is started with.
+        standin: what the stand-in is started with. keys: those that are shown; None: as before, and old ones at first.
         """
+        forget_shell()
         self.folder = folder.absolute()
         self._wanted = ports
         self._any_free = any_free
         self._is_free = is_free
         self._standin = standin or StandinOptions()
+        self._kind = keys
         self._lock: int | None = None
         self._parts: dict[Part, Running] = {}
         self._target: Target | None = None
@@ -133,7 +140,7 @@ class EmbeddedStack:
         try:
             self._mend_modes()
             self._end_leftovers()
-            keys = Keys.kept(self._keys_path)
+            keys = Keys.kept(self._keys_path, self._kind)
             for attempt in range(_ATTEMPTS):
                 # Somewhere else after a clash: stacks that start at the same moment would clash again in step.
                 shift = 0 if attempt == 0 else 3 * (1 + secrets.randbelow(100))
@@ -163,16 +170,14 @@ class EmbeddedStack:
             self.folder / "standin",
             ports.standin,
             database_url=postgres.url(),
-            jwt_secret=keys.jwt_secret,
+            credentials=keys.credentials,
             options=self._standin,
         )
         self._parts = {"postgres": postgres, "valkey": valkey, "standin": standin}
         self._bring_up(PARTS)
         return Target(
             supabase_url=standin.url,
-            anon_key=keys.anon_key,
-            service_role_key=keys.service_role_key,
-            jwt_secret=keys.jwt_secret,
+            **keys.shown._asdict(),
             database_url=postgres.url(),
             redis_url=valkey.url,
             embedded=True,
@@ -192,25 +197,41 @@ class EmbeddedStack:
             standin.options = options
 
     def rotate_keys(self) -> Target:
-        """A new JWT secret and new API keys, and the stand-in restarted with them: it refuses those from before.
+        """Other API keys, and another key that signs users' tokens, in place of all from before: the stand-in refuses those.
 
         The file has them first: whoever is killed in between starts with the new ones. Raises Transient where the stand-in does not
         come up; `start_part` then starts it with the new ones, too.
         """
-        before = self.target
-        keys = Keys.kept(self._keys_path).rotated(clock.now())
+        return self._take(Keys.kept(self._keys_path).rotated(clock.now()))
+
+    def show_keys(self, kind: Kind) -> Target:
+        """Keys of this kind, made where there are none; those of the other kind stay good. Raises as `rotate_keys`."""
+        return self._take(Keys.kept(self._keys_path, kind))
+
+    def add_secret_key(self) -> str:
+        """One more; the others stay good. Raises as `rotate_keys`."""
+        keys = Keys.kept(self._keys_path).with_secret_key()
+        self._take(keys)
+        return keys.secret_keys[-1]
+
+    def delete_secret_key(self, key: str) -> Target:
+        """This one alone is refused from now on. Raises Usage where it is none or the last, and as `rotate_keys`."""
+        return self._take(Keys.kept(self._keys_path).without_secret_key(key))
+
+    def _take(self, keys: Keys) -> Target:
         keys.keep(self._keys_path)
-        self._target = replace(
-            before,
-            anon_key=keys.anon_key,
-            service_role_key=keys.service_role_key,
-            jwt_secret=keys.jwt_secret,
-        )
-        standin = self._standin_process()
-        standin.jwt_secret = keys.jwt_secret
-        standin.stop()
+        self.change_keys()
         self.start_part("standin")
-        return self._target
+        return self.target
+
+    def change_keys(self) -> None:
+        """Stop the stand-in where it goes by other keys than the file has now; `start_part` starts it with these."""
+        keys = Keys.kept(self._keys_path)
+        self._target = replace(self.target, **keys.shown._asdict())
+        standin = self._standin_process()
+        if standin.credentials != keys.credentials:
+            standin.stop()
+            standin.credentials = keys.credentials
 
     def _standin_process(self) -> StandinProcess:
         standin = self._parts["standin"]
@@ -295,7 +316,7 @@ class EmbeddedStack:
         try:
             self._check_folder()
             make_private_folder(self.folder)
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            lock = open_own(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise not_writable(self.folder, error) from None
 
@@ -321,7 +342,8 @@ class EmbeddedStack:
     def _check_folder(self) -> None:
         """What is in it is mended, ended and discarded as ours, so it must be."""
         there = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
-        foreign = sorted(there - OURS)
+        # What a killed writer left of one of them is ours too, and is taken away when the next is written.
+        foreign = sorted(name for name in there - OURS if _PART.fullmatch(name) is None)
         if foreign and not there & {"lock", "keys.json"}:
             raise Refused(
                 f"{self.folder}: is no folder of a stack: {foreign[0]} is in it",
@@ -330,7 +352,7 @@ class EmbeddedStack:
 
     def _mend_modes(self) -> None:
         try:
-            mend_private_tree(self.folder, but=("data",))  # that is the database's own
+            mend_private_tree(self.folder, but=("data", "data.part"))  # that is the database's own
         except OSError as error:
             raise not_writable(self.folder, error) from None
 
@@ -353,11 +375,11 @@ class EmbeddedStack:
     def _end_leftovers(self) -> None:
         """Parts of an owner that was killed: they are about to end by themselves, and must have ended before ours start."""
         try:
-            known = json.loads(read_own(self._processes_path))
+            known = loads(read_own(self._processes_path))
             left = [Process(int(entry["pid"]), str(entry["born"])) for entry in known.values()]
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError):
             self._processes_path.unlink(missing_ok=True)
             return
         for process in left:

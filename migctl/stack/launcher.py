@@ -140,7 +140,7 @@ def launch(
     if not sys.platform.startswith("linux"):
         raise Usage(
             f"the embedded stack runs on Linux only, and this is {sys.platform}",
-            do="set SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and DATABASE_URL to use a project or `supabase start`",
+            do="set SUPABASE_URL, SUPABASE_SECRET_KEY and DATABASE_URL to use a project or `supabase start`",
         )
     with _open_log(log) as output:
         log_start = output.seek(0, os.SEEK_END)
@@ -161,6 +161,7 @@ def launch(
             cwd=cwd,
             env=dict(environ) if environ is not None else None,
             start_new_session=True,
+            umask=0o077,
         )
         return Child(popen, log, log_start)
 

@@ -23,8 +23,8 @@ from migctl.stack.running import Running
 from migctl.stack.unprivileged import Home, home_for
 
 ADMIN = "supabase_admin"
-# REST logs in as the second, with the password of the first.
-_OWNERS = ("postgres", "authenticator")
+# REST logs in as the second and Auth as the third, with the password of the first.
+_OWNERS = ("postgres", "authenticator", "supabase_auth_admin")
 
 _SETTINGS: dict[str, str] = {
     "wal_level": "logical",
@@ -41,7 +41,8 @@ _SETTINGS: dict[str, str] = {
     "password_encryption": "scram-sha-256",
 }
 _START_S = 60.0
-_STILL_THERE = "pre-existing shared memory block"
+_STILL_THERE = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
+_AGAIN_S = 0.1
 
 
 class Postgres(Running):
@@ -59,7 +60,7 @@ class Postgres(Running):
         password: str | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        """admin_password: of the superuser. password: of `postgres` and `authenticator`. Default: random.
+        """admin_password: of the superuser. password: of `postgres`, and of those that REST and Auth log in as. Default: random.
 
         A cluster that has others gets these before it listens. settings: added to ours (`postgres -c`).
         """
@@ -170,9 +171,11 @@ class Postgres(Running):
             assert child is not None
             child.stop(signal.SIGQUIT, 5)
             words = child.log_tail()
-            # After SIGKILL the sessions of the old server need a moment to notice, and a new one refuses to join them.
-            if _STILL_THERE not in words or left <= 0:
+            # After SIGKILL the sessions of the old server need a moment to notice, and a new one refuses to join them. So does one
+            # that a killed owner had just begun: it dies with it, but not at once.
+            if not _is_still_there(words) or left <= 0:
                 raise _not_up("PostgreSQL", words or f"exit code {child.exit_code}", child.log)
+            time.sleep(_AGAIN_S)
             self.begin()
 
     # Passwords.
@@ -192,7 +195,7 @@ class Postgres(Running):
         def done() -> bool:
             nonlocal failure
             failure = self._alone(home, statements)
-            return _STILL_THERE not in failure
+            return not _is_still_there(failure)
 
         # After SIGKILL the sessions of the old server need a moment to notice.
         wait_until(done, _START_S)
@@ -281,6 +284,10 @@ def _alter(role: str, password: str) -> str:
         f"do $$ begin if exists (select from pg_roles where rolname = '{role}')"
         f" then alter role {role} password '{password}'; end if; end $$;"
     )
+
+
+def _is_still_there(words: str) -> bool:
+    return any(one in words for one in _STILL_THERE)
 
 
 def _environ() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 from migctl.errors import Systemic
+from migctl.stack.keys import Credentials
 from migctl.stack.launcher import launch
 from migctl.stack.running import Running
 
@@ -44,13 +46,14 @@ class StandinProcess(Running):
         port: int,
         *,
         database_url: str,
-        jwt_secret: str,
+        jwt_secret: str | None = None,
+        credentials: Credentials | None = None,
         options: StandinOptions | None = None,
     ) -> None:
-        """options, jwt_secret: may be changed; the next start takes them."""
+        """credentials: what it goes by; default: jwt_secret alone. They and options may be changed; the next start takes them."""
         super().__init__(port)
         self.options = options or StandinOptions()
-        self.jwt_secret = jwt_secret
+        self.credentials = credentials or Credentials(jwt_secret)
         self._folder = folder.absolute()
         self._database_url = database_url
 
@@ -66,10 +69,6 @@ class StandinProcess(Running):
                 do="install migctl again: pip install --force-reinstall migctl",
             )
         program = [sys.executable, "-P", "-m", MODULE, "--listen", f"127.0.0.1:{self.port}"]
-        secrets = {
-            "MIGCTL_STANDIN_DATABASE_URL": self._database_url,
-            "MIGCTL_STANDIN_JWT_SECRET": self.jwt_secret,
-        }
         # SIGKILL when the owner dies: it keeps nothing, and a stand-in that hangs or was stopped goes too.
         self._child = launch(
             [
@@ -78,7 +77,7 @@ class StandinProcess(Running):
             ],
             log=self._folder / "standin.log",
             death=signal.SIGKILL,
-            environ={**os.environ, **secrets},
+            environ={**os.environ, **environment(self._database_url, self.credentials)},
         )
 
     def wait_ready(self) -> None:
@@ -93,6 +92,16 @@ class StandinProcess(Running):
             return False
         finally:
             connection.close()
+
+
+def environment(database_url: str, credentials: Credentials) -> dict[str, str]:
+    """What is secret of a stand-in's start: a command line is read by every user of the machine."""
+    return {
+        "MIGCTL_STANDIN_DATABASE_URL": database_url,
+        "MIGCTL_STANDIN_JWT_SECRET": credentials.jwt_secret or "",
+        "MIGCTL_STANDIN_API_KEYS": json.dumps(dict(credentials.api_keys)),
+        "MIGCTL_STANDIN_SIGNING_KEYS": f"[{','.join(credentials.signing_keys)}]",
+    }
 
 
 def standin_is_there() -> bool:

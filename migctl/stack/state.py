@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from migctl.config import Target
 from migctl.config.files import read_own
 from migctl.errors import Usage
+from migctl.events.jsontext import loads
 from migctl.stack.embedded import PARTS, Part, Ports
 from migctl.stack.launcher import not_writable, write_private
 from migctl.stack.process import Process
 from migctl.stack.standin_process import RATES, StandinOptions
 
 SCHEMA = "migctl.stack/1"
+_TEXTS = ("supabase_url", "anon_key", "service_role_key", "database_url", "redis_url")
+_KINDS = ("jwt_secret", "signing_key")  # what signs tokens of users: one by the kind of keys that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,10 @@ def path(state_dir: Path) -> Path:
 
 
 def write(state_dir: Path, record: Record) -> None:
-    target = asdict(record.target)
-    del target["embedded"]
     document = {
         "schema": SCHEMA,
         "revision": record.revision,
-        **target,
+        **{name: getattr(record.target, name) for name in (*_TEXTS, *_KINDS)},
         "ports": asdict(record.ports),
         "supervisor": asdict(record.supervisor),
         "parts": {part: asdict(process) for part, process in record.parts.items()},
@@ -74,8 +75,8 @@ def read(state_dir: Path) -> Record | None:
     except OSError as error:
         raise not_writable(where, error) from None
     try:
-        return _record(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return _record(loads(text))
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError):
         raise Usage(
             f"{where}: this does not describe a stack",
             do="delete the file; `migctl stack up` writes it anew, on other ports if the old ones are still taken",
@@ -85,11 +86,15 @@ def read(state_dir: Path) -> Record | None:
 def _record(document: dict[str, Any]) -> Record:
     if document["schema"] != SCHEMA:
         raise ValueError(document["schema"])
-    texts = {entry.name: document[entry.name] for entry in fields(Target) if entry.name != "embedded"}
-    if not all(isinstance(text, str) for text in texts.values()):
+    texts = {name: document[name] for name in _TEXTS}
+    # A stack of before there were keys of two kinds names one.
+    kinds: dict[str, Any] = {name: document.get(name) for name in _KINDS}
+    if not all(isinstance(text, str) for text in texts.values()) or not any(kinds.values()):
         raise TypeError(texts)
+    if not all(text is None or isinstance(text, str) for text in kinds.values()):
+        raise TypeError(kinds)
     return Record(
-        target=Target(**texts, embedded=True),
+        target=Target(**texts, **kinds, embedded=True),
         ports=Ports(**{name: int(port) for name, port in document["ports"].items()}),
         supervisor=_process(document["supervisor"]),
         parts={part: _process(document["parts"][part]) for part in PARTS if part in document["parts"]},
@@ -109,7 +114,7 @@ def read_wanted(state_dir: Path) -> StandinOptions:
     """What the stand-in is to run with. Raises Usage for a file that is none of ours."""
     where = _wanted_path(state_dir)
     try:
-        return _options(json.loads(read_own(where)))
+        return _options(loads(read_own(where)))
     except FileNotFoundError:
         return StandinOptions()
     except OSError as error:

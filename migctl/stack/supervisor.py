@@ -10,7 +10,9 @@ What it does after signals, which may have come together (`decide`):
 
 When it is killed itself, the kernel takes its parts along (launcher), so nothing is left behind.
 
-`python -m migctl.stack.supervisor STATE_DIR` says how the start went in one line of JSON on stdout, then detaches.
+`python -m migctl.stack.supervisor STATE_DIR TURN` says how the start went in one line of JSON on stdout, then detaches. TURN is the
+descriptor of the lock by which commands take turns; it is let go when the start has succeeded or failed, and not before, whatever
+became of the command.
 """
 
 from __future__ import annotations
@@ -91,6 +93,7 @@ class Supervisor:
             MigctlError
         ):  # whoever asked has written it, and will say that it was not answered
             self._stack.change_standin(state.read_wanted(self._state_dir))
+            self._stack.change_keys()
         for status in self._stack.status():
             if status.up:
                 continue
@@ -136,10 +139,11 @@ class Supervisor:
         return Ports()
 
 
-def main(state_dir: Path) -> int:
+def main(state_dir: Path, turn: int) -> int:
     """Detach, start the stack, report, serve. The exit code is that of the parent which detached."""
     if os.fork() != 0:
         return 0  # whoever started us has nothing left to reap
+    os.set_inheritable(turn, False)  # the parts outlive the start
     telemetry.configure()
     supervisor = None
     try:
@@ -155,6 +159,7 @@ def main(state_dir: Path) -> int:
         )
         raise
     _report({"pid": os.getpid()})
+    os.close(turn)
     supervisor.serve()
     return 0
 
@@ -170,4 +175,4 @@ def _report(document: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

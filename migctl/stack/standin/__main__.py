@@ -1,17 +1,26 @@
 """`python -m migctl.stack.standin --listen HOST:PORT`: the stand-in as a process of its own.
 
-The JWT secret comes from MIGCTL_STANDIN_JWT_SECRET, the database's address, with its password, from MIGCTL_STANDIN_DATABASE_URL:
-a command line is read by every user of the machine. Ready when GET /health answers 200; SIGTERM and SIGINT end it.
+What is secret comes from the environment: a command line is read by every user of the machine.
+
+| variable | what |
+|---|---|
+| MIGCTL_STANDIN_DATABASE_URL | the database's address, with its password |
+| MIGCTL_STANDIN_JWT_SECRET | the shared secret, where the project has one |
+| MIGCTL_STANDIN_API_KEYS | a JSON object: the role of each key `sb_publishable_...` and `sb_secret_...` |
+| MIGCTL_STANDIN_SIGNING_KEYS | a JSON array of JWKs; the first that is private signs user tokens, all verify |
+
+A project has a shared secret or API keys, or both. Ready when GET /health answers 200; SIGTERM and SIGINT end it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -19,10 +28,13 @@ from aiohttp import web
 from migctl import redaction
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.stack.standin.app import WORK, build
+from migctl.stack.standin.keyring import Keyring, parse
 from migctl.stack.standin.limits import PLANS, Limits
 from migctl.telemetry import configure
 
 _SECRET = "MIGCTL_STANDIN_JWT_SECRET"
+_API_KEYS = "MIGCTL_STANDIN_API_KEYS"
+_SIGNING_KEYS = "MIGCTL_STANDIN_SIGNING_KEYS"
 _DATABASE = "MIGCTL_STANDIN_DATABASE_URL"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -33,11 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     configure(level=options.log_level)
     try:
         host, port = _address(options.listen)
-        secret = _from_environment(_SECRET, "the secret that signs the keys")
+        keyring = _keyring(os.environ)
         dsn = _from_environment(
             _DATABASE, "the database's address, postgresql://USER:PASSWORD@HOST:PORT/NAME"
         )
-        redaction.know(secret)
         redaction.know_address(dsn)
         limits = Limits(
             plan=PLANS[options.rates],
@@ -46,8 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             join_error_s=options.join_error_seconds,
             connect_error_s=options.connect_error_seconds,
             publication_check_s=options.publication_check_seconds,
+            token_s=options.token_seconds,
+            refresh_reuse_s=options.refresh_reuse_seconds,
         )
-        _run(_serve(host, port, dsn, secret, limits))
+        _run(_serve(host, port, dsn, keyring, limits))
     except MigctlError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -67,6 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--publication-check-seconds", type=float, default=60.0, help="how often the publication is read"
     )
+    parser.add_argument("--token-seconds", type=int, default=3600, help="how long a user token is good")
+    parser.add_argument(
+        "--refresh-reuse-seconds",
+        type=float,
+        default=10.0,
+        help="how long a used refresh token may come again",
+    )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     return parser
 
@@ -76,6 +96,27 @@ def _from_environment(name: str, what: str) -> str:
     if not value:
         raise Usage(f"{name} is not set", do=f"export {name} with {what}")
     return value
+
+
+def _keyring(environ: Mapping[str, str]) -> Keyring:
+    secret, api_keys, signing_keys = (environ.get(name) for name in (_SECRET, _API_KEYS, _SIGNING_KEYS))
+    if not secret and not api_keys:
+        raise Usage(
+            f"neither {_SECRET} nor {_API_KEYS} is set",
+            do=f"export {_SECRET} with the secret that signs the keys",
+        )
+    redaction.know(secret)
+    try:
+        keyring = parse(secret, api_keys, signing_keys)
+    except ValueError as error:
+        words = type(error).__name__ if isinstance(error, json.JSONDecodeError) else str(error)
+        raise Usage(
+            f"{_API_KEYS}, {_SIGNING_KEYS}: {words}",
+            do='write {"sb_publishable_...": "anon"} and [{"kty": "EC", "kid": ...}]',
+        ) from None
+    for key in keyring.api_keys:
+        redaction.know(key)
+    return keyring
 
 
 def _address(listen: str) -> tuple[str, int]:
@@ -91,12 +132,12 @@ def _address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-async def _serve(host: str, port: int, dsn: str, secret: str, limits: Limits) -> None:
+async def _serve(host: str, port: int, dsn: str, keyring: Keyring, limits: Limits) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    app = build(dsn=dsn, secret=secret, limits=limits)
+    app = build(dsn=dsn, keyring=keyring, limits=limits)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -6,8 +6,9 @@ import time
 
 from aiohttp import web
 
-from migctl.stack.standin.auth import BadToken, Tokens, bearer
+from migctl.stack.standin.auth import BadToken, Tokens
 from migctl.stack.standin.faults import NAMES, Faults, Name
+from migctl.stack.standin.gateway import admitted
 from migctl.telemetry import get_logger
 
 _log = get_logger("standin.faults")
@@ -56,9 +57,8 @@ class Admin:
         return self._answer()
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        token = bearer(request.headers.get("Authorization")) or ""
         try:
-            role = self._tokens.for_rest(token, time.time()).role
+            role = self._tokens.for_rest(admitted(request).token, time.time()).role
         except BadToken:
             role = ""
         if role != "service_role":

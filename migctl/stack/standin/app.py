@@ -15,6 +15,7 @@ from migctl.stack.standin.admin import Admin
 from migctl.stack.standin.auth import Tokens
 from migctl.stack.standin.database import DatabaseDown, Pool, PoolTimeout, fetch
 from migctl.stack.standin.faults import Faults
+from migctl.stack.standin.keyring import Keyring
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.realtime.authorize import Authorizer
 from migctl.stack.standin.realtime.changes import Changes
@@ -25,20 +26,24 @@ from migctl.stack.standin.realtime.presence import Presence
 from migctl.stack.standin.realtime.socket import Realtime
 from migctl.stack.standin.rest.catalog import Catalog
 from migctl.stack.standin.rest.handlers import Rest
+from migctl.stack.standin.users.accounts import Accounts
+from migctl.stack.standin.users.handlers import Auth
 
 WORK = web.AppKey("work", asyncio.Task[None])
 """The background work. It never ends by itself; where it does, that is an error of ours."""
 
 
-def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
+def build(*, dsn: str, keyring: Keyring, limits: Limits) -> web.Application:
     """The application. dsn: of a role that may replicate and passes row level security, as `postgres` does on Supabase.
 
-    REST logs in as `authenticator`, with the same password.
+    REST logs in as `authenticator` and Auth as `supabase_auth_admin`, with the same password.
     """
-    tokens = Tokens(secret)
+    tokens = Tokens(keyring)
     app = web.Application(client_max_size=limits.max_body_bytes, middlewares=[gateway.middleware(tokens)])
     owner = Pool(dsn, size=limits.pool_size, timeout_s=limits.pool_timeout_s)
     clients = Pool(dsn, size=limits.pool_size, timeout_s=limits.pool_timeout_s, user="authenticator")
+    keepers = Pool(dsn, size=limits.pool_size, timeout_s=limits.pool_timeout_s, user="supabase_auth_admin")
+    auth = Auth(Accounts(keepers), tokens, limits, time.time)
     rest = Rest(clients, tokens, Catalog(time.monotonic), limits, time.time)
 
     authorizer = Authorizer(owner)
@@ -68,9 +73,11 @@ def build(*, dsn: str, secret: str, limits: Limits) -> web.Application:
             await work
         await owner.close()
         await clients.close()
+        await keepers.close()
 
     app.router.add_get("/health", health)
     app.add_routes(rest.routes())
+    app.add_routes(auth.routes())
     app.add_routes(realtime.routes())
     app.add_routes(Admin(tokens, faults).routes())
     app.add_routes(BroadcastApi(tokens, hub, authorizer, limits).routes())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -113,21 +113,31 @@ async def fetch(conn: Connection, sql: str, params: Sequence[Any] = ()) -> list[
 
 
 async def transact(
-    conn: Connection, enter: tuple[str, Sequence[Any]], statement: tuple[str, Sequence[Any]]
+    conn: Connection,
+    enter: tuple[str, Sequence[Any]],
+    statement: tuple[str, Sequence[Any]],
+    check: Callable[[tuple[Any, ...]], None] | None = None,
 ) -> tuple[Any, ...]:
-    """A transaction of two statements, in one round trip; returns the one row of the second. Nothing stays where either fails."""
+    """A transaction of two statements; returns the one row of the second. Nothing stays where either fails, or check raises.
+
+    In one round trip, but for a check: that is given the row before the commit.
+    """
     try:
         async with conn.pipeline():
             await conn.execute(b"begin")
             await conn.execute(enter[0].encode(), enter[1])
             cursor = await conn.execute(statement[0].encode(), statement[1])
-            await conn.execute(b"commit")
+            if check is None:
+                await conn.execute(b"commit")
         row = await cursor.fetchone()
-    except psycopg.Error:
+        assert row is not None
+        if check is not None:
+            check(row)
+            await conn.execute(b"commit")
+    except Exception:
         if not conn.broken and not conn.closed:
             await conn.execute(b"rollback")
         raise
-    assert row is not None
     return row
 
 

@@ -19,6 +19,7 @@ Name = Literal[
     "clean-close",
     "channel-closed",
     "oversize",
+    "poisoned-poll",
 ]
 NAMES: tuple[Name, ...] = get_args(Name)
 
@@ -61,6 +62,11 @@ FAULTS: dict[Name, Fault] = {
         Fault("clean-close", "every subscriber's socket is closed with code 1000", False, "all"),
         Fault(
             "channel-closed", "every subscriber's channel is closed by phx_close; sockets stay", False, "all"
+        ),
+        Fault(
+            "poisoned-poll",
+            "reading a batch of changes fails, as by a policy that raises: the batch is lost, and the slot until a new one is made",
+            True,
         ),
         Fault(
             "oversize", "every change is cut as if it were above 1 MiB: short values only, error 413", True

@@ -34,6 +34,8 @@ class Limits:
 
     max_rows: the most rows that one read or rpc answers (PostgREST's db-max-rows).
     join_error_s, connect_error_s: the real server waits this long before it refuses a join or an upgrade.
+    presence_calls: so many of one channel in presence_window_s; one more closes it.
+    token_s: how long a user token is good. refresh_reuse_s: for how long a refresh token may come again after it was used.
     poll_s: postgres_changes are polled this often while only unrelated changes come; idle, five times as long.
     """
 
@@ -53,3 +55,7 @@ class Limits:
     publication_check_s: float = 60.0
     socket_queue_bytes: int = 16 << 20
     socket_idle_s: float = 60.0
+    presence_calls: int = 5
+    presence_window_s: float = 30.0
+    token_s: int = 3600
+    refresh_reuse_s: float = 10.0

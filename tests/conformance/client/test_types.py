@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from migctl.dashboard.bundling import stripped
 from tests.kit.node import CLIENT, node, packages
 
 HERE = Path(__file__).parent
@@ -28,6 +30,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_client_is_as_its_types_say(folder: Path) -> None:
     done = node(TSC, "-p", ".", cwd=folder)
     assert done.returncode == 0, done.stdout
+
+
+def test_what_is_served_is_the_code_of_the_sources_without_their_comments(folder: Path) -> None:
+    """TypeScript drops comments too, and knows the language."""
+    pairs = []
+    for file in (CLIENT.parent / "client.js", *CLIENT.rglob("*.js")):
+        text = file.read_text()
+        pairs.append([str(file), text, stripped(text)])
+    (folder / "pairs.json").write_text(json.dumps(pairs))
+    (folder / "same.cjs").write_text(
+        "const ts = require('typescript'), pairs = require('./pairs.json');\n"
+        "const compilerOptions = { removeComments: true, target: 'esnext', module: 'esnext' };\n"
+        "const code = (text) => ts.transpileModule(text, { compilerOptions }).outputText;\n"
+        "console.log(JSON.stringify(pairs.filter(([, one, other]) => code(one) !== code(other)).map(([name]) => name)));\n"
+    )
+    done = node("same.cjs", cwd=folder)
+    assert json.loads(done.stdout) == [], done.stderr
+    assert len(pairs) > 15
 
 
 def test_application_that_misuses_it_is_told(folder: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import stat
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
 import httpx
+import jwt
 import psycopg
 import pytest
 import redis
@@ -61,6 +64,47 @@ def test_after_a_rotation_old_keys_and_tokens_are_refused_and_a_restart_keeps_th
     with EmbeddedStack(tmp_path / "s") as again:
         assert again.target.jwt_secret == new.jwt_secret
         assert again.target.service_role_key == new.service_role_key
+
+
+def signed(target: Target) -> str:
+    document = json.loads(target.signing_key or "")
+    private = jwt.PyJWK({name: value for name, value in document.items() if name != "key_ops"}).key
+    claims = {"role": "authenticated", "exp": int(time.time()) + 60}
+    return jwt.encode(claims, private, "ES256", headers={"kid": document["kid"]})
+
+
+def test_new_keys_are_rotated_and_a_secret_key_is_deleted_alone(tmp_path: Path) -> None:
+    with EmbeddedStack(tmp_path / "s", keys="new") as stack:
+        old, old_token = stack.target, signed(stack.target)
+        well = status_of(old, old.need("anon_key"), old_token)
+        assert well == 200
+        secret = old.need("service_role_key")
+        more = stack.add_secret_key()
+        assert status_of(old, more, more) == status_of(old, secret, secret) == well
+        assert stack.delete_secret_key(secret).service_role_key == more
+        assert status_of(old, secret, secret) == 401
+        assert status_of(old, more, more) == status_of(old, old.need("anon_key"), old_token) == well
+        new = stack.rotate_keys()
+        assert new.jwt_secret is None
+        assert status_of(new, more, more) == status_of(new, old.need("anon_key"), signed(new)) == 401
+        assert status_of(new, new.need("anon_key"), old_token) == 401
+        assert status_of(new, new.need("anon_key"), signed(new)) == well
+    with EmbeddedStack(tmp_path / "s") as again:
+        assert again.target.signing_key == new.signing_key
+
+
+def test_old_keys_stay_good_beside_new_ones_until_they_are_rotated(tmp_path: Path) -> None:
+    with EmbeddedStack(tmp_path / "s") as stack:
+        old = stack.target
+        key, token = old.need("anon_key"), mint(old.need("jwt_secret"), "authenticated", 60)
+        new = stack.show_keys("new")
+        assert (new.jwt_secret, new.supabase_url) == (None, old.supabase_url)
+        assert status_of(old, key, token) == status_of(new, new.need("anon_key"), signed(new)) == 200
+        assert status_of(new, new.need("anon_key"), token) == 200
+        assert stack.show_keys("old") == old
+        stack.show_keys("new")
+        stack.rotate_keys()
+        assert status_of(old, key, token) == 401
 
 
 def test_valkey_keeps_what_it_acknowledged(stack: EmbeddedStack) -> None:

@@ -22,6 +22,7 @@ import pytest
 from migctl.stack.keys import Keys
 from migctl.stack.launcher import any_free_port
 from migctl.stack.postgres import Postgres
+from migctl.stack.standin_process import environment
 from tests.kit import databases
 
 TABLES = (Path(__file__).parent / "tables.sql").read_text()
@@ -39,7 +40,7 @@ class Site:
     def token(self, role: str = "authenticated", *, ttl: float = 3600, **claims: Any) -> str:
         now = int(time.time())
         return jwt.encode(
-            {"role": role, "iat": now, "exp": int(now + ttl), **claims}, self.keys.jwt_secret, "HS256"
+            {"role": role, "iat": now, "exp": int(now + ttl), **claims}, self.keys.jwt_secret or "", "HS256"
         )
 
     def sql(self, text: str, *params: Any) -> list[tuple[Any, ...]]:
@@ -48,7 +49,8 @@ class Site:
             return cursor.fetchall() if cursor.description else []
 
     def rest(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
-        key = self.keys.anon_key
+        key = self.keys.shown.anon_key
+        assert key is not None
         return httpx.AsyncClient(
             base_url=f"{self.url}/rest/v1",
             headers={"apikey": key, "Authorization": f"Bearer {token or key}", **headers},
@@ -73,11 +75,7 @@ def starting(database: str, keys: Keys, folder: Path) -> Iterator[Start]:
                     *("--join-error-seconds", "0", "--connect-error-seconds", "0", "--log-level", "info"),
                     *flags,
                 ],
-                env={
-                    **os.environ,
-                    "MIGCTL_STANDIN_DATABASE_URL": database,
-                    "MIGCTL_STANDIN_JWT_SECRET": keys.jwt_secret,
-                },
+                env={**os.environ, **environment(database, keys.credentials)},
                 stderr=log,
             )
         running.append(process)

@@ -233,7 +233,9 @@ async def test_a_client_that_does_not_read_is_cut_off_and_stalls_nobody(alone: S
                 await sleeper.receive()
 
 
-async def test_broadcasts_over_http_are_accepted_even_where_denied(site: Site) -> None:
+async def test_batches_over_http_are_accepted_even_where_denied_and_a_single_message_is_not(
+    site: Site,
+) -> None:
     headers = {"apikey": site.keys.anon_key, "Authorization": f"Bearer {site.token()}"}
     async with (
         httpx.AsyncClient(base_url=f"{site.url}/realtime/v1/api", headers=headers) as http,
@@ -255,6 +257,11 @@ async def test_broadcasts_over_http_are_accepted_even_where_denied(site: Site) -
             await http.post("/broadcast", json={}, headers={"Authorization": "Bearer x"})
         ).status_code == 401
         assert (await http.post("/broadcast/t/events/e", data={"n": "1"})).status_code == 415
+        single = await http.post("/broadcast/room:closed/events/e?private=true", json={"n": 1})
+        assert single.status_code == 403
+        single = await http.post("/broadcast/room:open/events/e?private=true", json={"n": 1})
+        assert single.status_code == 202
+        assert (await one.receive())[1]["payload"] == {"n": 1}
 
 
 async def test_sigterm_tells_open_sockets_to_come_back(alone: Site) -> None:
@@ -323,3 +330,52 @@ async def eventually_told(one: Wire, site: Site) -> None:
                 return
             except TimeoutError:
                 continue
+
+
+async def track(one: Wire, topic: str, **meta: Any) -> str:
+    payload = {"type": "presence", "event": "track", "payload": meta}
+    return await one.send(f"realtime:{topic}", "presence", payload)
+
+
+async def test_the_sixth_presence_call_within_its_window_closes_the_channel(site: Site) -> None:
+    async with wire(site) as one:
+        await one.join("t", presence={"enabled": True})
+        for number in range(5):
+            await track(one, "t", n=number)
+            assert (await one.next("phx_reply"))["status"] == "ok"
+        await track(one, "t", n=5)
+        system = await one.next("system")
+        assert (system["status"], system["message"]) == ("error", "Client presence rate limit exceeded")
+        await one.next("phx_close")
+
+
+async def test_presence_that_is_the_same_again_is_not_told_again(site: Site) -> None:
+    async with wire(site) as one, wire(site) as two:
+        for each in (one, two):
+            await each.join("t", presence={"enabled": True})
+            assert (await each.receive())[0] == "presence_state"
+        for meta in ({"n": 1}, {"n": 1}, {"n": 2}):
+            await track(one, "t", **meta)
+        told = [await two.next("presence_diff") for _ in range(2)]
+        assert [next(iter(diff["joins"].values()))["metas"][0]["n"] for diff in told] == [1, 2]
+
+
+async def test_presence_is_withheld_from_who_may_not_read_it(alone: Site) -> None:
+    alone.sql(
+        "drop policy hear on realtime.messages;"
+        " create policy hear on realtime.messages for select to authenticated using"
+        " (extension = 'broadcast' or auth.jwt() ->> 'sub' = 'ann');"
+        " create policy appear on realtime.messages for insert to authenticated with check (extension = 'presence')"
+    )
+    async with wire(alone) as ann, wire(alone) as bob:
+        for each, who in ((ann, "ann"), (bob, "bob")):
+            answer = await each.join(
+                "room:open", alone.token(sub=who), private=True, presence={"enabled": True}
+            )
+            assert answer["status"] == "ok"
+        assert (await ann.receive())[0] == "presence_state"
+        ref = await track(bob, "room:open", n=1)
+        assert (await ann.receive())[0] == "presence_diff"
+        assert (await bob.receive())[::2] == ("phx_reply", ref)
+        await bob.send("phoenix", "heartbeat", {})
+        assert (await bob.receive())[0] == "phx_reply"

@@ -223,7 +223,8 @@ async def test_row_level_security_and_grants_are_postgresqls(site: Site, service
     ):
         assert len((await ann.get("/notes")).json()) == 2
         assert [row["seq"] for row in (await bob.get("/notes")).json()] == [1]
-        assert (await anon.get("/notes")).json()["code"] == "42501"
+        for answer in (await anon.get("/notes"), await anon.post("/rpc/only_service")):
+            assert (answer.status_code, answer.json()["code"]) == (401, "42501")
         denied = await ann.post("/notes", json={"seq": 3})
         assert (denied.status_code, denied.json()["code"]) == (403, "42501")
         assert (await ann.post("/rpc/only_service")).status_code == 403
@@ -277,3 +278,29 @@ async def test_sigterm_ends_it_promptly(alone: Site) -> None:
         await client.get("/notes")
         alone.process.terminate()
         assert await asyncio.to_thread(alone.process.wait, 3) == 0
+
+
+async def test_a_write_that_is_not_of_one_row_where_one_was_asked_for_is_undone(
+    site: Site, service: httpx.AsyncClient
+) -> None:
+    one = {"Accept": "application/vnd.pgrst.object+json", "Prefer": "return=representation"}
+    refused = await service.post("/notes", json=[{"seq": 1}, {"seq": 2}], headers=one)
+    assert (refused.status_code, refused.json()["code"]) == (406, "PGRST116")
+    assert site.sql("select count(*) from notes") == [(0,)]
+    assert (await service.post("/notes", json=[{"seq": 1}], headers=one)).json()["seq"] == 1
+    refused = await service.patch("/notes?seq=eq.9", json={"kind": "x"}, headers=one)
+    assert (refused.status_code, refused.json()["details"]) == (406, "The result contains 0 rows")
+
+
+async def test_more_rows_than_strictly_may_be_affected_are_let_be(
+    site: Site, service: httpx.AsyncClient
+) -> None:
+    await service.post("/notes", json=[{"seq": 1}, {"seq": 2}])
+    strict = {"Prefer": "handling=strict, max-affected=1"}
+    refused = await service.delete("/notes?seq=gt.0", headers=strict)
+    assert (refused.status_code, refused.json()["code"]) == (400, "PGRST124")
+    assert site.sql("select count(*) from notes") == [(2,)]
+    assert (await service.delete("/notes?seq=eq.1", headers=strict)).status_code == 204
+    refused = await service.delete("/notes?seq=eq.2", headers={"Prefer": "handling=strict, anything"})
+    assert (refused.status_code, refused.json()["details"]) == (400, "Invalid preferences: anything")
+    assert (await service.delete("/notes?seq=eq.2", headers={"Prefer": "max-affected=0"})).status_code == 204

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_what_was_started_again_and_changed_is_said_in_one_line() -> None:
 
 
 def test_no_role_gets_a_password_from_a_file_that_everybody_has() -> None:
-    assert "password" not in bootstrap_sql().replace("given a password", "")
+    assert re.findall(r"\bpassword\s+(?:'|%|null)", bootstrap_sql(), re.IGNORECASE) == []
 
 
 def test_two_servers_that_were_told_no_password_have_different_ones(tmp_path: Path) -> None:

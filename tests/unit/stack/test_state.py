@@ -46,6 +46,22 @@ def test_what_is_written_is_read(tmp_path: Path, record: state.Record) -> None:
     assert state.read(tmp_path) == record
 
 
+def test_keys_of_today_are_read_as_they_were_written(tmp_path: Path, record: state.Record) -> None:
+    today = replace(record, target=replace(record.target, jwt_secret=None, signing_key='{"kty": "EC"}'))
+    state.write(tmp_path, today)
+    assert state.read(tmp_path) == today
+
+
+def test_a_file_from_before_there_were_two_kinds_of_keys_is_read(
+    tmp_path: Path, record: state.Record
+) -> None:
+    state.write(tmp_path, record)
+    document = json.loads(state.path(tmp_path).read_text())
+    del document["signing_key"]
+    state.path(tmp_path).write_text(json.dumps(document))
+    assert state.read(tmp_path) == record
+
+
 def test_no_file_means_there_never_was_a_stack(tmp_path: Path) -> None:
     assert state.read(tmp_path) is None
 

@@ -15,6 +15,7 @@ class Ear:
 
     version: Version = "1.0.0"
     hears: bool = True
+    follows: bool = True
     got: list[bytes] = field(default_factory=list)
     shut: list[str] = field(default_factory=list)
 
@@ -37,6 +38,13 @@ def test_everybody_of_a_topic_hears_but_who_spoke_and_who_may_not() -> None:
     hub = hub_with(speaker, reader, denied)
     assert hub.send("t", True, b'{"event":"e","payload":{}}', but=speaker) == 1
     assert [len(ear.got) for ear in (speaker, reader, denied)] == [0, 1, 0]
+
+
+def test_presence_goes_to_who_may_see_it_whoever_hears() -> None:
+    both, hears, follows = Ear(), Ear(follows=False), Ear(hears=False)
+    hub = hub_with(both, hears, follows)
+    assert hub.send("t", True, b"{}", event="presence_diff", counted=False) == 2
+    assert [len(ear.got) for ear in (both, hears, follows)] == [1, 0, 1]
 
 
 def test_private_and_public_topics_of_one_name_are_two() -> None:

@@ -54,12 +54,17 @@ def test_a_message_goes_by_its_topic_its_event_and_the_join_it_names(
         ("malformed", 0, (401, "The token provided is not a valid JWT")),
         ("not_yet", 0, (401, "The token provided is not a valid JWT")),
         ("signature", 200, (401, "Failed to validate JWT signature")),
+        (
+            "signer",
+            0,
+            (401, "Failed to generate JWT signer, check your JWT secret or JWKS configuration"),
+        ),
     ],
 )
 def test_an_upgrade_is_refused_for_its_key_and_then_for_the_users_of_the_plan(
     flaw: Flaw | None, sockets: int, refused: tuple[int, str] | None
 ) -> None:
-    found = rules.refused_upgrade(flaw, sockets, FREE)
+    found = rules.refused_upgrade(BadToken(flaw) if flaw is not None else None, sockets, FREE)
     assert (None if found is None else (found.status, found.error)) == refused
 
 
@@ -119,6 +124,11 @@ def test_the_key_of_the_socket_stands_for_a_token_that_is_none(asked: dict[str, 
             BadToken("signature"),
             "JwtSignatureError: Failed to validate JWT signature",
             "Failed to validate JWT signature",
+        ),
+        (
+            BadToken("signer", kid="k"),
+            'JwtSignerError: Failed to generate JWT signer for key ID (kid) "k", check your JWT secret or JWKS configuration',
+            'Failed to generate JWT signer for key ID (kid) "k", check your JWT secret or JWKS configuration',
         ),
         (
             BadToken("malformed"),

@@ -20,7 +20,7 @@ _OPERATORS = {
     "is": "IS",
     "isdistinct": "IS DISTINCT FROM",
 }
-_IS = ("null", "true", "false", "unknown")
+IS = {"null": "NULL", "true": "TRUE", "false": "FALSE", "unknown": "UNKNOWN"}
 _NOTHING_ASKED = (
     "No subscription params provided. Please provide at least a `schema` or `table` to subscribe to: "
 )
@@ -40,11 +40,11 @@ class Filter:
     negated: bool
 
     def sql(self, column: str, type_name: str, value: str) -> str:
-        """The condition, where `column` and `value` are expressions of type text."""
+        """The condition, where `column` and `value` are expressions of type text. Of a filter that was checked."""
         left = f"({column})::{type_name}"
         match self.operator:
             case "is":
-                text = f"{left} IS {self.value.upper()}"
+                text = f"{left} IS {IS[self.value]}"
             case "in":
                 text = f"{left} = any (({value})::{type_name}[])"
             case "isdistinct":
@@ -158,8 +158,6 @@ def _filter(segment: str) -> Filter:
         if not (len(value) >= 2 and value[0] == "(" and value[-1] == ")"):
             raise _bad("`in` filter value must be wrapped by parentheses")
         value = "{" + value[1:-1] + "}"
-    elif operator == "is" and value not in _IS:
-        raise _bad("invalid value for is filter: must be null, true, false, or unknown")
     else:
         value = _unquoted(value)
     return Filter(column, operator, value, negated)

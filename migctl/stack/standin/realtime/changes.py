@@ -2,6 +2,7 @@
 
 Committed rows wait until the next poll: at once after rows were delivered, 150 to 200 ms after only unrelated ones, 500 ms when
 idle. What is committed while the slot is lost, while a subscription is not there yet, or above the rate limit, nobody hears of.
+An error while a batch is read, by whatever table of the publication, loses the batch and the slot for all subscribers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.realtime import bindings, frames
 from migctl.stack.standin.realtime.authorize import Unavailable
 from migctl.stack.standin.realtime.config import Binding
-from migctl.stack.standin.realtime.fanout import Batch, Fanout
+from migctl.stack.standin.realtime.fanout import Batch, Fanout, Poisoned
 from migctl.stack.standin.realtime.frames import Version
 from migctl.stack.standin.realtime.hub import Listener
 from migctl.stack.standin.realtime.rates import RateCounter
@@ -33,6 +34,8 @@ _log = get_logger("standin.changes")
 # What one reading of the slot costs the real server at the least, before it reads again at once.
 _PROBE_S = 0.003
 _IDLE_POLLS = 5
+# How long the real server waits before it makes a new slot after a reading that failed.
+_POISONED_S = (0.1, 0.3)
 _MAX_RETRIES = 6
 _START_S = 10.0
 _FAULT_PROBE_S = 0.02
@@ -153,9 +156,12 @@ class Changes:
             except (DatabaseDown, PoolTimeout) as error:
                 _log.warning("poll failed, its changes are lost", reason=str(error))
                 return
-            except psycopg.Error as error:
-                _log.error("poll failed, its changes are lost", reason=str(error), code=error.sqlstate)
-                delivered = 0
+            except (psycopg.Error, Poisoned) as error:
+                # PostgreSQL drops the slot of a session in which the reading of it fails.
+                _log.error("poll failed, its changes and the slot are lost", reason=str(error))
+                stream.lose(f"a change that can't be read: {error}")
+                await asyncio.sleep(random.uniform(*_POISONED_S))
+                return
             if delivered:
                 delay = _PROBE_S
             elif batch.changes:
@@ -177,6 +183,9 @@ class Changes:
         subscriptions = [item for held in self._feeds.values() for item in held]
         if not batch.changes or not subscriptions:
             return 0
+        if self._faults.on("poisoned-poll", time.monotonic()):
+            self._faults.note_taken("poisoned-poll", len(batch.changes))
+            raise Poisoned("a fault was switched on")
         async with self._pool.connection() as conn:
             return await self._send(conn, batch, subscriptions)
 

@@ -7,6 +7,7 @@ ends the channel with a `system` message and `phx_close`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 import uuid
@@ -20,6 +21,7 @@ from migctl.stack.standin.realtime.bindings import BadBinding
 from migctl.stack.standin.realtime.client import Client
 from migctl.stack.standin.realtime.config import Join
 from migctl.stack.standin.realtime.frames import Message, Version
+from migctl.stack.standin.realtime.presence import Calls
 from migctl.stack.standin.realtime.rules import Denied, Extension, Policies
 from migctl.stack.standin.realtime.subscriptions import Feed
 from migctl.telemetry import get_logger
@@ -45,6 +47,7 @@ class Channel:
         self._subscribing: asyncio.Task[None] | None = None
         self._presence_key = asked.presence_key or str(uuid.uuid1())
         self._presence_enabled = asked.presence
+        self._calls = Calls(self._parts.limits.presence_calls, self._parts.limits.presence_window_s)
         self._closed = False
 
     # What the hub needs
@@ -56,6 +59,10 @@ class Channel:
     @property
     def hears(self) -> bool:
         return self._policies is None or self._policies.broadcast_read is True
+
+    @property
+    def follows(self) -> bool:
+        return self._policies is None or self._policies.presence_read is True
 
     def push(self, frame: bytes) -> None:
         self._socket.write(frame)
@@ -82,7 +89,7 @@ class Channel:
 
     def joined(self) -> None:
         """After the reply has gone out: presence, then the subscription to changes, which reports for itself."""
-        if self._presence_enabled and self._reads_presence:
+        if self._presence_enabled and self.follows:
             state = self._parts.presence.state(self.name, self.asked.private)
             self._message("presence_state", frames.dumps(state))
         now = time.monotonic()
@@ -220,23 +227,20 @@ class Channel:
             setattr(self._policies, f"{extension}_write", known)
         return bool(known)
 
-    @property
-    def _reads_presence(self) -> bool:
-        return self._policies is None or self._policies.presence_read is True
-
     async def _presence(self, message: Message, payload: Any) -> None:
+        if not self._calls.allows(time.monotonic()):
+            self.shut_down(rules.TOO_MANY_CALLS)
+            return
         match rules.presence_call(payload):
             case "track":
                 if not await self._may_write("presence"):
                     self._reply(message, "error", b"{}")
                     return
-                self._presence_enabled = True
-                private = self.asked.private
-                self._send_presence(
-                    self._parts.presence.track(
-                        self.name, private, self, self._presence_key, payload["payload"]
-                    )
-                )
+                if rules.is_too_large(len(frames.dumps(payload["payload"])), self._parts.limits):
+                    self.shut_down(rules.TRACK_TOO_LARGE)
+                    return
+                await self._learn_presence()
+                self._track(payload["payload"])
             case "untrack":
                 diff = self._parts.presence.untrack(self.name, self.asked.private, self)
                 if diff is not None:
@@ -248,6 +252,23 @@ class Channel:
                 self._reply(message, "error", b"{}")
                 return
         self._reply(message, "ok", b"{}")
+
+    async def _learn_presence(self) -> None:
+        """Whether presence may be read is found out with the first track, where the join had no need to."""
+        if self._policies is None or self._policies.presence_read is not None:
+            return
+        assert self._identity is not None
+        with contextlib.suppress(Unavailable):
+            allowed = await self._parts.authorizer.read(
+                self._identity, self.name, ("presence",), self._socket.headers
+            )
+            self._policies.presence_read = allowed["presence"]
+
+    def _track(self, meta: dict[str, Any]) -> None:
+        self._presence_enabled = True
+        presence, topic, private = self._parts.presence, self.name, self.asked.private
+        if not presence.tracks(topic, private, self, meta):
+            self._send_presence(presence.track(topic, private, self, self._presence_key, meta))
 
     def _send_presence(self, diff: dict[str, Any]) -> None:
         self._parts.hub.send(

@@ -43,7 +43,7 @@ class Joined(Protocol):
 
 
 class Client(Protocol):
-    """A socket, as its channels use it. token: the API key that it came with. headers: those that policies may read, as JSON."""
+    """A socket, as its channels use it. token: the JWT of its API key. headers: those that policies may read, as JSON."""
 
     @property
     def parts(self) -> Parts: ...

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import psycopg
+from collections.abc import Callable, Mapping, Sequence
 
 from migctl.stack.standin.auth import Identity
 from migctl.stack.standin.database import Connection
 from migctl.stack.standin.realtime import records
 from migctl.stack.standin.realtime.receivers import Receivers, Seer, receivers_of, text_of, to_ask
-from migctl.stack.standin.realtime.records import Described
+from migctl.stack.standin.realtime.records import JSON, Described
 from migctl.stack.standin.realtime.subscriptions import Subscription
 from migctl.stack.standin.realtime.visibility import Visibility
 from migctl.stack.standin.wal.pgoutput import Change, Relation, Transaction
-from migctl.telemetry import get_logger
 
-_log = get_logger("standin.changes")
+
+class Poisoned(Exception):
+    """Something in the batch makes the reading of the slot fail, and costs everybody the slot."""
 
 
 class Batch:
@@ -45,13 +44,20 @@ class Fanout:
     async def messages(
         self, conn: Connection, batch: Batch, subscriptions: Sequence[Subscription]
     ) -> list[Receivers]:
-        """What is to be said of each change, in order."""
+        """What is to be said of each change, in order. An error of PostgreSQL costs all of them, as on the real server.
+
+        Raises Poisoned, and psycopg.Error: for a policy that raises, a value that is no JSON, a filter that can't be asked.
+        """
         await self._visibility.committed(conn, batch.xids)
         receivers: list[Receivers] = [[] for _ in batch.changes]
         for relation, numbers in batch.by_table().items():
             concerned = [item for item in subscriptions if relation.oid in item.tables]
             if concerned:
                 await self._table(conn, batch, relation, numbers, concerned, receivers)
+            else:
+                await self._as_json(
+                    conn, batch, numbers, {c.name: "json" for c in relation.columns if c.type_oid == JSON}
+                )
         return receivers
 
     async def _table(
@@ -63,6 +69,12 @@ class Fanout:
         concerned: Sequence[Subscription],
         receivers: list[Receivers],
     ) -> None:
+        there = await self._visibility.names(conn, relation)
+        if not there:  # the table was dropped: nothing is said of it
+            return
+        for column in relation.columns:
+            if column.name not in there:
+                raise Poisoned(f'column "{column.name}" of relation "{relation.name}" does not exist')
         described: dict[str, Described] = {}
         for item in concerned:
             role = item.identity.role
@@ -97,19 +109,31 @@ class Fanout:
     async def _rendered(
         self, conn: Connection, batch: Batch, numbers: Sequence[int], table: Described
     ) -> dict[int, records.Rendered]:
-        cast: dict[str, dict[bytes, bytes]] = {}
-        for column, type_name in table.cast.items():
-            values = []
-            for number in numbers:
-                new, old = records.rows_of(batch.changes[number][0], table.key)
-                found = ((row or {}).get(column) for row in (new, old))
-                values += [value for value in found if isinstance(value, bytes)]
-            if values:
-                cast[column] = await self._visibility.as_json(conn, type_name, values)
+        cast = await self._as_json(conn, batch, numbers, table.cast, table.key)
         return {
             number: records.render(*_with_key(batch.changes[number], table), self._max_record_bytes(), cast)
             for number in numbers
         }
+
+    async def _as_json(
+        self,
+        conn: Connection,
+        batch: Batch,
+        numbers: Sequence[int],
+        types: Mapping[str, str],
+        key: Sequence[str] = (),
+    ) -> dict[str, dict[bytes, bytes]]:
+        """By column, what PostgreSQL makes of its values. types: of the columns that it is asked for."""
+        cast: dict[str, dict[bytes, bytes]] = {}
+        for column, type_name in types.items():
+            values = []
+            for number in numbers:
+                new, old = records.rows_of(batch.changes[number][0], key)
+                found = ((row or {}).get(column) for row in (new, old))
+                values += [value for value in found if isinstance(value, bytes)]
+            if values:
+                cast[column] = await self._visibility.as_json(conn, type_name, values)
+        return cast
 
     async def _visible(
         self,
@@ -123,13 +147,7 @@ class Fanout:
         visible, keys = to_ask({number: batch.changes[number][0] for number in numbers}, table)
         if not keys:
             return visible
-        try:
-            return visible | await self._visibility.visible(conn, identity, relation, table, keys)
-        except psycopg.Error as error:
-            if conn.broken:
-                raise
-            _log.warning("policy error", table=relation.name, role=identity.role, reason=str(error))
-            return visible
+        return visible | await self._visibility.visible(conn, identity, relation, table, keys)
 
     async def _passing(
         self, conn: Connection, batch: Batch, numbers: Sequence[int], table: Described, item: Subscription

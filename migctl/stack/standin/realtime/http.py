@@ -1,4 +1,4 @@
-"""Broadcast over HTTP: `{"messages": [...]}`, and one message to `/{topic}/events/{event}`. Accepted is 202, even where denied."""
+"""Broadcast over HTTP: `{"messages": [...]}`, accepted by 202 even where denied, and one message to `/{topic}/events/{event}`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from migctl.stack.standin.auth import BadToken, Identity, Tokens, bearer
+from migctl.stack.standin.auth import BadToken, Identity, Tokens
+from migctl.stack.standin.gateway import admitted
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.realtime import frames
 from migctl.stack.standin.realtime.authorize import Authorizer, Unavailable
@@ -76,7 +77,7 @@ class BroadcastApi:
         topic, event = request.match_info["topic"], request.match_info["event"]
         private = request.query.get("private") == "true"
         if private and not await self._may_write(identity, topic, request):
-            return self._accepted()
+            return _error(403, "Unauthorized")
         if kind == "application/json":
             self._hub.send(topic, private, frames.broadcast(event, payload))
         else:
@@ -84,8 +85,7 @@ class BroadcastApi:
         return self._accepted()
 
     def _identity(self, request: web.Request) -> Identity:
-        token = bearer(request.headers.get("Authorization")) or request.headers.get("apikey") or ""
-        return self._tokens.for_realtime(token, time.time())
+        return self._tokens.for_realtime(admitted(request).token, time.time())
 
     def _acceptable(self, item: Any) -> bool:
         return (

@@ -38,6 +38,11 @@ class Listener(Protocol):
         """May it receive broadcasts?"""
         ...
 
+    @property
+    def follows(self) -> bool:
+        """May it receive presence?"""
+        ...
+
     def push(self, frame: bytes) -> None:
         """Hand over a finished WebSocket frame. Never waits."""
         ...
@@ -87,7 +92,7 @@ class Hub:
         receivers = [
             listener
             for listener in self._topics.get((topic, private), ())
-            if listener is not but and (event != "broadcast" or listener.hears)
+            if listener is not but and (listener.follows if event == "presence_diff" else listener.hears)
         ]
         for listener in receivers:
             frame = frames.get(listener.version)

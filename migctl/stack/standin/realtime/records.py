@@ -16,8 +16,11 @@ UNAUTHORIZED = "Error 401: Unauthorized"
 
 _quote = msgspec.json.Encoder().encode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NUMBERS = frozenset({20, 21, 23, 26, 700, 701, 1700})
-_BOOL, _JSON, _JSONB, _TIMESTAMP, _TIMESTAMPTZ = 16, 114, 3802, 1114, 1184
+_NUMBERS = frozenset({20, 21, 23, 700, 701, 1700})
+JSON = 114
+_BOOL, _BYTEA, _JSONB, _TIMESTAMP, _TIMESTAMPTZ = 16, 17, 3802, 1114, 1184
+# The real server casts to the type without its length, and char and bit without one are of length 1.
+_OF_LENGTH_1 = frozenset({1042, 1560})
 _SHORT = 64
 
 
@@ -26,7 +29,8 @@ class Described:
     """A table as the catalogue describes it to one role.
 
     columns: name and type, in their order. key: its primary key. readable: the columns that the role may select.
-    cast: columns whose text only PostgreSQL can turn into JSON (arrays, composites, domains), with their types.
+    cast: columns whose text only PostgreSQL can turn into JSON (arrays, composites, domains, json itself), with their types.
+    bare: each type without its length, which filters go by.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -35,6 +39,7 @@ class Described:
     readable: frozenset[str]
     rls: bool
     cast: Mapping[str, str]
+    bare: Mapping[str, str]
 
 
 Row = dict[str, bytes]
@@ -61,14 +66,17 @@ def rows_of(change: Change, key: Collection[str]) -> tuple[dict[str, Value] | No
 
 
 def to_json(type_oid: int, value: bytes | None) -> bytes:
-    """A value's text as JSON. Types that are not known here become strings, as to_jsonb makes of most of them."""
+    """A value's text as JSON. Types that are not known here become strings, as to_jsonb makes of most of them.
+
+    What the real server's decoder does to a value before that is done here too: NaN and infinity are null, bytea is bare hex.
+    """
     if value is None:
         return b"null"
     if type_oid in _NUMBERS:
-        return value if value[-1:].isdigit() else _quote(value.decode())
+        return value if value[-1:].isdigit() else b"null"
     if type_oid == _BOOL:
         return b"true" if value == b"t" else b"false"
-    if type_oid in (_JSON, _JSONB):
+    if type_oid in (JSON, _JSONB):
         return value
     if type_oid in (_TIMESTAMP, _TIMESTAMPTZ) and value[:1].isdigit():
         text = value.replace(b" ", b"T", 1)
@@ -76,7 +84,10 @@ def to_json(type_oid: int, value: bytes | None) -> bytes:
         if type_oid == _TIMESTAMPTZ and text[-3:-2] in (b"+", b"-"):
             text += b":00"
         return b'"' + text + b'"'
-    return _quote(value.decode())
+    shown = value.decode()
+    if type_oid == _BYTEA:
+        shown = shown.removeprefix("\\x")
+    return _quote(shown[:1] if type_oid in _OF_LENGTH_1 else shown)
 
 
 def envelope_bytes(change: Change) -> int:
@@ -120,13 +131,14 @@ def render(
     """cast: for columns that PostgreSQL had to turn into JSON, what it made of each value."""
     types = {column.name: column.type_oid for column in change.relation.columns}
     new, old = rows_of(change, key)
+    oversize = envelope_bytes(change) > max_bytes
 
     def row(values: dict[str, Value] | None) -> Row | None:
         if values is None:
             return None
         made: Row = {}
         for name, value in values.items():
-            if isinstance(value, Unchanged):
+            if isinstance(value, Unchanged) or (oversize and value is None):
                 continue
             known = cast.get(name, {}).get(value) if value is not None else None
             made[name] = to_json(types[name], value) if known is None else known
@@ -139,7 +151,7 @@ def render(
         commit=_quote(moment.replace("+00:00", "Z")),
         new=row(new),
         old=row(old),
-        oversize=envelope_bytes(change) > max_bytes,
+        oversize=oversize,
     )
 
 
@@ -169,14 +181,16 @@ def data(rendered: Rendered, table: Described, selected: Sequence[str] | None) -
 
 def refusal(change: Change, error: str) -> bytes:
     """The `data` of a change that may not be sent."""
+    old: dict[str, object] = {"old_record": {}} if change.action == "UPDATE" else {}
     return _quote(
         {
             "schema": change.relation.schema,
             "table": change.relation.name,
             "type": change.action,
             "commit_timestamp": None,
-            "columns": None,
-            "record": None,
+            "columns": [],
+            "record": {},
+            **old,
             "errors": [error],
         }
     )

@@ -21,7 +21,7 @@ A join, the first that is so; each refusal is answered after a while, and the se
 | no name after `realtime:` | TopicNameRequired |
 | joins over the rate | ClientJoinRateLimitReached |
 | a socket with as many channels as it may have | ChannelRateLimitReached |
-| a token that is not good | InvalidJWTToken, JwtSignatureError, MalformedJWT |
+| a token that is not good | InvalidJWTToken, JwtSignatureError, JwtSignerError, MalformedJWT |
 | a wish for replay | UnableToReplayMessages |
 | no database behind it | UnableToConnectToProject |
 | a private topic, and may read neither broadcasts nor presence | Unauthorized |
@@ -42,6 +42,7 @@ the channel ends where it is not good, or where something may not be read any mo
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,6 +60,8 @@ PresenceCall = Literal["track", "not-a-map", "untrack", "unknown"]
 PREFIX = "realtime:"
 # The real server checks a token at the latest every five minutes, and when it expires.
 CONFIRM_S = 300
+TOO_MANY_CALLS = "Client presence rate limit exceeded"
+TRACK_TOO_LARGE = "Track message size exceeded"
 _NO_CLAIMS = "Fields `role` and `exp` are required in JWT"
 _NO_JWT = "The token provided is not a valid JWT"
 _NO_SIGNATURE = "Failed to validate JWT signature"
@@ -97,17 +100,18 @@ class Refusal:
 # The socket
 
 
-def refused_upgrade(flaw: Flaw | None, sockets: int, limits: Limits) -> Refusal | None:
-    """flaw: of the key that came with the request. sockets: that are open."""
-    if flaw is not None:
+def refused_upgrade(bad: BadToken | None, sockets: int, limits: Limits) -> Refusal | None:
+    """bad: the key that came with the request, where it is. sockets: that are open."""
+    if bad is not None:
         words: dict[Flaw, str] = {
             "expired": "Token has expired",
             "claims": _NO_CLAIMS,
             "malformed": _NO_JWT,
             "signature": _NO_SIGNATURE,
+            "signer": no_signer(bad.kid),
             "not_yet": _NO_JWT,
         }
-        return Refusal(401, words[flaw])
+        return Refusal(401, words[bad.flaw])
     return Refusal(429, "Too many connected users") if sockets >= limits.plan.users else None
 
 
@@ -154,6 +158,11 @@ def token_of(asked: Join, socket_token: str) -> str:
     return token if token is not None and not token.startswith("sb_") else socket_token
 
 
+def no_signer(kid: str | None) -> str:
+    key = "" if kid is None else f" for key ID (kid) {json.dumps(kid, ensure_ascii=False)}"
+    return f"Failed to generate JWT signer{key}, check your JWT secret or JWKS configuration"
+
+
 def refused_token(error: BadToken) -> Denied:
     match error.flaw:
         case "expired":
@@ -162,6 +171,8 @@ def refused_token(error: BadToken) -> Denied:
             return Denied("InvalidJWTToken", _NO_CLAIMS)
         case "signature":
             return Denied("JwtSignatureError", _NO_SIGNATURE)
+        case "signer":
+            return Denied("JwtSignerError", no_signer(error.kid))
     return Denied("MalformedJWT", _NO_JWT)
 
 
@@ -215,9 +226,13 @@ def sent(may_write: bool, size_bytes: int, *, ack: bool, limits: Limits) -> Sent
     """What becomes of a broadcast. The real server is silent where it may not be sent, even if an answer was asked for."""
     if not may_write:
         return "nothing"
-    if size_bytes > limits.plan.broadcast_bytes:
+    if is_too_large(size_bytes, limits):
         return "refuse" if ack else "nothing"
     return "deliver"
+
+
+def is_too_large(size_bytes: int, limits: Limits) -> bool:
+    return size_bytes > limits.plan.broadcast_bytes
 
 
 def presence_call(payload: object) -> PresenceCall:

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from migctl.stack.standin.auth import BadToken
 from migctl.stack.standin.faults import CLOSE_AFTER_S
+from migctl.stack.standin.gateway import admitted
 from migctl.stack.standin.realtime import config, frames, rules
 from migctl.stack.standin.realtime.channel import Channel
 from migctl.stack.standin.realtime.client import Joined, Parts
@@ -66,14 +67,13 @@ class Realtime:
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         parts = self._parts
-        keys = (request.headers.get("x-api-key"), request.query.get("apikey"), request.headers.get("apikey"))
-        token = next((key for key in keys if key), "")
-        role, flaw = "", None
+        token = request.headers.get("x-api-key") or admitted(request).key
+        role, bad = "", None
         try:
             role = parts.tokens.for_realtime(token, time.time()).role
         except BadToken as error:
-            flaw = error.flaw
-        refusal = rules.refused_upgrade(flaw, parts.hub.sockets, parts.limits)
+            bad = error
+        refusal = rules.refused_upgrade(bad, parts.hub.sockets, parts.limits)
         if refusal is not None:
             await asyncio.sleep(parts.limits.connect_error_s)
             return web.json_response({"error": refusal.error}, status=refusal.status)
@@ -105,7 +105,7 @@ class Realtime:
 
 
 class Socket:
-    """The channels of one connection. token: the API key that it came with. subscriber: that was not the service key."""
+    """The channels of one connection. token: the JWT of its API key. subscriber: that was not the service key."""
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from migctl.stack.standin.auth import Identity
 from migctl.stack.standin.database import Connection, fetch, quote_ident, quote_literal
+from migctl.stack.standin.realtime import checks
 from migctl.stack.standin.realtime.bindings import BadBinding, Filter, Wanted
 from migctl.stack.standin.realtime.records import Described
 from migctl.stack.standin.wal.pgoutput import Relation
@@ -20,7 +21,7 @@ _BELIEVED_S = 1.0
 _DESCRIBE = """
 select a.attname, t.typname, format_type(a.atttypid, a.atttypmod), coalesce(a.attnum = any(i.indkey), false),
        has_column_privilege($2::name, c.oid, a.attnum, 'SELECT'), c.relrowsecurity,
-       t.typcategory in ('A', 'C') or t.typtype = 'd'
+       t.typcategory in ('A', 'C') or t.typtype = 'd' or t.oid = 'json'::regtype, a.atttypid::regtype::text
   from pg_class c
   join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   join pg_type t on t.oid = a.atttypid
@@ -29,6 +30,7 @@ select a.attname, t.typname, format_type(a.atttypid, a.atttypmod), coalesce(a.at
  order by a.attnum
 """
 
+_NAMES = "select attname from pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped"
 _PUBLISHED = """
 select format('%I.%I', p.schemaname, p.tablename)::regclass::oid, p.schemaname, p.tablename
   from pg_publication_tables p
@@ -70,6 +72,11 @@ class Visibility:
         rows = await fetch(conn, _PUBLISHED, [self._publication, schema, table])
         return frozenset(int(row[0]) for row in rows)
 
+    async def names(self, conn: Connection, relation: Relation) -> frozenset[str]:
+        """The columns that the table has at this moment; none where it is gone."""
+        rows = await fetch(conn, _NAMES, [relation.oid])
+        return frozenset(row[0] for row in rows)
+
     async def describe(self, conn: Connection, relation: Relation, role: str) -> Described:
         """The table as the role sees it. Believed for a second, and while the log has not said that something changed."""
         known = self._described.get((relation.oid, role))
@@ -87,24 +94,18 @@ class Visibility:
             key=tuple(row[0] for row in rows if row[3]),
             readable=frozenset(row[0] for row in rows if row[4]),
             rls=bool(rows and rows[0][5]),
-            cast={row[0]: row[2] for row in rows if row[6]},
+            cast={row[0]: row[7] for row in rows if row[6]},
+            bare={row[0]: row[7] for row in rows},
         )
 
     async def check(self, conn: Connection, wanted: Wanted, role: str) -> frozenset[int]:
-        """The tables that a binding means. Raises BadBinding where there is none, or where its columns can't be."""
+        """The tables that a binding means. Raises BadBinding where there is none, or where its filters and columns can't be."""
         where = "Please check Realtime is enabled for the given connect parameters"
         oids = await self.published(conn, wanted.schema, wanted.table)
         if not oids:
             raise BadBinding(f"Unable to subscribe to changes with given parameters. {where}: [{wanted}]")
         for oid in oids:
-            table = await self._describe(conn, oid, role)
-            for name in [*(item.column for item in wanted.filters), *(wanted.columns or ())]:
-                if name not in table.readable:
-                    raise BadBinding(
-                        "Unable to subscribe to changes with given parameters. An exception happened so please check "
-                        f"your connect parameters: [{wanted}]. Exception: ERROR P0001 (raise_exception) "
-                        f"invalid column for filter {name}"
-                    )
+            await checks.check(conn, wanted, await self._describe(conn, oid, role))
         return oids
 
     async def visible(
@@ -156,11 +157,11 @@ class Visibility:
         for item in filters:
             column = f"k.{names[columns.index(item.column)]}"
             number = len(columns) + 2 + len(values)
-            conditions.append(item.sql(column, table.types[item.column], f"${number}"))
+            conditions.append(item.sql(column, table.bare[item.column], f"${number}"))
             if item.operator != "is":  # its operand is a word and no parameter
                 values.append(item.value)
         sql = " ".join(["select k.o from", _unnest(names), "where", " and ".join(conditions)])
-        arrays = [[row[column] for row in whole.values()] for column in columns]
+        arrays = [[_bare(row[column], table.bare[column]) for row in whole.values()] for column in columns]
         found = await fetch(conn, sql, [list(whole), *arrays, *values])
         return {row[0] for row in found}
 
@@ -174,6 +175,15 @@ class Visibility:
 
     async def knows_role(self, conn: Connection, role: str) -> bool:
         return bool(await fetch(conn, f"select from pg_roles where rolname = {quote_literal(role)}"))
+
+
+def _bare(value: str | None, type_name: str) -> str | None:
+    """As the real server's decoder has it: bytea without the mark that says that it is in hex, and numbers that are none null."""
+    if value is None or type_name not in ("bytea", "numeric", "real", "double precision"):
+        return value
+    if type_name == "bytea":
+        return value.removeprefix("\\x")
+    return value if value[-1:].isdigit() else None
 
 
 def _unnest(names: Sequence[str]) -> str:

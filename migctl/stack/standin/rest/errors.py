@@ -70,7 +70,7 @@ class RestError(Exception):
 
 
 def from_postgres(error: psycopg.Error, *, anonymous: bool) -> RestError:
-    """What PostgREST answers for an error of PostgreSQL. anonymous: the request had no token."""
+    """What PostgREST answers for an error of PostgreSQL. anonymous: it was asked as `anon`, by whichever key."""
     code = error.sqlstate or "XX000"
     message = error.diag.message_primary or str(error)
     return RestError(
@@ -116,7 +116,7 @@ def from_token(error: BadToken) -> RestError:
             code, message = "PGRST303", "JWT not yet valid"
         case "claims":
             code, message = "PGRST303", "Parsing claims failed"
-        case "signature":
+        case "signature" | "signer":
             message = "No suitable key or wrong key type"
             details = "None of the keys was able to decode the JWT"
         case "malformed":
@@ -139,6 +139,24 @@ def from_query(error: BadQuery) -> RestError:
 
 def invalid_body(message: str) -> RestError:
     return RestError(400, "PGRST102", message)
+
+
+def not_single(rows: int) -> RestError:
+    return RestError(
+        406,
+        "PGRST116",
+        "Cannot coerce the result to a single JSON object",
+        details=f"The result contains {rows} rows",
+    )
+
+
+def too_many_affected(rows: int) -> RestError:
+    return RestError(
+        400,
+        "PGRST124",
+        "Query result exceeds max-affected preference constraint",
+        details=f"The query affects {rows} rows",
+    )
 
 
 def no_table(schema: str, table: str) -> RestError:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import psycopg
 from aiohttp import web
 
-from migctl.stack.standin.auth import ANON, BadToken, Identity, Tokens, bearer
+from migctl.stack.standin.auth import BadToken, Identity, Tokens
 from migctl.stack.standin.database import Connection, DatabaseDown, Pool, PoolTimeout, quote_ident, transact
+from migctl.stack.standin.gateway import admitted
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.rest import errors, query
 from migctl.stack.standin.rest.catalog import Catalog, Function, Table
@@ -68,15 +69,15 @@ class Rest:
                 refusal = errors.from_outage(error)
             except psycopg.Error as error:
                 self._catalog.forget()
-                refusal = errors.from_postgres(error, anonymous=bearer_of(request) is None)
+                anonymous = self._identity(request).role == "anon"
+                refusal = errors.from_postgres(error, anonymous=anonymous)
             headers = {"Content-Type": _JSON, **refusal.headers}
             return web.Response(status=refusal.status, body=refusal.body(), headers=headers)
 
         return answer
 
     def _identity(self, request: web.Request) -> Identity:
-        token = bearer_of(request)
-        return ANON if token is None else self._tokens.for_rest(token, self._wall())
+        return self._tokens.for_rest(admitted(request).token, self._wall())
 
     async def _root(self, request: web.Request) -> web.Response:
         self._identity(request)
@@ -99,7 +100,10 @@ class Rest:
             if table is None:
                 raise errors.no_table(schema, request.match_info["name"])
             statement = self._statement(request.method, table, asked, prefer, body)
-            result = await self._run(conn, request, identity, schema, statement)
+            wanted = (
+                None if reads else _wanted(request, None if request.method == "POST" else prefer.max_affected)
+            )
+            result = await self._run(conn, request, identity, schema, statement, wanted)
         return _reply(request, schema, asked, prefer, result)
 
     def _statement(
@@ -139,15 +143,16 @@ class Rest:
         if isinstance(names, list):
             raise errors.invalid_body("An rpc takes one JSON object")
         name = request.match_info["name"]
+        prefer = Prefer.parse(request.headers.getall("Prefer", ()))
         async with self._pool.connection() as conn:
             found = await self._catalog.functions(conn, schema, name)
             function = _choose(schema, name, found, names)
             given = [argument for argument in function.arguments if argument in names]
             statement = query.call(function, body, given, asked, max_rows=self._limits.max_rows)
-            result = await self._run(conn, request, identity, schema, statement)
+            wanted = _wanted(request, prefer.max_affected) if function.returns_set else None
+            result = await self._run(conn, request, identity, schema, statement, wanted)
         if function.returns_nothing:
             return web.Response(status=204)
-        prefer = Prefer.parse(request.headers.getall("Prefer", ()))
         return _reply(request, schema, asked, prefer, result, single=not function.returns_set)
 
     def _schema(self, request: web.Request, header: str) -> str:
@@ -168,7 +173,9 @@ class Rest:
         identity: Identity,
         schema: str,
         statement: query.Statement,
+        wanted: Callable[[int], None] | None,
     ) -> Result:
+        """wanted: given the number of rows; what it refuses is rolled back."""
         settings = [
             (
                 "search_path",
@@ -181,7 +188,8 @@ class Rest:
             ("request.path", request.path),
             ("request.headers", json.dumps({name.lower(): value for name, value in request.headers.items()})),
         ]
-        row = await transact(conn, _enter(settings), (statement.sql, statement.params))
+        check = None if wanted is None else (lambda found: wanted(found[1]))
+        row = await transact(conn, _enter(settings), (statement.sql, statement.params), check)
         return Result(total=row[0], count=row[1], body=row[2])
 
 
@@ -191,13 +199,19 @@ def _enter(settings: list[tuple[str, str]]) -> tuple[str, list[str]]:
     return f"select {calls}", [text for setting in settings for text in setting]
 
 
-def bearer_of(request: web.Request) -> str | None:
-    """The token that counts: the Authorization header, else the API key, as the gateway puts it there."""
-    return (
-        bearer(request.headers.get("Authorization"))
-        or request.headers.get("apikey")
-        or request.query.get("apikey")
-    )
+def _wanted(request: web.Request, max_affected: int | None) -> Callable[[int], None] | None:
+    """How many rows a write may be of, where that is limited."""
+    single = _OBJECT in request.headers.get("Accept", "")
+    if not single and max_affected is None:
+        return None
+
+    def check(rows: int) -> None:
+        if single and rows != 1:
+            raise errors.not_single(rows)
+        if max_affected is not None and rows > max_affected:
+            raise errors.too_many_affected(rows)
+
+    return check
 
 
 async def _body(request: web.Request) -> str:
@@ -310,11 +324,6 @@ def _reply(
         kind = f"{_OBJECT}; charset=utf-8"
         if not single:
             if result.count != 1:
-                raise RestError(
-                    406,
-                    "PGRST116",
-                    "Cannot coerce the result to a single JSON object",
-                    details=f"The result contains {result.count} rows",
-                )
+                raise errors.not_single(result.count)
             body = body[1:-1]
     return web.Response(status=status, body=body.encode(), headers={**headers, "Content-Type": kind})

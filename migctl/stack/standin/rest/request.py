@@ -41,6 +41,17 @@ class Ordered:
     suffix: str
 
 
+_PREFERENCES = {
+    "resolution": ("merge-duplicates", "ignore-duplicates"),
+    "return": ("representation", "minimal", "headers-only"),
+    "count": ("exact", "planned", "estimated"),
+    "tx": ("commit", "rollback"),
+    "missing": ("default", "null"),
+    "handling": ("strict", "lenient"),
+}
+_OPEN = ("timezone", "max-affected")
+
+
 @dataclass(frozen=True, slots=True)
 class Prefer:
     """The `Prefer` header: a list, in any order, with or without spaces."""
@@ -49,15 +60,37 @@ class Prefer:
     resolution: str | None = None
     count: str | None = None
     missing: str | None = None
+    max_affected: int | None = None
 
     @classmethod
     def parse(cls, headers: Iterable[str]) -> Prefer:
+        """max_affected: with `handling=strict` alone, as PostgREST does. Raises RestError for what it then does not know."""
         found: dict[str, str] = {}
         for header in headers:
             for item in header.split(","):
                 name, _, value = item.strip().partition("=")
                 found.setdefault(name.strip(), value.strip())
-        return cls(found.get("return"), found.get("resolution"), found.get("count"), found.get("missing"))
+        strict = found.get("handling") == "strict"
+        unknown = [
+            f"{name}={value}" if value else name
+            for name, value in found.items()
+            if name not in _OPEN and value not in _PREFERENCES.get(name, ())
+        ]
+        if strict and unknown:
+            raise RestError(
+                400,
+                "PGRST122",
+                "Invalid preferences given with handling=strict",
+                details=f"Invalid preferences: {', '.join(unknown)}",
+            )
+        most = found.get("max-affected", "")
+        return cls(
+            found.get("return"),
+            found.get("resolution"),
+            found.get("count"),
+            found.get("missing"),
+            int(most) if strict and most.isdigit() else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
