@@ -22,16 +22,35 @@ SHORT = 6
 # From this many on it is hidden inside other words too.
 LONG = 16
 
+# Of a token that is known by its shape alone.
+_LONG_TOKEN = 4096
+# So much more than is wanted is redacted, for secrets to shrink in.
+_AHEAD = 1 << 16
+
+# What a query calls that which lets one in.
+_NAMED = r"[\w.-]*(?:key|token|secret|passw(?:or)?d|pwd|auth|sig|signature|session|jwt|credentials?)"
+_JWT = "eyJ"
+# Texts may be long, and made to hurt: whatever they are, each shape looks at each character a few times at most.
 _SHAPES = (
-    re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*"),
     re.compile(r"\b(?:sb_secret|migctl_(?:ingest|subscribe|evaluate|admin))_[A-Za-z0-9_-]{8,}"),
-    re.compile(r"(?<=://)[^\s/@?#\"']*:[^\s/@\"']*(?=@)"),
+    re.compile(r"(?<=://)[^\s/@?#\"':]*+:[^\s/@\"']*+(?=@)"),
+    re.compile(r"(?<=://)[^\s/@?#\"':]{16,}+(?=@)"),
+    re.compile(rf"(?<=[?&#;])({_NAMED}=)[^&\s\"'#;]+", re.IGNORECASE),
+    # The header as libraries quote it, whatever scheme it has or lacks; what we tell people to send is no secret.
     re.compile(
-        r"(?<=[?&])((?:apikey|api_key|key|token|access_token|password|secret)=)[^&\s\"'#]+", re.IGNORECASE
+        r"((?:proxy-)?authorization[\"']?\s*[:=](?!\s*Bearer (?:TOKEN|realm)))\s*(?:b?[\"'])?[^\"'`,}\])\r\n]+",
+        re.IGNORECASE,
     ),
 )
 
-
+# Within a word too, whose beginning stays. It is first seen that the parts are there: then the first `eyJ` is the one.
+_JWT_SHAPE = re.compile(
+    r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*+\.[A-Za-z0-9_-]{2,}+\.)([A-Za-z0-9_-]*?)"
+    rf"{_JWT}[A-Za-z0-9_-]{{8,}}+\.[A-Za-z0-9_-]*+\.[A-Za-z0-9_-]*+"
+)
+_QUERY = re.compile(rf"[?&#;]{_NAMED}=([^&#;]+)", re.IGNORECASE)
+# Here a user alone may be the secret; that of a database is a name.
+_LONELY = re.compile(r"(?:https?|wss?|socks\w*)://(?P<user>[^:@/?#]+)@", re.IGNORECASE)
 _USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>[^:@/]*):(?P<password>.*)@", re.DOTALL)
 
 
@@ -40,6 +59,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
+        self._longest = _LONG_TOKEN
         self._known: re.Pattern[str] | None = None
 
     def know(self, secret: str | None, *, but: Sequence[str | None] = ()) -> None:
@@ -50,32 +70,62 @@ class Redactor:
         if not secret or secret in but or secret in self._forms:
             return
         self._forms |= {form for form in _spellings(secret) if form.strip()}
+        self._longest = max(self._longest, *map(len, self._forms))
         # The longest first: of an address and the password in it, the address is hidden.
         self._known = re.compile("|".join(map(_pattern, sorted(self._forms, key=len, reverse=True))))
 
     def know_address(self, address: str | None) -> None:
-        """Hide the password of `scheme://USER:PASSWORD@HOST...`, and the address as a whole, from now on.
+        """Hide the password of `scheme://USER:PASSWORD@HOST...`, and the address as a whole, from now on; a user without a password
+        on the web; and what a query calls a key, a token, or the like.
 
         A password that is the name of its user or of the database hides nothing, and would hide words.
         """
-        found = _USERINFO.match(address or "")
-        if address and found is not None:
+        if address is None:
+            return
+        for named in _QUERY.finditer(address):
+            self.know(named[1])
+        if (lonely := _LONELY.match(address)) is not None:
+            self.know(lonely["user"])
+        found = _USERINFO.match(address)
+        if found is not None:
             self.know(address)
             user, rest = unquote(found["user"]), unquote(address[found.end() :])
             self.know(found["password"], but=(user, rest.rpartition("/")[2].partition("?")[0]))
 
+    def know_addresses(self, value: object) -> None:
+        """The same for every address in a JSON value, such as settings before it is known whether they can be used."""
+        if isinstance(value, str) and "://" in value:
+            self.know_address(value)
+        elif isinstance(value, Mapping):
+            for inner in value.values():
+                self.know_addresses(inner)
+        elif isinstance(value, (list, tuple)):
+            for inner in value:
+                self.know_addresses(inner)
+
     def forget_all(self) -> None:
         """As before the first secret: for a process that plays many, one after the other."""
         self._forms.clear()
+        self._longest = _LONG_TOKEN
         self._known = None
 
     def redact(self, text: str) -> str:
         """The text with `***` where a secret was."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
+        if _JWT in text:
+            text = _JWT_SHAPE.sub(_keeping_key, text)
         for shape in _SHAPES:
             text = shape.sub(_keeping_key, text)
         return text
+
+    def beginning(self, text: str, most: int) -> str:
+        """At most so many characters of the redacted text. Redacted before it is cut: half a secret has no shape to be known by."""
+        window = text[: most + _AHEAD]
+        found = self.redact(window)
+        if len(window) < len(text):  # its end may be half a secret too
+            found = found[: max(0, len(found) - self._longest)]
+        return found[:most]
 
     def redacted(self, value: object) -> object:
         """A JSON value with every text in it redacted; what is no JSON becomes its redacted repr."""
@@ -119,5 +169,7 @@ def _keeping_key(found: re.Match[str]) -> str:
 OURS = Redactor()
 know = OURS.know
 know_address = OURS.know_address
+know_addresses = OURS.know_addresses
 redact = OURS.redact
+beginning = OURS.beginning
 redacted = OURS.redacted

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from migctl.events import BadEvent
 from migctl.events.codec import too_deep
-from migctl.events.jsontext import TooDeep, split_array
+from migctl.events.jsontext import TooDeep, TooMany, split_array
 
 _WHITE = b" \t\r\n"
 
@@ -76,6 +76,8 @@ def events_of(frame: bytes) -> list[bytes]:
         return split_array(frame)
     except TooDeep:
         raise too_deep("") from None
+    except TooMany as error:
+        raise BadEvent("", "large", f"has more than {error.most} items") from None
     except ValueError as error:
         raise BadEvent("", "json", f"is no JSON array: {error}") from None
 

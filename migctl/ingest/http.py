@@ -5,9 +5,10 @@ Pure. A body is one JSON object, an array, or NDJSON, by content type or by look
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 from uuid import uuid5
 
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from migctl.events import BadEvent, Event, decode_event
 from migctl.events.codec import too_deep
 from migctl.events.ids import NAMESPACE
-from migctl.events.jsontext import TooDeep, loads, split_array, split_object, type_word
+from migctl.events.jsontext import TooDeep, TooMany, loads, split_array, split_object, type_word
 
 MAX_BODY_BYTES = 16 << 20
 MAX_EVENTS = 10_000
@@ -34,6 +35,8 @@ _NDJSON = frozenset(
     )
 )
 _WHITE = b" \t\r\n"
+_BLANK = b" \t\r\n\x1e"
+_LINE = re.compile(rb"[ \t\r\n\x1e]*+([^\n]++)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,11 @@ def parse_events(
     """
     if len(body) > MAX_BODY_BYTES:
         raise _too_large(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
-    if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY_CHARS:
-        raise _bad_request("key", f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters")
+    if idempotency_key is not None:
+        _check_key(idempotency_key)
     items = split_body(body, content_type)
     if len(items) > MAX_EVENTS:
-        raise _too_large(f"the request has {len(items)} events; at most {MAX_EVENTS} are taken")
+        raise _too_many()
     events: list[Event] = []
     errors: list[ItemError] = []
     for index, item in enumerate(items):
@@ -99,6 +102,15 @@ def parse_events(
     return events
 
 
+def _check_key(key: str) -> None:
+    if not 0 < len(key) <= MAX_KEY_CHARS:
+        raise _bad_request("key", f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters")
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # a header may hold any bytes
+        raise _bad_request("key", "Idempotency-Key is not UTF-8") from None
+
+
 def split_body(body: bytes, content_type: str = "") -> list[bytes]:
     """The items of a body, each as the text it had. Raises BadBody where the body as a whole is wrong."""
     text = body.strip(_WHITE)
@@ -107,10 +119,12 @@ def split_body(body: bytes, content_type: str = "") -> list[bytes]:
     if not text:
         raise _bad_request("empty", "the body is empty")
     if content_type.partition(";")[0].strip().lower() in _NDJSON:
-        return list(_lines(text))
+        return _some_lines(text)
     if text.startswith(b"["):
         try:
-            return split_array(text)
+            return split_array(text, MAX_EVENTS)
+        except TooMany:
+            raise _too_many() from None
         except ValueError as error:
             raise _not_json(error) from None
     if not text.startswith(b"{"):
@@ -118,19 +132,18 @@ def split_body(body: bytes, content_type: str = "") -> list[bytes]:
     try:
         split_object(text)
     except ValueError as error:
-        lines = list(_lines(text))
+        lines = _some_lines(text)
         if len(lines) > 1 and _is_object(lines[0]):
             return lines
         raise _not_json(error) from None
     return [text]
 
 
-def _lines(text: bytes) -> Iterator[bytes]:
+def _some_lines(text: bytes) -> list[bytes]:
+    """The lines that are not blank, one more than are taken at the most: what is beyond is not even cut."""
     # Only LF parts lines: CR and the Unicode separators may stand where JSON allows them.
-    for line in text.split(b"\n"):
-        item = line.strip(b" \t\r\x1e")
-        if item:
-            yield item
+    found = _LINE.finditer(text.rstrip(_BLANK))
+    return [line[1].rstrip(_BLANK) for line in islice(found, MAX_EVENTS + 1)]
 
 
 def _is_object(text: bytes) -> bool:
@@ -153,7 +166,8 @@ def _has_no_id(item: bytes) -> bool:
 
 def _id_of(item: bytes) -> str | None:
     try:
-        value = loads(split_object(item)["id"])
+        text = split_object(item)["id"]
+        value = loads(text) if text[:1] == b'"' else None
     except (ValueError, KeyError):
         return None
     return value[:512] if isinstance(value, str) else None
@@ -168,6 +182,8 @@ def _what_it_is(text: bytes) -> str:
 
 
 def _not_json(error: ValueError) -> BadBody:
+    if isinstance(error, TooMany):
+        return _too_large(f"an object has more than {error.most} members")
     if isinstance(error, TooDeep):
         return _bad_request("depth", f"the body {too_deep().reason}")
     return _bad_request("json", f"the body is not JSON: {error}")
@@ -175,6 +191,10 @@ def _not_json(error: ValueError) -> BadBody:
 
 def _bad_request(code: str, reason: str) -> BadBody:
     return BadBody(422, [ItemError(None, None, None, code, reason)])
+
+
+def _too_many() -> BadBody:
+    return _too_large(f"the request has more than {MAX_EVENTS} events, which are the most that are taken")
 
 
 def _too_large(reason: str) -> BadBody:

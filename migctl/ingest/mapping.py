@@ -19,7 +19,7 @@ from migctl.config.settings import SourceSection
 from migctl.errors import Usage
 from migctl.events import BadEvent, Event, make_event
 from migctl.events.codec import too_deep
-from migctl.events.jsontext import TooDeep, loads, split_object, type_word
+from migctl.events.jsontext import TooDeep, loads, split_object, type_word_of
 from migctl.ingest.paths import WHOLE, BadPath, Path, parse_paths
 from migctl.ingest.times import Times, read_times
 
@@ -111,7 +111,7 @@ class Mapper:
                 return _string(name, raw)
             if raw[0] in _NUMBER_START:
                 return raw.decode("ascii")
-            raise BadEvent(name, "type", f"expected a string or a number, got {type_word(loads(raw))}")
+            raise BadEvent(name, "type", f"expected a string or a number, got {type_word_of(raw)}")
         return None
 
     def _time(self, frame: _Frame) -> datetime | None:
@@ -122,7 +122,7 @@ class Mapper:
             if raw[:1] == b'"':
                 return self.times.of_text(_string("timestamp", raw))
             if raw[0] not in _NUMBER_START:
-                raise BadEvent("timestamp", "type", f"expected a time, got {type_word(loads(raw))}")
+                raise BadEvent("timestamp", "type", f"expected a time, got {type_word_of(raw)}")
             moment = self.times.of_number(raw.decode("ascii"))
             if moment is not None:
                 return moment

@@ -13,12 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from migctl.config.files import make_private_folder, open_private_log, write_whole
 from migctl.errors import Usage
 from migctl.events import format_time, parse_time
-from migctl.events.jsontext import dumps, loads
+from migctl.events.jsontext import dumps, loads, read_as
 from migctl.status import OutagesStatus, OutageStatus
 from migctl.telemetry import get_logger
 
@@ -57,7 +55,7 @@ def read(folder: Path) -> list[OutageStatus]:
     found = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            found.append(msgspec.json.decode(line, type=OutageStatus))
+            found.append(read_as(line, OutageStatus))
         except ValueError as error:
             raise Usage(f"{path}:{number}: this is no outage: {error}", do="take the line away") from None
     return found

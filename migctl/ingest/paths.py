@@ -11,6 +11,7 @@ Path = tuple[str, ...]
 """Keys from the outside in; the empty path is the whole event."""
 
 WHOLE: Path = ()
+MOST_KEYS = 100
 
 # A plain key is what needs no quoting anywhere: nothing that means something in a path.
 _PLAIN = re.compile(r"[^\s.|\[\]\"'(){}*?,]+")
@@ -71,6 +72,8 @@ def _path(text: str, at: int) -> tuple[Path, int]:
         else:
             break
         keys.append(key)
+        if len(keys) > MOST_KEYS:
+            raise BadPath(f"a path of more than {MOST_KEYS} keys, at character {at}")
     return tuple(keys), at
 
 

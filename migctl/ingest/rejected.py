@@ -7,18 +7,20 @@ takes the batch it came with, so after a crash one may stand here twice; `source
 from __future__ import annotations
 
 import base64
+import json
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from migctl.config.files import make_private_folder, open_private_log
-from migctl.events import BadEvent, format_time
-from migctl.events.jsontext import dumps
+from migctl.events import BadEvent, format_time, parse_time
+from migctl.events.jsontext import dumps, loads
 from migctl.telemetry import get_logger
 
 MAX_FILE_BYTES = 64 << 20
 MAX_TEXT_BYTES = 1 << 20
+MAX_FOUND_BYTES = 4 << 20
 
 _log = get_logger("ingest")
 
@@ -67,6 +69,27 @@ class Rejected:
             return False
         self._size += len(line)
         return True
+
+
+def find(path: Path, text: str) -> tuple[datetime, str] | None:
+    """When the newest line that has this text in it did not fit, and why; of the file's end, which is all that is read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - MAX_FOUND_BYTES))
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    # As the file has it: in a JSON text, inside another one.
+    wanted = json.dumps(text, ensure_ascii=False)
+    wanted = json.dumps(wanted, ensure_ascii=False)[1:-1]
+    for line in reversed(lines):
+        if wanted.encode("utf-8", "replace") in line:
+            try:
+                record = loads(line)
+                return parse_time(str(record["at"])), f"{record['code']}: {record['reason']}"
+            except (ValueError, KeyError, TypeError):
+                continue
+    return None
 
 
 def _line(text: bytes, error: BadEvent, source: str, offset: int | None, at: datetime) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from migctl import redaction
 from migctl.errors import Usage
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.rejected import Rejected
@@ -41,6 +42,7 @@ def open_source(
     """
     mapper = mapper or Mapper()
     rejected = Rejected(state_dir / "rejected.ndjson")
+    redaction.know_address(spec if "://" in spec else None)
     if rate is not None and spec != "host":
         raise Usage(
             f"--rate has no meaning for the source {spec}", do="leave it out; only --source host has a rate"

@@ -1,4 +1,7 @@
-"""Tap: one more client of the old WebSocket. It takes what the upstream sends, and never slows it.
+"""Tap: one more client of the old WebSocket. It takes what the upstream sends, and a journal that waits never slows that.
+
+It never takes the whole process: after a spell of frames it rests, so that everybody else is served. How far behind that leaves
+it is said: how long the oldest frame waits, and how much of the connection is not read yet.
 
 An upstream that writes to its clients one by one would be held up by a client that does not read; so a journal that takes nothing
 fills a bounded buffer first, and then the tap leaves the socket until the journal is back. Each time without a socket is an
@@ -11,17 +14,20 @@ kept as rejected. Ping and pong are the library's.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from migctl.clock import now
-from migctl.config.address import is_local
+from migctl.config.address import is_local, socket_host
 from migctl.errors import Transient, Usage
 from migctl.events import BadEvent
 from migctl.ingest.deposit import Deposit, Item, finish
@@ -29,10 +35,13 @@ from migctl.ingest.frames import Frames, events_of, lost_since
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.outages import NOTE_EVERY_S, Outages
 from migctl.ingest.rejected import Rejected
+from migctl.ingest.turns import Turns
 from migctl.journal import Journal
+from migctl.redaction import redact
 from migctl.resilience import Backoff, News, Retry, within
 from migctl.status import SourceState, TapStatus
 from migctl.telemetry import get_logger
+from migctl.transports.dialing import Followed
 
 MAX_FRAME_BYTES = 16 << 20
 MAX_BUFFER_BYTES = 32 << 20
@@ -86,6 +95,8 @@ class TapSource:
         self._deposit: Deposit | None = None
         self._state: SourceState = "new"
         self._reason: str | None = None
+        self._turns = Turns()
+        self._socket: ClientConnection | None = None
         self._connections = 0
         self._received = 0
         self._ignored = 0
@@ -135,7 +146,7 @@ class TapSource:
         opened: float | None = None
         began = now()
         try:
-            async with connect(
+            async with Followed(
                 self._url,
                 max_size=MAX_FRAME_BYTES,
                 open_timeout=OPEN_TIMEOUT_S,
@@ -147,6 +158,7 @@ class TapSource:
                 opened = loop.time()
                 self._connections += 1
                 self._state, self._reason = "connected", None
+                self._socket = socket
                 self._outages.end(now())
                 reason, lost_at = await self._receive(socket)
         except (OSError, TimeoutError, WebSocketException) as error:
@@ -164,25 +176,27 @@ class TapSource:
         while True:
             try:
                 async with asyncio.timeout(NOTE_EVERY_S):
-                    frame = await socket.recv(decode=False)
-            except TimeoutError:  # a quiet stream: recv is safe to cancel
+                    while not self._frames.is_full:
+                        frame = await socket.recv(decode=False)
+                        heard = now()
+                        assert isinstance(frame, bytes)
+                        self._received += 1
+                        self._frames.add(frame, heard)
+                        self._arrived.set()
+                        self._outages.listening(self._frames.stored_until(heard))
+                        await self._turns.give()
+            except TimeoutError:  # recv is safe to cancel, and so is a rest
                 self._outages.listening(self._frames.stored_until(now()))
                 continue
             except ConnectionClosed as error:
                 no_pong = error.rcvd is None and error.sent is not None
                 unanswered_s = 2 * self._ping_every_s + CLOSE_TIMEOUT_S if no_pong else None
                 return _why(error), lost_since(heard, now(), unanswered_s=unanswered_s)
-            arrived = heard = now()
-            assert isinstance(frame, bytes)
-            self._received += 1
-            self._outages.listening(self._frames.stored_until(arrived))
-            self._frames.add(frame, arrived)
-            self._arrived.set()
             # A burst is no reason to leave the socket: the journal may only need a moment.
-            if self._frames.is_full and not await within(STALL_S, self._until_drained()):
+            if not await within(STALL_S, self._until_drained()):
                 waiting = self._deposit.waiting_for if self._deposit else None
                 why = f"the journal did not take events: {waiting or 'slower than the stream'}; {self._frames.bytes} bytes wait"
-                return why, arrived  # frames that the library holds by now go with the socket
+                return why, heard  # frames that the library holds by now go with the socket
 
     async def _until_drained(self) -> None:
         while not self._frames.is_drained:
@@ -205,6 +219,7 @@ class TapSource:
         """Frames to the journal, a batch of them; where that was broken off the same events are tried again, under the same ids."""
         while len(self._batch) < BATCH_EVENTS and (taken := self._frames.next()) is not None:
             self._read(*taken)
+            await self._turns.give()
         await deposit.put(self._batch)
         self._batch = []
         self._frames.stored()
@@ -233,7 +248,7 @@ class TapSource:
         self._rejected.add(text, error, source=self._name, offset=None, at=arrived)
 
     def status(self) -> TapStatus:
-        deposit = self._deposit
+        deposit, at = self._deposit, now()
         return TapStatus(
             source=self._name,
             state=self._state,
@@ -249,12 +264,32 @@ class TapSource:
             rejected_file=str(self._rejected.path),
             buffered_frames=len(self._frames),
             buffered_bytes=self._frames.bytes,
+            behind_s=round(max(0.0, (at - self._frames.stored_until(at)).total_seconds()), 3),
+            unread_bytes=_unread(self._socket) if self._state == "connected" else 0,
+            rests=self._turns.rests,
             outages=self._outages.status(),
         )
 
 
+def _unread(socket: ClientConnection | None) -> int:
+    """What has come over the connection and waits in the system; 0 where that can't be asked."""
+    wire = socket.transport.get_extra_info("socket") if socket is not None else None
+    if wire is None:
+        return 0
+    size = bytearray(4)
+    try:
+        fcntl.ioctl(wire.fileno(), termios.FIONREAD, size)
+    except (OSError, ValueError):  # ValueError: it is closed by now
+        return 0
+    return int.from_bytes(size, sys.byteorder)
+
+
 def _why(error: BaseException) -> str:
-    """The reason of an outage in words; no address with a secret in it."""
+    """The reason of an outage in words; no address with a secret in it, and nothing else that lets one in."""
+    return redact(_words(error))
+
+
+def _words(error: BaseException) -> str:
     if isinstance(error, InvalidStatus):
         return f"the upstream answered {error.response.status_code}"
     if isinstance(error, ConnectionClosed):
@@ -276,14 +311,13 @@ def _why(error: BaseException) -> str:
 
 
 def _host(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if host is None or urlsplit(url).fragment:
+    host = socket_host(url)
+    if host is None:
+        # Of one that can't be taken apart nobody knows where the password ends.
+        shown = "(not shown, since it may hold a password)" if "@" in url else _without_secrets(url)
         raise Usage(
-            f"--source {_without_secrets(url)}: is no WebSocket address", do="write ws://HOST:PORT/PATH"
+            f"--source {shown}: is no WebSocket address",
+            do="write ws://HOST:PORT/PATH; what is no letter or digit in a user or password is written %XX",
         )
     return host
 

@@ -157,7 +157,7 @@ def _format(text: str) -> _Format:
         if "%Z" in bare:
             raise ValueError("a zone by name in the middle")
         datetime.strptime(_SAMPLE.strftime(bare), bare)  # noqa: DTZ007 - only tried
-    except ValueError as error:
+    except (ValueError, re.error) as error:  # such as one that says the year twice
         raise Usage(
             f"{where} can't be read: {error}",
             do="see https://docs.python.org/3/library/datetime.html#format-codes; %Z may only stand at the end",

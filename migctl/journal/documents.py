@@ -43,7 +43,8 @@ class Inventory(Struct, frozen=True, kw_only=True):
     """`migctl journal status`. epoch, head, tail: of the open one. reusable_bytes: free in the file itself.
 
     held_back_hours: how old the oldest event is that some cursor has not passed. full: why no event is taken for want of room.
-    full_in_hours: None for never at this rate. max_bytes, min_free_bytes: None for no bound. open_in: None where no process writes.
+    full_in_hours: None for never, at the rate of its events. full_first: what is full then.
+    max_bytes, min_free_bytes: None for no bound. open_in: None where no process writes.
     """
 
     schema: Literal["migctl.journal.status/1"] = "migctl.journal.status/1"
@@ -69,6 +70,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
     held_back_hours: float
     full: str | None
     full_in_hours: float | None
+    full_first: Literal["journal", "disk"] | None = None
 
 
 class HighWater(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from migctl.events import Entry, Event, Position
 from migctl.journal.model import Appended, DeadLetter, EpochInfo, Lost, Outcome
@@ -198,6 +198,11 @@ class Room(Protocol):
     @property
     def full_in_hours(self) -> float | None:
         """When it is full at the present rate; None where it never is, and where that is not known yet."""
+        ...
+
+    @property
+    def full_first(self) -> Literal["journal", "disk"] | None:
+        """What is full then: the journal, by its own bound, or the disk, which others fill too."""
         ...
 
     @property

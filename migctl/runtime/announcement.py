@@ -12,6 +12,9 @@ from migctl.config import Mode
 from migctl.config.files import make_private_folder, write_whole
 from migctl.events import format_time
 from migctl.serve_client.control import ANNOUNCEMENT, Announced
+from migctl.telemetry import get_logger
+
+log = get_logger("serve")
 
 
 class Announcement:
@@ -24,8 +27,17 @@ class Announcement:
 
     def __enter__(self) -> None:
         announced = Announced(pid=os.getpid(), url=self._url, mode=self._mode, started_at=format_time(now()))
-        make_private_folder(self._path.parent)
-        write_whole(self._path, msgspec.json.format(msgspec.json.encode(announced), indent=2) + b"\n")
+        try:
+            make_private_folder(self._path.parent)
+            write_whole(self._path, msgspec.json.format(msgspec.json.encode(announced), indent=2) + b"\n")
+        except OSError as error:
+            # Commands that look here can be given --url; whoever is served needs no file.
+            log.warning(
+                "not announced",
+                file=str(self._path),
+                error=error.strerror,
+                do=f"give commands --url {self._url}; look at the disk",
+            )
 
     def __exit__(self, *_: object) -> None:
         self._path.unlink(missing_ok=True)

@@ -13,19 +13,20 @@ import msgspec
 
 from migctl import clock
 from migctl.config.files import make_private_folder, open_private_log, read_own
+from migctl.events.jsontext import read_as
 from migctl.events.times import Moment
 from migctl.telemetry import get_logger
 
 FILE = "ctl.ndjson"
 
 # dropped: a setting that no longer goes with those of a new stage.
-Act = Literal["set", "unset", "dropped", "throttle", "no-throttle"]
+Act = Literal["set", "unset", "dropped", "throttle", "no-throttle", "revoke"]
 
 _log = get_logger("ctl")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One change. name: of the setting; None for the throttle. before, after: what was in force, and what is."""
+    """One change. name: of the setting, or of a token; None for the throttle. before, after: what was in force, and what is."""
 
     at: Moment
     by: str
@@ -64,7 +65,7 @@ def read_changes(folder: Path) -> list[Entry]:
     found = []
     for line in lines:
         try:
-            found.append(msgspec.json.decode(line, type=Entry))
-        except msgspec.MsgspecError:
+            found.append(read_as(line, Entry))
+        except ValueError:
             continue
     return found

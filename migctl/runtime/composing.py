@@ -10,6 +10,7 @@ from migctl.runtime.feed import Source
 from migctl.runtime.service import Service
 from migctl.runtime.target import resolve
 from migctl.server import kill_switch
+from migctl.server.access.held import HeldTokens
 from migctl.server.access.tokens import parse_tokens
 
 
@@ -36,5 +37,5 @@ async def compose(
         source=source,
         notify=notify,
         override=kill_switch(settings.mode, override),
-        tokens=parse_tokens(secret("MIGCTL_TOKENS")),
+        tokens=HeldTokens(parse_tokens(secret("MIGCTL_TOKENS")), folder=settings.state),
     )

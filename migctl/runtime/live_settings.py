@@ -12,12 +12,12 @@ from typing import Any
 
 from migctl import telemetry
 from migctl.config import Settings
-from migctl.config.changing import CHANGEABLE, Changeable, changeable, overlaid, parsed
+from migctl.config.changing import CHANGEABLE, FIXED, Changeable, changeable, overlaid, parsed
 from migctl.config.problems import Faulty
 from migctl.config.yamlfile import Path_
 from migctl.errors import Transient, Usage
 from migctl.runtime.change_log import Act, ChangeLog
-from migctl.server.routes.ctl import ChangeSetting, SettingChanged, SettingsView, SettingView
+from migctl.server.routes.ctl import ChangeSetting, FixedView, SettingChanged, SettingsView, SettingView
 
 Origin = Callable[[Path_], str]
 MIGCTL = "migctl"
@@ -85,7 +85,10 @@ class LiveSettings:
                 telemetry.get_logger("ctl").warning("not audited", name=setting.name, reason=str(error))
 
     def view(self) -> SettingsView:
-        return SettingsView(settings=[self._view(one) for one in CHANGEABLE])
+        return SettingsView(
+            settings=[self._view(one) for one in CHANGEABLE],
+            fixed=[self._fixed(name, reason) for name, reason in FIXED.items()],
+        )
 
     def change(self, asked: ChangeSetting) -> SettingChanged:
         """Raises Usage for what it can't be, Transient where the audit can't be written: then nothing is changed."""
@@ -128,6 +131,11 @@ class LiveSettings:
         self._changes.add(
             by=by, act=act, name=setting.name, before=setting.of(before), after=setting.of(self.settings), reason=reason
         )  # fmt: skip
+
+    def _fixed(self, name: str, reason: str) -> FixedView:
+        of = Changeable(name, "")
+        value = of.of(self.settings) if of.is_shown else None
+        return FixedView(name=name, value=value, origin=self._origin(of.path), reason=reason)
 
     def _view(self, setting: Changeable) -> SettingView:
         given, stage = self._given.get(setting), self._stage()

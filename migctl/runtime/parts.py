@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from migctl.delivery import Relay
     from migctl.delivery.fallback import Fallback
     from migctl.target import RetryTable
+    from migctl.target.authenticated import Authenticated
     from migctl.transports.realtime import Broadcast
     from migctl.transports.websocket import Gateway
 
@@ -37,13 +38,15 @@ if TYPE_CHECKING:
 class ToTarget:
     """What carries events to the Supabase project, in the modes that have one.
 
-    retries: writes a dead letter's row after all, for the operator.
+    retries: writes a dead letter's row after all, for the operator. authenticated: makes tokens of subscribers; None where clients
+    bring their own.
     """
 
     target: Target
     relay: Relay
     broadcast: Broadcast
     retries: RetryTable
+    authenticated: Authenticated | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +93,21 @@ def make_parts(
 
     Raises Usage for a mode with Realtime and no target, and where what was kept of flags, or the experiments, can't be read.
     """
-    relay = retries = None
+    relay = retries = authenticated = None
     if mode != "websocket":
         if target is None:
             raise Usage(f"mode {mode} needs a target", do="set SUPABASE_URL, or serve in mode websocket")
         relay, retries = _relay(settings, target, journal, stack)
+        authenticated = authenticated_for(target, settings)
     flags = make_flags(settings, mode, target, override=override, stack=stack)
     experiments = read_experiments(config_file(EXPERIMENTS_FILE))
     exposures, keeping = Exposures(settings.state, experiments), Keeping(settings.state, experiments)
     flags.keep_exposures(exposures)
     if keeping.is_on:
         flags.keep_variants(keeping)
-    made = create(mode, settings, journal=journal, target=target, table=relay, flags=flags)
+    made = create(
+        mode, settings, journal=journal, target=target, table=relay, flags=flags, authenticated=authenticated
+    )
     gateway, broadcast = made.gateway, made.broadcast
     changes = ChangeLog(settings.state)
     if relay is None or retries is None or target is None or broadcast is None:
@@ -125,7 +131,7 @@ def make_parts(
             withheld=lambda: _withheld(settings, relay),
         )
         gateway.withhold_while(lambda: _is_open(connections.breakers()))
-    to_target = ToTarget(target, relay, broadcast, retries)
+    to_target = ToTarget(target, relay, broadcast, retries, authenticated)
     staged = StagedSettings(settings, TRANSPORT.flag, record_of(settings, target))
     stack.push_async_callback(staged.aclose)
     live = LiveSettings(settings, changes, origin=origin, stage=staged.names)
@@ -135,6 +141,27 @@ def make_parts(
         if one is not None:
             live.follow(one.follow)
     return Parts(journal, gateway, to_target, fallback, connections, flags, exposures, keeping, live, staged)
+
+
+def authenticated_for(target: Target, settings: Settings) -> Authenticated | None:
+    """None where clients bring their own tokens. With keys of older projects, where nothing was ever needed for `serve` to start,
+    that is only warned of. Else raises Usage where nothing makes them.
+    """
+    from migctl.config.api_keys import is_token
+    from migctl.target.authenticated import Current, Nobody, need_authenticated
+    from migctl.telemetry import get_logger
+
+    try:
+        found = need_authenticated(target, settings)
+    except Nobody as error:
+        if not settings.realtime.clients_bring_tokens:
+            if not is_token(target.anon_key or ""):
+                raise
+            get_logger("serve").warning(
+                "clients have to bring their own tokens", reason=error.what, do=error.do
+            )
+        found = None
+    return Current(target, settings, found) if found is not None else None
 
 
 def _follow(live: LiveSettings, journal: Journal, gateway: Gateway | None) -> None:
@@ -151,7 +178,7 @@ def _follow(live: LiveSettings, journal: Journal, gateway: Gateway | None) -> No
 
     live.follow(keep_by)
     if gateway is not None:
-        live.follow(lambda settings: gateway.follow(joins_per_s=settings.realtime.joins_per_s))
+        live.follow(lambda of: gateway.follow(of.gateway, joins_per_s=of.realtime.joins_per_s))
 
 
 def _withheld(settings: Settings, relay: Relay) -> str | None:

@@ -20,6 +20,7 @@ import msgspec
 from migctl import clock
 from migctl.config import Mode
 from migctl.config.files import make_private_folder, read_own, write_whole
+from migctl.events.jsontext import read_as
 from migctl.events.times import Moment
 from migctl.status.clients import ClientsStatus, ClientStatus
 from migctl.telemetry import get_logger
@@ -103,10 +104,10 @@ class Remembering:
 
     def _read(self) -> Remembered | None:
         try:
-            return msgspec.json.decode(read_own(self._path), type=Remembered)
+            return read_as(read_own(self._path), Remembered)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             log.warning("who left before is not known", path=str(self._path), reason=str(error))
             return None
 

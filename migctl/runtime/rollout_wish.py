@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from migctl.errors import Usage
+from migctl.errors import MigctlError
 from migctl.flags.shares import ALL
 from migctl.flags.snapshot import Brake
 from migctl.rollout.standing import Gated
@@ -66,4 +66,4 @@ class Wish:
     asking: Asking
     dry_run: bool = False
     notify: Callable[[str], None] = field(default=lambda _: None)
-    wrong: Usage | None = None
+    wrong: MigctlError | None = None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from migctl.clock import mono, now
@@ -24,11 +25,16 @@ from migctl.runtime.journals import open_journal
 from migctl.runtime.live_settings import Origin
 from migctl.runtime.parts import Parts, make_parts
 from migctl.runtime.rates import Rates
+from migctl.runtime.rekeying import Rekeying
 from migctl.runtime.remembering import Remembering
-from migctl.runtime.status import counters_of, serve_readiness, serve_status
+from migctl.runtime.starving import Starving
+from migctl.runtime.status import counters_of, observe, serve_readiness, serve_status
+from migctl.runtime.story import Stories
+from migctl.runtime.threads import threads
 from migctl.runtime.witness import KeptWitness
-from migctl.server.access.tokens import Tokens
-from migctl.status import SupervisionStatus
+from migctl.server.access.held import HeldTokens
+from migctl.server.access.memory import Memory, Reserve
+from migctl.status import SupervisionStatus, WitnessStatus
 from migctl.status.indicators import Indicators
 from migctl.telemetry import get_logger
 from migctl.transports import TransportName
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
     from migctl.delivery import Relay
 
 WAITING_LOGGED_EVERY_S = 10.0
+OBSERVED_EVERY_S = 0.25
 
 
 @dataclass(slots=True)
@@ -67,16 +74,19 @@ class Service:
     gate: Callable[[], Awaitable[object]] | None = None
     until_done: bool = False
     notify: Callable[[str], None] = lambda _: None
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: HeldTokens = field(default_factory=HeldTokens)
     witness: KeptWitness | None = None
     held: Sequence[socket.socket] = ()
     supervision: SupervisionStatus | None = None
     override: TransportName | None = None
     origin: Origin = lambda _: "default"
+    rekey: Callable[[], None] = lambda: None  # reads keys and tokens again, while it runs
     draining: bool = False
     url: str = ""
     left: Left = field(default_factory=Left)
     rates: Rates = field(default_factory=Rates)
+    indicators: Indicators = field(default_factory=Indicators)
+    started_at: datetime = field(default_factory=now)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[Service], None] = lambda _: None) -> Left:
         """Serve until `stop` is set (or, with until_done, until the source is read and relayed), then drain.
@@ -122,11 +132,14 @@ class Service:
             parts.staged.begin()
         of = parts.flags.registration
         remembering = Remembering(settings.state, parts.gateway, self.mode, lambda: (of.id, of.name))
-        app = self._application(parts, feed, remembering, closing)
+        app = self._application(parts, feed, remembering, closing, self._stories(parts, stack))
         check_upstream(settings)
         remembering.begin()
         control = stack.enter_context(bound(settings.state))
         listener = listening(app, settings.listen_host, settings.listen_port, control=control, held=self.held)
+        await threads()
+        starving = Starving(Memory(), Reserve())
+        stack.enter_context(starving.installed())
         # Before anybody asks: an answer that moves a subscriber away and back would be worse than a start that is late by a little.
         await parts.flags.begin()
         await asyncio.to_thread(parts.exposures.begin)
@@ -144,11 +157,20 @@ class Service:
                 carriers.append(group.create_task(parts.staged.run(), name="stage"))
             carriers.append(group.create_task(remembering.run(), name="who leaves"))
             carriers.append(group.create_task(_count(parts, self.rates), name="rates"))
+            carriers.append(group.create_task(self._observe(parts), name="indicators"))
             carriers.append(group.create_task(parts.exposures.run(), name="exposures"))
             carriers.append(group.create_task(parts.keeping.run(), name="kept"))
             watch = group.create_task(_watch(journal), name="journal-watch")
             observing = group.create_task(parts.connections.run(), name="connections")
             feeding = group.create_task(feed.run(journal), name="source")
+            rekeying = Rekeying(
+                settings, self.target, self.tokens, changed=lambda names: self._rekeyed(parts, names)
+            )
+            carriers.append(group.create_task(rekeying.run(), name="keys"))
+            carriers.append(group.create_task(starving.run(), name="memory"))
+            self.rekey = rekeying.ask
+            if parts.gateway is not None:
+                self.tokens.follow(parts.gateway.dismiss)
             watching = (
                 [group.create_task(closing.watch(self.witness, self.url), name="witness")]
                 if self.witness
@@ -172,15 +194,24 @@ class Service:
         await parts.keeping.end()
         log.info("stopped", head=self.left.head, backlog=self.left.backlog)
 
+    def _stories(self, parts: Parts, stack: AsyncExitStack) -> Stories:
+        places = None
+        if parts.to_target is not None:
+            from migctl.target.places import Places
+
+            places = Places(parts.to_target.target, self.settings.supabase.schema_)
+            stack.push_async_callback(places.aclose)
+        return Stories(parts, places, self.settings.state / "rejected.ndjson")
+
     def _application(
-        self, parts: Parts, feed: Feed, remembering: Remembering, closing: Closing
+        self, parts: Parts, feed: Feed, remembering: Remembering, closing: Closing, stories: Stories
     ) -> web.Application:
         from migctl.server import Assignment, build
         from migctl.server.routes.clients import client_routes
-        from migctl.target.token_command import token_command_of
 
-        journal, relay, started_at = parts.journal, parts.relay, now()
-        indicators, page_lacks = Indicators(), lacking()
+        journal, relay, page_lacks = parts.journal, parts.relay, lacking()
+        self.started_at = now()
+        makes_tokens = parts.to_target.authenticated if parts.to_target is not None else None
         assignment = Assignment(
             assign=parts.flags.assign,
             served=parts.flags.served,
@@ -190,10 +221,13 @@ class Service:
             epoch=lambda: journal.epoch,
             live=self.settings.realtime.live,
             fallback=self.settings.fallback,
-            token_command=token_command_of(self.settings),
+            authenticated=makes_tokens,
+            gives_tokens=not self.settings.realtime.clients_bring_tokens,
             token_ttl_s=self.settings.realtime.token_ttl_s,
         )
-        parts.live.follow(lambda settings: assignment.follow(settings.fallback))
+        parts.live.follow(lambda of: assignment.follow(of.fallback, token_ttl_s=of.realtime.token_ttl_s))
+        if self.witness is not None:
+            parts.live.follow(self.witness.follow)
         return build(
             journal=journal,
             gateway=parts.gateway,
@@ -205,13 +239,13 @@ class Service:
                 mode=self.mode,
                 target=self.target,
                 url=self.url,
-                started_at=started_at,
+                started_at=self.started_at,
                 draining=self.draining,
                 supervision=self.supervision,
                 rates=self.rates.status(),
-                witness=read_state(self.settings.state) if self.mode == "dual" else None,
+                witness=self._witnessed(),
                 keeps_witness=self.witness is not None and not closing.closed,
-                indicators=indicators,
+                indicators=self.indicators,
                 page_lacks=f"{page_lacks}: {REMEDY}" if page_lacks is not None else None,
             ),
             ready=lambda: serve_readiness(parts, draining=self.draining),
@@ -220,10 +254,32 @@ class Service:
             commits=journal.commit_seconds,
             batches=relay.figures if relay is not None else None,
             assignment=assignment,
-            admin=[*_admin(parts, self.settings), *client_routes(remembering.status)],
+            admin=[*_admin(parts, self.settings, self.tokens), *client_routes(remembering.status)],
             flags=[*_flags(parts), *_rollout(self.settings, parts)],
             follow=parts.live.follow,
+            stories=stories,
         )
+
+    def _rekeyed(self, parts: Parts, names: Collection[str]) -> None:
+        if parts.to_target is not None:
+            parts.to_target.broadcast.rekey()
+        if self.witness is not None and not set(names) <= {
+            "SUPABASE_SECRET_KEY",
+            "SUPABASE_SERVICE_ROLE_KEY",
+        }:
+            self.witness.again()
+
+    def _witnessed(self) -> WitnessStatus | None:
+        return read_state(self.settings.state) if self.mode == "dual" else None
+
+    async def _observe(self, parts: Parts) -> None:
+        """Each transport's word, several times a second."""
+        while True:
+            witness = await asyncio.to_thread(self._witnessed)
+            observe(
+                self.indicators, parts, started_at=self.started_at, draining=self.draining, witness=witness
+            )
+            await asyncio.sleep(OBSERVED_EVERY_S)
 
     async def _until(self, stop: asyncio.Event, feed: Feed, relay: Relay | None) -> None:
         stopped = asyncio.ensure_future(stop.wait())
@@ -252,16 +308,20 @@ class Service:
         self.left.head = parts.journal.head
 
 
-def _admin(parts: Parts, settings: Settings) -> Sequence[web.RouteDef]:
+def _admin(parts: Parts, settings: Settings, tokens: HeldTokens) -> Sequence[web.RouteDef]:
     """Routes for what an operator does while it runs."""
     from migctl.runtime.change_log import ChangeLog
     from migctl.runtime.steering import Steering
+    from migctl.runtime.tokens import TokenDesk
     from migctl.server.routes.ctl import ctl_routes
     from migctl.server.routes.flag_admin import flag_routes
     from migctl.server.routes.marker import marker_routes
+    from migctl.server.routes.tokens import token_routes
 
-    steered = Steering(parts, ChangeLog(settings.state))
-    routes = [*flag_routes(parts.flags), *marker_routes(parts.journal), *ctl_routes(steered)]
+    changes = ChangeLog(settings.state)
+    desk = TokenDesk(tokens, parts.gateway, changes)
+    routes = [*flag_routes(parts.flags), *marker_routes(parts.journal), *ctl_routes(Steering(parts, changes))]
+    routes += token_routes(desk.view, desk.revoke)
     if parts.to_target is None:
         return routes
     from migctl.server.routes.dead_letters import dead_letter_routes
@@ -286,7 +346,8 @@ def _rollout(settings: Settings, parts: Parts) -> Sequence[web.RouteDef]:
     from migctl.runtime.rolling import Rolling
     from migctl.server.routes.rollout_api import rollout_routes
 
-    return rollout_routes(Rolling(settings))
+    staged = parts.staged
+    return rollout_routes(Rolling(settings) if staged is None else Rolling(settings, on_moved=staged.moved))
 
 
 async def _done(feed: Feed, relay: Relay | None) -> None:

@@ -15,6 +15,7 @@ offline goes on with it. A stage whose file can't be used changes nothing that i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from migctl.config.files import make_private_folder, read_own, write_whole
 from migctl.config.staged import laid, overlaid
 from migctl.config.yamlfile import Path_
 from migctl.errors import MigctlError
+from migctl.events.jsontext import read_as
 from migctl.flags.record import Record
 from migctl.resilience import Backoff, Retry
 from migctl.rollout.stages import NAMES, Stage, load
@@ -72,8 +74,8 @@ def completed_by(state: object) -> bool:
 def kept_in(folder: Path) -> Kept | None:
     """What a `serve` of this state folder knew last; None where nothing can be read."""
     try:
-        return msgspec.json.decode(read_own(folder / FILE), type=Kept)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return read_as(read_own(folder / FILE), Kept)
+    except (OSError, ValueError):
         return None
 
 
@@ -124,6 +126,7 @@ class StagedSettings:
         self._trouble: MigctlError | None = None
         self._heard = False
         self._kept: Kept | None = None
+        self._moved = asyncio.Event()
         self._position: PositionStatus | None = None
         self.completed = False
         self._on_completed: Callable[[bool], None] = lambda _: None
@@ -146,10 +149,10 @@ class StagedSettings:
         if self._record is None:
             return
         try:
-            kept = msgspec.json.decode(read_own(self._path), type=Kept)
+            kept = read_as(read_own(self._path), Kept)
         except FileNotFoundError:
             return
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             log.warning("what was kept of the stage can't be read", path=str(self._path), reason=str(error))
             return
         if kept.target == self._record.name:
@@ -173,7 +176,14 @@ class StagedSettings:
             retry.succeeded()
             self._position = position_of(rollout.state)
             self._heard_of(stage_of(rollout.state), completed=completed_by(rollout.state))
-            await asyncio.sleep(self._every_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._every_s):
+                    await self._moved.wait()
+            self._moved.clear()
+
+    def moved(self) -> None:
+        """It was moved by this process: the record is asked now, and not at the next turn."""
+        self._moved.set()
 
     async def aclose(self) -> None:
         if self._record is not None:

@@ -17,11 +17,13 @@ from migctl.runtime.rates import Counters
 from migctl.status import (
     BreakersStatus,
     ConnectionsStatus,
+    FallbackStatus,
     HttpStatus,
     JournalStatus,
     LogStatus,
     RatesStatus,
     Readiness,
+    RelayStatus,
     ServeParts,
     ServeStatus,
     SupervisionStatus,
@@ -51,7 +53,7 @@ def serve_status(
     page_lacks: str | None = None,
 ) -> ServeStatus:
     """What the parts say now, and what is wrong with it."""
-    relay, to_target = parts.relay, parts.to_target
+    relay = parts.relay
     of = ServeParts(
         version=__version__,
         pid=os.getpid(),
@@ -61,11 +63,9 @@ def serve_status(
         draining=draining,
         target=target.name if target is not None else None,
         target_embedded=target is not None and target.embedded,
+        authenticated_by=_authenticated_by(parts),
         journal=_journal(parts.journal),
-        transports=TransportsStatus(
-            websocket=parts.gateway.status() if parts.gateway is not None else None,
-            realtime=to_target.broadcast.status() if to_target is not None else None,
-        ),
+        transports=_transports(parts),
         relay=relay.status() if relay is not None else None,
         connections=parts.connections.status(),
         breakers=parts.connections.breakers(),
@@ -107,6 +107,39 @@ def silent_s(witness: WitnessStatus | None, started_at: datetime, now: datetime)
 
 
 @dataclass(frozen=True, slots=True)
+class _Carrying:
+    draining: bool
+    started_at: datetime
+    transports: TransportsStatus
+    breakers: BreakersStatus
+    relay: RelayStatus | None
+    fallback: FallbackStatus | None
+    witness: WitnessStatus | None
+
+
+def observe(
+    indicators: Indicators,
+    parts: Parts,
+    *,
+    started_at: datetime,
+    draining: bool,
+    witness: WitnessStatus | None,
+) -> None:
+    """Take note of each transport's word now, so that a change has its moment, asked for or not."""
+    relay = parts.relay
+    of = _Carrying(
+        draining=draining,
+        started_at=started_at,
+        transports=_transports(parts),
+        breakers=parts.connections.breakers(),
+        relay=relay.status() if relay is not None else None,
+        fallback=parts.fallback.status() if parts.fallback is not None else None,
+        witness=witness,
+    )
+    indicators.of(of, clock.now())
+
+
+@dataclass(frozen=True, slots=True)
 class _Serving:
     draining: bool
     journal: Journal
@@ -120,6 +153,19 @@ def serve_readiness(parts: Parts, *, draining: bool) -> Readiness:
     return readiness(_Serving(draining, parts.journal, of.status(), of.breakers()))
 
 
+def _authenticated_by(parts: Parts) -> str | None:
+    authenticated = parts.to_target.authenticated if parts.to_target is not None else None
+    return authenticated.name if authenticated is not None else None
+
+
+def _transports(parts: Parts) -> TransportsStatus:
+    to_target = parts.to_target
+    return TransportsStatus(
+        websocket=parts.gateway.status() if parts.gateway is not None else None,
+        realtime=to_target.broadcast.status() if to_target is not None else None,
+    )
+
+
 def _journal(journal: Journal) -> JournalStatus:
     return JournalStatus(
         path=journal.location,
@@ -130,6 +176,7 @@ def _journal(journal: Journal) -> JournalStatus:
         size_bytes=journal.size_bytes,
         full=journal.full,
         full_in_hours=journal.full_in_hours,
+        full_first=journal.full_first,
         stalled=journal.stalled,
         stalled_do=journal.stalled_do,
     )

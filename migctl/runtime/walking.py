@@ -17,6 +17,7 @@ from migctl.config.digest import delivery_digest
 from migctl.config.person import operator
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import format_time
+from migctl.events.jsontext import read_as
 from migctl.flags.authoring import Author, Basis
 from migctl.flags.disk import ProcessesFile
 from migctl.flags.record import Record
@@ -167,7 +168,7 @@ class KnownServes:
 
     async def mark(self, marker_id: str, step_id: str) -> str:
         asked = msgspec.json.encode({"id": marker_id, "step": step_id})
-        msgspec.json.decode(asked, type=Marker)
+        read_as(asked, Marker)
         async with self._first() as http:
             answer = await http.post(MARKER, asked)
         if answer.status not in (200, 201):

@@ -17,9 +17,11 @@ from migctl.events import Position
 from migctl.resilience import Backoff, Retry
 from migctl.runtime.flags import record_of
 from migctl.runtime.target import resolve
-from migctl.server.access.tokens import Token, Tokens, mint_token
+from migctl.server.access.held import HeldTokens
+from migctl.server.access.tokens import mint_token
 from migctl.status import watching
 from migctl.telemetry import get_logger
+from migctl.validate.witness.state import write_bounds
 from migctl.validate.witness.trouble import Bounds
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from migctl.validate.witness.witness import Witness
 
 LOG = "witness.log"
-TOKEN_S = 3600.0
 ENDS_WITHIN_S = 6.0
 # A witness that lasted this long did not fail at its start.
 SETTLED_S = 30.0
@@ -45,8 +46,12 @@ async def witness_of(
     bounds: Bounds,
     write: bool = True,
     notify: Callable[[str], None] = lambda _: None,
+    kept: bool = False,
 ) -> AsyncIterator[Witness]:
-    """url: of the serve that is watched; None is that of the settings. Raises Usage where the target lacks a part."""
+    """url: of the serve that is watched; None is that of the settings. kept: by that serve.
+
+    Raises Usage where the target lacks a part.
+    """
     from migctl.delivery.classes import Rates
     from migctl.serve_client import ServeHttp
     from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
@@ -88,6 +93,7 @@ async def witness_of(
             classes=settings.relay.classes,
             rates=Rates(**settings.relay.rates.model_dump()),
             notify=notify,
+            kept=kept,
         )
     finally:
         await http.aclose()
@@ -96,27 +102,34 @@ async def witness_of(
 
 
 def access_token_of(settings: Settings, target: Target) -> Callable[[], Awaitable[str]]:
-    """Tokens of role authenticated: minted where the secret is known, else printed by realtime.token_command."""
-    from migctl.target.token_command import token_command_of
-    from migctl.target.tokens import mint
+    """Tokens of role authenticated. Raises Usage where nothing here can make one."""
+    from migctl.target.authenticated import need_authenticated
 
-    command = token_command_of(settings) if not target.jwt_secret else None
-    jwt_secret = target.need("jwt_secret") if command is None else ""
+    authenticated = need_authenticated(target, settings)
 
     async def access_token() -> str:
-        if command is not None:
-            return (await command.token()).text
-        return mint(jwt_secret, "authenticated", TOKEN_S)
+        return (await authenticated.token()).text
 
     return access_token
 
 
-def with_witness(tokens: Tokens) -> tuple[Tokens, str | None]:
-    """The tokens, and one more that only our witness knows; where nobody is asked for one it needs none."""
+def bounds_of(settings: Settings) -> Bounds:
+    """What a window has to hold."""
+    of = settings.evidence
+    return Bounds(
+        min_match_percent=of.min_match_percent,
+        max_lost=of.max_lost,
+        min_availability_percent=of.min_availability_percent,
+    )
+
+
+def with_witness(tokens: HeldTokens) -> str | None:
+    """One more that only our witness knows; None where nobody is asked for one."""
     if not tokens:
-        return tokens, None
+        return None
     text, token = mint_token("subscribe", "witness")
-    return Tokens((*tokens.known, Token(token.purpose, token.name, token.digest))), text
+    tokens.own(token)
+    return text
 
 
 class KeptWitness:
@@ -128,8 +141,21 @@ class KeptWitness:
     def __init__(self, settings: Settings, *, token: str | None, config: Path | None) -> None:
         self._folder = settings.state
         self._token = token
+        self._process: asyncio.subprocess.Process | None = None
         self._program = [sys.executable, "-m", "migctl", "validate", "watch", "--kept"]
         self._program += ["--config", str(config)] if config is not None else []
+
+    def follow(self, settings: Settings) -> None:
+        """What a window has to hold by these settings, from the next one on."""
+        try:
+            write_bounds(self._folder, bounds_of(settings))
+        except OSError as error:
+            log.warning("the witness goes by the bounds that it had", reason=error.strerror or str(error))
+
+    def again(self) -> None:
+        """End the one that runs; the next one reads keys and files anew."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
 
     async def run(self, url: str) -> None:
         """url: of the serve."""
@@ -159,7 +185,7 @@ class KeptWitness:
             environ.pop("MIGCTL_TOKEN_FILE", None)
         make_private_folder(self._folder)
         with open_private_log(self._folder / LOG) as out:
-            process = await asyncio.create_subprocess_exec(
+            process = self._process = await asyncio.create_subprocess_exec(
                 *self._program,
                 "--url",
                 url,

@@ -15,10 +15,16 @@ from migctl.config import Settings
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Log
 from migctl.server.access.allowance import Allowances
+from migctl.server.access.bodies import bodies
 from migctl.server.access.cors import cors
+from migctl.server.access.forwarded import behind, within
+from migctl.server.access.gate import GATE, Gate, passing
 from migctl.server.access.guard import check_listen, guard
+from migctl.server.access.held import HeldTokens
 from migctl.server.access.limits import limits
+from migctl.server.access.memory import Memory
 from migctl.server.access.rules import Rules
+from migctl.server.access.strangers import Strangers
 from migctl.server.access.tokens import Tokens
 from migctl.server.answers import answer, refusal
 from migctl.server.counts import Counts
@@ -27,6 +33,8 @@ from migctl.server.routes.client import client_js_routes
 from migctl.server.routes.dashboard import dashboard_routes, page, wants_page
 from migctl.server.routes.events import Events
 from migctl.server.routes.metrics import CONTENT_TYPE, Metrics
+from migctl.server.routes.story import Stories, story_routes
+from migctl.server.routes.tail import tail_routes
 from migctl.status import HttpStatus, Readiness, ServeStatus, SubscribersStatus, json_schema
 from migctl.status.health import readiness
 from migctl.status.watching import CLIENT
@@ -38,6 +46,9 @@ if TYPE_CHECKING:
     from migctl.delivery.figures import BatchFigures
 
 log = get_logger("server")
+
+# What is counted where the client went away in the middle, as nginx has it; nobody gets it.
+CUT_OFF = 499
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,6 +69,8 @@ _INDEX = {
     "GET /client.js": "the subscriber, for pages: import { Subscriber } from '/client.js'",
     "GET /api/rollout": "where the rollout stands; POST moves it",
     "GET /api/drills": "drills that were run here",
+    "GET /api/tail?match=TEXT": "the newest events as they come, for who watches: NDJSON",
+    "GET /api/story?id=ID": "what became of one event; or ?epoch=E&seq=N",
     "GET /openapi.json": "all of this, as an OpenAPI document",
     "GET /admin/subscribers": "who is attached; over the control socket, or with a token of purpose admin",
 }
@@ -70,7 +83,7 @@ def build(
     settings: Settings,
     status: Callable[[HttpStatus], ServeStatus],
     ready: Callable[[], Readiness] | None = None,
-    tokens: Tokens = Tokens(),  # noqa: B008 - frozen
+    tokens: Tokens | HeldTokens = Tokens(),  # noqa: B008 - frozen
     refusing: Callable[[], str | None] = lambda: None,
     commits: Histogram | None = None,
     batches: BatchFigures | None = None,
@@ -78,6 +91,7 @@ def build(
     admin: Sequence[web.RouteDef] = (),
     flags: Sequence[web.RouteDef] = (),
     follow: Callable[[Callable[[Settings], None]], None] = lambda _: None,
+    stories: Stories | None = None,
 ) -> web.Application:
     """The application of one `serve`.
 
@@ -90,6 +104,7 @@ def build(
     admin: further routes below /admin/, for tokens with purpose admin and the control socket.
     flags: routes that say what flags are, and change them.
     follow: is given what goes by the settings that hold, as they change.
+    stories: knows what became of an event; without it there is no such route.
     refusing: why no events are taken now (draining), which answers 503 before the journal is asked; None while they are.
     Raises Refused where `settings.listen` could be reached from other machines.
     """
@@ -102,26 +117,42 @@ def build(
     )
     counts = Counts()
     requests = Allowances(settings.flags.max_requests_per_second)
+    of = settings.http
+    wrong = Strangers(of.max_wrong_tokens, of.wrong_tokens_within_s)
 
     def now() -> ServeStatus:
-        return status(counts.status())
+        return status(counts.status(limited_addresses=wrong.limited(mono())))
 
     scraped = Metrics(now, counts, commits, batches)
+    counts.held.body_within_s = of.body_s
+    gate = Gate(
+        counts.dropped,
+        head_s=of.head_s,
+        most=of.max_connections,
+        spared=lambda address: within(address, settings.trusted_proxies),
+    )
+    first, behind_guard = passing(gate)
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
         middlewares=[
+            first,
+            behind(settings.trusted_proxies),
             _counting(counts),
             cors(settings.legacy.origins),
             _json_errors,
-            guard(rules, counts.refused),
+            guard(rules, counts.refused, wrong),
+            behind_guard,
             limits(requests),
+            bodies(counts.held, Memory()),
         ],
     )
+    app[GATE] = gate
     events = Events(journal, refusing, counts=counts, events_per_second=settings.ingest.max_events_per_second)
 
     def allow(settings: Settings) -> None:
         events.follow(settings.ingest.max_events_per_second)
         requests.follow(settings.flags.max_requests_per_second)
+        wrong.follow(settings.http.max_wrong_tokens, settings.http.wrong_tokens_within_s)
 
     follow(allow)
 
@@ -183,7 +214,11 @@ def build(
         app.router.add_get("/api/transport", assignment.get)
     if gateway is not None:
         app.router.add_get("/admin/subscribers", subscribers)
-    app.router.add_routes([*client_js_routes(), *dashboard_routes(), *admin, *flags])
+    app.router.add_routes(
+        [*client_js_routes(), *dashboard_routes(), *tail_routes(journal, refusing), *admin, *flags]
+    )
+    if stories is not None:
+        app.router.add_routes(story_routes(stories, counts))
     return app
 
 
@@ -226,12 +261,30 @@ async def _json_errors(request: web.Request, handler: Handler) -> web.StreamResp
         code = error.reason.lower().replace(" ", "_")
         return refusal(error.status, code, _why(request, error), headers=headers)
     except web.RequestPayloadError as error:
-        return refusal(400, "encoding", f"the body can't be read: {' '.join(str(error).split())}")
-    except ConnectionError:
-        raise  # the client is gone: nobody is left to be answered
+        log.info(
+            "request cut off",
+            method=request.method,
+            path=request.path,
+            peer=request.remote,
+            reason=_words(error),
+        )
+        return refusal(400, "encoding", f"the body can't be read: {_words(error)}")
+    except ConnectionError as error:  # the client is gone: nobody is left to be answered
+        return _cut(request, error)
     except Exception as error:
         log.exception("an error of ours", method=request.method, path=request.path)
         return refusal(500, "internal", f"an error of ours: {type(error).__name__}; see the log")
+
+
+def _cut(request: web.Request, error: ConnectionError) -> web.Response:
+    log.info(
+        "request cut off", method=request.method, path=request.path, peer=request.remote, reason=_words(error)
+    )
+    return web.Response(status=CUT_OFF)
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _why(request: web.Request, error: web.HTTPException) -> str:

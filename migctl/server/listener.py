@@ -12,11 +12,13 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from migctl.errors import Transient, Usage
+from migctl.server.access.gate import GATE
 from migctl.telemetry import get_logger
 
 # The longest reason of a deletion (1,000 characters of four bytes each, percent-encoded) has room, beside the brakes that it lifts.
@@ -62,13 +64,14 @@ async def listening(
     control: served too: a socket of this machine that needs no token. held: sockets that `hold` has bound there already.
     Raises Transient (exit 3) where the port is taken, Usage where there is no such address.
     """
-    runner = web.AppRunner(
+    runner = _Runner(
         app,
         access_log=None,
         handle_signals=False,
         shutdown_timeout=shutdown_s,
         logger=_aiohttp_log(),
         max_line_size=MAX_LINE_BYTES,
+        auto_decompress=False,  # not before the guard has answered, see `access.bodies`
     )
     await runner.setup()
     try:
@@ -83,6 +86,18 @@ async def listening(
         yield Listener(host, _port_of(runner))
     finally:
         await runner.cleanup()
+
+
+class _Runner(web.AppRunner):
+    """A runner whose connections stand behind the application's gate, where it has one."""
+
+    __slots__ = ()
+
+    @property
+    def server(self) -> Any:
+        """What sites make protocols with."""
+        make, gate = super().server, self.app.get(GATE)
+        return make if make is None or gate is None else lambda: gate.watched(make())
 
 
 def hold(host: str, port: int) -> list[socket.socket]:
@@ -123,6 +138,10 @@ class _Retold(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError):  # its message quotes what came in
             log.warning("no HTTP request", where=record.getMessage(), error=type(error).__name__)
+        elif isinstance(
+            error, (ConnectionError, web.RequestPayloadError)
+        ):  # the client went away in the middle
+            log.info("request cut off", where=record.getMessage(), reason=type(error).__name__)
         else:
             log.error(record.getMessage(), exc_info=error)
 

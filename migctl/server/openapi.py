@@ -117,7 +117,12 @@ def _all_answers(operation: Operation, purposes: tuple[str, ...]) -> dict[int, A
     answers[403] = Answer("another purpose is needed, or a page of another site asks")
     if purposes:
         answers[401] = Answer("no token, or an unknown one", headers={"WWW-Authenticate": "Bearer"})
-    if operation.limited or is_limited(operation.path):
+    if operation.body is not None:
+        answers.setdefault(408, Answer("the body did not come in time"))
+        answers.setdefault(413, Answer("too large"))
+        answers.setdefault(415, Answer("an encoding that is not taken"))
+        answers.setdefault(503, Answer("too many large requests at once", headers={"Retry-After": "seconds"}))
+    if purposes or operation.limited or is_limited(operation.path):
         answers[429] = Answer("too many requests", headers={"Retry-After": "seconds"})
     return answers
 

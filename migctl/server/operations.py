@@ -29,10 +29,13 @@ from migctl.server.routes.flags_api import MAX_LIMIT, PutFlag, PutSegment
 from migctl.server.routes.marker import Marker, Placed
 from migctl.server.routes.ofrep import BulkEvaluationFailure, EvaluationFailure, EvaluationSuccess
 from migctl.server.routes.rollout_api import Drills, Order
+from migctl.server.routes.tail import MOST_EVENTS, TailLine
+from migctl.server.routes.tokens import RevokeToken, TokensRevoked, TokensView
 from migctl.status import ServeStatus, SubscribersStatus
 from migctl.status.clients import ClientsStatus
 from migctl.status.document import Readiness
 from migctl.status.flags import FlagsStatus
+from migctl.status.story import EventStory
 from migctl.subscriber.gateway.serve_client import Assignment
 
 Schema = Mapping[str, object]
@@ -153,7 +156,6 @@ NAME = Parameter("name", "path", "the flag's key, or the segment's name", TEXT, 
 IF_MATCH = Parameter("If-Match", "header", "the ETag that you saw; `*` for whatever stands", TEXT)
 IF_NONE_MATCH = Parameter("If-None-Match", "header", "`*` for what is new", TEXT)
 IF_NONE_MATCH_CODE = Parameter("If-None-Match", "header", "the ETag of an earlier answer", TEXT)
-MODULE = Parameter("module", "path", "the name of its file", TEXT, required=True)
 CODE = Answer("an ES module", TEXT, "text/javascript", headers={"ETag": "of this release"})
 UNCHANGED = Answer("as before", None)
 LIMIT = Parameter(
@@ -242,10 +244,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("get", "/openapi.json", "this document", {200: Answer("it", OBJECT)}),
     Operation("get", "/client.js", "the subscriber for pages", {200: CODE, 304: UNCHANGED}, (IF_NONE_MATCH_CODE,)),
-    *(
-        Operation("get", path, "a module that it imports", {200: CODE, 304: UNCHANGED, 404: NOT_HERE}, (MODULE, IF_NONE_MATCH_CODE))
-        for path in ("/client/{module}", "/client/core/{module}")
-    ),
     Operation("get", "/healthz", "whether the process lives", {200: Answer("it does", OBJECT)}),
     Operation(
         "get", "/readyz", "whether events are taken and delivered",
@@ -301,11 +299,26 @@ OPERATIONS: tuple[Operation, ...] = (
          422: Answer("a stage's file is wrong", Failure), 503: Answer("the target is away", Failure)},
     ),
     Operation(
-        "post", "/api/rollout", "move the rollout: set, pause, abort; or, with dry_run, say what that would do",
+        "post", "/api/rollout", "move the rollout: set, pause, resume, promote, abort; or, with dry_run, say what that would do",
         {200: Answer("as the command with `--output json`", OBJECT), 400: Answer("no JSON"), 404: NO_ROLLOUT,
          409: Answer("refused", Failure),
          422: Answer("it can't be meant", _either("Refusal", "Failure")), 503: Answer("the record is away", Failure)},
         body={"application/json": Order},
+    ),
+    Operation(
+        "get", "/api/tail", "the newest events as they come, for who watches: a line at most four times a second, until it is left",
+        {200: Answer("each line", TailLine, "application/x-ndjson"), 400: Answer("no position, or no number"),
+         503: Answer("too many pages are open", headers={"Retry-After": "seconds"})},
+        (Parameter("epoch", "query", "of the position that is known", TEXT), Parameter("after", "query", "its seq", NUMBER),
+         Parameter("limit", "query", f"events in a line, at most {MOST_EVENTS}", NUMBER),
+         Parameter("match", "query", "only those with this text in seq, id, type, source or data", TEXT)),
+    ),
+    Operation(
+        "get", "/api/story", "what became of one event",
+        {200: Answer("where it has been, and when", EventStory), 400: Answer("neither id nor position"),
+         503: Answer("the journal is closed")},
+        (Parameter("id", "query", "as its producer wrote it, or canonical", TEXT),
+         Parameter("epoch", "query", "instead of the id", TEXT), Parameter("seq", "query", "in that epoch", NUMBER)),
     ),
     Operation(
         "get", "/api/drills", "drills that were run in this state folder, the newest last",
@@ -337,6 +350,12 @@ OPERATIONS: tuple[Operation, ...] = (
         "post", "/admin/throttle", "hold the relay's writing, or lift that",
         {200: Answer("done", ThrottleChanged), **STEERED, 409: Answer("mode websocket has no relay", Failure)},
         body={"application/json": ChangeThrottle},
+    ),
+    Operation("get", "/admin/tokens", "who has a token", {200: Answer("each, without its text", TokensView)}),
+    Operation(
+        "post", "/admin/tokens/revoke", "take the tokens of a name back, at once",
+        {200: Answer("done", TokensRevoked), **STEERED, 409: Answer("it can't be kept, so nothing was revoked", Failure)},
+        body={"application/json": RevokeToken},
     ),
     Operation(
         "post", "/admin/dead-letters/retry", "try a dead letter again",

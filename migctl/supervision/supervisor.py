@@ -18,6 +18,7 @@ from migctl.resilience import Backoff, News
 from migctl.status import SupervisionStatus
 from migctl.supervision.deaths import Deaths, End
 from migctl.supervision.heart import READY, STOPPING, Heart
+from migctl.supervision.terminal import Terminal
 from migctl.supervision.turn import Turn
 from migctl.supervision.watchdog import TICKS
 from migctl.supervision.worker import Worker
@@ -60,10 +61,11 @@ class Supervisor:
     async def run(self) -> int:
         """Until it is stopped, or its workers can't go on; the exit code."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
         for number in PASSED_ON:
             loop.add_signal_handler(number, self._pass_on, number)
+        loop.add_signal_handler(signal.SIGHUP, self._hear, Terminal())
         try:
             async with self._heart.beating():
                 while True:
@@ -159,6 +161,12 @@ class Supervisor:
         if self._worker is not None:
             self._worker.send(signal.SIGTERM)
             self._worker.send(signal.SIGCONT)
+
+    def _hear(self, terminal: Terminal) -> None:
+        if terminal.is_gone():
+            self._end()
+        else:
+            self._pass_on(signal.SIGHUP)
 
     def _pass_on(self, number: signal.Signals) -> None:
         if self._worker is not None:

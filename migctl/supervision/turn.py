@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from migctl.events.jsontext import read_as
 from migctl.status import SupervisionStatus
 from migctl.supervision.heart import Heart
 
@@ -60,5 +61,5 @@ def await_turn(of: Inherited) -> Given | None:
         return None
     if not message:
         return None
-    turn = msgspec.json.decode(message, type=Turn)
+    turn = read_as(message, Turn)
     return Given(Heart(of.parent, turn.silence_s), of.listening, turn.supervision)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
-from migctl import redaction
+from migctl import printable, redaction
 from migctl.telemetry.lines import Lines, descriptor_writer
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -72,7 +73,7 @@ class Logger:
                 edge.put(level, self._room, event, fields, trace)
         elif self._library.isEnabledFor(level):
             text = " ".join([event, *[f"{name}={value!r}" for name, value in fields.items()]])
-            self._library.log(level, "%s", redaction.redact(text), exc_info=trace)
+            self._library.log(level, "%s", printable.shown(redaction.redact(text)), exc_info=trace)
 
 
 def get_logger(room: str) -> Logger:
@@ -115,9 +116,14 @@ def flush(within_s: float = FLUSH_S) -> None:
         _edge.lines.flush(within_s)
 
 
-def remark(text: str) -> None:
-    """Text for the operator on stderr, among the log's lines where there is a log. Never fails; blocks only where there is none."""
+def remark(text: str, *, drawn: bool = False) -> None:
+    """Text for the operator on stderr, among the log's lines where there is a log. Never fails; blocks only where there is none.
+
+    drawn: with colours of ours in it; else whatever is no text is written out.
+    """
     text = redaction.redact(text)
+    if not drawn:
+        text = printable.shown(text)
     if _edge is not None and _edge.is_stderr:
         _edge.lines.put(text)
     elif sys.stderr is not None:
@@ -188,7 +194,7 @@ def _json() -> Callable[[Fields], str]:
         traced = format_exc_info(None, "", fields)
         if "exception" in traced:
             traced["exception"] = redaction.redact(str(traced["exception"]))
-        return str(render(None, "", traced))
+        return printable.shown_json(str(render(None, "", traced)))
 
     return line
 
@@ -196,14 +202,27 @@ def _json() -> Callable[[Fields], str]:
 def _pretty(stream: TextIO | None) -> Callable[[Fields], str]:
     from structlog.dev import ConsoleRenderer, plain_traceback
 
-    render = ConsoleRenderer(
-        colors=stream is not None and stream.isatty(), exception_formatter=plain_traceback
-    )
+    def format_trace(to: TextIO, trace: Any) -> None:
+        written = io.StringIO()
+        plain_traceback(written, trace)
+        to.write(printable.shown(written.getvalue()))
+
+    render = ConsoleRenderer(colors=stream is not None and stream.isatty(), exception_formatter=format_trace)
 
     def line(fields: Fields) -> str:
-        return redaction.redact(str(render(None, "", fields)))
+        texts = {name: value if name == "exc_info" else _shown(value) for name, value in fields.items()}
+        return redaction.redact(str(render(None, "", texts)))
 
     return line
+
+
+def _shown(value: object) -> object:
+    """Of what was redacted: texts, and what is made of them."""
+    if isinstance(value, str):
+        return printable.shown_line(value)
+    if isinstance(value, Mapping):
+        return {key: _shown(inner) for key, inner in value.items()}
+    return [_shown(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _writer(stream: TextIO | None) -> Callable[[bytes], int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 
-from migctl.journal.sqlite.faults import broken_disk, fault_of
+from migctl.journal.sqlite.faults import broken_disk, fault_here
 from migctl.journal.sqlite.layout import Layout, connect
 from migctl.journal.sqlite.parts import Failure, Part
 from migctl.telemetry import get_logger
@@ -48,7 +48,7 @@ class Checkpointer(Part):
         try:
             self._checkpoint(truncating=size > TRUNCATE_BYTES)
         except sqlite3.Error as error:
-            fault = fault_of(error)
+            fault = fault_here(error, self._layout)
             if fault == "disk":
                 raise broken_disk(error) from error
             if fault == "bug":

@@ -18,6 +18,7 @@ from migctl.journal.sqlite import retention
 from migctl.journal.sqlite.files import entries, opened
 from migctl.journal.sqlite.opening import read_epochs
 from migctl.journal.sqlite.rows import SEQ_BITS
+from migctl.printable import shown_json
 
 
 def backup(path: Path, to: Path) -> Position:
@@ -93,7 +94,7 @@ def write_lines(entries: Iterator[Entry], to: Path | None) -> int:
     Raises Usage where it can't be written.
     """
     if to is None:
-        return _lines(entries, sys.stdout.buffer)
+        return _lines(entries, sys.stdout.buffer, on_terminal=sys.stdout.isatty())
     try:
         # Whoever asked for it decides who reads it: it is made as any other file.
         with whole_file(to, mode=0o666) as part, part.open("wb") as file:
@@ -102,10 +103,12 @@ def write_lines(entries: Iterator[Entry], to: Path | None) -> int:
         raise Usage(f"{to}: {error.strerror}", do="name a file that can be written to") from None
 
 
-def _lines(entries: Iterator[Entry], file: BinaryIO) -> int:
+def _lines(entries: Iterator[Entry], file: BinaryIO, *, on_terminal: bool = False) -> int:
+    """on_terminal: the same JSON, with no order to a terminal in it; elsewhere what a producer sent stays byte for byte."""
     count = 0
     for entry in entries:
-        file.write(encode_entry(entry) + b"\n")
+        line = encode_entry(entry)
+        file.write((shown_json(line.decode()).encode() if on_terminal else line) + b"\n")
         count += 1
     file.flush()
     return count

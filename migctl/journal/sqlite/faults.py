@@ -6,7 +6,10 @@ Four kinds, and only one of them is the disk's: taking a lock of somebody else, 
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +25,11 @@ _PERM, _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _PROTOCOL,
 )  # fmt: skip
 # The log's index, a file that is never fsynced, could not grow: a full disk too, and nothing was written.
 _IOERR_SHMSIZE = _IOERR | (19 << 8)
+# A write that was not done: of a quota or a limit of file sizes too, which SQLite does not tell from a disk that fails.
+_IOERR_WRITE = _IOERR | (3 << 8)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# More than one commit writes.
+_PROBED_BYTES = 32 << 20
 _KINDS: dict[int, Fault] = {
     _BUSY: "locked",
     _LOCKED: "locked",
@@ -49,11 +57,32 @@ def fault_of(error: BaseException) -> Fault:
     return _KINDS.get(code & 0xFF, "bug")
 
 
+def fault_here(error: BaseException, layout: Layout) -> Fault:
+    """As `fault_of`; a write that was refused where nobody may write more is one of a full disk. That is tried here."""
+    if code_of(error) == _IOERR_WRITE and _has_no_room(layout):
+        return "full"
+    return fault_of(error)
+
+
+def _has_no_room(layout: Layout) -> bool:
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    largest = max(layout.size_bytes() - layout.log_bytes(), layout.log_bytes())
+    if limit != resource.RLIM_INFINITY and largest + _PROBED_BYTES > limit:
+        return True
+    try:
+        with tempfile.TemporaryFile(dir=layout.database.parent, buffering=0) as probe:
+            os.posix_fallocate(probe.fileno(), 0, 1 << 20)
+    except OSError as error:
+        return error.errno in _NO_ROOM
+    return False
+
+
 def stalled(fault: Fault, layout: Layout) -> JournalStalled:
     """What a producer is answered, and the operator reads, while it lasts. fault: locked or full."""
     if fault == "full":
         return JournalStalled(
-            "the journal's disk is full", do="free disk space; nothing that was acknowledged is lost"
+            "the journal's disk is full",
+            do="free disk space, or lift the quota or the limit of file sizes (ulimit -f); nothing that was acknowledged is lost",
         )
     return JournalStalled(
         f"the journal is locked: {who_locks(layout)} holds {layout.database}",

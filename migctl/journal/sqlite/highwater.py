@@ -6,6 +6,7 @@ own time; the mark, which is no part of the copy, has the head of this one.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import zlib
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from migctl.clock import now
-from migctl.config.files import PRIVATE_FILE
+from migctl.config.files import open_own
 from migctl.errors import Usage
 from migctl.events import format_time, parse_time
-from migctl.events.jsontext import dumps, loads
+from migctl.events.jsontext import dumps, read_as
 from migctl.journal.model import EpochInfo, Mark
 from migctl.journal.sqlite.layout import Layout
 from migctl.journal.sqlite.parts import Failure, Part
@@ -29,6 +30,8 @@ EVERY_S = 0.5
 SIZE = 512
 # So many of the epochs before the open one have room in it.
 MOST_BEFORE = 5
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # An epoch, and the last seq that is known of it.
 Extent = tuple[str, int]
@@ -52,7 +55,8 @@ def read(journal: Path) -> Mark | None:
     """The mark beside this journal; None where there is none. Raises Usage where there is one that can't be read."""
     path = path_of(journal)
     try:
-        text = path.read_bytes()
+        with os.fdopen(open_own(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            text = file.read(8 * SIZE)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -63,7 +67,7 @@ def read(journal: Path) -> Mark | None:
         sum_text, _, body = text.strip().partition(b" ")
         if int(sum_text, 16) != zlib.crc32(body):
             raise ValueError("its checksum is wrong")
-        parsed: dict[str, Any] = loads(body)
+        parsed = read_as(body, dict[str, Any])
         before = tuple((str(epoch), int(head)) for epoch, head in parsed.get("before", ()))
         return Mark(
             str(parsed["writer_id"]),
@@ -72,7 +76,7 @@ def read(journal: Path) -> Mark | None:
             parse_time(parsed["at"]),
             before,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError) as error:
         raise Usage(
             f"{path}: not a high-water mark: {error}",
             do="if nothing was restored here, remove it: it is made anew",
@@ -100,7 +104,7 @@ class HighWater(Part):
     def __init__(
         self, layout: Layout, *, writer_id: str, extents: Sequence[Extent], failure: Failure
     ) -> None:
-        """Writes the first mark before it returns. Raises Usage where that is refused.
+        """Writes the first mark before it returns, unless the disk is full. Raises Usage where it is refused.
 
         extents: of the journal's epochs, oldest first, at least one.
         """
@@ -113,7 +117,7 @@ class HighWater(Part):
         self._closing = threading.Event()
         self._failing = False
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+            self._file = open_own(self._path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise Usage(
                 f"{self._path}: {error.strerror}", do="name a folder that can be written to"
@@ -122,8 +126,10 @@ class HighWater(Part):
             self._write()
             _sync_folder(self._path.parent)
         except OSError as error:
-            os.close(self._file)
-            raise Usage(f"{self._path}: {error.strerror}", do="look at the disk; is it full?") from None
+            if error.errno not in _FULL:
+                os.close(self._file)
+                raise Usage(f"{self._path}: {error.strerror}", do="look at the disk") from None
+            self._not_written(error)
 
     def set_extents(self, extents: Sequence[Extent]) -> None:
         """The journal has these epochs, durably."""
@@ -149,14 +155,17 @@ class HighWater(Part):
         try:
             self._write()
         except OSError as error:
-            # The mark lags, which it may; the journal itself says when the disk is gone.
-            if not self._failing:
-                get_logger("journal").warning(
-                    "high-water mark not written", file=str(self._path), error=str(error)
-                )
-            self._failing = True
+            self._not_written(error)
         else:
             self._failing = False
+
+    def _not_written(self, error: OSError) -> None:
+        """The mark lags, which it may; the journal itself says when the disk is gone."""
+        if not self._failing:
+            get_logger("journal").warning(
+                "high-water mark not written", file=str(self._path), error=str(error)
+            )
+        self._failing = True
 
     def _write(self) -> None:
         state = self._state

@@ -11,10 +11,12 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from migctl.clock import now
+from migctl.clock import mono, now
 from migctl.events.times import micros_of
 from migctl.journal.errors import JournalStalled
+from migctl.journal.sqlite.forecast import SAMPLE_CHECKS, Forecast, Others
 from migctl.journal.sqlite.outlook import Outlook
+from migctl.journal.sqlite.reserve import Reserve
 from migctl.journal.sqlite.retention import STEP_PAUSE_S, Keep, Trimmed, trim, why_full
 from migctl.telemetry import get_logger
 
@@ -28,8 +30,9 @@ _log = get_logger("journal")
 class Housekeeper:
     """Of one open journal; `run` until cancelled. `full` says why no events are to be taken now, or is None.
 
-    full_in_hours: at the present rate; None for never, and before it was measured. keep: may be changed at any time.
+    forecast: what is full first, and when; None for never, and before it was measured. keep: may be changed at any time.
 
+    reserve: is kept again once there is room.
     operate: runs work in the writer's next transaction. trimmed: is given the new tails, by the epoch's ordinal.
     """
 
@@ -38,11 +41,14 @@ class Housekeeper:
         keep: Keep,
         *,
         operate: Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]],
-        measure: Callable[[Keep], Awaitable[Outlook]],
+        measure: Callable[[], Awaitable[Outlook]],
         trimmed: Callable[[dict[int, int]], None],
+        reserve: Reserve,
     ) -> None:
-        self.full: str | None = None
-        self.full_in_hours: float | None = None
+        self._reserve = reserve
+        self._others = Others(SAMPLE_CHECKS * keep.check_every_s)
+        self.full = reserve.full
+        self.forecast: Forecast | None = None
         self.keep = keep
         self._operate = operate
         self._measure = measure
@@ -52,12 +58,14 @@ class Housekeeper:
         while True:
             more = await self._step()
             try:
-                outlook = await self._measure(self.keep)
+                outlook = await self._measure()
             except OSError as error:
                 self._judge(f"the room on the journal's disk can't be measured: {error}")
             else:
-                self.full_in_hours = outlook.full_in_hours
-                self._judge(why_full(outlook.space, self.keep))
+                self._others.measured(outlook.space, mono())
+                self.forecast = outlook.forecast(self.keep, self._others.per_s)
+                self._reserve.keep()
+                self._judge(why_full(outlook.space, self.keep) or self._reserve.full)
             await asyncio.sleep(STEP_PAUSE_S if more else self.keep.check_every_s)
 
     async def _step(self) -> bool:

@@ -27,7 +27,8 @@ def status(path: Path, keep: Keep) -> Inventory:
         epochs = read_epochs(database)
         extents = retention.read_extents(database)
         cursors = retention.read_cursors(database)
-        ahead = outlook.read(database, disk_usage(layout.database.parent).free, keep)
+        ahead = outlook.read(database, disk_usage(layout.database.parent).free)
+        ending = ahead.forecast(keep)
         space = ahead.space
         last = epochs[-1]
         return Inventory(
@@ -55,7 +56,8 @@ def status(path: Path, keep: Keep) -> Inventory:
             rate_events_per_s=round(ahead.events_per_s, 3),
             held_back_hours=round(ahead.held_back_hours, 3),
             full=retention.why_full(space, keep),
-            full_in_hours=ahead.full_in_hours,
+            full_in_hours=ending.hours if ending is not None else None,
+            full_first=ending.bound if ending is not None else None,
         )
 
 

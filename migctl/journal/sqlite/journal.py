@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import disk_usage
+from typing import Literal
 
 from migctl.config.files import make_private_folder
 from migctl.errors import Usage
@@ -33,6 +34,7 @@ from migctl.journal.sqlite.opening import (
 from migctl.journal.sqlite.parts import Failure, own
 from migctl.journal.sqlite.recent import Recent
 from migctl.journal.sqlite.records import Records
+from migctl.journal.sqlite.reserve import Reserve
 from migctl.journal.sqlite.retention import Keep
 from migctl.journal.sqlite.rotation import rotate
 from migctl.journal.sqlite.rows import SEQ_BITS, to_entry
@@ -55,6 +57,7 @@ class SqliteJournal(Records):
         opened: Opened,
         high_water: HighWater,
         failure: Failure,
+        reserve: Reserve,
         *,
         keep: Keep | None,
         lock_wait_s: float,
@@ -86,8 +89,9 @@ class SqliteJournal(Records):
             self._housekeeper = Housekeeper(
                 keep,
                 operate=lambda work: self._store.submit(Request(operation=work)),
-                measure=lambda keep: self._store.read(lambda database: self._outlook(database, keep)),
+                measure=lambda: self._store.read(self._outlook),
                 trimmed=self._trimmed,
+                reserve=reserve,
             )
             self._housekeeping = own(
                 asyncio.create_task(self._housekeeper.run(), name="journal-housekeeper"), failure
@@ -121,8 +125,9 @@ class SqliteJournal(Records):
                 f"{layout.database.parent}: {error.strerror}",
                 do="name a folder that can be made: MIGCTL_JOURNAL=PATH",
             ) from None
-        lock = WriterLock(layout)
+        lock, reserve = WriterLock(layout), Reserve(layout.reserve)
         try:
+            reserve.give_up()
             mark = check_place(layout, adopting=adopting)
             if lock.hold_file() > 1:
                 notify(
@@ -146,11 +151,21 @@ class SqliteJournal(Records):
             except BaseException:
                 opened.database.close()
                 raise
+            if keep is not None:
+                reserve.keep()
         except BaseException:
             lock.release()
             raise
         return cls(
-            layout, lock, opened, high_water, failure, keep=keep, lock_wait_s=lock_wait_s, notify=notify
+            layout,
+            lock,
+            opened,
+            high_water,
+            failure,
+            reserve,
+            keep=keep,
+            lock_wait_s=lock_wait_s,
+            notify=notify,
         )
 
     # Log: the events.
@@ -278,7 +293,13 @@ class SqliteJournal(Records):
 
     @property
     def full_in_hours(self) -> float | None:
-        return self._housekeeper.full_in_hours if self._housekeeper is not None else None
+        of = self._housekeeper.forecast if self._housekeeper is not None else None
+        return of.hours if of is not None else None
+
+    @property
+    def full_first(self) -> Literal["journal", "disk"] | None:
+        of = self._housekeeper.forecast if self._housekeeper is not None else None
+        return of.bound if of is not None else None
 
     @property
     def stalled(self) -> str | None:
@@ -310,8 +331,8 @@ class SqliteJournal(Records):
     async def failure(self) -> Exception:
         return await self._store.failure.wait()
 
-    def _outlook(self, database: sqlite3.Connection, keep: Keep) -> outlook.Outlook:
-        return outlook.read(database, disk_usage(self._layout.database.parent).free, keep)
+    def _outlook(self, database: sqlite3.Connection) -> outlook.Outlook:
+        return outlook.read(database, disk_usage(self._layout.database.parent).free)
 
     # What comes back from the writer.
 

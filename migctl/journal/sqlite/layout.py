@@ -41,8 +41,13 @@ class Layout:
     def high_water(self) -> Path:
         return self._beside(".high-water")
 
+    @property
+    def reserve(self) -> Path:
+        """Room for the rest of them on a full disk."""
+        return self._beside(".reserve")
+
     def all(self) -> tuple[Path, ...]:
-        return (self.database, self.log, self.index, self.lock, self.high_water)
+        return (self.database, self.log, self.index, self.lock, self.high_water, self.reserve)
 
     def size_bytes(self) -> int:
         """Of the file and its log. The log is not there before the first write."""

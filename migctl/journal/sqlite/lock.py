@@ -16,15 +16,19 @@ import threading
 from pathlib import Path
 
 from migctl.clock import now
-from migctl.config.files import PRIVATE_FILE
+from migctl.config.files import PRIVATE_FILE, open_own
 from migctl.errors import Usage
 from migctl.events import format_time
+from migctl.events.jsontext import loads
 from migctl.journal.documents import OpenIn
 from migctl.journal.errors import SecondWriter
 from migctl.journal.sqlite.layout import Layout
 
 # A byte of the journal that SQLite never locks: its own are the 512 from 1 GiB on.
 _BYTE = (1 << 30) + 4096
+
+# Of who holds the lock.
+_WORDS_BYTES = 120
 
 # The journals that this process has open, as (device, inode). Whoever closes a second handle of one takes SQLite's own locks on it
 # from this process (POSIX), so none may be made.
@@ -41,7 +45,7 @@ class WriterLock:
         self._database: int | None = None
         self._inode: tuple[int, int] | None = None
         try:
-            self._file = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+            self._file = open_own(layout.lock, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise Usage(
                 f"{layout.lock}: {error.strerror}", do="name a folder that can be written to"
@@ -52,8 +56,10 @@ class WriterLock:
             held_by = _words(self._file)
             os.close(self._file)
             raise _second(layout.database, held_by) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps({"pid": os.getpid(), "since": format_time(now())}).encode(), 0)
+        words = json.dumps({"pid": os.getpid(), "since": format_time(now())}).encode()
+        # In place, since a full disk has no room for what was let go of; the lock is the kernel's, and holds without words.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, words.ljust(_WORDS_BYTES), 0)
 
     def hold_file(self) -> int:
         """Make the journal's file where it is not there, and lock it under all of its names; how many it has.
@@ -88,7 +94,8 @@ class WriterLock:
             os.close(self._database)
             with _guard:
                 _open_here.discard(self._inode)
-        os.ftruncate(self._file, 0)
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, b" " * _WORDS_BYTES, 0)
         os.close(self._file)
 
 
@@ -121,8 +128,8 @@ def _words(lock: int) -> str:
 
 
 def _read(text: bytes) -> OpenIn | None:
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        parsed = json.loads(text)
+    with contextlib.suppress(ValueError, OverflowError, KeyError, TypeError):
+        parsed = loads(text)
         return OpenIn(pid=int(parsed["pid"]), since=str(parsed["since"]))
     return None
 
@@ -130,7 +137,8 @@ def _read(text: bytes) -> OpenIn | None:
 def holder(layout: Layout) -> OpenIn | None:
     """Which process has the journal open for writing, for those who only look; None where none has."""
     try:
-        found = _read(layout.lock.read_bytes())
+        with os.fdopen(open_own(layout.lock, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            found = _read(file.read(4096))
     except OSError:
         return None
     if found is None:

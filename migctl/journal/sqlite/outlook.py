@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from migctl.clock import now
 from migctl.events.times import micros_of
 from migctl.journal.sqlite import retention
+from migctl.journal.sqlite.forecast import Forecast, forecast
 from migctl.journal.sqlite.retention import Extent, Keep, Space
 from migctl.journal.sqlite.rows import SEQ_BITS
 
@@ -17,29 +18,33 @@ RATE_EVENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """held_back_hours: how old the oldest event is that some cursor has not passed. full_in_hours: None for never at this rate."""
+    """held_back_hours: how old the oldest event is that some cursor has not passed."""
 
     space: Space
     events_held: int
     events_per_s: float
     held_back_hours: float
-    full_in_hours: float | None
+
+    def forecast(self, keep: Keep, others_per_s: float = 0.0) -> Forecast | None:
+        """others_per_s: bytes of the disk that others take."""
+        held = self.events_held
+        return forecast(
+            self.space,
+            keep,
+            bytes_per_s=self.events_per_s * self.space.used_bytes / held if held else 0.0,
+            held_back_hours=self.held_back_hours,
+            others_per_s=others_per_s,
+        )
 
 
-def read(database: sqlite3.Connection, free_bytes: int, keep: Keep) -> Outlook:
+def read(database: sqlite3.Connection, free_bytes: int) -> Outlook:
     """Some short reads. free_bytes: of the disk, as the file system says."""
     extents = retention.read_extents(database)
     space = retention.measure(database, free_bytes)
     held = sum(extent.head - extent.tail + 1 for extent in extents)
     events_per_s = _rate(database)
     held_back = _held_back_hours(database, extents, retention.read_cursors(database))
-    full_in = retention.hours_to_full(
-        space,
-        keep,
-        bytes_per_s=events_per_s * space.used_bytes / held if held else 0.0,
-        held_back_hours=held_back,
-    )
-    return Outlook(space, held, events_per_s, held_back, full_in)
+    return Outlook(space, held, events_per_s, held_back)
 
 
 def _rate(database: sqlite3.Connection) -> float:

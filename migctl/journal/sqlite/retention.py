@@ -141,26 +141,3 @@ def why_full(space: Space, keep: Keep) -> str | None:
             f"the journal's disk has {free} bytes left, and journal.min_free_bytes is {keep.min_free_bytes}"
         )
     return None
-
-
-def hours_to_full(space: Space, keep: Keep, *, bytes_per_s: float, held_back_hours: float) -> float | None:
-    """When the journal is full at this rate; None where it never is. Pure.
-
-    held_back_hours: how old the oldest event is that a cursor holds back; within keep.hours it makes no difference.
-    """
-    rooms = []
-    if keep.max_bytes is not None:
-        rooms.append((keep.max_bytes - space.used_bytes, keep.max_bytes))
-    if keep.min_free_bytes is not None:
-        free = space.free_bytes + space.reusable_bytes - keep.min_free_bytes
-        rooms.append((free, space.used_bytes + free))
-    if not rooms:
-        return None
-    left, capacity = min(rooms)
-    if left <= 0:
-        return 0.0
-    if bytes_per_s <= 0:
-        return None
-    if held_back_hours <= keep.hours and bytes_per_s * keep.hours * 3600 < capacity:
-        return None  # as much goes as comes, before it is full
-    return left / bytes_per_s / 3600

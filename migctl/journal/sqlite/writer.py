@@ -20,7 +20,7 @@ from migctl.events.times import micros_of
 from migctl.journal.errors import Conflict, JournalStalled, JournalUnavailable
 from migctl.journal.model import Appended, EpochInfo
 from migctl.journal.sqlite import queries
-from migctl.journal.sqlite.faults import broken_disk, fault_of, stalled
+from migctl.journal.sqlite.faults import broken_disk, fault_here, fault_of, stalled
 from migctl.journal.sqlite.highwater import HighWater, extents
 from migctl.journal.sqlite.layout import Layout
 from migctl.journal.sqlite.parts import Failure, Part
@@ -186,7 +186,7 @@ class Writer(Part):
             self._high_water.set_head(self._head)
 
     def _refusal(self, error: Exception) -> JournalUnavailable:
-        fault = fault_of(error)
+        fault = fault_here(error, self._layout)
         if fault in ("locked", "full"):
             # Rolled back cleanly; the next group may get through.
             refusal = stalled(fault, self._layout)

@@ -30,7 +30,10 @@ def cors(origins: Collection[str]) -> Middleware:
             return web.Response(status=204, headers={**headers, **_ALLOWED})
         response = await handler(request)
         if not response.prepared:
+            also = response.headers.get("Vary")
             response.headers.update({**headers, "Access-Control-Expose-Headers": "ETag, Retry-After"})
+            if also is not None:
+                response.headers["Vary"] = f"{also}, Origin"
         return response
 
     return add_headers

@@ -1,7 +1,8 @@
 """Guard: asks `access` about every request, and says no in the way the client can read.
 
 A socket is refused after it was accepted, with close code 4401: a browser sees only 1006 otherwise. What comes over the control
-socket passes: the file's mode has asked already.
+socket passes: the file's mode has asked already. An address that brings wrong tokens again and again gets 429 for the next, for a
+socket too, which is not accepted then; a right token passes whatever its neighbours do.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from migctl.clock import mono
 from migctl.config import Settings
 from migctl.config.address import is_loopback
 from migctl.errors import Refused, Usage
+from migctl.server.access.allowance import retry_after
+from migctl.server.access.held import HeldTokens
 from migctl.server.access.rules import Asking, Denied, Rules
+from migctl.server.access.strangers import Strangers
 from migctl.server.access.tokens import Token, Tokens, presented_in
 from migctl.server.answers import refusal
 from migctl.telemetry import get_logger
@@ -27,11 +32,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TOKEN = web.RequestKey("token", Token)
 SOCKET_PATH = "/ws"
+# Lines of the log about what an address is refused; the rest is counted.
+LOGGED, LOGGED_WITHIN_S = 20, 60.0
 
 log = get_logger("server")
 
 
-def check_listen(host: str, port: int, tokens: Tokens = Tokens()) -> None:  # noqa: B008 - frozen
+def check_listen(host: str, port: int, tokens: Tokens | HeldTokens = Tokens()) -> None:  # noqa: B008 - frozen
     """Raises Refused where other machines could reach the listener, and nothing would ask them for a token."""
     if not is_loopback(host) and not tokens:
         raise Refused(
@@ -63,8 +70,9 @@ def over_control_socket(request: web.Request) -> bool:
     return connection is not None and connection.family == socket.AF_UNIX
 
 
-def guard(rules: Rules, refused: Counter[str]) -> Middleware:
-    """The middleware that lets pass or refuses. refused: counted by code."""
+def guard(rules: Rules, refused: Counter[str], wrong: Strangers | None = None) -> Middleware:
+    """The middleware that lets pass or refuses. refused: counted by code. wrong: counts wrong tokens; None: any number of them."""
+    logged = Strangers(LOGGED, LOGGED_WITHIN_S)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -77,8 +85,22 @@ def guard(rules: Rules, refused: Counter[str]) -> Middleware:
             request[TOKEN_IS_OURS] = True
         decision = rules.decide(asking)
         if isinstance(decision, Denied):
+            peer, now = request.remote or "", mono()
+            if (
+                wrong is not None
+                and decision.status == 401
+                and asking.brought
+                and (wait_s := wrong.again(peer, now))
+            ):
+                decision = Denied(
+                    429, "rate", "too many wrong tokens came from this address; a right one passes"
+                )
+            else:
+                wait_s = 0.0
             refused[decision.code] += 1
-            return await _refuse(request, decision)
+            if not logged.again(peer, now):
+                _log(request, decision)
+            return await _refuse(request, decision, wait_s)
         if decision.token is not None:
             request[TOKEN] = decision.token
             request[TOKEN_NAME] = decision.token.name
@@ -90,18 +112,21 @@ def guard(rules: Rules, refused: Counter[str]) -> Middleware:
 def _asking(request: web.Request) -> Asking:
     offered = resume.subprotocols_in(request.headers.get("Sec-WebSocket-Protocol", ""))
     is_socket = request.path == SOCKET_PATH
+    authorization = request.headers.get("Authorization")
+    presented = presented_in(authorization, offered if is_socket else ())
     return Asking(
         method=request.method,
         path=request.path,
         host=request.headers.get("Host"),
         origin=request.headers.get("Origin"),
         peer=request.remote or "",
-        presented=presented_in(request.headers.get("Authorization"), offered if is_socket else ()),
+        presented=presented,
+        brought=authorization is not None or presented is not None,
         legacy=is_socket and not resume.opts_in(request.query, offered),
     )
 
 
-async def _refuse(request: web.Request, denied: Denied) -> web.StreamResponse:
+def _log(request: web.Request, denied: Denied) -> None:
     log.warning(
         "request refused",
         method=request.method,
@@ -110,11 +135,16 @@ async def _refuse(request: web.Request, denied: Denied) -> web.StreamResponse:
         status=denied.status,
         reason=denied.reason,
     )
-    if request.path == SOCKET_PATH and denied.code != "origin":
+
+
+async def _refuse(request: web.Request, denied: Denied, wait_s: float) -> web.StreamResponse:
+    if request.path == SOCKET_PATH and denied.code not in ("origin", "rate"):
         closing = web.WebSocketResponse(protocols=(frames.SUBPROTOCOL,), compress=False, timeout=2.0)
         if closing.can_prepare(request).ok:
             await closing.prepare(request)
             await closing.close(code=frames.UNAUTHENTICATED, message=denied.reason.encode()[:123])
             return closing
-    headers = {"WWW-Authenticate": 'Bearer realm="migctl"'} if denied.status == 401 else None
+    headers = {"WWW-Authenticate": 'Bearer realm="migctl"'} if denied.status == 401 else {}
+    if wait_s:
+        headers["Retry-After"] = retry_after(wait_s)
     return refusal(denied.status, denied.code, denied.reason, headers=headers)

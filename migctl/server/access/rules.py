@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from migctl.config.address import is_loopback
+from migctl.server.access.forwarded import Network, within
+from migctl.server.access.held import HeldTokens
 from migctl.server.access.tokens import Purpose, Token, Tokens
-
-Network = IPv4Network | IPv6Network
 
 # Say nothing that a stranger may not know.
 _OPEN = frozenset(("/", "/healthz", "/readyz", "/openapi.json", "/client.js"))
@@ -28,7 +28,10 @@ _MANAGED = ("/api/flags", "/api/segments")
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What counts of a request. legacy: it asks for a socket of the old protocol. peer: its address."""
+    """What counts of a request. legacy: it asks for a socket of the old protocol. peer: its address.
+
+    presented: the token. brought: it brings one, or something in its place that is none.
+    """
 
     method: str
     path: str
@@ -36,6 +39,7 @@ class Asking:
     origin: str | None
     peer: str
     presented: str | None = None
+    brought: bool = False
     legacy: bool = False
 
 
@@ -59,7 +63,7 @@ class Denied:
 class Rules:
     """Of one listener. Without tokens nobody beyond this machine reaches it: `check_listen` sees to that."""
 
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens | HeldTokens = field(default_factory=Tokens)
     legacy_open: bool = False
     legacy_networks: Sequence[Network] = ()
     origins: Collection[str] = ()
@@ -91,7 +95,7 @@ class Rules:
         return Denied(401, "token", f"{wanted} is needed here; {how}")
 
     def _legacy(self, asking: Asking) -> Granted | Denied:
-        if self.legacy_open or _within(asking.peer, self.legacy_networks):
+        if self.legacy_open or within(asking.peer, self.legacy_networks):
             if asking.origin is None or asking.origin in self.origins or _is_own(asking.origin, asking.host):
                 return Granted()
             return _of_another_site(f"Origin {asking.origin!r} is not in legacy.origins")
@@ -105,11 +109,11 @@ class Rules:
 
 def purposes_of(method: str, path: str) -> tuple[Purpose, ...]:
     """Which purposes open a route, any of them; none where nobody is asked. What is not named here is for admin."""
-    if path in _OPEN or path.startswith("/client/") or (path.startswith(_PAGE) and method in ("GET", "HEAD")):
+    if path in _OPEN or (path.startswith(_PAGE) and method in ("GET", "HEAD")):
         return ()
     if path == "/events":
         return ("ingest",) if method == "POST" else ("subscribe",)
-    if path in ("/ws", "/api/transport"):
+    if path in ("/ws", "/api/transport", "/api/story", "/api/tail"):
         return ("subscribe",)
     if path in ("/metrics", "/api/status", "/api/status/schema.json"):
         return _READERS
@@ -170,16 +174,6 @@ def _is_own(origin: str, host: str | None) -> bool:
         and parts.hostname == name
         and (origin_port or default) == (port or default)
     )
-
-
-def _within(peer: str, networks: Sequence[Network]) -> bool:
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in network for network in networks)
 
 
 def _of_another_site(why: str) -> Denied:

@@ -40,12 +40,16 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """All tokens of one `serve`; false where there are none."""
+    """All tokens of one `serve`; false where there are none, and nobody is asked for one.
+
+    asks: one is asked for although none is known: all were revoked.
+    """
 
     known: tuple[Token, ...] = ()
+    asks: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.known)
+        return bool(self.known) or self.asks
 
     def match(self, presented: str) -> tuple[Token, ...]:
         """The entries that this text is the token of: none where it is unknown, several where it has several purposes.

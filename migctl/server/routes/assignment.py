@@ -3,29 +3,27 @@
 `assigned` is what the flag says, and lasts; `transport` is where to go now: nobody is sent to a transport whose breaker is open. A
 flag is asked for the user alone: what else a stranger says of itself puts it into no segment.
 
-The token is for the role `authenticated`, which reads and never writes: minted with the project's JWT secret, or by
-`realtime.token_command` where that secret is not known here. Nothing of it is logged.
+The token is for the role `authenticated`, which reads and never writes; who makes it, `migctl.target.authenticated` says.
+Nothing of it is logged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from aiohttp import web
 
 from migctl.clock import now
 from migctl.config import Mode, Target
 from migctl.config.modes import LiveWay
-from migctl.config.roles import AUTHENTICATED
 from migctl.config.settings import FallbackSection
-from migctl.errors import Transient, Usage
+from migctl.errors import Systemic, Transient, Usage
 from migctl.events import format_time
 from migctl.flags.assignment import Assigned
 from migctl.server.answers import answer, refusal
+from migctl.target.authenticated import Authenticated, authenticated_of
 from migctl.target.schema import channel
-from migctl.target.token_command import TokenCommand
-from migctl.target.tokens import mint
 from migctl.telemetry import get_logger
 from migctl.transports.protocol import TransportName
 
@@ -59,8 +57,9 @@ class Assignment:
     assign: what the flag says of a user. served: called with each who is handed it, what it is, and where they go.
     away: whether Realtime's subscribers are on the WebSocket now, for its breaker.
     target: None in mode websocket; then the fields of Realtime are null. live: what brings the events of Realtime.
-    fallback: None for the defaults. token_command: gives tokens where the target has no secret.
-    token_ttl_s: how long those live that are minted here.
+    fallback: None for the defaults. authenticated: makes tokens; default as the target says.
+    gives_tokens: False where clients bring their own.
+    token_ttl_s: how long those live that are signed here.
     """
 
     def __init__(
@@ -74,7 +73,8 @@ class Assignment:
         away: Callable[[], bool] = lambda: False,
         live: LiveWay = "broadcast",
         fallback: FallbackSection | None = None,
-        token_command: TokenCommand | None = None,
+        authenticated: Authenticated | None = None,
+        gives_tokens: bool = True,
         token_ttl_s: float = 3600.0,
     ) -> None:
         self._assign = assign
@@ -85,12 +85,17 @@ class Assignment:
         self._live = live
         self._epoch = epoch
         self._fallback = fallback or FallbackSection()
-        self._token_command = token_command
+        self._authenticated = authenticated
+        if authenticated is None and target is not None:
+            self._authenticated = authenticated_of(target)
+        if not gives_tokens:
+            self._authenticated = None
         self._token_ttl_s = token_ttl_s
 
-    def follow(self, fallback: FallbackSection) -> None:
-        """Say this from now on."""
+    def follow(self, fallback: FallbackSection, *, token_ttl_s: float) -> None:
+        """Answer with this from now on."""
         self._fallback = fallback
+        self._token_ttl_s = token_ttl_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         user = request.query.get("user", "")
@@ -103,14 +108,15 @@ class Assignment:
             )
         try:
             return answer(200, await self.document(user, now()), as_is=True)
-        except Transient as error:
+        except (Transient, Systemic) as error:
             return refusal(503, "token", f"{error.what}; {error.do}", headers={"Retry-After": "5"})
 
     async def document(self, user: str, moment: datetime) -> dict[str, object]:
-        """The answer. version: of the flag set that said so, 0 where none did. The token is null where nobody here can mint one:
+        """The answer. version: of the flag set that said so, 0 where none did. The token is null where nobody here makes one:
         the client brings its own then.
 
-        Raises Transient where Realtime is assigned and the token command fails. Who is assigned the WebSocket gets no token then:
+        Raises Transient or Systemic where Realtime is assigned and there is no token now. Who is
+        assigned the WebSocket gets no token then:
         it can begin without.
         """
         target = self._target
@@ -119,14 +125,10 @@ class Assignment:
         if goes_now == "realtime" and self._away():
             goes_now = "websocket"
         token, ends = None, None
-        if target is not None and target.jwt_secret:
-            token = mint(target.jwt_secret, AUTHENTICATED, self._token_ttl_s, now=moment)
-            # As in the token: a whole second, never later than asked.
-            ends = datetime.fromtimestamp(int(moment.timestamp() + self._token_ttl_s), UTC)
-        elif target is not None and self._token_command is not None:
+        if target is not None and self._authenticated is not None:
             try:
-                token, ends = await self._token_command.token()
-            except Transient as error:
+                token, ends = await self._authenticated.token(self._token_ttl_s, now=moment)
+            except (Transient, Systemic) as error:
                 log.error("no token for subscribers", reason=error.what, do=error.do)
                 if goes_now == "realtime":
                     raise

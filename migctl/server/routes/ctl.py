@@ -5,23 +5,17 @@ An error is answered with its way out and the exit code of the command that aske
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
-from migctl.errors import MigctlError, Usage
-from migctl.serve_client.answers import Failure
-from migctl.server.answers import answer, refusal
+from migctl.server.answers import answer
+from migctl.server.routes.answering import answering
 from migctl.status import ThrottleStatus
 
 SETTINGS = "/admin/settings"
 THROTTLE = "/admin/throttle"
-
-T = TypeVar("T")
-
-_STATUS = {1: 409, 2: 422, 3: 503, 4: 409}
 
 
 class SettingView(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,12 +40,22 @@ class SettingView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class FixedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting that a running serve can't take over. reason: why not. value: None where it may hold a secret."""
+
+    name: str
+    value: Any
+    origin: str
+    reason: str
+
+
 class SettingsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Every one of them. kept_until: what is set here lasts so long."""
+    """Every one that may change. kept_until: what is set here lasts so long. fixed: all others."""
 
     schema: str = "migctl.settings/1"
     kept_until: str = "serve restarts"
     settings: list[SettingView]
+    fixed: list[FixedView] = []
 
 
 class ChangeSetting(msgspec.Struct, kw_only=True):
@@ -107,25 +111,6 @@ def ctl_routes(steered: Steered) -> list[web.RouteDef]:
 
     return [
         web.get(SETTINGS, show),
-        web.post(SETTINGS, _answering(ChangeSetting, steered.change)),
-        web.post(THROTTLE, _answering(ChangeThrottle, steered.throttle)),
+        web.post(SETTINGS, answering(ChangeSetting, steered.change)),
+        web.post(THROTTLE, answering(ChangeThrottle, steered.throttle)),
     ]
-
-
-def _answering(
-    shape: type[T], work: Callable[[T], Awaitable[object]]
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            asked = msgspec.json.decode(await request.read(), type=shape)
-        except msgspec.ValidationError as error:
-            return refusal(422, "shape", str(error))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            failure = Usage(f"the body is no JSON: {error}", do="send an object")
-            return answer(422, Failure(failure.what, failure.do, failure.exit_code))
-        try:
-            return answer(200, await work(asked))
-        except MigctlError as error:
-            return answer(_STATUS.get(error.exit_code, 500), Failure(error.what, error.do, error.exit_code))
-
-    return handle

@@ -15,7 +15,9 @@ from migctl.delivery.burying import MOST_MINUTES, Burying
 from migctl.delivery.dead_letters import Tried
 from migctl.errors import MigctlError, Usage, Wanting
 from migctl.events import Position, format_time
+from migctl.events.jsontext import read_as
 from migctl.serve_client.answers import Failure
+from migctl.server.access.bodies import body_of
 from migctl.server.answers import answer, refusal
 from migctl.target import RetryTable
 
@@ -78,7 +80,7 @@ def _answering(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return answer(200, msgspec.to_builtins(await work(await request.read())), as_is=True)
+            return answer(200, msgspec.to_builtins(await work(await body_of(request))), as_is=True)
         except MigctlError as error:
             failure = Failure(error.what, error.do, error.exit_code)
             return answer(_STATUS.get(error.exit_code, 500), failure)
@@ -90,8 +92,8 @@ def _answering(
 
 def _decode(body: bytes, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=shape)
+        return read_as(body, shape)
     except msgspec.ValidationError:
         raise
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise Usage(f"the body is no JSON: {error}", do="send an object") from None

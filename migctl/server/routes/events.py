@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -15,9 +15,10 @@ from migctl.events.jsontext import quote
 from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
 from migctl.journal import Appended, Conflict, JournalUnavailable, Log
 from migctl.server.access.allowance import Allowances, retry_after
+from migctl.server.access.bodies import body_of
 from migctl.server.access.guard import name_of
 from migctl.server.answers import answer, errors, refusal
-from migctl.server.counts import Counts
+from migctl.server.counts import Counts, Rejection
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames, resume
 
@@ -63,14 +64,12 @@ class Events:
             began = mono()
             appended = await self._journal.append(events)
         except BadBody as error:
-            self._counts.rejected += len(error.errors)
+            self._reject(error.errors)
             return errors(error.status, error.errors)
-        except web.HTTPRequestEntityTooLarge:
-            return refusal(413, "large", f"the body has more than {MAX_BODY_BYTES} bytes")
         except Conflict as error:
             reason = "is in the journal already, with another body; give the changed event an id of its own"
-            self._counts.rejected += len(error.conflicts)
             items = [ItemError(index, id_, "id", "conflict", reason) for index, id_ in error.conflicts]
+            self._reject(items)
             return errors(409, items)
         except JournalUnavailable as error:
             return _unavailable(f"{error.what}; {error.do}")
@@ -97,8 +96,13 @@ class Events:
             body["items"] = detail_of(events, appended)
         return answer(201, body, as_is=True)
 
+    def _reject(self, items: Sequence[ItemError]) -> None:
+        at = now()
+        known = [Rejection(at, one.id, one.code, one.reason) for one in items if one.id is not None]
+        self._counts.reject(known, len(items))
+
     async def _read(self, request: web.Request) -> list[Event]:
-        body = await request.read()
+        body = await body_of(request, MAX_BODY_BYTES)
         parse = functools.partial(
             parse_events,
             body,
@@ -130,7 +134,7 @@ class Events:
                 return _gone(journal, start.reason)
             after = start.after
         entries = await journal.read(after, limit=limit)
-        if entries and entries[0].seq != after + 1:  # cut away while it was read
+        if position is not None and entries and entries[0].seq != after + 1:  # cut away while it was read
             return _gone(journal, "trimmed")
         body = b'{"epoch":%b,"head":%d,"tail":%d,"events":[%b]}\n' % (
             quote(epoch),

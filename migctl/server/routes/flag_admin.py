@@ -5,12 +5,13 @@ They need neither Supabase nor Redis: going down works with both away. What is h
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
+from migctl.events.jsontext import read_as
 from migctl.flags.hearing import HEAR, Confirmation
 from migctl.flags.service import FlagService
 from migctl.flags.snapshot import OtherTarget, Snapshot
+from migctl.server.access.bodies import MOST_BYTES, body_of
 from migctl.server.answers import answer, refusal
 
 FLAGS = "/admin/flags"
@@ -24,10 +25,11 @@ def flag_routes(flags: FlagService) -> list[web.RouteDef]:
 
     async def hear(request: web.Request) -> web.StreamResponse:
         try:
-            snapshot = msgspec.json.decode(await request.read(), type=Snapshot)
-            heard = await flags.hear(snapshot)
-        except msgspec.DecodeError as error:  # what is no JSON, and what has another shape
+            snapshot = read_as(await body_of(request, MOST_BYTES), Snapshot)
+        except ValueError as error:  # what is no JSON, and what has another shape
             return refusal(422, "shape", f"this is no snapshot of flags: {error}")
+        try:
+            heard = await flags.hear(snapshot)
         except OtherTarget as error:
             return refusal(409, "target", str(error))
         brakes = [brake.id for brake in flags.holder.snapshot.live_brakes()]

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from migctl.errors import MigctlError, Systemic, Transient, Usage
-from migctl.events.jsontext import depth_of
+from migctl.events.jsontext import depth_of, read_as
 from migctl.flags.authoring import Unusable
 from migctl.flags.managing import (
     ANY,
@@ -28,6 +28,7 @@ from migctl.flags.managing import (
     OtherVersion,
 )
 from migctl.flags.record import Changed, Unshown
+from migctl.server.access.bodies import body_of
 from migctl.server.access.guard import name_of, over_control_socket
 from migctl.server.answers import answer, refusal
 
@@ -92,12 +93,12 @@ def flag_api_routes(managing: Managing) -> list[web.RouteDef]:
         return answer(200, managing.segment(name), _tagged(managing, "segment", name), as_is=True)
 
     async def put_flag(request: web.Request) -> web.StreamResponse:
-        key, body = request.match_info["name"], decoded(await request.read(), PutFlag)
+        key, body = request.match_info["name"], decoded(await body_of(request), PutFlag)
         change, is_new = await managing.put_flag(key, body.flag, _order(request, body))
         return answer(201 if is_new else 200, change, _tagged(managing, "flag", key))
 
     async def put_segment(request: web.Request) -> web.StreamResponse:
-        name, body = request.match_info["name"], decoded(await request.read(), PutSegment)
+        name, body = request.match_info["name"], decoded(await body_of(request), PutSegment)
         change, is_new = await managing.put_segment(name, body.segment, _order(request, body))
         return answer(201 if is_new else 200, change, _tagged(managing, "segment", name))
 
@@ -147,11 +148,11 @@ def decoded(body: bytes, shape: type[T]) -> T:
     if depth_of(body) > MAX_DEPTH:
         raise BadRequest(422, "depth", f"the body is nested deeper than {MAX_DEPTH}")
     try:
-        return msgspec.json.decode(body, type=shape)
+        return read_as(body, shape)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         raise BadRequest(422, "shape", what, where.strip("`").removeprefix("$.") or None) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise BadRequest(400, "json", f"the body is not JSON: {error}") from None
 
 

@@ -13,7 +13,9 @@ from aiohttp import web
 from migctl import clock
 from migctl.errors import MigctlError
 from migctl.events import Event
+from migctl.events.jsontext import read_as
 from migctl.journal import Conflict, Log
+from migctl.server.access.bodies import body_of
 from migctl.server.answers import answer, refusal
 
 MARKER = "/admin/marker"
@@ -39,8 +41,8 @@ def marker_routes(journal: Log) -> list[web.RouteDef]:
 
     async def place(request: web.Request) -> web.StreamResponse:
         try:
-            asked = msgspec.json.decode(await request.read(), type=Marker)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            asked = read_as(await body_of(request), Marker)
+        except ValueError as error:
             return refusal(422, "shape", f"this asks for no marker: {error}")
         known = await journal.get(str(asked.id))
         if known is not None and known.event.event_type == EVENT_TYPE:

@@ -221,6 +221,21 @@ def _source(source: AnySource) -> Iterator[Metric]:
             "Length of those that ended.",
             [(labels, source.outages.total_s)],
         )
+        yield gauges(
+            "migctl_source_behind_seconds",
+            "For how long the oldest frame has waited that is not in the journal.",
+            [(labels, source.behind_s)],
+        )
+        yield gauges(
+            "migctl_source_unread_bytes",
+            "What has come over the tap's connection and was not read yet.",
+            [(labels, source.unread_bytes)],
+        )
+        yield counters(
+            "migctl_source_rests_total",
+            "How often the tap had work and rested, so that others had their turn.",
+            [(labels, source.rests)],
+        )
     if isinstance(source, TapStatus | PublisherStatus):
         yield gauges(
             "migctl_source_buffer_bytes",
@@ -244,6 +259,21 @@ def _http(http: HttpStatus, counted: Counts) -> Iterator[Metric]:
         http.watching,
     )
     yield counts("migctl_http_refused_total", "Requests that the guard refused.", "reason", http.refused)
+    yield gauge(
+        "migctl_http_limited_addresses",
+        "Addresses from which too many wrong tokens came just now.",
+        http.limited_addresses,
+    )
+    yield counts(
+        "migctl_http_dropped_total",
+        "Connections that were dropped, and bodies that were not waited for.",
+        "reason",
+        {
+            **http.dropped_connections,
+            "slow_body": http.slow_bodies,
+            "crowded_body": http.crowded_bodies,
+        },
+    )
     yield histogram(
         "migctl_http_request_duration_seconds",
         "Time to answer.",

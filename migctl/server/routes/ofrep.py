@@ -22,6 +22,7 @@ from migctl.flags.kept import KeptOf, nothing_kept
 from migctl.flags.logic import TARGETING_KEY
 from migctl.flags.standard import OURS
 from migctl.flags.standard import evaluated as in_standard_words
+from migctl.server.access.bodies import BadBody, body_of
 from migctl.server.answers import answer
 
 MAX_BODY_BYTES = 1 << 20
@@ -98,7 +99,7 @@ def ofrep_routes(
     async def one(request: web.Request) -> web.StreamResponse:
         key = request.match_info["key"]
         try:
-            context = context_in(await request.read())
+            context = await _context_of(request)
         except BadContext as error:
             return answer(error.status, EvaluationFailure(key, error.code, str(error)))
         of = assignments()
@@ -110,7 +111,7 @@ def ofrep_routes(
 
     async def every(request: web.Request) -> web.StreamResponse:
         try:
-            context = context_in(await request.read())
+            context = await _context_of(request)
         except BadContext as error:
             return answer(error.status, BulkEvaluationFailure(error.code, str(error)))
         of = assignments()
@@ -123,6 +124,17 @@ def ofrep_routes(
         return answer(200, bulk, {"ETag": tag}, as_is=True)
 
     return [web.post(f"{_ROOT}/{{key}}", one), web.post(_ROOT, every)]
+
+
+async def _context_of(request: web.Request) -> dict[str, object]:
+    """Raises BadContext."""
+    try:
+        body = await body_of(request, MAX_BODY_BYTES)
+    except BadBody as error:
+        if error.status != 413:
+            raise
+        raise BadContext(413, "INVALID_CONTEXT", error.reason) from None
+    return context_in(body)
 
 
 def context_in(body: bytes) -> dict[str, object]:

@@ -14,9 +14,11 @@ from aiohttp import web
 from msgspec import Meta
 
 from migctl.errors import MigctlError
+from migctl.events.jsontext import read_as
 from migctl.rollout.drills import Drilled
 from migctl.rollout.report import RolloutStatus
 from migctl.serve_client.answers import Failure
+from migctl.server.access.bodies import body_of
 from migctl.server.access.guard import name_of
 from migctl.server.answers import answer, refusal
 
@@ -29,18 +31,27 @@ MAX_REASON_CHARS = 1000
 _STATUS = {1: 409, 2: 422, 3: 503, 4: 409}
 
 
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the dry run said that would be afterwards, which whoever agreed has read."""
+
+    percent: float | None
+    stage: str | None
+
+
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A move. percent, segment: of `set`. dry_run: say what it would do. lift: ids of the brakes that a raise may end.
 
-    reason: a raise needs one; going down waits for none.
+    reason: everything needs one but going down, which waits for none. shown: a raise that would be another one by now is refused;
+    None for whoever was shown nothing. What does not pass its gates is not promoted from here: that is for the command line.
     """
 
-    action: Literal["set", "pause", "abort"]
+    action: Literal["set", "pause", "resume", "promote", "abort"]
     percent: Annotated[float, Meta(ge=0, le=100)] | None = None
     segment: str | None = None
     reason: Annotated[str, Meta(max_length=MAX_REASON_CHARS, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
     dry_run: bool = False
     lift: list[str] = []
+    shown: Shown | None = None
 
 
 class Drills(msgspec.Struct, frozen=True):
@@ -69,7 +80,7 @@ def rollout_routes(rolls: Rolls) -> list[web.RouteDef]:
         return await rolls.drills()
 
     async def move(request: web.Request) -> object:
-        order = msgspec.json.decode(await request.read(), type=Order)
+        order = _read(await body_of(request))
         return await rolls.move(order, name_of(request) or NOBODY)
 
     return [
@@ -77,6 +88,20 @@ def rollout_routes(rolls: Rolls) -> list[web.RouteDef]:
         web.post(ROLLOUT, _answering(move)),
         web.get(DRILLS, _answering(drills)),
     ]
+
+
+class _NoJson(Exception):
+    """A body that is none."""
+
+
+def _read(body: bytes) -> Order:
+    """Raises ValidationError for another shape, _NoJson."""
+    try:
+        return read_as(body, Order)
+    except msgspec.ValidationError:
+        raise
+    except ValueError as error:
+        raise _NoJson(str(error)) from None
 
 
 def _answering(
@@ -90,7 +115,7 @@ def _answering(
             return answer(_STATUS.get(error.exit_code, 500), failure)
         except msgspec.ValidationError as error:
             return refusal(422, "shape", str(error))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _NoJson as error:
             return refusal(400, "encoding", f"the body is no JSON: {error}")
 
     return handle

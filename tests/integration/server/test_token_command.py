@@ -165,7 +165,7 @@ async def asked(command: TokenCommand, transport: TransportName) -> httpx.Respon
         target=Target("https://p.example", anon_key="anon", service_role_key="service"),
         schema="public",
         epoch=lambda: "E",
-        token_command=command,
+        authenticated=command,
     )
     app = web.Application()
     app.router.add_get("/api/transport", assignment.get)

@@ -199,3 +199,20 @@ def test_an_error_in_yaml_names_the_key() -> None:
 def test_an_empty_ignored_type_is_refused() -> None:
     with pytest.raises(Usage, match="empty type"):
         parse_map(ignore=["stats,,x"])
+
+
+@pytest.mark.parametrize("field", ["type", "timestamp"])
+def test_field_of_a_wrong_type_is_refused_whatever_bytes_are_in_it(field: str) -> None:
+    """Nothing reads them: a tap goes on with the next frame."""
+    frame = (
+        b'{"type":"a","data":{},"timestamp":"2026-01-31T12:00:00Z","%b":{"x":"\xed\xa0\x80"}}'
+        % field.encode()
+    )
+    with pytest.raises(BadEvent) as refused:
+        parse_map().event(frame, arrived=ARRIVED)
+    assert refused.value.code == "type"
+
+
+def test_path_without_end_is_refused() -> None:
+    with pytest.raises(Usage, match="more than 100 keys"):
+        parse_map(["data=" + ".a" * 600])

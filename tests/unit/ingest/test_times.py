@@ -71,3 +71,10 @@ def test_a_format_that_names_no_moment_is_refused(bad: str) -> None:
 def test_an_offset_that_is_none_is_refused_with_the_zone(bad: str) -> None:
     with pytest.raises(Usage, match=r"source\.zones\.AEDT"):
         compile_times([], {"AEDT": bad})
+
+
+@pytest.mark.parametrize("bad", ["%Y-%c", "%Y %Y", "%c%x"])
+def test_format_that_says_one_thing_twice_is_refused(bad: str) -> None:
+    with pytest.raises(Usage) as refused:
+        compile_times([bad], {})
+    assert repr(bad) in refused.value.what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from migctl.journal.sqlite.housekeeper import Housekeeper
 from migctl.journal.sqlite.layout import Layout
 from migctl.journal.sqlite.outlook import Outlook
 from migctl.journal.sqlite.parts import Failure, Part, own
+from migctl.journal.sqlite.reserve import Reserve
 from migctl.journal.sqlite.retention import Keep, Space, Trimmed
 from tests.kit.conditions import until
 from tests.kit.entries import event
@@ -103,21 +105,43 @@ async def test_the_first_cause_stands() -> None:
     assert str(failure.cause) == "first"
 
 
-async def test_room_that_cannot_be_measured_is_no_room_until_it_can() -> None:
+async def test_room_that_cannot_be_measured_is_no_room_until_it_can(tmp_path: Path) -> None:
     full: list[str | None] = []  # as it is when the housekeeper measures
 
     async def operate(_: object) -> Trimmed:
         return Trimmed(0, {}, False)
 
-    async def measure(_: Keep) -> Outlook:
+    async def measure() -> Outlook:
         full.append(keeper.full)
         if len(full) == 1:
             raise OSError(5, "Input/output error")
-        return Outlook(Space(10, 0, 1 << 40), 1, 1.0, 0.0, 12.0)
+        return Outlook(Space(10, 0, 1 << 40), 1, 1.0, 0.0)
 
-    keeper = Housekeeper(KEEP, operate=operate, measure=measure, trimmed=lambda _: None)
+    keeper = Housekeeper(
+        KEEP, operate=operate, measure=measure, trimmed=lambda _: None, reserve=Reserve(tmp_path / "reserve")
+    )
     running = asyncio.create_task(keeper.run())
     await until(lambda: len(full) >= 3)
     running.cancel()
     assert (full[0], full[2]) == (None, None)
     assert "can't be measured" in str(full[1])
+
+
+async def test_a_disk_that_others_fill_is_foreseen_while_the_journal_takes_nothing(tmp_path: Path) -> None:
+    free = itertools.count(1 << 40, -(1 << 30))
+
+    async def operate(_: object) -> Trimmed:
+        return Trimmed(0, {}, False)
+
+    async def measure() -> Outlook:
+        return Outlook(Space(10, 0, next(free)), 0, 0.0, 0.0)
+
+    keep = Keep(max_bytes=1 << 40, check_every_s=0.001)
+    keeper = Housekeeper(
+        keep, operate=operate, measure=measure, trimmed=lambda _: None, reserve=Reserve(tmp_path / "reserve")
+    )
+    running = asyncio.create_task(keeper.run())
+    await until(lambda: keeper.forecast is not None)
+    running.cancel()
+    assert keeper.forecast is not None
+    assert keeper.forecast.bound == "disk"

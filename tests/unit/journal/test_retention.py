@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migctl.journal.sqlite.retention import Extent, Keep, Space, bound, hours_to_full, why_full
+from migctl.journal.sqlite.retention import Extent, Keep, Space, bound, why_full
 from migctl.journal.sqlite.rows import SEQ_BITS
 
 HELD = Keep(min_events=10, readers=frozenset({"relay"}))
@@ -61,13 +61,3 @@ def test_full_is_told_with_its_bound() -> None:
     assert "journal.max_bytes is 100" in (why_full(Space(100, 0, 50), keep) or "")
     assert "journal.min_free_bytes is 50" in (why_full(Space(10, 9, 40), keep) or "")
     assert why_full(Space(10, 10, 40), keep) is None
-
-
-def test_full_in_is_never_where_as_much_goes_as_comes_and_counts_where_a_cursor_stands() -> None:
-    keep = Keep(hours=24, max_bytes=10 * GB)
-    space = Space(1 * GB, 0, 100 * GB)
-    rate = 0.1 * GB / 3600
-    assert hours_to_full(space, keep, bytes_per_s=rate, held_back_hours=0) is None
-    assert hours_to_full(space, keep, bytes_per_s=rate, held_back_hours=30) == pytest.approx(90)
-    assert hours_to_full(space, keep, bytes_per_s=5 * rate, held_back_hours=0) == pytest.approx(18)
-    assert hours_to_full(space, keep, bytes_per_s=0, held_back_hours=30) is None

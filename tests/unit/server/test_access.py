@@ -55,9 +55,7 @@ def test_route_opens_to_its_purposes_only(method: str, path: str, opened_by: set
     assert status(rules, ask(method, path)) == status(rules, ask(method, path, "unknown")) == 401
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/healthz", "/readyz", "/openapi.json", "/client.js", "/client/core/merge.js"]
-)
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/openapi.json", "/client.js"])
 def test_health_is_open_to_all(path: str) -> None:
     assert status(Rules(tokens=TOKENS), ask("GET", path)) == 200
 

@@ -83,7 +83,9 @@ def figures(of: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 def named(path: tuple[str, ...]) -> str:
     """Keys of a map, which are codes and reasons, are one figure."""
-    if path[-2:-1] and re.search(r"(_by_code|by_code|cuts|tombstones|refused|by_event_type)$", path[-2]):
+    if path[-2:-1] and re.search(
+        r"(_by_code|by_code|cuts|tombstones|refused|dropped_connections|by_event_type)$", path[-2]
+    ):
         path = (*path[:-1], "*")
     return ".".join(path)
 
@@ -163,6 +165,8 @@ def test_what_a_mode_does_not_have_has_no_sample() -> None:
     assert {name for name in page(of) if not name.startswith(("migctl_journal", "migctl_events"))} == {
         "migctl_build_info",
         "migctl_ingest_append_duration_seconds",
+        "migctl_http_dropped_total",
+        "migctl_http_limited_addresses",
         "migctl_http_refused_total",
         "migctl_http_watching_total",
         "migctl_log_lines_lost_total",
