@@ -1,25 +1,26 @@
 """Which settings may change while `serve` runs, and what each may be. Pure: the rules of a value are those of the settings file.
 
-A setting that is not here is read by a start alone, or by a connection when it is made.
+Every setting is either in CHANGEABLE or in FIXED, which says why a running `serve` can't take it over.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import yaml
+from pydantic import BaseModel
 
 from migctl.config.settings import Settings
 from migctl.config.staged import merge
-from migctl.config.validating import field_at, validate
-from migctl.config.yamlfile import Path_
+from migctl.config.validating import field_at, is_section, keys_of, validate
+from migctl.config.yamlfile import Path_, value_of
 from migctl.errors import Usage
+from migctl.printable import brief
 
 NEXT_BATCH, NEXT_REQUEST, AT_ONCE = "from the next batch on", "from the next request on", "at once"
-AT_THE_END = "when serve ends"
+AT_THE_END, NEXT_FAILURE = "when serve ends", "from the next failure on"
 
 _UNITS = {
     "_s": "s", "_hours": "h", "_bytes": "bytes", "_percent": "%", "_per_s": "1/s", "_per_second": "1/s", "_events": "events",
@@ -79,6 +80,11 @@ class Changeable:
         return self.of(Settings())
 
     @property
+    def is_shown(self) -> bool:
+        """False for what may hold a secret."""
+        return self._field.repr is not False
+
+    @property
     def _field(self) -> Any:
         return field_at(Settings, self.path)
 
@@ -91,24 +97,66 @@ CHANGEABLE: tuple[Changeable, ...] = (
     Changeable("log_level", AT_ONCE),
     *_all("journal", "within a second", "retain_hours", "retain_min_events", "max_bytes", "min_free_bytes"),
     *_all("ingest", NEXT_REQUEST, "max_events_per_second"),
+    *_all("http", NEXT_REQUEST, "max_wrong_tokens", "wrong_tokens_within_s"),
     *_all(
         "relay", NEXT_BATCH, "batching",
         *(f"{name}.{bound}" for name in ("high", "medium", "low") for bound in ("max_events", "max_wait_s")),
         "classes", "rates.high_above_per_s", "rates.medium_above_per_s", "rates.window_s", "rates.move_after_windows",
         "backlog_after_s", "backlog_max_events", "max_bytes",
     ),
+    *_all("relay", AT_ONCE, "max_dead_letters_per_minute"),
+    *_all("relay", "from the next announcement on", "heads_apart_s", "heads_behind_s"),
     *_all("relay", "from the next comparison on", "compare_every_s"),
     *_all("relay", AT_THE_END, "drain_s", "drain_away_s"),
-    *_all("realtime", "from the next message on", "messages_per_second", "expected_subscribers"),
+    *_all("gateway", AT_ONCE, "max_queue_bytes"),
+    *_all("gateway", "from the next run on", "stall_s"),
+    *_all("gateway", "from the next goodbye on", "grace_s"),
+    *_all("realtime", "from the next message on", "messages_per_second", "expected_subscribers", "max_hint_bytes"),
+    *_all("realtime", "from the next token on", "token_ttl_s"),
     *_all("realtime", "from the next turn on", "joins_per_s"),
     *_all(
         "resilience.breaker", NEXT_REQUEST, "consecutive_failures", "window_s", "min_requests", "max_failure_percent", "open_s",
         "max_open_s",
     ),
     *_all("resilience.request_timeout", NEXT_REQUEST, "initial_s", "min_s", "max_s"),
+    *_all("resilience.retry", NEXT_FAILURE, "first_delay_s", "max_delay_s"),
+    *_all("resilience.systemic_retry", NEXT_FAILURE, "first_delay_s", "max_delay_s"),
+    *_all("resilience.canary", "from the next canary on", "every_s", "silent_s"),
+    *_all("evidence", "from the next window on", "min_match_percent", "max_lost", "min_availability_percent"),
     *_all("fallback", AT_ONCE, "hold_s", "max_lag_s", "min_away_s", "returns_per_s", "max_spread_s", "to_realtime"),
     *_all("flags", NEXT_REQUEST, "max_requests_per_second"),
 )  # fmt: skip
+_WHERE = "it is where this serve lives, and others know it by that"
+_ROLES = "it decides of what parts a serve is made"
+_ACCESS = "who may connect is decided by a start, as tokens are: nobody gets in by a word over a socket"
+_SOURCE = "the source reads it when it is opened"
+_SUPERVISED = "it is the supervisor's, which is a process of its own"
+_SECRET = "it is, or may hold, a secret, and those come with a start"
+
+# By setting: why a running serve can't take it over.
+FIXED: Mapping[str, str] = {
+    "mode": _ROLES, "witness": _ROLES,
+    "listen": _WHERE, "state_dir": _WHERE, "journal.path": _WHERE, "supabase.url": _WHERE, "supabase.schema": _WHERE,
+    "flags.target": _WHERE, "flags.file": _WHERE,
+    **dict.fromkeys(("source.map", "source.ignore", "source.time_formats", "source.zones"), _SOURCE),
+    "legacy.frame": "sockets that are open have half of their events in the one form",
+    "legacy.upstream": "sockets that are open are piped there, and would not know of another",
+    **dict.fromkeys(("http.head_s", "http.body_s", "http.max_connections"), "the listener is made with it, once"),
+    **dict.fromkeys(("legacy.open", "legacy.networks", "legacy.origins", "trusted_proxies"), _ACCESS),
+    "gateway.heartbeat_s": "open sockets were sent it in sys.hello, and take another rhythm for silence",
+    "relay.claim_s": "it is how long a start waits, and is over by then",
+    "realtime.live": "subscribers were sent to where live events come from, and have joined there",
+    "realtime.token_command": _SECRET,
+    "realtime.clients_bring_tokens": "a start finds out who makes the tokens",
+    "realtime.token_timeout_s": "it goes with realtime.token_command, which a start makes ready",
+    "evidence.window_s": "windows of one rollout are of one length, which its gates count",
+    "evidence.grace_s": "it is how windows are closed, and those that are open began with it",
+    "alerts.webhook": _SECRET,
+    **{
+        f"supervision.{name}": _SUPERVISED
+        for name in ("silence_s", "settled_s", "first_delay_s", "max_delay_s", "max_quick_deaths")
+    },
+}  # fmt: skip
 _BY_NAME = {one.name: one for one in CHANGEABLE}
 
 
@@ -117,13 +165,15 @@ def changeable(name: str) -> Changeable:
     found = _BY_NAME.get(name)
     if found is not None:
         return found
+    if name in FIXED:
+        raise Usage(
+            f"{name}: a running serve can't take it over: {FIXED[name]}",
+            do="set it in migctl.yaml, and start serve again",
+        )
     if field_at(Settings, tuple(name.split("."))) is not None:
         inner = [one for one in _BY_NAME if one.startswith(f"{name}.")]
         if inner:
             raise Usage(f"{name}: is a section", do=f"name one of its settings: {', '.join(inner)}")
-        raise Usage(
-            f"{name}: a running serve can't take it over", do="set it in migctl.yaml, and start serve again"
-        )
     close = difflib.get_close_matches(name, _BY_NAME, 1)
     raise Usage(
         f"{name}: no such setting",
@@ -137,6 +187,24 @@ def below(prefix: str) -> list[Changeable]:
     return inner or [changeable(prefix)]
 
 
+def named(prefix: str) -> set[str]:
+    """Every setting of this name, or of this section, changeable or not. Raises Usage where there is none."""
+    names = [*_BY_NAME, *FIXED]
+    found = {one for one in names if one == prefix or one.startswith(f"{prefix}.")}
+    return found or {changeable(prefix).name}
+
+
+def leaves(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Every setting there is, by its name; a table of patterns is one."""
+    for key in keys_of(model):
+        if is_section(model, (key,)):
+            inner = field_at(model, (key,)).annotation
+            assert isinstance(inner, type) and issubclass(inner, BaseModel)
+            yield from leaves(inner, (*path, key))
+        else:
+            yield ".".join((*path, key))
+
+
 def parsed(setting: Changeable, text: str) -> Any:
     """The value that a text stands for, as in the settings file; whether it may be that, `overlaid` says.
 
@@ -148,11 +216,11 @@ def parsed(setting: Changeable, text: str) -> Any:
             do=f"it is {setting.expected}; `migctl ctl unset {setting.name}` takes back what was set here",
         )
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return value_of(text)
+    except ValueError as error:
         raise Usage(
-            f"{setting.name}: {text!r} is no value: {' '.join(str(error).split())}", do=f"it is {setting.expected}"
-        ) from None  # fmt: skip
+            f"{setting.name}: {brief(text)} is no value: {error}", do=f"it is {setting.expected}"
+        ) from None
 
 
 def overlaid(settings: Settings, changes: Mapping[Changeable, Any], *, source: str = "ctl") -> Settings:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from pathlib import Path
 
-from migctl.config.files import PRIVATE_FILE
+from migctl.config.files import open_own
+from migctl.events.jsontext import loads
 
 # The last line is looked for from the end; ours are much shorter.
 _TAIL = 1 << 20
@@ -18,7 +18,7 @@ def append(path: Path, line: bytes) -> None:
 
     What a kill left half written is taken away first; a whole line that only lacks its end is kept.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
+    file = open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         size = os.fstat(file).st_size
@@ -54,7 +54,7 @@ def whole_lines(content: bytes) -> list[bytes]:
 
 def _is_whole(line: bytes) -> bool:
     try:
-        json.loads(line)
+        loads(line)
     except ValueError:
         return False
     return True

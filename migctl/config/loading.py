@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from migctl import redaction
 from migctl.config.problems import Faulty
 from migctl.config.secrets import trimmed
 from migctl.config.settings import Settings
 from migctl.config.validating import is_section, validate
 from migctl.config.yamlfile import Document, Path_, Spellings
-from migctl.errors import Usage
+from migctl.errors import MigctlError, Refused, Usage
 
 # A file of settings or of a stage is written by hand.
 MOST_BYTES = 1 << 20
@@ -98,6 +99,7 @@ def resolved(
         if given is not None:
             _put(data, keys, given, ".".join(keys))
             origins[keys] = f"--{keys[-1].replace('_', '-')}"
+    _know(data)
     settings = validate(Settings, data, document, origins)
     if document is not None:
         origins = {**{at: f"{document.name}:{document.line(at)}" for at in written(document.data)}, **origins}
@@ -109,18 +111,18 @@ def usable(
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
-) -> tuple[Settings, Usage | None]:
+) -> tuple[Settings, MigctlError | None]:
     """The settings, and what is wrong with them: for who must go on whatever a file says, as going down must.
 
-    What can't be used is left out, and a file of which nothing can be read as a whole.
+    What can't be used is left out, and as a whole a file of which nothing can be read, or that others can write.
     """
     env = os.environ if environ is None else environ
     try:
         return resolved(file=file, environ=env, folder=folder).settings, None
-    except Usage as error:
-        wrong = error
+    except (Usage, Refused) as error:
+        wrong: MigctlError = error
     data: dict[str, Any] = {}
-    with contextlib.suppress(Usage):
+    with contextlib.suppress(Usage, Refused):
         path = file or found_file(folder or Path())
         found = read_document(path).data if path is not None else {}
         data = {key: value for key, value in found.items() if isinstance(key, str)}
@@ -129,12 +131,23 @@ def usable(
             if not isinstance(data.get(keys[0]), dict) and len(keys) > 1:
                 data[keys[0]] = {}
             _put(data, keys, value, name)
+    _know(data)
     while True:
         try:
             return validate(Settings, data), wrong
         except Faulty as error:
             if not any(_drop(data, one.key.split(".")) for one in error.problems):
                 data.clear()
+
+
+def _know(data: Mapping[str, Any]) -> None:
+    """Make known what lets one in, before anything is said of these settings; of a webhook that is its whole path."""
+    redaction.know_addresses(data)
+    alerts = data.get("alerts")
+    webhook = alerts.get("webhook") if isinstance(alerts, Mapping) else None
+    if isinstance(webhook, str):
+        redaction.know(webhook)
+        redaction.know(webhook.partition("://")[2].partition("/")[2])
 
 
 def _drop(data: dict[str, Any], path: Sequence[str]) -> bool:
@@ -155,8 +168,8 @@ def found_file(folder: Path) -> Path | None:
 
 
 def read_document(path: Path) -> Document:
-    """A file of settings, with keys by the names that they have now. Raises Usage."""
-    document = Document.read(path, most_bytes=MOST_BYTES)
+    """A file of settings, with keys by the names that they have now. Raises Usage, and Refused for one that others can write."""
+    document = Document.read(path, most_bytes=MOST_BYTES, ours=True)
     document.respell(_RENAMED)
     return document
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from migctl.errors import MigctlError, Usage
 from migctl.redaction import redact
 
+_MOST_CHARS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -19,6 +21,11 @@ class Problem:
     what: str
     do: str
     expected: str | None = None
+
+    def __post_init__(self) -> None:
+        # It may quote what stands in the file, whatever that is.
+        if len(self.what) > _MOST_CHARS:
+            object.__setattr__(self, "what", f"{redact(self.what)[: _MOST_CHARS - 1]}…")
 
     def __str__(self) -> str:
         place = self.source if self.line is None else f"{self.source}:{self.line}"

@@ -15,23 +15,29 @@ from pathlib import Path
 from typing import Final
 
 from migctl import redaction
+from migctl.config.files import refuse_foreign
 from migctl.config.warned import warn
 from migctl.errors import Usage
 
-# Written into no header: a text of its own kind, a list over several lines.
-_TEXTS: Final = frozenset(("SUPABASE_JWT_SECRET", "DATABASE_URL", "REDIS_URL"))
+# Written into no header: texts of their own kind, a document or a list over several lines.
+_TEXTS: Final = frozenset(
+    ("SUPABASE_JWT_SECRET", "DATABASE_URL", "REDIS_URL", "SUPABASE_USER_EMAIL", "SUPABASE_USER_PASSWORD")
+)
+_DOCUMENTS: Final = frozenset(("SUPABASE_SIGNING_KEY",))
 _LISTS: Final = frozenset(("MIGCTL_TOKENS",))
 
 _AROUND: Final = string.whitespace + "\x85\xa0\u200b\u2028\u2029\ufeff"
 _HEADER = re.compile(r"[\x21-\x7e]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_JSON = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def secret(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     """The secret `name` from the environment, or from the file that `NAME_FILE` names. None where neither is set.
 
-    Raises Usage, naming the variable and never the value, where the file can't be read or what is in it can't be used.
+    Raises Usage, naming the variable and never the value, where the file can't be read or what is in it can't be used, and
+    Refused where others could have written the file.
     """
     env = os.environ if environ is None else environ
     given, where = env.get(name), name
@@ -60,7 +66,14 @@ def _content(name: str, path: str) -> str:
     # The path is not quoted: it may be the secret itself, in the wrong variable.
     do = f"name a readable file of text, or set {name}"
     try:
-        text = Path(path).read_bytes().decode()
+        with Path(path).open("rb") as file:
+            refuse_foreign(
+                Path(path),
+                file.fileno(),
+                named=f"the file of {name}_FILE",
+                what="take their keys and tokens for ours",
+            )
+            text = file.read().decode()
     except UnicodeDecodeError as error:
         raise Usage(f"{name}_FILE names a file that is not UTF-8 at byte {error.start}", do=do) from None
     except (OSError, ValueError) as error:
@@ -83,6 +96,8 @@ def _make_known(name: str, text: str) -> None:
 def _check(name: str, where: str, text: str) -> None:
     if name in _LISTS:
         wrong = _SURROGATE.search(text)
+    elif name in _DOCUMENTS:
+        wrong = _NOT_IN_JSON.search(text)
     elif name in _TEXTS:
         wrong = _CONTROL.search(text)
     else:

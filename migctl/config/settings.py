@@ -8,11 +8,12 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from migctl.config.address import socket_host
 from migctl.config.modes import LiveWay, Mode
-from migctl.config.validating import WithElsewhere
+from migctl.config.validating import WithElsewhere, WithUnits
 
 
-class Section(WithElsewhere, BaseModel):
+class Section(WithElsewhere, WithUnits, BaseModel):
     """Keys and values. What is no number is none here either: nan, inf, and true for 1.
 
     A field that may hold a secret has `repr=False`, and is quoted nowhere.
@@ -81,6 +82,22 @@ class IngestSection(Section):
     ] = None
 
 
+class HttpSection(Section):
+    """What the listener gives those who say nothing, too slowly, or with a wrong token."""
+
+    head_s: Annotated[float, Field(gt=0, description="seconds for the head of a request")] = 10.0
+    body_s: Annotated[float, Field(gt=0, description="seconds for a body, and one more for each 16 KiB")] = (
+        20.0
+    )
+    max_connections: Annotated[int | None, Field(ge=16, description="connections at a time, at least 16")] = (
+        None
+    )
+    max_wrong_tokens: Annotated[
+        int, Field(ge=1, description="wrong tokens of one address within wrong_tokens_within_s, at least 1")
+    ] = 20
+    wrong_tokens_within_s: Annotated[float, Field(gt=0, le=86400, description="seconds, up to a day")] = 60.0
+
+
 class LegacySection(Section):
     frame: Annotated[Literal["envelope", "data"], Field(description="envelope or data")] = "envelope"
     open: Annotated[bool, Field(description="true or false: sockets without a token from anywhere")] = False
@@ -96,6 +113,15 @@ class LegacySection(Section):
         list[str],
         Field(description="a list of origins such as http://localhost:3000, whose pages may connect"),
     ] = []
+
+    @field_validator("upstream")
+    @classmethod
+    def _can_be_connected_to(cls, value: str | None) -> str | None:
+        if value is not None and socket_host(value) is None:
+            raise ValueError(
+                "expected an address; what is no letter or digit in a user or password is written %XX"
+            )
+        return value
 
 
 class GatewaySection(Section):
@@ -137,7 +163,7 @@ class BatchingSection(Section):
     backlog_after_s: Annotated[float, Field(ge=0, description="seconds")] = 0.5
     backlog_max_events: Annotated[int, Field(ge=1, le=5000, description="rows in a request of backlog")] = 500
     max_bytes: Annotated[int, Field(ge=1 << 16, description="bytes of a request")] = 4 << 20
-    max_dead_letters_per_minute: Annotated[int, Field(ge=1, description="dead letters a minute")] = 20
+    max_dead_letters_per_minute: Annotated[int, Field(ge=0, description="dead letters a minute")] = 20
     heads_apart_s: Annotated[float, Field(gt=0, description="seconds")] = 0.1
     heads_behind_s: Annotated[float, Field(gt=0, description="seconds")] = 1.0
     compare_every_s: Annotated[float, Field(ge=0, description="seconds; 0: never")] = 10.0
@@ -164,6 +190,10 @@ class RealtimeSection(Section):
             description="a command line that prints an access token of role authenticated",
         ),
     ] = None
+    clients_bring_tokens: Annotated[
+        bool,
+        Field(description="true: /api/transport gives no token, because dashboards sign in by themselves"),
+    ] = False
     token_timeout_s: Annotated[float, Field(gt=0, description="seconds that it may take")] = 10.0
     token_ttl_s: Annotated[float, Field(ge=1, description="seconds, at least 1")] = 3600.0
     max_hint_bytes: Annotated[
@@ -177,7 +207,7 @@ class BreakerSection(Section):
     min_requests: Annotated[int, Field(ge=1, description="requests in the window")] = 20
     max_failure_percent: Annotated[float, Field(gt=0, le=100, description="percent of them")] = 50.0
     open_s: Annotated[float, Field(gt=0, description="seconds")] = 1.0
-    max_open_s: Annotated[float, Field(gt=0, description="seconds, at least open_s")] = 10.0
+    max_open_s: Annotated[float, Field(gt=0, description="seconds, at least open_s")] = 3.0
 
     @model_validator(mode="after")
     def _bounds(self) -> BreakerSection:
@@ -289,11 +319,16 @@ class Settings(Section):
 
     mode: Annotated[Mode, Field(description="one of websocket, realtime, dual")] = "dual"
     listen: Annotated[str, Field(pattern=r"^.+:\d{1,5}$", description="HOST:PORT")] = "127.0.0.1:8080"
+    trusted_proxies: Annotated[
+        list[IPv4Network | IPv6Network],
+        Field(description="a list of networks such as 127.0.0.1/32, whose X-Forwarded-For says who asks"),
+    ] = []
     state_dir: Annotated[str, Field(description="a folder for journal, stack and logs")] = ".migctl"
     supabase: SupabaseSection = SupabaseSection()
     journal: JournalSection = JournalSection()
     source: SourceSection = SourceSection()
     ingest: IngestSection = IngestSection()
+    http: HttpSection = HttpSection()
     legacy: LegacySection = LegacySection()
     gateway: GatewaySection = GatewaySection()
     relay: BatchingSection = BatchingSection()

@@ -15,10 +15,12 @@ from migctl.config.problems import Faulty, Problem
 from migctl.config.settings import (
     BatchingSection,
     BreakerSection,
+    CanarySection,
     ClassBounds,
     FallbackSection,
     RatesSection,
     ResilienceSection,
+    RetrySection,
     Section,
     Settings,
     TimeoutSection,
@@ -27,9 +29,21 @@ from migctl.config.validating import validate
 
 SECTIONS = ("relay", "resilience", "fallback")
 
-# What only a start reads, or only the end, or a connection when it is made.
+# What only a start reads.
 _AT_START = "a running serve can't take it over: set it in migctl.yaml, and start serve again"
 _ELSEWHERE = "a stage may change relay, resilience and fallback; set it in migctl.yaml"
+
+# By section: why a stage does not say what may change while `serve` runs all the same.
+NOT_STAGED: Mapping[str, str] = {
+    "log_level": "it is for who reads the log, in any stage",
+    "journal": "what is kept is for all that may still have to be read, also after the stage",
+    "ingest": "producers know of no stage",
+    "http": "who brings a wrong token knows of no stage",
+    "gateway": "who is on the WebSocket is there by the stage's share, on the same terms as before",
+    "realtime": "they are the plan's limits, which no stage changes",
+    "evidence": "what a window has to hold alerts; whether a stage goes on is for its gates",
+    "flags": "clients of flags know of no stage",
+}
 
 
 class Staged(Section):
@@ -61,17 +75,16 @@ else:
     _bounds = _partial(ClassBounds)
     _relay = _partial(
         BatchingSection,
-        but=(
-            "max_dead_letters_per_minute", "heads_apart_s", "heads_behind_s", "compare_every_s", "claim_s",
-            "drain_s", "drain_away_s",
-        ),
+        but=("claim_s",),
         high=_bounds, medium=_bounds, low=_bounds, rates=_partial(RatesSection),
     )  # fmt: skip
     _resilience = _partial(
         ResilienceSection,
-        but=("retry", "systemic_retry", "canary"),
         breaker=_partial(BreakerSection),
+        retry=_partial(RetrySection),
+        systemic_retry=_partial(RetrySection),
         request_timeout=_partial(TimeoutSection),
+        canary=_partial(CanarySection),
     )
     StageSettings = create_model(
         "StageSettings",

@@ -7,13 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
+from migctl.config import units
 from migctl.config.problems import Faulty, Problem
 from migctl.config.yamlfile import Document, Path_
+from migctl.printable import brief
+from migctl.redaction import redact
 
 M = TypeVar("M", bound=BaseModel)
 
+_HOME = re.compile(r"~[A-Za-z0-9_.-]*/|~$")
 _WITH_UNIT = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:%|[A-Za-z]{1,8})\s*")
 
 
@@ -21,6 +25,23 @@ class WithElsewhere(BaseModel):
     """A model that says of keys it does not have where they belong. elsewhere: key to the way out."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {}
+
+
+class WithUnits(BaseModel):
+    """A model whose keys that end with a unit take a text with another one, see `units`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_units(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        made = {
+            key: number
+            for key, given in value.items()
+            if isinstance(given, str) and isinstance(key, str)
+            if (number := units.amount(key, given)) is not None
+        }
+        return {**value, **made} if made else value
 
 
 def validate(
@@ -35,6 +56,7 @@ def validate(
     flag or a variable), which is named instead.
     """
     problems = list(document.problems) if document is not None else []
+    problems += [_home(model, path, text, document, origins or {}) for path, text in _homes(model, data, ())]
     made: M | None = None
     try:
         made = model.model_validate(data)
@@ -53,6 +75,25 @@ def validate(
     if problems or made is None:
         raise Faulty(problems)
     return made
+
+
+def _homes(model: type[BaseModel], below: object, path: Path_) -> Iterator[tuple[Path_, str]]:
+    """Texts of settings that begin as a path below somebody's home: nothing here reads them so."""
+    if isinstance(below, Mapping):
+        for key, value in below.items():
+            yield from _homes(model, value, (*path, key))
+    elif isinstance(below, str) and _HOME.match(below) and field_at(model, path) is not None:
+        yield path, below
+
+
+def _home(
+    model: type[BaseModel], path: Path_, text: str, document: Document | None, origins: Mapping[Path_, str]
+) -> Problem:
+    source, line = (document.name, document.line(path)) if document is not None else ("settings", None)
+    if path in origins:
+        source, line = origins[path], None
+    what = f"`~` is not read as a home here{_got(text, field_at(model, path))}"
+    return Problem(source, line, ".".join(map(str, path)), what, "write the whole path, from / on")
 
 
 def _problem(
@@ -82,7 +123,7 @@ def _problem(
     given = error["input"]
     with_unit = _WITH_UNIT.fullmatch(given) if isinstance(given, str) else None
     if with_unit and error["type"] in ("float_parsing", "int_parsing", "float_type", "int_type"):
-        do = f"write {with_unit[1]}; the unit is in the key"
+        do = units.advice(str(path[-1])) or f"write {with_unit[1]}; the unit is in the key"
     what = f"{message[:1].lower()}{message[1:]}{_got(given, field)}"
     return Problem(source, line, key, what, do, expected)
 
@@ -91,10 +132,8 @@ def _got(given: object, field: Any) -> str:
     """`, got VALUE`; nothing of what may hold a secret (`repr=False`), and nothing of a whole section."""
     if field is not None and not field.repr:
         return ""
-    text = repr(given)
-    if len(text) > 80:
-        return "" if isinstance(given, (Mapping, list)) else f", got {text[:77]}..."
-    return f", got {text}"
+    text = brief(given, 80, first=redact)  # before it is cut: half a secret is not known
+    return "" if isinstance(given, (Mapping, list)) and text.endswith("…") else f", got {text}"
 
 
 def field_at(model: type[BaseModel], path: Path_) -> Any:

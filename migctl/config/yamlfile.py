@@ -6,14 +6,17 @@ that grow without end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from migctl.config.files import refuse_foreign
 from migctl.config.problems import Faulty, Problem
 from migctl.config.warned import warn
+from migctl.printable import brief
 
 Path_ = tuple[str | int, ...]
 
@@ -23,8 +26,77 @@ Spellings = Mapping[tuple[str, ...], str]
 # Nobody writes more by hand; a file that a program writes may have MOST_BYTES.
 MOST_BYTES = 16 << 20
 
+# Beyond it are numbers that what we are made of can't hold: SQLite, PostgreSQL, time.
+_MOST = (1 << 63) - 1
+
+_OCTAL = re.compile(r"[-+]?0[0-7_]*[0-7][0-7_]*")
 _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """With the line of a value that is none of its kind: a date in a 13th month, a number of 5,000 digits, `!!int ""`."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            made: Any = super().construct_object(node, deep)
+            if type(made) is int and abs(made) > _MOST:
+                raise ValueError(f"{brief(made)} is larger than any number here may be")
+            if type(made) is str and not made.isascii():
+                # JSON writes one character as two halves, and YAML reads each of them alone.
+                return made.encode("utf-16", "surrogatepass").decode("utf-16")
+            return made
+        except UnicodeDecodeError:
+            what = f"{brief(node.value)} has half a character in it, which nothing can store"
+        except (ValueError, OverflowError) as error:
+            what = str(error)
+        except (LookupError, TypeError, AttributeError):
+            what = f"{brief(node.value)} is no {node.tag.rpartition(':')[2]}"
+        raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+
+
+def value_of(text: str) -> Any:
+    """What a text stands for where a file has a value. Raises ValueError that says in one line what is wrong with it."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        _check_tree(node)
+        if isinstance(node, yaml.ScalarNode) and (two := _read_two_ways(node)) is not None:
+            raise ValueError(f"it is {two[0]} to some readers of YAML, and {two[1]} to others: {two[2]}")
+        return loader.construct_document(node) if node is not None else None
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _check_tree(root: yaml.Node | None) -> None:
+    """Raises ValueError where a node comes twice: what few aliases stand for may have no end."""
+    seen: set[int] = set()
+    left: list[Any] = [root]
+    while left:
+        node = left.pop()
+        if id(node) in seen:
+            raise ValueError("an alias (`*`) can't stand there")
+        seen.add(id(node))
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        left += [one for item in inner for one in (item if isinstance(item, tuple) else (item,))]
+
+
+def _read_two_ways(node: yaml.ScalarNode) -> tuple[str, str, str] | None:
+    """Of a plain number that YAML 1.1 reads otherwise than 1.2: what each makes of it, and the way out."""
+    text = node.value
+    if node.style is not None or not node.tag.endswith((":int", ":float")):
+        return None
+    if _OCTAL.fullmatch(text):
+        plain, octal = (
+            text.replace("_", "").lstrip("+-0") or "0",
+            str(int(text.replace("_", "").lstrip("+-"), 8)),
+        )
+        return octal, plain, f'write {plain}, or {octal} where it was meant by eights, or "{text}" for a text'
+    if ":" in text:
+        return "a number to the base of 60", "a text", f'write the number, or "{text}" for a text'
+    return None
 
 
 class Document:
@@ -41,7 +113,7 @@ class Document:
         # What a document without aliases can hold, and something for these.
         self._nodes_left = len(text) + 100_000
         try:
-            loader = yaml.SafeLoader(text.removeprefix("\ufeff"))
+            loader = _Loader(text.removeprefix("\ufeff"))
             node = loader.get_single_node()
             if node is not None:
                 self._walk(node, (), ())
@@ -56,11 +128,9 @@ class Document:
             raise self._not_yaml(1, str(error)) from None
         except RecursionError:
             raise self._faulty(1, "is nested too deeply", "write it flatter") from None
-        except (ValueError, OverflowError) as error:  # a date that is none, a number of 5,000 digits
-            raise self._not_yaml(1, str(error)) from None
         self.is_empty = data is None
         if data is not None and not isinstance(data, dict):
-            kind = "a list" if isinstance(data, list) else f"{data!r:.60}"
+            kind = "a list" if isinstance(data, list) else brief(data)
             raise self._faulty(
                 self.line(()),
                 f"expected keys and values, got {kind}",
@@ -69,11 +139,16 @@ class Document:
         self.data: dict[str, Any] = data or {}
 
     @classmethod
-    def read(cls, path: Path, *, most_bytes: int = MOST_BYTES) -> Document:
-        """Read a file. Raises Faulty where it can't be read or is no YAML mapping."""
+    def read(cls, path: Path, *, most_bytes: int = MOST_BYTES, ours: bool = False) -> Document:
+        """Read a file. Raises Faulty where it can't be read or is no YAML mapping.
+
+        ours: nobody else may have written it. Raises Refused.
+        """
         name = str(path)
         try:
             with path.open("rb") as file:
+                if ours:
+                    refuse_foreign(path, file.fileno())
                 content = file.read(most_bytes + 1)
             if len(content) > most_bytes:
                 what = f"is larger than {most_bytes >> 20} MiB"
@@ -93,7 +168,13 @@ class Document:
         self._nodes_left -= 1
         line = node.start_mark.line + 1
         if id(node) in above or self._nodes_left < 0:
-            raise self._faulty(line, "an alias (`*`) in it has no end", "write out what it stands for")
+            raise self._faulty(line, "an alias (`*`) in it has no end", "write out what it stands for", path)
+        if isinstance(node, yaml.ScalarNode) and (two := _read_two_ways(node)) is not None:
+            what, do = (
+                f"{brief(node.value)} is {two[0]} to some readers of YAML, and {two[1]} to others",
+                two[2],
+            )
+            self.problems.append(Problem(self.name, line, ".".join(map(str, path)), what, do))
         self._lines.setdefault(path, line)
         inner = (*above, id(node))
         if isinstance(node, yaml.MappingNode):
@@ -123,8 +204,8 @@ class Document:
         name, line = str(key.value), key.start_mark.line + 1
         where = ".".join(map(str, at))
         if isinstance(key, yaml.ScalarNode) and key.tag != _TEXT:
-            read_as = yaml.safe_load(name) if key.tag.startswith("tag:yaml.org,2002:") else name
-            what, do = f"YAML reads this key as {read_as!r}", f'put it in quotes: "{name}"'
+            read_as = yaml.load(name, _Loader) if key.tag.startswith("tag:yaml.org,2002:") else name
+            what, do = f"YAML reads this key as {brief(read_as)}", f'put it in quotes: "{name}"'
             self.problems.append(Problem(self.name, line, where, what, do))
         if name in seen:
             what = f"is there twice, first on line {seen[name]}; YAML would take the second in silence"
@@ -180,5 +261,5 @@ class Document:
             do = "indent with blanks: a tab can't stand there"
         return self._faulty(line, f"not YAML: {' '.join(problem.split())}", do)
 
-    def _faulty(self, line: int, what: str, do: str) -> Faulty:
-        return Faulty([Problem(self.name, line, "", what, do)])
+    def _faulty(self, line: int, what: str, do: str, path: Path_ = ()) -> Faulty:
+        return Faulty([Problem(self.name, line, ".".join(map(str, path)), what, do)])

@@ -79,6 +79,10 @@ class Announcer:
         self.announced = Reached()
         self._ending = False
 
+    def follow(self, *, apart_s: float, behind_s: float) -> None:
+        """By these from the next announcement on."""
+        self._apart_s, self._behind_s = apart_s, behind_s
+
     async def begin(self, epoch: EpochInfo) -> None:
         """Announce an epoch from which nothing was carried yet.
 

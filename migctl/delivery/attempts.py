@@ -140,10 +140,11 @@ class SharedBreaker:
         if change.after == "closed":
             _log.info(what, **where)
         elif change.after == "half_open":
-            _log.info(what, doing="one trial request", **where)
+            _log.debug(what, doing="one trial request", **where)
         else:
             where["next_trial_in_s"] = round(self._breaker.wait_s(change.at), 3)
-            level = logging.WARNING if change.before == "closed" else logging.INFO
+            # Of an outage that lasts, that a trial failed is nothing new: there is one every few seconds.
+            level = logging.WARNING if change.before == "closed" else logging.DEBUG
             _log.log(level, what, reason=change.reason, do=self._do, **where)
 
 
@@ -162,12 +163,16 @@ class Attempts:
         self.retries = 0
         self._what = what
         self._breaker = breaker
-        retry, systemic = resilience.retry, resilience.systemic_retry
-        self._transient = Backoff(retry.first_delay_s, retry.max_delay_s)
-        self._systemic = Backoff(systemic.first_delay_s, systemic.max_delay_s)
+        self.follow(resilience)
         self._random = random
         self._position = position
         self._connection = Connection(clock.mono())
+
+    def follow(self, resilience: ResilienceSection) -> None:
+        """Stay away by these, from the next row of failures on."""
+        retry, systemic = resilience.retry, resilience.systemic_retry
+        self._transient = Backoff(retry.first_delay_s, retry.max_delay_s)
+        self._systemic = Backoff(systemic.first_delay_s, systemic.max_delay_s)
 
     @property
     def state(self) -> ConnectionState:
@@ -198,6 +203,19 @@ class Attempts:
             else:
                 self._succeeded()
                 return result
+
+    async def once(self, call: Callable[[], Awaitable[T]]) -> T | None:
+        """The result of one attempt; None where it failed, transient or systemic: the state says of what, and so does the log."""
+        try:
+            async with self._breaker.request():
+                self.attempts += 1
+                result = await call()
+        except (Transient, Systemic) as error:
+            self.retries += 1
+            self.fail("retrying" if isinstance(error, Transient) else "paused", error.what, error.do)
+            return None
+        self._succeeded()
+        return result
 
     def new_retry(self) -> Retry:
         """How long to stay away, failure by failure."""

@@ -3,6 +3,8 @@
 The tombstone comes first, and the cursor passes a seq after both: a crash between them repeats both, and neither is made twice. The
 other way round a dead letter could stand for an event that the next run writes as a row.
 
+What is the event's own fault (`own_fault`) is buried at any rate, and is no part of a storm: nothing that anybody mends would help.
+
 While a storm is held the relay stays at the event, tries it again slowly and goes on by itself once the table takes it: what was
 wrong has been mended. When one is held, and for how long, is `Storm`'s; hold and acceptance are in the journal too, so that a
 restart lifts neither.
@@ -20,6 +22,7 @@ from migctl import clock
 from migctl.delivery.attempts import Attempts
 from migctl.delivery.blame import Blamed, write_or_blame
 from migctl.delivery.dead_letters import DeadLetters
+from migctl.delivery.own_fault import CODES, is_own_fault
 from migctl.delivery.storm import Left, Storm
 from migctl.events import Position, format_time
 from migctl.events.jsontext import dumps, loads
@@ -30,6 +33,8 @@ from migctl.target import TableWriter, Tombstone, Written
 from migctl.telemetry import get_logger
 
 MOST_MINUTES = 1440
+# So many are looked through at a start, which is more than a minute has.
+LAST_LETTERS = 1000
 NOTE = "poison_storm"
 
 ACCEPT = "migctl deadletter accept --minutes 10"
@@ -61,15 +66,28 @@ class Burying:
         self._loaded = False
         self._accepted = News()
 
+    def follow(self, *, a_minute: int) -> None:
+        """How many may be buried in a minute from now on. What is held is held: `accept` lifts that."""
+        self._storm.follow(a_minute)
+
     async def load(self) -> None:
         """Take up what the process before this one left."""
         await self.dead_letters.load()
-        latest = await self._journal.dead_letters(limit=self._storm.a_minute)
         text = await self._journal.note(NOTE)
         left = None if text is None else msgspec.convert(loads(text), Left)
-        buried_at = [letter.at for letter in reversed(latest)]
-        self._storm.resume(left, buried_at, now=clock.mono(), wall=clock.now())
+        self._storm.resume(left, await self._buried_at(), now=clock.mono(), wall=clock.now())
         self._loaded = True
+
+    async def _buried_at(self) -> list[datetime]:
+        """When those of the last letters were buried that may be the table's fault, oldest first."""
+        found: list[datetime] = []
+        for letter in await self._journal.dead_letters(limit=LAST_LETTERS):
+            entry = await self._journal.get(letter.event_id) if letter.code in CODES else None
+            if entry is None or not is_own_fault(letter.code, entry.event.data):
+                found.append(letter.at)
+            if len(found) == self._storm.a_minute:
+                break
+        return found[::-1]
 
     async def bury(self, blamed: Blamed) -> Written | None:
         """Keep a poison event: its text as a tombstone, from which it is delivered, and a dead letter for the operator.
@@ -80,7 +98,9 @@ class Burying:
             await self.load()
         entry = blamed.entry
         retry = self._table.new_retry()
-        while await self._is_held(blamed):
+        # Where none may be buried, an event's own fault is no reason either.
+        own = self._storm.a_minute > 0 and is_own_fault(blamed.code, entry.event.data)
+        while not own and await self._is_held(blamed):
             retry.failed(blamed)
             if await retry.wait(self._accepted):
                 continue
@@ -88,10 +108,12 @@ class Burying:
                 return await self._table.until_done(partial(write_or_blame, self._writer, [entry]))
             except Blamed as again:
                 blamed = again
+                own = self._storm.a_minute > 0 and is_own_fault(blamed.code, entry.event.data)
         await self._table.until_done(partial(self._writer.bury, [Tombstone(entry, "poison")]))
         letter = DeadLetter(entry.position, entry.event.id, blamed.code, blamed.reason, clock.now())
         if await self.dead_letters.record(letter):
-            self._storm.buried(clock.mono())
+            if not own:
+                self._storm.buried(clock.mono())
             self._tombstones["poison"] += 1
         _log.error("event buried", epoch=entry.epoch, seq=entry.seq, id=entry.event.id, code=blamed.code,
                    reason=blamed.reason)  # fmt: skip

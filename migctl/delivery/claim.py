@@ -39,7 +39,8 @@ async def claim(journal: Log, heads: Heads, writer: TableWriter, cursor: Positio
             keep_to=keep,
         )
     now = {info.epoch: info for info in await journal.epochs()}
-    for link in ownership.links(written, from_cursor(list(now.values()), cursor)):
+    every = list(now.values())
+    for link in ownership.links(written, from_cursor(every, cursor), every):
         info = now[link.epoch]
         if (info.prev_epoch, info.lost) != (link.prev_epoch, link.lost):
             await journal.link_epoch(link.epoch, prev_epoch=link.prev_epoch, lost=link.lost)

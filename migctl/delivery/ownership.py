@@ -114,8 +114,8 @@ def regressed(
     return Regressed(end.epoch, loss(end, has), why)
 
 
-def links(heads: Sequence[Head], carried: Sequence[EpochInfo]) -> list[Link]:
-    """How the journal's epochs hang together.
+def links(heads: Sequence[Head], carried: Sequence[EpochInfo], epochs: Sequence[EpochInfo]) -> list[Link]:
+    """How the epochs that are `carried` hang together. epochs: all that the journal knows of.
 
     Those that the table knows as it was told when they were opened, which was settled then: a copy that was put back knows only by
     its mark what it lacks, and not that the table has it. The others come after the end of these, one after the other.
@@ -125,26 +125,33 @@ def links(heads: Sequence[Head], carried: Sequence[EpochInfo]) -> list[Link]:
         return []
     by_epoch = {head.epoch: head for head in heads}
     known = [by_epoch[info.epoch] for info in carried if info.epoch in by_epoch]
-    return [Link(head.epoch, head.prev_epoch, head.lost) for head in known] + _new(before, carried, by_epoch)
+    return [Link(head.epoch, head.prev_epoch, head.lost) for head in known] + _new(
+        before, carried, epochs, by_epoch
+    )
 
 
-def _new(before: Head, carried: Sequence[EpochInfo], known: Container[str]) -> list[Link]:
+def _new(
+    before: Head, carried: Sequence[EpochInfo], epochs: Sequence[EpochInfo], known: Container[str]
+) -> list[Link]:
     found: list[Link] = []
     for info in carried:
         if info.epoch in known:
             continue
         if not found:
-            found.append(Link(info.epoch, before.epoch, settled(before, carried)))
+            found.append(Link(info.epoch, before.epoch, settled(before, epochs)))
         else:
             follows = found[-1].epoch
             found.append(Link(info.epoch, follows, info.lost if info.prev_epoch == follows else None))
     return found
 
 
-def settled(head: Head, carried: Sequence[EpochInfo]) -> Lost | None:
-    """What was lost of the end of the chain, now that the table can be asked. The journal only knew that it does not have it."""
-    had = next((info.head for info in carried if info.epoch == head.epoch), 0)
-    missed = [info.lost_to or 0 for info in carried if info.prev_epoch == head.epoch]
+def settled(head: Head, epochs: Sequence[EpochInfo]) -> Lost | None:
+    """What was lost of the end of the chain, now that the table can be asked. The journal only knew that it does not have it.
+
+    epochs: all of the journal, also those that were carried: of a table that went back in time it has what is lacking there.
+    """
+    had = next((info.head for info in epochs if info.epoch == head.epoch), 0)
+    missed = [info.lost_to or 0 for info in epochs if info.prev_epoch == head.epoch]
     return loss(head, had, max(missed, default=0))
 
 

@@ -40,6 +40,7 @@ from migctl.status import BreakerStatus, ConnectionsStatus, RelayStatus
 from migctl.target import Heads, TableWriter, TimedOut, Written
 from migctl.telemetry import get_logger
 from migctl.telemetry.summary import Summary
+from migctl.telemetry.trail import Trail
 
 __all__ = ["CURSOR", "Relay"]
 
@@ -92,12 +93,13 @@ class Relay:
             apart_s=batching.heads_apart_s,
             behind_s=batching.heads_behind_s,
         )
-        self._comparer = Comparer(
+        self.comparer = Comparer(
             journal, writer, heads, self._table, self._heads_attempts, every_s=batching.compare_every_s
         )
         self._counts: Counter[str] = Counter()
         self.figures = BatchFigures()
         self.throttle = Throttle(journal)
+        self.trail = Trail()
         self._summary = Summary(_log, "batches written", position=self._position)
         self._tombstones: Counter[str] = Counter()
         self.burying = Burying(
@@ -108,12 +110,16 @@ class Relay:
         """Batches, breaker and timeouts by these from the next on; what only a start reads stays."""
         batching, resilience = settings.relay, settings.resilience
         self._rules = Rules.of(batching)
-        self._comparer.follow(every_s=batching.compare_every_s)
+        self.comparer.follow(every_s=batching.compare_every_s)
         self._reader.follow(self._rules)
         self._classifier.follow(batching.classes, Rates(**batching.rates.model_dump()))
         self._breaker.follow(BreakerRules(**resilience.breaker.model_dump()))
         self._writer.follow(resilience.request_timeout)
         self._heads.follow(resilience.request_timeout)
+        for attempts in (self._table, self._heads_attempts):
+            attempts.follow(resilience)
+        self._announcer.follow(apart_s=batching.heads_apart_s, behind_s=batching.heads_behind_s)
+        self.burying.follow(a_minute=batching.max_dead_letters_per_minute)
 
     @property
     def table_head(self) -> int:
@@ -190,7 +196,7 @@ class Relay:
             retries=self._table.retries + self._heads_attempts.retries,
             cuts=self.figures.by_cut(),
             tombstones=dict(self._tombstones),
-            set_back=self._comparer.set_back,
+            set_back=self.comparer.set_back,
             throttled=self.throttle.held,
         )
 
@@ -223,15 +229,15 @@ class Relay:
         if self._epochs is None:
             self._epochs = await self._heads_attempts.until_done(self._claim)
         await self._table.until_done(self._writer.probe)
-        await self._comparer.begin(await self._journal.cursor(CURSOR))
+        await self.comparer.begin(await self._journal.cursor(CURSOR))
         while True:
-            if self._comparer.gone:
-                await self._comparer.go_back()
+            if self.comparer.gone:
+                await self.comparer.go_back()
                 self._reader.forget()
                 self._sending_since = None
             async for info in self._to_carry(self._epochs):
                 await self._carry_epoch(info)
-                if self._comparer.gone:
+                if self.comparer.gone:
                     break
                 _log.info("epoch carried to its end", epoch=info.epoch, seq=self._done_to)
 
@@ -254,7 +260,7 @@ class Relay:
 
     async def _compare(self, carrying: asyncio.Task[None]) -> None:
         """End the carrying where the target no longer has what was carried."""
-        await self._comparer.until_gone(lambda: Position(self._epoch, self._done_to))
+        await self.comparer.until_gone(lambda: Position(self._epoch, self._done_to))
         carrying.cancel()
 
     async def drain(self, timeout_s: float) -> int:
@@ -277,6 +283,7 @@ class Relay:
         for info in epochs[places[0] if places else 0 :]:
             after = cursor.seq if cursor is not None and info.epoch == cursor.epoch else info.tail - 1
             self._epoch, self._done_to = info.epoch, after
+            self.trail.begin(info.epoch, after)
             self._reader.begin(info.epoch, after)
             await self._announcer.begin(info)
             self._taken_up = info
@@ -335,6 +342,22 @@ class Relay:
         """Return once each of them is a row or a tombstone, and the cursor is past it."""
         started, rows = clock.mono(), self._counts["rows"]
         self._sending_since = entries[0].committed_at
+        if await self.comparer.is_there(entries):
+            self._counts["repeats"] += len(entries)
+            await self._acknowledge(entries[-1].position)
+        else:
+            await self._write(entries)
+        self._sending_since = None
+        self._counts["batches"] += 1
+        took_s = clock.mono() - started
+        self._summary.carried(took_s=took_s, events=len(entries), rows=self._counts["rows"] - rows)
+        _log.debug(
+            "batch written", epoch=entries[0].epoch, first=entries[0].seq, last=entries[-1].seq, count=len(entries),
+            first_id=entries[0].event.id, cut=batch.cut, ms=round(took_s * 1000, 1),
+        )  # fmt: skip
+
+    async def _write(self, entries: list[Entry]) -> None:
+        """In parts, where one of them is refused."""
         plan = Bisect(len(entries))
         while (indexes := plan.next()) is not None:
             part = entries[indexes.start : indexes.stop]
@@ -350,14 +373,6 @@ class Relay:
                 self._count(written)
             plan.done()
             await self._acknowledge(part[-1].position)
-        self._sending_since = None
-        self._counts["batches"] += 1
-        took_s = clock.mono() - started
-        self._summary.carried(took_s=took_s, events=len(entries), rows=self._counts["rows"] - rows)
-        _log.debug(
-            "batch written", epoch=entries[0].epoch, first=entries[0].seq, last=entries[-1].seq, count=len(entries),
-            first_id=entries[0].event.id, cut=batch.cut, ms=round(took_s * 1000, 1),
-        )  # fmt: skip
 
     def _count(self, written: Written) -> None:
         self._counts["rows"] += written.inserted
@@ -367,6 +382,7 @@ class Relay:
 
     async def _acknowledge(self, position: Position) -> None:
         self._done_to = position.seq
+        self.trail.passed(position.epoch, position.seq, clock.now(), "written")
         self._moved.wake()
         await self._journal.move_cursor(CURSOR, position)
         await self.burying.passed(position)

@@ -118,6 +118,12 @@ class Storm:
         """One more was."""
         self._buried_at.append(now)
 
+    def follow(self, a_minute: int) -> None:
+        """So many a minute from now on, of which the last minute's are some. A hold stays."""
+        if a_minute != self.a_minute:
+            self.a_minute = a_minute
+            self._buried_at = deque(self._buried_at, maxlen=a_minute)
+
     def passed(self, position: Position) -> bool:
         """Every seq up to here is a row or a tombstone. Returns whether that lifts a hold."""
         if self.held is None or _before(position, self.held.position):

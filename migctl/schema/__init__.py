@@ -11,15 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from migctl.schema import canary, catalog, ledger, mending, planning, pruning, taking_back, verification
+from migctl.schema import (
+    canary,
+    catalog,
+    ledger,
+    mending,
+    planning,
+    pruning,
+    recognising,
+    taking_back,
+    verification,
+)
 from migctl.schema.applying import Done, Run
 from migctl.schema.connection import connect, snapshot
-from migctl.schema.expected import FUNCTIONS
-from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, render, topic
+from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, topic
 from migctl.schema.mending import Status
 from migctl.schema.planning import Plan, Step
 from migctl.schema.pruning import Pace, Prune
-from migctl.schema.statements import split
 from migctl.schema.taking_back import Rollback
 from migctl.schema.verification import Difference
 
@@ -56,10 +64,13 @@ LOCK_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """plan: as it was before; done: the files that this call applied, none for a dry run."""
+    """plan: as it was before; done: the files that this call applied, recorded: those that it only told the ledger of. A dry run
+    has neither.
+    """
 
     plan: Plan
     done: tuple[Done, ...]
+    recorded: tuple[Migration, ...] = ()
 
 
 async def plan(database_url: str, schema: str, *, folder: Path | None = None) -> Plan:
@@ -79,7 +90,7 @@ async def apply(
     notice: Callable[[str], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Applied:
-    """Apply the pending files, each whole or not at all. Twice is once.
+    """Apply the pending files, each whole or not at all. Twice is once. What is recognised is recorded, and not run.
 
     who: for the ledger (user@host); notice: prints what is waited for; folder: other files than those of this migctl.
     """
@@ -88,11 +99,11 @@ async def apply(
         before = await planning.read(connection, schema, files)
         if (blocked := before.blocker()) is not None:
             raise blocked
-        if dry_run or not before.pending:
+        if dry_run or not (before.pending or before.recognised):
             return Applied(before, ())
         run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, notice=notice)
-        done = await run.apply(before.pending)
-        return Applied(before, done)
+        recorded = await run.record(before.recognised) if before.recognised else ()
+        return Applied(before, await run.apply(before.pending), recorded)
 
 
 async def rollback(
@@ -165,7 +176,7 @@ async def verify(database_url: str, schema: str, *, folder: Path | None = None) 
         for step in steps
         if step.state != "applied"
     ]
-    return found + verification.differences(live, schema, sources=_function_sources(files, schema))
+    return found + verification.differences(live, schema, sources=recognising.function_sources(files, schema))
 
 
 async def prune_plan(database_url: str, schema: str, older_than_s: float, *, adopted: bool = False) -> Prune:
@@ -197,14 +208,3 @@ async def remove_canary(database_url: str, schema: str, row_id: str) -> int:
     """Take the canary row away, and those of runs that were killed; how many that were. A table that is not there has none."""
     async with connect(database_url) as connection:
         return await canary.remove(connection, schema, row_id)
-
-
-def _function_sources(files: tuple[Migration, ...], schema: str) -> dict[str, str]:
-    """The body of each of our functions, from the last file that makes it."""
-    sources = {function.name: "" for function in FUNCTIONS}
-    for migration in files:
-        for statement in split(render(migration.up, schema)):
-            for function in FUNCTIONS:
-                if function.tag in statement.text:
-                    sources[function.name] = statement.text.split(function.tag)[1]
-    return sources

@@ -47,6 +47,24 @@ class Run:
             await self.notify_postgrest()
         return tuple(done)
 
+    async def record(self, recognised: Sequence[Migration]) -> tuple[Migration, ...]:
+        """Tell the ledger of files whose objects are there; nothing of them is run. None of them where it knows of any by now."""
+        async with self.connection.transaction():
+            await self.lock()
+            if await ledger.rows(self.connection, self.schema):
+                return ()
+            for migration in recognised:
+                await ledger.write(
+                    self.connection,
+                    self.schema,
+                    migration,
+                    "applied",
+                    who=self.who,
+                    tool_version=__version__,
+                    reason="its objects were there",
+                )
+        return tuple(recognised)
+
     async def _apply_one(self, migration: Migration) -> Done | None:
         """None where another process has applied it since the plan was made."""
 

@@ -1,6 +1,7 @@
 """A connection to the target's database, and the one place where psycopg's errors become ours.
 
-Works through a transaction pooler: no prepared statements, no session state; what must hold is set with SET LOCAL.
+Works through a transaction pooler: no prepared statements, no session state; what must hold is set with SET LOCAL. What
+databases and roles are given by ALTER ... SET, or a server by its file, is not inherited: each transaction says what it needs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,47 @@ from psycopg.rows import TupleRow
 from migctl.config.database import parameters
 from migctl.errors import MigctlError, Systemic, Transient
 
-Connection = psycopg.AsyncConnection[TupleRow]
+# In ISO and UTC times are read, by the first the server's own spellings are compared. Utilities take no snapshot, so that the
+# transaction may still be made another. Whether it may write is left to the server: a project whose disk is full may not.
+_NEEDS = b"""
+set transaction isolation level read committed;
+set local timezone = 'UTC';
+set local datestyle = 'ISO, YMD';
+set local intervalstyle = 'postgres';
+set local bytea_output = 'hex';
+set local extra_float_digits = 1;
+set local standard_conforming_strings = on;
+set local quote_all_identifiers = off;
+set local search_path = 'pg_catalog';
+set local row_security = on;
+set local statement_timeout = 0;
+set local lock_timeout = '10s';
+set local idle_in_transaction_session_timeout = '60s';
+"""
+
+
+class Connection(psycopg.AsyncConnection[TupleRow]):
+    """Autocommit; a statement alone is a transaction of its own, and none inherits what sessions are given here."""
+
+    @asynccontextmanager
+    async def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False
+    ) -> AsyncIterator[psycopg.AsyncTransaction]:
+        is_outermost = self._is_idle()
+        async with super().transaction(savepoint_name, force_rollback) as transaction:
+            if is_outermost:
+                await super().execute(_NEEDS)
+            yield transaction
+
+    async def execute(self, *args: Any, **options: Any) -> psycopg.AsyncCursor[TupleRow]:
+        if not self._is_idle():
+            return await super().execute(*args, **options)
+        async with self.transaction():
+            return await super().execute(*args, **options)
+
+    def _is_idle(self) -> bool:
+        return self.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
 
 _CONNECT_TIMEOUT_S = 10
 # Refusals of a server that is there but not ready; anything else it says at the door is for the operator to mend.
@@ -41,7 +82,9 @@ async def connect(database_url: str) -> AsyncIterator[Connection]:
     given.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
     where = f"{given.get('host', 'localhost')}:{given.get('port', 5432)}"
     try:
-        connection = await psycopg.AsyncConnection.connect(**given, autocommit=True, prepare_threshold=None)
+        connection = await Connection.connect(
+            **{**given, "client_encoding": "UTF8"}, autocommit=True, prepare_threshold=None
+        )
     except psycopg.Error as error:
         raise _refused_at_the_door(error, where, given) from None
     try:

@@ -6,24 +6,24 @@ A file that was applied is never applied again and never edited; so a changed or
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from migctl.errors import MigctlError, Refused, Systemic
-from migctl.schema import ledger, preflight
+from migctl.schema import ledger, preflight, recognising
 from migctl.schema.connection import Connection, snapshot
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration
 from migctl.schema.preflight import Findings, Lack
 
-StepState = Literal["applied", "pending", "failed", "changed", "vanished", "late"]
+StepState = Literal["applied", "recognised", "pending", "failed", "changed", "vanished", "late"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One file, one ledger row, or both.
 
-    state: applied; pending; failed (pending, and tried before); changed (the file is not what was applied); vanished (applied, but
-    no file); late (not applied, though a later one is).
+    state: applied; recognised (there, though the ledger does not know of it: to be recorded); pending; failed (pending, and tried
+    before); changed (the file is not what was applied); vanished (applied, but no file); late (not applied, though a later one is).
     """
 
     version: int
@@ -46,6 +46,11 @@ class Plan:
         return tuple(
             step.file for step in self.steps if step.state in ("pending", "failed") and step.file is not None
         )
+
+    @property
+    def recognised(self) -> tuple[Migration, ...]:
+        """What is only to be recorded."""
+        return tuple(step.file for step in self.steps if step.state == "recognised" and step.file is not None)
 
     def blocker(self) -> MigctlError | None:
         """Why `apply` will not run, or None. Refused for history that does not fit, Systemic for what the database lacks."""
@@ -114,10 +119,18 @@ def compare(files: Sequence[Migration], rows: Mapping[int, ledger.Row]) -> tuple
 async def read(connection: Connection, schema: str, files: Sequence[Migration]) -> Plan:
     """The plan for this database as it is now."""
     async with snapshot(connection):
-        steps = compare(files, await ledger.rows(connection, schema))
+        rows = await ledger.rows(connection, schema)
+        steps = compare(files, rows)
+        if not rows:
+            known = await recognising.recognised(connection, schema, files)
+            steps = tuple(
+                replace(step, state="recognised") if step.version in known else step for step in steps
+            )
         # Which tables files to come will make; a file that makes none needs no look at what is there.
         makes = {1: EVENTS, 2: TOMBSTONES, 3: HEADS}
         pending = frozenset(
-            makes[step.version] for step in steps if step.state != "applied" and step.version in makes
+            makes[step.version]
+            for step in steps
+            if step.state not in ("applied", "recognised") and step.version in makes
         )
         return Plan(schema, steps, await preflight.examine(connection, schema, pending=pending))

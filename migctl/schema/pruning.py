@@ -17,6 +17,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from migctl.errors import Usage, Wanting
+from migctl.schema import referring
 from migctl.schema.connection import Connection, snapshot
 from migctl.schema.expected import MOVE_TAIL
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES
@@ -75,7 +76,8 @@ async def survey(connection: Connection, schema: str, older_than_s: float, *, ad
     """What a prune would take, by the database's clock and in one snapshot. Changes nothing.
 
     An event is old when it was committed to the journal, and its row was written, before the bound: a backlog that the relay
-    delivered late is not gone before readers saw it. Raises Wanting where the schema is not applied.
+    delivered late is not gone before readers saw it. Raises Wanting where the schema is not applied, Refused where rows of other
+    tables refer to what would go.
     """
     async with snapshot(connection):
         await _require_function(connection, schema)
@@ -95,7 +97,16 @@ async def survey(connection: Connection, schema: str, older_than_s: float, *, ad
             row = await cursor.fetchone()
             assert row is not None
             count = int(row[0])
-        return Prune(before, tuple(one for one in epochs if _to_do(one)), count)
+        chosen = Prune(before, tuple(one for one in epochs if _to_do(one)), count)
+        keys = await referring.keys_to(connection, schema)
+        values = {
+            "epochs": [one.epoch for one in chosen.epochs],
+            "tails": [one.new_tail for one in chosen.epochs],
+            "before": before if adopted else datetime.min.replace(tzinfo=UTC),
+        }
+        doomed = {EVENTS: _sql(_DOOMED_EVENTS, schema), TOMBSTONES: _sql(_DOOMED_TOMBSTONES, schema)}
+        await referring.check(connection, keys, doomed, values)
+        return chosen
 
 
 async def carry_out(
@@ -108,21 +119,38 @@ async def carry_out(
 ) -> Prune:
     """Move each tail, then delete what is below it. Returns what was deleted and where the tails are then.
 
-    progress: called after each batch with how many are gone so far.
+    progress: called after each batch with how many are gone so far. Raises Refused where rows of other tables begin to refer to
+    what would go.
     """
     gone = 0
+    keys = await referring.keys_to(connection, schema)
     done: list[EpochPrune] = []
 
-    async def delete(statement: LiteralString, values: dict[str, object]) -> int:
+    async def batch(table: str, these: LiteralString, values: dict[str, object]) -> int:
+        within, next_ = sql.Identifier(schema, table), _sql(these, schema)
+        values, ours = {**values, "batch": pace.batch}, [key for key in keys if key.to == table]
+        if not ours:
+            taken = sql.SQL("delete from only {} where ctid = any(array({}))").format(within, next_)
+            return (await connection.execute(taken, values)).rowcount
+        async with connection.transaction():
+            await connection.execute("select set_config('row_security', 'off', true)")
+            locked = await connection.execute(next_ + sql.SQL(" for update"), values)
+            values = {"these": [str(row[0]) for row in await locked.fetchall()]}
+            doomed = sql.SQL("select * from only {} where ctid = any(%(these)s::tid[])").format(within)
+            await referring.check(connection, ours, {table: doomed}, values)
+            taken = sql.SQL("delete from only {} where ctid = any(%(these)s::tid[])").format(within)
+            return (await connection.execute(taken, values)).rowcount
+
+    async def delete(table: str, these: LiteralString, values: dict[str, object]) -> int:
         nonlocal gone
         deleted = 0
         while True:
-            cursor = await connection.execute(_sql(statement, schema), {**values, "batch": pace.batch})
-            deleted += cursor.rowcount
-            gone += cursor.rowcount
+            count = await batch(table, these, values)
+            deleted += count
+            gone += count
             progress(gone)
             # A batch that came short may have met rows that somebody else just deleted: only an empty one is the end.
-            if cursor.rowcount == 0:
+            if count == 0:
                 return deleted
             await asyncio.sleep(pace.pause_s)
 
@@ -134,12 +162,12 @@ async def carry_out(
         assert row is not None
         tail, head = row
         below: dict[str, object] = {"epoch": one.epoch, "tail": tail}
-        rows = await delete(_DELETE_ROWS, below)
-        tombstones = await delete(_DELETE_TOMBSTONES, below)
+        rows = await delete(EVENTS, _NEXT_ROWS, below)
+        tombstones = await delete(TOMBSTONES, _NEXT_TOMBSTONES, below)
         done.append(EpochPrune(one.epoch, one.tail, tail, head, rows, tombstones))
     adopted = None
     if chosen.adopted is not None:
-        adopted = await delete(_DELETE_ADOPTED, {"before": chosen.before})
+        adopted = await delete(EVENTS, _NEXT_ADOPTED, {"before": chosen.before})
     return Prune(chosen.before, tuple(done), adopted)
 
 
@@ -191,15 +219,23 @@ from bound b join {heads} h using (epoch) order by h.started_at, b.epoch
 _COUNT_ADOPTED: LiteralString = """
 select count(*) from {events} where epoch is null and greatest(created_at, "timestamp") < %(before)s
 """
-_DELETE_ROWS: LiteralString = """
-delete from {events} where epoch = %(epoch)s and seq in (
-  select seq from {events} where epoch = %(epoch)s and seq < %(tail)s order by seq limit %(batch)s)
+_DOOMED_EVENTS: LiteralString = """
+select e.* from {events} e
+  join unnest(%(epochs)s::text[], %(tails)s::bigint[]) as b (epoch, tail) on e.epoch = b.epoch and e.seq < b.tail
+union all
+select e.* from {events} e where e.epoch is null and greatest(e.created_at, e."timestamp") < %(before)s
 """
-_DELETE_TOMBSTONES: LiteralString = """
-delete from {tombstones} where epoch = %(epoch)s and seq in (
-  select seq from {tombstones} where epoch = %(epoch)s and seq < %(tail)s order by seq limit %(batch)s)
+_DOOMED_TOMBSTONES: LiteralString = """
+select t.* from {tombstones} t
+  join unnest(%(epochs)s::text[], %(tails)s::bigint[]) as b (epoch, tail) on t.epoch = b.epoch and t.seq < b.tail
 """
-_DELETE_ADOPTED: LiteralString = """
-delete from {events} where id in (
-  select id from {events} where epoch is null and greatest(created_at, "timestamp") < %(before)s limit %(batch)s)
+# Where the rows of a batch are.
+_NEXT_ROWS: LiteralString = """
+select ctid from only {events} where epoch = %(epoch)s and seq < %(tail)s order by seq limit %(batch)s
+"""
+_NEXT_TOMBSTONES: LiteralString = """
+select ctid from only {tombstones} where epoch = %(epoch)s and seq < %(tail)s order by seq limit %(batch)s
+"""
+_NEXT_ADOPTED: LiteralString = """
+select ctid from only {events} where epoch is null and greatest(created_at, "timestamp") < %(before)s limit %(batch)s
 """

@@ -235,7 +235,8 @@ class BothWays:
             await self._changed.wait(self._readiness.left_s(clock.mono()))
             if self._readiness.waited_enough(clock.mono()) and not self.attached:
                 raise self._trouble or unattached(self._server.url)
-        self._readiness.reach(top)
+        # Where it began: what came since is still to be handed out.
+        self._readiness.reach(merge.position or top)
         await self._probing.run()
 
     async def _begin_at_the_table(self, retry: Retry) -> None:

@@ -189,10 +189,11 @@ class GatewayOnly:
         return not self._readiness.over and not error.retry
 
     def _on_change(self) -> None:
-        top = self._flow.merge.top
-        if self._stream.observed.up and top is not None:
+        # Where it began: what came since is still to be handed out.
+        position = self._flow.merge.position
+        if self._stream.observed.up and position is not None:
             self._connected.set()
-            self._readiness.reach(top)
+            self._readiness.reach(position)
 
 
 def unattached(url: str) -> Transient:

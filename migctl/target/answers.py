@@ -13,11 +13,12 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from migctl.events import Event, decode_event, parse_time
-from migctl.events.jsontext import loads, split_object
+from migctl.events import Event, decode_event
+from migctl.events.jsontext import loads, read_as, split_object
+from migctl.events.times import stored_text, stored_time
 from migctl.target import errors
 from migctl.target.chain import Head
-from migctl.target.schema import ID, TIME, Epoch, Id, Seq, TimeText
+from migctl.target.schema import ID, Epoch, Id, Seq, TimeText
 
 T = TypeVar("T")
 
@@ -26,10 +27,13 @@ T = TypeVar("T")
 Found = Literal["written", "repeated", "taken", "no_tombstone"]
 
 _is_id = re.compile(ID).fullmatch
-_is_time = re.compile(TIME).fullmatch
 
-# Moments that PostgreSQL holds and Python does not.
-_BEYOND = re.compile(r"-?infinity|\d{5,}-.*|.* BC")
+# A count of rows is a bigint.
+_CONTENT_RANGE = re.compile(r"(?:\d{1,19}-\d{1,19}|\*)/(\d{1,19})", re.ASCII)
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+# How a moment is said that no text of ours can say.
+NO_TIME = ""
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -47,8 +51,11 @@ class Stored(msgspec.Struct, frozen=True):
     seq: int | None
 
 
-class PageRow(msgspec.Struct, frozen=True):
-    """A row as a reader pages through them; `rows` checks id and times. data: the text that PostgreSQL gave it, an object."""
+class PageRow(msgspec.Struct):
+    """A row as a reader pages through them; `rows` checks it. data: the text that PostgreSQL gave it, an object.
+
+    Times are spelled as `format_time` does; NO_TIME where no event of ours can have it: somebody has changed the row.
+    """
 
     id: str
     seq: Seq
@@ -59,13 +66,16 @@ class PageRow(msgspec.Struct, frozen=True):
     committed_at: str | None
 
 
-class PageTombstone(msgspec.Struct, frozen=True):
-    """event: the event's JSON text, to be read with `text_event`; None where it was delivered under another seq."""
+class PageTombstone(msgspec.Struct):
+    """event: the event's JSON text, to be read with `text_event`; None where it was delivered under another seq.
+
+    committed_at: as of PageRow.
+    """
 
     id: Id
     seq: Seq
     event: str | None
-    committed_at: TimeText
+    committed_at: str
 
 
 class TextEvent(msgspec.Struct, frozen=True):
@@ -111,8 +121,24 @@ class _Position(msgspec.Struct):
     seq: Seq | None
 
 
-_heads = msgspec.json.Decoder(list[Head])
-_moved = msgspec.json.Decoder(list[Head] | Head)
+class _Head(msgspec.Struct, frozen=True):
+    """A Head before its times are read."""
+
+    epoch: Epoch
+    prev_epoch: Epoch | None
+    lost_from: Seq | None
+    lost_to: Seq | None
+    writer_id: str
+    fence: Seq
+    started_at: str
+    table_tail: Seq
+    table_head: Seq
+    journal_head: Seq
+    updated_at: str
+
+
+_heads = msgspec.json.Decoder(list[_Head])
+_moved = msgspec.json.Decoder(list[_Head] | _Head)
 _seqs = msgspec.json.Decoder(list[_At])
 _places = msgspec.json.Decoder(list[_Place])
 _named = msgspec.json.Decoder(list[_Named])
@@ -126,7 +152,12 @@ _found = msgspec.json.Decoder(Found)
 
 def typed(action: str, body: bytes, kind: type[T]) -> T:
     """What a function of ours answers, as this type."""
-    return _checked(action, body, lambda: msgspec.json.decode(body, type=kind))
+    return _checked(action, body, lambda: read_as(body, kind))
+
+
+def moment(action: str, text: str) -> datetime:
+    """A time of a row, in UTC; what Python does not count is as early, or as late, as can be."""
+    return _checked(action, text.encode("utf-8", "replace"), lambda: _clamped(text))
 
 
 def heads(action: str, body: bytes) -> list[Head]:
@@ -181,6 +212,18 @@ def last(action: str, body: bytes, after: int) -> int | None:
     return _checked(action, body, read)
 
 
+def count(action: str, content_range: str) -> int:
+    """How many rows there are in all, by the header of an answer that was asked to count them."""
+
+    def read() -> int:
+        whole = _CONTENT_RANGE.fullmatch(content_range)
+        if whole is None:
+            raise ValueError("no count of rows in Content-Range")
+        return int(whole[1])
+
+    return _checked(action, content_range.encode("utf-8", "replace"), read)
+
+
 def some(action: str, body: bytes) -> None:
     """Rows of the events table, one at most; what they are is not asked."""
     _checked(action, body, lambda: _one(_places.decode(body)))
@@ -207,7 +250,7 @@ def stored(action: str, body: bytes) -> dict[str, Stored]:
             row.id: Stored(
                 row.id,
                 row.event_type,
-                _moment(row.timestamp),
+                stored_time(row.timestamp),
                 bytes(row.data),
                 row.source,
                 row.epoch,
@@ -226,7 +269,9 @@ def buried(action: str, body: bytes) -> tuple[Event, datetime] | None:
         row = _one(_buried.decode(body))
         if row is None or row.event is None:
             return None
-        committed_at = parse_time(row.committed_at)
+        committed_at = stored_time(row.committed_at)
+        if committed_at is None:
+            raise ValueError(f"committed at {row.committed_at}")
         text = row.event.encode()
         return decode_event(text, arrived=committed_at, default_source="", allow_control=True), committed_at
 
@@ -245,13 +290,13 @@ def rows(action: str, body: bytes, after: int) -> list[PageRow]:
         _check_text(body)
         page = _rows.decode(body)
         _check_order([row.seq for row in page], after)
-        # In one sweep each: a pattern in the struct costs three times as much, and readers come by millions of rows.
-        times = [row.timestamp for row in page]
-        times += [row.committed_at for row in page if row.committed_at is not None]
-        if not all(map(_is_id, [row.id for row in page])) or not all(map(_is_time, times)):
-            raise ValueError("an id or a time is none")
+        if not all(map(_is_id, [row.id for row in page])):
+            raise ValueError("an id is none")
         for row in page:
             _check_object(bytes(row.data))
+            row.timestamp = _spelled(row.timestamp)
+            if row.committed_at is not None:
+                row.committed_at = _spelled(row.committed_at)
         return page
 
     return _checked(action, body, read)
@@ -263,6 +308,8 @@ def tombstones(action: str, body: bytes, after: int) -> list[tuple[PageTombstone
     def read() -> list[tuple[PageTombstone, TextEvent | None]]:
         page = _tombstones.decode(body)
         _check_order([row.seq for row in page], after)
+        for row in page:
+            row.committed_at = _spelled(row.committed_at)
         return [(row, None if row.event is None else _text_event(row.event)) for row in page]
 
     return _checked(action, body, read)
@@ -282,29 +329,23 @@ def _one(rows: list[T]) -> T | None:
     return rows[0] if rows else None
 
 
-def _in_utc(head: Head) -> Head:
-    return msgspec.structs.replace(head, started_at=_utc(head.started_at), updated_at=_utc(head.updated_at))
+def _in_utc(head: _Head) -> Head:
+    """Its times only say which is older; what Python does not count is as old, or as new, as can be."""
+    values = msgspec.structs.asdict(head)
+    return Head(
+        **{**values, "started_at": _clamped(head.started_at), "updated_at": _clamped(head.updated_at)}
+    )
 
 
-def _utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return moment.astimezone(UTC)
+def _clamped(text: str) -> datetime:
+    moment = stored_time(text)
+    if moment is not None:
+        return moment
+    return _FIRST if text.startswith("-") or text.endswith("BC") else _LAST
 
 
-def _moment(text: str) -> datetime | None:
-    """None for a moment that Python does not hold. Raises ValueError for what is none."""
-    if _BEYOND.fullmatch(text):
-        return None
-    try:
-        return parse_time(text)
-    except ValueError:
-        # Old moments in the zone of a place have seconds in their offset. Beside them there are the two ends of Python's years.
-        moment = datetime.fromisoformat(text)
-    try:
-        return _utc(moment)
-    except OverflowError:
-        return None
+def _spelled(text: str) -> str:
+    return stored_text(text) or NO_TIME
 
 
 def _text_event(text: str) -> TextEvent:

@@ -15,7 +15,8 @@ from types import MappingProxyType
 import httpx
 
 from migctl.errors import MigctlError, Poison, Refused, Systemic, Transient
-from migctl.events.jsontext import loads
+from migctl.events.jsontext import dumps, loads, type_word
+from migctl.redaction import beginning
 from migctl.target.schema import TAKEN_POSITION
 
 # What httpx raises for a request that came to nothing. AttributeError is no mistake of ours: under uvloop a connection that is
@@ -23,6 +24,7 @@ from migctl.target.schema import TAKEN_POSITION
 FAILED_REQUEST = (httpx.HTTPError, httpx.InvalidURL, AttributeError)
 
 _MOST_CHARS = 300
+_MOST_READ = 1 << 17
 
 # A code that is spelled otherwise is not the database's, and says nothing.
 _CODE = re.compile(r"[0-9A-Z]{5}|PGRST[0-9A-Z]{3}")
@@ -131,7 +133,10 @@ def of_answer(
         return Fenced(what, do=error.hint or "stop this process: another one has taken over")
     if status == 401:
         kind = Transient if retry_401 else Unauthorized
-        return kind(what, do="check SUPABASE_SERVICE_ROLE_KEY: it must be this project's, and not expired")
+        return kind(
+            what,
+            do="check SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY): it must be this project's, and not expired",
+        )
     if code == "23505" and _names_position(error):
         return JournalRegressed(
             f"{what}: the table has another event at this position",
@@ -227,17 +232,26 @@ def _way_out(status: int, code: str) -> str:
     if code == "PGRST106":
         return "add the schema to those that the API exposes (in the project's dashboard: Settings, API)"
     if code == "42501" or status == 403:
-        return "run `migctl schema verify`, and check that SUPABASE_SERVICE_ROLE_KEY is the service_role key"
+        return "run `migctl schema verify`, and check that SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY) is a server's key"
     if status == 404 or code.startswith(("PGRST2", "42")):
         return "run `migctl schema apply`; the schema must also be among the API's exposed schemas"
     return "check SUPABASE_URL and the project's settings, then run `migctl schema verify`"
 
 
+def in_words(value: object) -> str:
+    """What a server gave as its reason, which should be text and may be any JSON: as `short`."""
+    if isinstance(value, str):
+        return short(value)
+    try:
+        return short(dumps(value))
+    except (RecursionError, TypeError):  # too deep; or a number too long, beside half characters
+        return f"{type_word(value)} that can't be shown"
+
+
 def short(text: str | bytes) -> str:
     """On one line, without what a terminal would obey, and without half characters, which no log can hold."""
-    start = text[: 4 * _MOST_CHARS]
-    if isinstance(start, bytes):
-        start = start.decode("utf-8", "replace")
-    line = " ".join(start.split())
+    if isinstance(text, bytes):
+        text = text[:_MOST_READ].decode("utf-8", "replace")
+    line = " ".join(beginning(text, 4 * _MOST_CHARS).split())
     line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
     return line if len(line) <= _MOST_CHARS else line[: _MOST_CHARS - 1] + "…"

@@ -9,7 +9,7 @@ from migctl.config import Target
 from migctl.events import format_time
 from migctl.events.jsontext import dumps
 from migctl.journal import EpochInfo
-from migctl.target import answers, schema
+from migctl.target import answers, errors, schema
 from migctl.target.chain import Head
 from migctl.target.rest import PATIENT, Rest, Timeouts
 
@@ -62,9 +62,7 @@ class Heads:
                 "p_started_at": format_time(epoch.started_at),
             }
         )
-        answer = await self._rest.post(
-            action, schema.MOVE_HEAD, body, prefer="return=representation", fenced=True
-        )
+        answer = await self._fenced(action, schema.MOVE_HEAD, body, epoch.epoch, writer_id, fence)
         return answers.head(action, answer, epoch.epoch, table_head=table_head, journal_head=journal_head)
 
     async def begin_at(self, epoch: EpochInfo, *, writer_id: str, tail: int) -> Head:
@@ -97,10 +95,23 @@ class Heads:
                 "p_reason": reason,
             }
         )
-        answer = await self._rest.post(
-            action, schema.SET_BACK, body, prefer="return=representation", fenced=True
-        )
+        answer = await self._fenced(action, schema.SET_BACK, body, epoch.epoch, writer_id, fence)
         return answers.head(action, answer, epoch.epoch, table_head=head, journal_head=0)
+
+    async def _fenced(
+        self, action: str, function: str, body: bytes, epoch: str, writer_id: str, fence: int
+    ) -> bytes:
+        """Call a function that refuses others. That it does ends this process, so it has to be true: the row says whose it is."""
+        try:
+            return await self._rest.post(action, function, body, prefer="return=representation", fenced=True)
+        except errors.Fenced as refusal:
+            row = next((head for head in await self.read() if head.epoch == epoch), None)
+            if row is None or (row.writer_id == writer_id and row.fence <= fence):
+                raise errors.Nonsense(
+                    f"{refusal.what}; and what {self.name} has of {epoch} is nobody else's",
+                    do="run `migctl schema verify`: the function that moves heads is another, or something between answers for it",
+                ) from refusal
+            raise
 
     async def aclose(self) -> None:
         await self._rest.aclose()

@@ -24,6 +24,7 @@ from migctl.config.address import is_local
 from migctl.errors import MigctlError
 from migctl.resilience import RequestTimeout
 from migctl.target import errors
+from migctl.target.bodies import PACKED, read
 
 if TYPE_CHECKING:
     from migctl.config.settings import TimeoutSection
@@ -36,6 +37,12 @@ class Patience:
     initial_s: float
     min_s: float
     max_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: bytes
+    content_range: str
 
 
 Timeouts: TypeAlias = "TimeoutSection | Patience"
@@ -63,11 +70,18 @@ def _bounds(timeouts: TimeoutSection | Patience) -> tuple[float, float, float]:
     return timeouts.initial_s, timeouts.min_s, timeouts.max_s
 
 
+def as_server(target: Target) -> dict[str, str]:
+    """Headers of a request with the project's key for servers."""
+    key = target.need("service_role_key")
+    return {"apikey": key, "Authorization": f"Bearer {key}"}
+
+
 class Rest:
     """Requests to `/rest/v1`. Every call raises Transient, Systemic, Poison or Refused, nothing of httpx."""
 
     def __init__(self, target: Target, schema: str, timeouts: Timeouts = PATIENT) -> None:
-        key = target.need("service_role_key")
+        target.need("service_role_key")
+        self._target = target
         self.schema = schema
         self._base = f"{target.supabase_url}/rest/v1"
         self._client = httpx.AsyncClient(
@@ -78,11 +92,10 @@ class Rest:
                 "http://"
             ),  # to read the certificates takes a while, for nothing
             headers={
-                "apikey": key,
-                "Authorization": f"Bearer {key}",
                 "Content-Profile": schema,
                 "Accept-Profile": schema,
                 "User-Agent": "migctl",
+                "Accept-Encoding": PACKED,
             },
         )
         self._was_401 = False
@@ -103,7 +116,15 @@ class Rest:
         answer_bytes: about how many will come, where that is more than a few. most_bytes: above it raises TooLarge.
         """
         kind = functools.partial(errors.of_answer, action)
-        return await self._request(action, "GET", path, None, {}, answer_bytes, most_bytes, kind)
+        return (await self._request(action, "GET", path, None, {}, answer_bytes, most_bytes, kind)).body
+
+    async def count(self, action: str, path: str) -> str:
+        """How many rows there are, as the answer to a select of one of them says it: the text of `Content-Range`."""
+        kind = functools.partial(errors.of_answer, action)
+        answer = await self._request(
+            action, "GET", path, None, {"Prefer": "count=exact"}, 0, SMALL_BYTES, kind
+        )
+        return answer.content_range
 
     async def post(
         self,
@@ -123,7 +144,7 @@ class Rest:
         """
         headers = {"Content-Type": "application/json", "Prefer": prefer}
         kind = functools.partial(errors.of_answer, action, blames=blames, fenced=fenced, refusals=refusals)
-        return await self._request(action, "POST", path, body, headers, len(body), most_bytes, kind)
+        return (await self._request(action, "POST", path, body, headers, len(body), most_bytes, kind)).body
 
     async def _request(
         self,
@@ -135,7 +156,7 @@ class Rest:
         size: int,
         most_bytes: int,
         refused: Callable[..., MigctlError],
-    ) -> bytes:
+    ) -> _Answer:
         began = clock.mono()
         asked: float | None = None  # when the connection was there and the request began
         is_new = False
@@ -156,7 +177,7 @@ class Rest:
                     method,
                     f"{self._base}/{path}",
                     content=body,
-                    headers=dict(headers),
+                    headers={**headers, **as_server(self._target)},
                     extensions={"trace": trace},
                 ) as answer,
             ):
@@ -178,17 +199,7 @@ class Rest:
             if is_new:
                 self._connecting.answered(asked - began)
             self._answering.answered(clock.mono() - asked, size)
-        return content
+        return _Answer(content, answer.headers.get("Content-Range", ""))
 
     async def aclose(self) -> None:
         await self._client.aclose()
-
-
-async def read(answer: httpx.Response, most_bytes: int) -> tuple[bytes, bool]:
-    """The body of an answer that is streamed, and whether that is all of it: what is above `most_bytes` is not read."""
-    body = bytearray()
-    async for chunk in answer.aiter_bytes():
-        body += chunk
-        if len(body) > most_bytes:
-            return bytes(body[:most_bytes]), False
-    return bytes(body), True

@@ -13,6 +13,12 @@ from msgspec import Meta
 EVENTS = "monitoring_events"
 TOMBSTONES = "monitoring_tombstones"
 HEADS = "monitoring_heads"
+# The record of flags, which is reached by functions; whoever deletes from it names its tables.
+FLAGS = "monitoring_flags"
+BRAKES = "monitoring_brakes"
+PROCESSES = "monitoring_processes"
+ROLLOUTS = "monitoring_rollouts"
+AUDIT = "monitoring_audit"
 
 # Functions, by their path in the REST API.
 MOVE_HEAD = "rpc/monitoring_move_head"
@@ -31,6 +37,8 @@ STORED = ("id", "event_type", "timestamp", "data", "source", "epoch", "seq")
 PAGE_ROW = ("id", "seq", "event_type", "timestamp", "source", "data", "committed_at")
 PAGE_TOMBSTONE = ("id", "seq", "event", "committed_at")
 BURIED = ("event", "committed_at")
+PLACE = ("id", "epoch", "seq", "created_at")
+PLACE_BURIED = (*PLACE, "reason")
 HEAD = (
     "epoch", "prev_epoch", "lost_from", "lost_to", "writer_id", "fence", "started_at", "table_tail", "table_head",
     "journal_head", "updated_at",

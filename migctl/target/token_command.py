@@ -1,7 +1,7 @@
-"""Token command: access tokens for subscribers from a program of the operator's, where the project's JWT secret is not known here.
+"""Token command: access tokens for subscribers from a program of the operator's.
 
-Hosted projects with asymmetric keys have no secret that could be given to us. The program prints a token. Nothing that it prints is
-logged or told, not even what it says of its own failure: that may hold the token too.
+The program prints a token. Nothing that it prints is logged or told, not even what it says of its own failure: that may hold the
+token too.
 """
 
 from __future__ import annotations
@@ -12,61 +12,35 @@ import os
 import shlex
 import signal
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from migctl import clock
 from migctl.config.roles import AUTHENTICATED
 from migctl.errors import Transient, Usage
-from migctl.target.tokens import RENEW_AT_SHARE, claims_of
+from migctl.target.minted import Minted
+from migctl.target.renewed import Renewed, usable
 
 if TYPE_CHECKING:
     from migctl.config import Settings
 
-# After a failure it is not run again for so long, however many ask.
-TRY_AGAIN_S = 5.0
 # What a pipe holds: a program that prints more waits for a reader that only comes when it has ended.
 MAX_BYTES = 64 << 10
 
 
-class Minted(NamedTuple):
-    text: str
-    ends_at: datetime
-
-
-class TokenCommand:
+class TokenCommand(Renewed):
     """Runs `words` when a token is needed, once at a time, and keeps its token for 80 % of what was left of its life.
 
     timeout_s: how long a run may take.
     """
 
+    name = "realtime.token_command"
+
     def __init__(self, words: Sequence[str], *, timeout_s: float) -> None:
+        super().__init__()
         self._words = tuple(words)
         self._timeout_s = timeout_s
-        self._running = asyncio.Lock()
-        self._minted: Minted | None = None
-        self._renew_at = float("-inf")
-        self._failure: Transient | None = None
 
-    async def token(self) -> Minted:
-        """A token that is good for a while. Raises Transient where the command gives none and the last one has ended."""
-        async with self._running:
-            if clock.mono() >= self._renew_at:
-                await self._renew()
-            minted, failure = self._minted, self._failure
-        if minted is not None and minted.ends_at > clock.now():
-            return minted
-        assert failure is not None
-        raise Transient(failure.what, do=failure.do)
-
-    async def _renew(self) -> None:
-        try:
-            self._minted, self._failure = self._read(await self._run()), None
-            left = self._minted.ends_at - clock.now()
-            self._renew_at = clock.mono() + RENEW_AT_SHARE * left.total_seconds()
-        except Transient as failure:
-            self._failure = failure
-            self._renew_at = clock.mono() + TRY_AGAIN_S
+    async def _obtain(self) -> Minted:
+        return self._read(await self._run())
 
     async def _run(self) -> bytes:
         # Read only when it has ended: a pipe holds more than any token, and a program that fills it waits until its time is over.
@@ -101,16 +75,10 @@ class TokenCommand:
 
     def _read(self, printed: bytes) -> Minted:
         text = printed.decode("ascii", "replace").strip()
-        claims = claims_of(text)
-        if claims is None:
-            raise self._failed("printed what is no JWT")
-        if claims.role != AUTHENTICATED:
-            raise self._failed(f"printed a token whose role is not {AUTHENTICATED}")
-        if claims.ends_at is None:
-            raise self._failed("printed a token that says no end (exp)")
-        if claims.ends_at <= clock.now():
-            raise self._failed("printed a token that has ended already")
-        return Minted(text, claims.ends_at)
+        found = usable(text)
+        if isinstance(found, str):
+            raise self._failed(f"printed {found}")
+        return found
 
     def _failed(self, how: str) -> Transient:
         return Transient(

@@ -1,4 +1,4 @@
-"""Tokens: JWTs minted with the project's secret, and what one says of itself. Realtime and PostgREST ask for `role` and `exp`."""
+"""Tokens: what our own channels join with, and what a token says of itself. Realtime and PostgREST ask for `role` and `exp`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import jwt
 
 from migctl import clock
 from migctl.config import Target
+from migctl.target.signing import Signer, signer_of
 
 # What our own channels join with lives as long as the tokens of a hosted project do by default.
 SENDER_TTL_S = 3600.0
 # Renewed once this share of its life is over: an expired token closes the channel, and who gives tokens may be away for a while.
 RENEW_AT_SHARE = 0.8
+# Where the same comes again, because its giver is away, or the clock was set.
+RENEW_LEAST_S = 1.0
 
 
 class Claims(NamedTuple):
@@ -25,20 +28,28 @@ class Claims(NamedTuple):
 
 
 def mint(jwt_secret: str, role: str, ttl_s: float, *, now: datetime | None = None) -> str:
-    """A token for `role` (anon, authenticated, service_role) that ends `ttl_s` seconds from now.
-
-    now: aware; default the wall clock. `exp` is a whole second, never later than asked.
-    """
-    issued = (now or clock.now()).timestamp()
-    claims = {"iss": "migctl", "role": role, "iat": int(issued), "exp": int(issued + ttl_s)}
-    return jwt.encode(claims, jwt_secret, algorithm="HS256")
+    """A token as `Signer.mint` makes it, with the project's JWT secret."""
+    return Signer.of_secret(jwt_secret).mint(role, ttl_s, now=now).text
 
 
 def sender_token(target: Target, *, now: datetime | None = None) -> str:
-    """What our own channel joins with: a fresh service_role token, or the service key itself where the secret is not known."""
-    if target.jwt_secret:
-        return mint(target.jwt_secret, "service_role", SENDER_TTL_S, now=now)
+    """What our own channel joins with: a fresh service_role token, or the key itself where none can be signed here.
+
+    A key of today is no token: the server takes the channel then for whom the socket's `apikey` is.
+    """
+    signer = signer_of(target)
+    if signer is not None:
+        return signer.mint("service_role", SENDER_TTL_S, now=now).text
     return target.need("service_role_key")
+
+
+def renew_in_s(token: str) -> float:
+    """Seconds until what a channel was joined with is to be replaced. A key, or a token that names no end, is as ours are."""
+    claims = claims_of(token)
+    left_s = SENDER_TTL_S
+    if claims is not None and claims.ends_at is not None:
+        left_s = (claims.ends_at - clock.now()).total_seconds()
+    return max(RENEW_LEAST_S, RENEW_AT_SHARE * left_s)
 
 
 def claims_of(token: str) -> Claims | None:

@@ -11,6 +11,7 @@ from migctl.transports.protocol import Audience, Table, Transport, TransportName
 if TYPE_CHECKING:
     from migctl.config import Mode, Settings, Target
     from migctl.journal import Log
+    from migctl.target.authenticated import Authenticated
     from migctl.transports.realtime import Broadcast
     from migctl.transports.websocket import Gateway
     from migctl.transports.websocket.assigning import Flags
@@ -53,10 +54,12 @@ def create(
     target: Target | None = None,
     table: Table | None = None,
     flags: Flags | None = None,
+    authenticated: Authenticated | None = None,
 ) -> Made:
     """The transports of a mode, over one journal: `dual` is both.
 
-    target, table: needed where the mode has Realtime. flags: say who has which transport.
+    target, table: needed where the mode has Realtime. flags: say who has which transport. authenticated: makes their
+    tokens.
     Raises ValueError for a mode with Realtime and without its parts.
     """
     gateway = _gateway(settings, journal, flags) if mode in ("websocket", "dual") else None
@@ -74,18 +77,19 @@ def create(
         messages_per_second=settings.realtime.messages_per_second,
         subscribers=settings.realtime.expected_subscribers,
         audience=gateway,
+        authenticated=authenticated,
     )
     return Made(gateway, broadcast)
 
 
 def _gateway(settings: Settings, journal: Log, flags: Flags | None) -> Gateway:
-    from migctl.transports.websocket import Gateway
+    from migctl.transports.websocket import Gateway, Upstream
 
     return Gateway(
         journal,
         legacy_frame=settings.legacy.frame,
         heartbeat_s=settings.gateway.heartbeat_s,
-        upstream=settings.legacy.upstream,
+        upstream=Upstream(settings.legacy.upstream) if settings.legacy.upstream is not None else None,
         max_queue_bytes=settings.gateway.max_queue_bytes,
         stall_s=settings.gateway.stall_s,
         grace_s=settings.gateway.grace_s,

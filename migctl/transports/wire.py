@@ -12,6 +12,11 @@ REALTIME_HEARTBEAT_S = 5.0
 # So many heartbeats are missed before a silent link counts as lost: two may be late, and half of one is the way.
 MISSED_HEARTBEATS = 2.5
 
+# What a subscriber on the v2 socket may send: a `sys.hb` is the answer, at most so often. It proves the line both ways, where a
+# browser can't ping, and silence alone would take 2.5 heartbeats to notice that a connection is open and dead.
+ASK = b'{"type":"sys.ask"}'
+ANSWER_EVERY_S = 0.1
+
 # No frame of an event, a hint or an old service is larger; what is larger closes the socket.
 MAX_FRAME_BYTES = 16 << 20
 

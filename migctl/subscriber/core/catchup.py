@@ -19,11 +19,14 @@ one. So its last seq is asked for once, and what comes after is left to hints an
 Tombstones are read before rows, unless some that were read are still ahead. A page that brings the run to its last item is followed
 by the next one. Else the seq after the run is not there, which by `judge_hole` means:
 
-| heads say | nothing is known above it | something is, probe 1 and 2 in a row | probe 3 in a row                           |
-|-----------|---------------------------|--------------------------------------|--------------------------------------------|
-| not_yet   | stop                      | stop                                 | stop                                       |
-| pruned    | stop                      | lost up to the tail                  | lost up to the tail                        |
-| broken    | stop                      | stop                                 | lost up to what is there, at most the head |
+| heads say | nothing is known above it | something is, in doubt | something is, beyond doubt                 |
+|-----------|---------------------------|------------------------|--------------------------------------------|
+| not_yet   | stop                      | stop                   | stop                                       |
+| pruned    | stop                      | lost up to the tail    | lost up to the tail                        |
+| broken    | stop                      | stop                   | lost up to what is there, at most the head |
+
+Beyond doubt it is at the third probe in a row, once they have lasted for `patience_s`: a target that went back in time is in order
+again once the relay has compared. Of holes that follow each other closely only the first is doubted for so long.
 
 At the end of an epoch, or where heads don't know it:
 
@@ -121,14 +124,33 @@ class GoOn(msgspec.Struct, frozen=True):
 Step = Hear | AskLast | ReadTombstones | ReadRows | Take | Lose | GoOn
 
 
-def judge_hole(stand: Stand, head: Head, probes: int) -> Lose | None:
-    """What becomes of the seq after the run, which the tables did not have. probes: how often in a row, this one counted."""
+def judge_hole(stand: Stand, head: Head, *, beyond_doubt: bool) -> Lose | None:
+    """What becomes of the seq after the run, which the tables did not have."""
     what = fate(stand.top.seq + 1, head)
     if what == "not_yet" or stand.missing is None:
         return None
     if what == "pruned":
         return Lose(min(stand.missing[1], head.table_tail - 1), what)
-    return Lose(min(stand.missing[1], head.table_head), what) if probes >= PROBES else None
+    return Lose(min(stand.missing[1], head.table_head), what) if beyond_doubt else None
+
+
+class Attention:
+    """For how long somebody asks, in seconds: what a doubt is measured by. `begun` says it, at the beginning of each round.
+
+    While the tables were away, or this process stood still, nobody could have ended a doubt; so a pause counts for so much at most.
+    """
+
+    MOST_S = 10.0
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+        self._s = 0.0
+
+    def begun(self, now: float) -> float:
+        """Heads were read just now."""
+        self._s += min(now - self._last, self.MOST_S)
+        self._last = now
+        return self._s
 
 
 class Memory:
@@ -136,14 +158,24 @@ class Memory:
 
     def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
-        self._hole: tuple[Position, int] | None = None
+        self._hole: tuple[Position, int, float] | None = None
         self._doubt: tuple[str, str, float] | None = None
+        self._gave_up_at = float("-inf")
 
-    def probed(self, top: Position, *, broken: bool) -> int:
-        """The seq after `top` is not there. How often in a row that was so, against what heads say."""
-        before = self._hole[1] if self._hole is not None and self._hole[0] == top else 0
-        self._hole = (top, before + 1) if broken else None
-        return before + 1 if broken else 0
+    def probed(self, top: Position, now: float, *, broken: bool) -> bool:
+        """The seq after `top` is not there. Whether that is beyond doubt, against what heads say."""
+        if not broken:
+            self._hole = None
+            return False
+        if self._hole is None or self._hole[0] != top:
+            is_next = now - self._gave_up_at < self._patience_s
+            self._hole = (top, 0, float("-inf") if is_next else now)
+        _, probes, since = self._hole
+        self._hole = (top, probes + 1, since)
+        if probes + 1 < PROBES or now - since < self._patience_s:
+            return False
+        self._gave_up_at = now
+        return True
 
     def waited_long(self, why: str, epoch: str, now: float) -> bool:
         """The same doubt has lasted for too long."""
@@ -198,13 +230,13 @@ class Round:
             known = [(head.epoch, max(head.journal_head, head.table_head))]
             return Hear((*known, (after.epoch, after.journal_head)) if after is not None else (*known,))
         if not self._left:
-            step = self._page(stand, head, followed=after is not None)
+            step = self._page(stand, head, now, followed=after is not None)
             if step is not None:
                 return step
             self._left = True
         return self._elsewhere(head.epoch, now) if after is None else self._finish(stand, head, after, now)
 
-    def _page(self, stand: Stand, head: Head, *, followed: bool) -> Step | None:
+    def _page(self, stand: Stand, head: Head, now: float, *, followed: bool) -> Step | None:
         """None where nothing is missing, or what is missing can't be had now. followed: another epoch comes after this one."""
         if self._rows is not None:
             rows, self._rows = self._rows, None
@@ -214,11 +246,11 @@ class Round:
             self._taken = items[-1].seq if items else None
             if items:
                 return Take(tuple(items))
-            return self._hole(stand, head)
+            return self._hole(stand, head, now)
         if self._taken is not None:
             taken, self._taken = self._taken, None
             if stand.top.seq < taken:
-                return self._hole(stand, head)
+                return self._hole(stand, head, now)
         if not followed:
             if self._to_the_end and self._goal is None:
                 return self._find_goal(stand, head.epoch)
@@ -236,9 +268,9 @@ class Round:
         self._goal = max(self._last, stand.heard)
         return Hear(((epoch, self._last),))
 
-    def _hole(self, stand: Stand, head: Head) -> Lose | None:
+    def _hole(self, stand: Stand, head: Head, now: float) -> Lose | None:
         broken = stand.missing is not None and fate(stand.top.seq + 1, head) == "broken"
-        return judge_hole(stand, head, self._memory.probed(stand.top, broken=broken))
+        return judge_hole(stand, head, beyond_doubt=self._memory.probed(stand.top, now, broken=broken))
 
     def _finish(self, stand: Stand, head: Head, after: Head, now: float) -> Lose | GoOn | None:
         """On to the next epoch once this one's table is at its end. None where the relay still owes something."""

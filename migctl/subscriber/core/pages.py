@@ -12,6 +12,9 @@ from migctl.events.arrived import Arrived
 from migctl.subscriber.core.merge import Item, Skip
 from migctl.subscriber.core.release import Release, Via
 from migctl.target import answers
+from migctl.telemetry import get_logger
+
+_log = get_logger("subscriber")
 
 
 def merged(rows: Sequence[Item], tombstones: Sequence[Item]) -> tuple[list[Item], bool]:
@@ -35,10 +38,13 @@ def read_rows(
     """The releases of a page of events; `data` keeps the text that PostgreSQL gave it.
 
     action: what was asked for, for the error. Raises Systemic for a page that is not in order, or does not come after `after`, as
-    for whatever else was not asked for: who went on from it would go round for ever.
+    for whatever else was not asked for: who went on from it would go round for ever. A row whose time no event can have is passed
+    over: somebody has changed it, and the others are well.
     """
     return [
-        Release(
+        _unreadable(epoch, row.seq, row.id)
+        if answers.NO_TIME in (row.timestamp, row.committed_at)
+        else Release(
             id=row.id,
             epoch=epoch,
             seq=row.seq,
@@ -65,6 +71,9 @@ def read_tombstones(
         if event is None:
             items.append(Skip(epoch, row.seq))
             continue
+        if row.committed_at == answers.NO_TIME:
+            items.append(_unreadable(epoch, row.seq, row.id))
+            continue
         items.append(
             Release(
                 id=row.id,
@@ -84,3 +93,10 @@ def read_tombstones(
             )
         )
     return items
+
+
+def _unreadable(epoch: str, seq: int, event_id: str) -> Skip:
+    _log.error(
+        "a row has a time that no event can have, and is passed over", epoch=epoch, seq=seq, id=event_id
+    )
+    return Skip(epoch, seq)

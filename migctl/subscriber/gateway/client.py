@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
+from migctl import clock
 from migctl.config.address import is_local
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Position
+from migctl.redaction import beginning
+from migctl.resilience import RequestTimeout, staggered
 from migctl.subscriber.gateway.frames import Frame, Hello, read_frame, read_hello
-from migctl.transports.wire import MAX_FRAME_BYTES
+from migctl.subscriber.watching import Left
+from migctl.transports.dialing import Followed
+from migctl.transports.wire import ASK, MAX_FRAME_BYTES
 
+# How long a socket may take until its hello.
 OPEN_S = 5.0
+# After so long another one is tried beside it; longer where it takes longer here.
+LEAST_OPEN_S = 1.5
 CLOSE_S = 1.0
 
 CLOSED_UNAUTHORIZED = 4401
@@ -32,15 +40,49 @@ class Address:
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = _checked(url)
         self._token = token
+        self._opening = RequestTimeout(LEAST_OPEN_S, LEAST_OPEN_S, OPEN_S)
 
-    def open(
+    @contextlib.asynccontextmanager
+    async def open(
         self,
         *,
         position: Position | None = None,
         role: Literal["standby"] | None = None,
         claims: Mapping[str, str] = MappingProxyType({}),
-    ) -> connect:
-        """A v2 socket: a context manager that raises what LOST names. claims: whom it is for, and what it goes by."""
+    ) -> AsyncIterator[tuple[ClientConnection, Hello, float]]:
+        """A v2 socket, what it said first, and how many seconds that took. claims: whom it is for, and what it goes by.
+
+        Raises what LOST names, and Usage for what is no hello.
+        """
+        began = clock.mono()
+
+        async def attempt() -> tuple[ClientConnection, Hello]:
+            socket = await self._connect(position, role, claims)
+            try:
+                return socket, self._hello(await socket.recv(decode=False))
+            except BaseException:
+                socket.transport.abort()
+                raise
+
+        socket, hello = await staggered(
+            attempt,
+            apart_s=self._opening.seconds(),
+            most_s=OPEN_S,
+            drop=lambda late: late[0].transport.abort(),
+        )
+        took_s = clock.mono() - began
+        self._opening.answered(took_s)
+        try:
+            yield socket, hello, took_s
+        except Left:
+            socket.transport.abort()
+            raise
+        finally:
+            await socket.close()
+
+    async def _connect(
+        self, position: Position | None, role: str | None, claims: Mapping[str, str]
+    ) -> ClientConnection:
         query = {"v": "2", **claims}
         if position is not None and position.epoch:
             query |= {"epoch": position.epoch, "after": str(position.seq)}
@@ -48,10 +90,10 @@ class Address:
             query["role"] = role
         parts = urlsplit(self.url)
         address = urlunsplit(parts._replace(query=urlencode(parse_qsl(parts.query) + list(query.items()))))
-        return connect(
+        return await Followed(
             address,
             additional_headers={"Authorization": f"Bearer {self._token}"} if self._token else None,
-            open_timeout=OPEN_S,
+            open_timeout=None,
             close_timeout=CLOSE_S,
             max_size=MAX_FRAME_BYTES,
             compression=None,
@@ -59,10 +101,8 @@ class Address:
             proxy=None if is_local(self.url) else True,
         )
 
-    async def hello(self, socket: ClientConnection) -> Hello:
-        """The first frame of a socket. Raises Usage where it is no hello, and what LOST names."""
-        async with asyncio.timeout(OPEN_S):
-            text = await socket.recv(decode=False)
+    def _hello(self, text: bytes) -> Hello:
+        """The first frame of a socket. Raises Usage where it is no hello."""
         hello = read_hello(text)
         if hello is None or hello.v != 2:
             raise Usage(
@@ -70,6 +110,11 @@ class Address:
                 do="give the address of the gateway that `migctl serve` opens, such as ws://127.0.0.1:8080/ws",
             )
         return hello
+
+    async def ask(self, socket: ClientConnection) -> None:
+        """Ask for a heartbeat now. What is wrong with the socket shows where it is read."""
+        with contextlib.suppress(*LOST):
+            await socket.send(ASK, text=True)
 
     def frame(self, text: bytes) -> Frame:
         """A frame after the hello. Raises Transient where it is none: with another socket it may be better."""
@@ -83,19 +128,16 @@ class Address:
     async def head(self) -> Position:
         """Where the journal stands now, from the hello of a standby socket. Raises Transient, Systemic or Usage."""
         try:
-            async with self.open(role="standby") as socket:
-                hello = await self.hello(socket)
+            async with self.open(role="standby") as (_, hello, _):
+                pass
         except LOST as error:
             raise self.unreachable(error) from error
         return Position(hello.epoch, hello.head)
 
-    def unreachable(
-        self, error: Exception, *, met: bool = False, silence_s: float | None = None
-    ) -> MigctlError:
+    def unreachable(self, error: Exception, *, met: bool = False) -> MigctlError:
         """What to say of an error of a socket.
 
         met: the gateway has answered before, so that a wrong answer is a proxy's, whose server is about to come back.
-        silence_s: it was connected, and waited so long for a heartbeat.
         """
         what = f"{self.url}: the gateway can't be reached: {_words(error)}"
         if isinstance(error, ConnectionClosed):
@@ -109,12 +151,14 @@ class Address:
                 return Systemic(what, do="the WebSocket was switched off; capture --transport realtime")
             if status in (401, 403):
                 return Systemic(what, do="give a token that is good for subscribing")
+            if status == 429:
+                return Transient(
+                    what, do="give a token that is good for subscribing, or wait until it is over"
+                )
             if not met and (status in (400, 404, 426) or status < 400):
                 return Usage(what, do="give the address of `migctl serve`, such as ws://127.0.0.1:8080/ws")
         elif isinstance(error, InvalidURI):
             return Usage(what, do="give the address of `migctl serve`, such as ws://127.0.0.1:8080/ws")
-        elif isinstance(error, TimeoutError) and silence_s is not None:
-            what = f"{self.url}: no heartbeat for {silence_s:g} s"
         return Transient(what, do="start it with `migctl serve`, or give its address with --url")
 
 
@@ -132,7 +176,7 @@ def _checked(url: str) -> str:
 def _words(error: Any) -> str:
     if isinstance(error, InvalidStatus):
         body = (error.response.body or b"").decode("utf-8", "replace")
-        return f"HTTP {error.response.status_code} {' '.join(body.split())[:200]}".strip()
+        return f"HTTP {error.response.status_code} {' '.join(beginning(body, 200).split())}".strip()
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
     return str(error) or type(error).__name__

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from migctl.events.arrived import Arrived
-from migctl.events.jsontext import loads, split_object
+from migctl.events.jsontext import loads, split_object, typed
 from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.release import Release, Via
 from migctl.transports.wire import GATEWAY_HEARTBEAT_S
@@ -57,7 +57,7 @@ class Hello(msgspec.Struct, frozen=True):
     """The gateway's first word: where the journal stands, and what became of the position we gave.
 
     heartbeat_s: how often it says `sys.hb`; an older gateway does not say it, and does so every 5 s. assigns: it says
-    `sys.assignment` over this socket.
+    `sys.assignment` over this socket. asks: it answers `wire.ASK` with a `sys.hb`.
     """
 
     v: int
@@ -68,6 +68,7 @@ class Hello(msgspec.Struct, frozen=True):
     reason: str | None = None
     heartbeat_s: Annotated[float, msgspec.Meta(gt=0)] = GATEWAY_HEARTBEAT_S
     assigns: bool = False
+    asks: bool = False
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -89,6 +90,10 @@ class Redirect(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(Frame)
+_hello = msgspec.json.Decoder(Hello)
+_heartbeat = msgspec.json.Decoder(Heartbeat)
+_redirect = msgspec.json.Decoder(Redirect)
+_answer = msgspec.json.Decoder(Answer)
 
 
 def read_frame(text: bytes) -> Frame:
@@ -116,7 +121,7 @@ def read_hello(text: bytes) -> Hello | None:
     """None where it is no hello of a gateway that speaks v2."""
     try:
         frame = read_frame(text)
-        return msgspec.json.decode(frame.data, type=Hello) if frame.type == "sys.hello" else None
+        return typed(_hello, frame.data) if frame.type == "sys.hello" else None
     except ValueError:
         return None
 
@@ -124,7 +129,7 @@ def read_hello(text: bytes) -> Hello | None:
 def read_heartbeat(frame: Frame) -> Heartbeat | None:
     """None where the frame is something else, or not understood."""
     try:
-        return msgspec.json.decode(frame.data, type=Heartbeat) if frame.type == "sys.hb" else None
+        return typed(_heartbeat, frame.data) if frame.type == "sys.hb" else None
     except ValueError:
         return None
 
@@ -132,7 +137,7 @@ def read_heartbeat(frame: Frame) -> Heartbeat | None:
 def read_redirect(frame: Frame) -> Redirect | None:
     """None where the frame is something else, or not understood."""
     try:
-        return msgspec.json.decode(frame.data, type=Redirect) if frame.type == "sys.fallback" else None
+        return typed(_redirect, frame.data) if frame.type == "sys.fallback" else None
     except ValueError:
         return None
 
@@ -140,6 +145,6 @@ def read_redirect(frame: Frame) -> Redirect | None:
 def read_assignment(frame: Frame) -> Answer | None:
     """None where the frame is something else, or not understood."""
     try:
-        return msgspec.json.decode(frame.data, type=Answer) if frame.type == "sys.assignment" else None
+        return typed(_answer, frame.data) if frame.type == "sys.assignment" else None
     except ValueError:
         return None

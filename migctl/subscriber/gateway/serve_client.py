@@ -12,7 +12,7 @@ from migctl.config.modes import LiveWay
 from migctl.errors import Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.events.arrived import Arrived
-from migctl.events.jsontext import split_array, split_object
+from migctl.events.jsontext import split_array, split_object, typed
 from migctl.serve_client import ServeHttp
 from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.attachment import HOLD_S
@@ -158,7 +158,7 @@ class ServeClient:
         try:
             if answer.status != 200:
                 raise ValueError(answer.words())
-            far = _far.decode(answer.content)
+            far = typed(_far, answer.content)
             texts = split_array(split_object(answer.content)["events"])
             events = [read_frame(text).release(after.epoch, "resume", arrived) for text in texts]
             return Page(events, Position(far.epoch, far.head))

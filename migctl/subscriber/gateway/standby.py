@@ -5,7 +5,6 @@ So a subscriber on Realtime is sent to the gateway, and does not have to guess i
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import NoReturn
@@ -19,8 +18,9 @@ from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.liveness import Liveness
 from migctl.subscriber.gateway.client import LOST, Address
-from migctl.subscriber.gateway.frames import Redirect, read_assignment, read_redirect
+from migctl.subscriber.gateway.frames import Hello, Redirect, read_assignment, read_heartbeat, read_redirect
 from migctl.subscriber.gateway.stream import RECONNECT
+from migctl.subscriber.watching import watched
 from migctl.telemetry import get_logger
 from migctl.transports import wire
 
@@ -87,33 +87,34 @@ class Standby:
     async def _once(self) -> MigctlError:
         """One socket, from its opening to its loss; what ended it."""
         try:
-            async with self._address.open(role="standby", claims=self._claims()) as socket:
-                await self._listen(socket)
+            async with self._address.open(role="standby", claims=self._claims()) as (socket, hello, took_s):
+                self._join(hello, took_s)
+                async with watched(self._address.url, self._liveness, lambda: self._address.ask(socket)):
+                    await self._listen(socket)
         except MigctlError as refused:
             return refused
         except LOST as lost:
-            met = self._liveness.up
-            return self._address.unreachable(
-                lost, met=met, silence_s=self._liveness.silence_s if met else None
-            )
+            return self._address.unreachable(lost, met=self._liveness.up)
         finally:
             if self._liveness.up:
                 self._liveness.lose(clock.mono())
                 self._changed()
 
-    async def _listen(self, socket: ClientConnection) -> NoReturn:
-        """Raises what the socket raises, and TimeoutError where it is silent."""
-        hello = await self._address.hello(socket)
+    def _join(self, hello: Hello, took_s: float) -> None:
         if self._heartbeat_s is None:
             self._liveness.silence_s = wire.silence_s(hello.heartbeat_s)
         self._assigns = hello.assigns
-        self._liveness.join(clock.mono())
+        self._liveness.join(clock.mono(), asks=hello.asks, took_s=took_s)
         self._retry.succeeded()
         self._changed()
+
+    async def _listen(self, socket: ClientConnection) -> NoReturn:
+        """Raises what the socket raises."""
         greeted = False
         while True:
-            async with asyncio.timeout(self._liveness.silence_s):
-                frame = self._address.frame(await socket.recv(decode=False))
+            frame = self._address.frame(await socket.recv(decode=False))
+            if read_heartbeat(frame) is not None:
+                self._liveness.answer(clock.mono())
             self._liveness.hear(clock.mono())
             redirect = read_redirect(frame)
             if is_word(redirect, greeted=greeted):

@@ -14,7 +14,7 @@ from migctl import clock
 from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.events.arrived import Arrived
-from migctl.resilience import Backoff, Retry, until_silent
+from migctl.resilience import Backoff, Retry
 from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.flow import Flow
@@ -31,6 +31,7 @@ from migctl.subscriber.gateway.frames import (
     read_heartbeat,
     read_redirect,
 )
+from migctl.subscriber.watching import watched
 from migctl.telemetry import get_logger
 from migctl.transports import wire
 
@@ -128,38 +129,43 @@ class Stream:
         """One socket, from its opening to its loss; what ended it."""
         try:
             await self._before()
-            async with self._address.open(
-                position=self.merge.top or self._wanted, claims=self._claims()
-            ) as socket:
-                await self._receive(socket)
+            async with self._address.open(position=self.merge.top or self._wanted, claims=self._claims()) as (
+                socket,
+                hello,
+                took_s,
+            ):
+                await self._receive(socket, hello, took_s)
             return Transient(f"{self._address.url}: closed", do="nothing: it is tried again")
         except MigctlError as refused:
             return refused
         except LOST as lost:
-            silent = self._liveness.decide(clock.mono()) == "leave"
-            return self._address.unreachable(
-                lost, met=self._hellos > 0, silence_s=self._liveness.silence_s if silent else None
-            )
+            return self._address.unreachable(lost, met=self._hellos > 0)
         finally:
             if self._liveness.up:
                 self._liveness.lose(clock.mono())
                 self._changed()
 
-    async def _receive(self, socket: ClientConnection) -> None:
-        """Take what one socket brings until it ends. Raises what the socket raises, and TimeoutError where it is silent."""
-        hello = await self._address.hello(socket)
+    async def _receive(self, socket: ClientConnection, hello: Hello, took_s: float) -> None:
+        """Take what one socket brings until it ends. Raises what the socket raises, and Left where nothing comes any more."""
         if not self._begin(hello):
             return
-        self._join(hello)
+        self._join(hello, took_s)
         via: Via = "resume" if hello.resume == "recovered" else "live"
         liveness = self._liveness
         greeted = False
-        async with until_silent(self._silent_at):
+        async with watched(
+            self._address.url,
+            liveness,
+            lambda: self._address.ask(socket),
+            held_up=lambda: self._held_up,
+        ):
             while True:
                 text = await socket.recv(decode=False)
                 arrived = Arrived(clock.now(), clock.mono_ns())
-                liveness.hear(arrived.mono_ns / 1e9)
                 frame = self._address.frame(text)
+                if frame.type == "sys.hb":
+                    liveness.answer(arrived.mono_ns / 1e9)
+                liveness.hear(arrived.mono_ns / 1e9)
                 if not greeted:
                     # A fallback that lasts is told right after the hello, so that any other frame says that none does.
                     greeted = True
@@ -183,11 +189,6 @@ class Stream:
                         self._held_up = False
                     liveness.hear(clock.mono())
 
-    def _silent_at(self) -> float:
-        if self._held_up:  # our consumer is slow: not the gateway's silence
-            return clock.mono() + self._liveness.silence_s
-        return self._liveness.silent_at
-
     def _begin(self, hello: Hello) -> bool:
         """Act on the hello. False where another socket would bring more."""
         flow, top = self._flow, self.merge.top
@@ -207,7 +208,7 @@ class Stream:
             flow.next_epoch(begin.go_to, reason=begin.reason)
         return begin.keep
 
-    def _join(self, hello: Hello) -> None:
+    def _join(self, hello: Hello, took_s: float) -> None:
         self._hellos += 1
         self._retry.succeeded()
         if self._hellos > 1:
@@ -215,7 +216,7 @@ class Stream:
         if self._heartbeat_s is None:
             self._liveness.silence_s = wire.silence_s(hello.heartbeat_s)
         self._assigns = hello.assigns
-        self._liveness.join(clock.mono())
+        self._liveness.join(clock.mono(), asks=hello.asks, took_s=took_s)
         self._changed()
         self._flow.hear(hello.epoch, hello.head)
 

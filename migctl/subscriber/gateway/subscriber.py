@@ -72,6 +72,7 @@ class WebsocketSubscriber(Reader[Position]):
         return self._readiness.waited_enough(clock.mono())
 
     def _on_change(self) -> None:
-        top = self._flow.merge.top
-        if top is not None:
-            self._readiness.reach(top)
+        # Where it began: what came since is still to be handed out.
+        position = self._flow.merge.position
+        if position is not None:
+            self._readiness.reach(position)

@@ -14,7 +14,7 @@ import msgspec
 from migctl import clock
 from migctl.events import Position
 from migctl.subscriber.core import catchup
-from migctl.subscriber.core.catchup import Memory, Round
+from migctl.subscriber.core.catchup import Attention, Memory, Round
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.merge import Item
 from migctl.subscriber.core.release import Release
@@ -26,12 +26,13 @@ log = get_logger("subscriber")
 
 
 class CatchUp:
-    """Reads for one Flow. Not for two tasks at once. patience_s: how long what heads leave in doubt is waited for."""
+    """Reads for one Flow. Not for two tasks at once. patience_s: how long what heads leave in doubt is asked for."""
 
     def __init__(self, tables: Tables, flow: Flow, *, patience_s: float = catchup.PATIENCE_S) -> None:
         self._tables = tables
         self._flow = flow
         self._memory = Memory(patience_s=patience_s)
+        self._attention = Attention(clock.mono())
 
     async def start(self) -> Position | None:
         """Begin at the table's head, as it is now. None where nothing was ever written: then try again.
@@ -66,8 +67,9 @@ class CatchUp:
         merge = self._flow.merge
         before = merge.top
         rule = Round(self._memory, await self._tables.heads(), to_the_end=to_the_end)
+        asked_s = self._attention.begun(clock.mono())
         while (stand := catchup.stand_of(merge)) is not None:
-            step = rule.next(stand, clock.mono())
+            step = rule.next(stand, asked_s)
             if step is None:
                 self._forget(rule.ancestors(stand.top.epoch))
                 break

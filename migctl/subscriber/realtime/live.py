@@ -16,12 +16,13 @@ from migctl.config.modes import LiveWay
 from migctl.errors import MigctlError, Systemic
 from migctl.events import Position
 from migctl.events.arrived import Arrived
-from migctl.resilience import Backoff, News, Retry
+from migctl.resilience import Backoff, News, RequestTimeout, Retry, within
 from migctl.subscriber.core.attachment import Observed
 from migctl.subscriber.core.flow import Flow
 from migctl.subscriber.core.liveness import Liveness
 from migctl.subscriber.realtime.hints import Hint, read_events, read_heartbeat, read_insert, read_text
 from migctl.subscriber.realtime.token import Token
+from migctl.subscriber.watching import ASK_S
 from migctl.target.schema import EVENTS, TOMBSTONES, channel
 from migctl.telemetry import get_logger
 from migctl.transports import wire
@@ -75,6 +76,7 @@ class Live:
         self._changed = changed
         self._liveness = Liveness(clock.mono(), silence_s=wire.silence_s(heartbeat_s))
         self._retry = Retry(REJOIN)
+        self._opening: RequestTimeout | None = None
         self._beats = News()
         self._joins = 0
         self.last_beat: Beat | None = None
@@ -115,8 +117,9 @@ class Live:
         link = await self._new_link()
         try:
             token = await self._token.get()
+            began = clock.mono()
             await link.join(token, wait_for_system=self._live == "postgres_changes")
-            self._join()
+            self._join(clock.mono() - began)
             return await self._watch(link, token)
         except MigctlError as refused:
             if self._may_end(refused):
@@ -132,19 +135,27 @@ class Live:
     def _position(self) -> str | None:
         return self._flow.merge.place
 
-    def _join(self) -> None:
+    def _join(self, took_s: float) -> None:
         self._joins += 1
         if self._joins > 1:
             log.info("realtime joined again", position=self._position, failures=self._retry.failures)
         self._retry.succeeded()
-        self._liveness.join(clock.mono())
+        self._liveness.join(clock.mono(), asks=True, took_s=took_s)
         self._changed()
 
     async def _new_link(self) -> Link:
-        official = await asyncio.to_thread(_official)
-        is_quick = self._live == "broadcast" and not self._by_client
-        take = self._take_text if is_quick else None
-        link = official(self._url, self._anon_key, channel(self._schema), take=take)
+        official, open_timeout = await asyncio.to_thread(_official)
+        if self._opening is None:
+            self._opening = open_timeout()
+        take = None if self._by_client else self._take_text
+        link = official(
+            self._url,
+            self._anon_key,
+            channel(self._schema),
+            take=take,
+            answered=lambda: self._liveness.answer(clock.mono()),
+            opening=self._opening,
+        )
         if self._live == "broadcast":
             link.on_broadcast("events", self._on_events)
         else:
@@ -158,12 +169,17 @@ class Live:
         lost = asyncio.ensure_future(link.lost())
         try:
             while True:
-                wait_s = min(self._token.renew_in_s, self._liveness.silent_at - clock.mono())
+                wait_s = min(self._token.renew_in_s, self._liveness.next_at - clock.mono())
                 done, _ = await asyncio.wait({lost}, timeout=max(0.0, wait_s))
                 if done:
                     return lost.result()
-                if self._liveness.decide(clock.mono()) == "leave":
-                    link.give_up(f"no heartbeat for {self._liveness.silence_s:g} s")
+                now = clock.mono()
+                verdict = self._liveness.decide(now)
+                if verdict == "leave":
+                    link.give_up(self._liveness.reason)
+                elif verdict == "ask":
+                    self._liveness.ask(now)
+                    await within(ASK_S, link.ask())
                 elif (newer := await self._token.get()) != token:
                     token = newer
                     await link.renew(token)
@@ -209,8 +225,8 @@ class Live:
         self._flow.hear(hint.epoch, hint.head)
 
 
-def _official() -> type[Link]:
+def _official() -> tuple[type[Link], Callable[[], RequestTimeout]]:
     """Who stays on the WebSocket never needs the official client, which takes a third of a second to import."""
-    from migctl.subscriber.realtime.official import Link
+    from migctl.subscriber.realtime.official import Link, open_timeout
 
-    return Link
+    return Link, open_timeout

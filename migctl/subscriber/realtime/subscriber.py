@@ -14,6 +14,7 @@ from migctl.config.modes import LiveWay
 from migctl.errors import MigctlError, Transient
 from migctl.events import Position
 from migctl.resilience import Backoff, Retry
+from migctl.subscriber.core.catchup import PATIENCE_S
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.probing import Probing
 from migctl.subscriber.core.reader import Reader
@@ -41,6 +42,7 @@ class RealtimeSubscriber(Reader[Position | None]):
     position: go on after it; None starts at the table's head, as it is once the channel is ready.
     wait_s: how long the target may be away before the first readiness; later outages are waited for without end.
     poll_s: how often the tables are read to their end while all is well.
+    patience_s: how long what heads leave in doubt is asked for, before it is lost.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class RealtimeSubscriber(Reader[Position | None]):
         merge: Merge | None = None,
         heartbeat_s: float = wire.REALTIME_HEARTBEAT_S,
         poll_s: float = POLL_HEALTHY_S,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         super().__init__(merge, wait_s=wait_s)
         self._wait_s = wait_s
@@ -64,7 +67,7 @@ class RealtimeSubscriber(Reader[Position | None]):
         self._poll_s = poll_s
         self._joined = asyncio.Event()
         self._tables = Tables(url, anon_key, schema, token)
-        self._catchup = CatchUp(self._tables, self._flow)
+        self._catchup = CatchUp(self._tables, self._flow, patience_s=patience_s)
         self._probing = Probing(self._flow, self._probe, self._poll_every_s)
         self._live = Live(
             url,

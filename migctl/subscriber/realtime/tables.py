@@ -15,6 +15,7 @@ from migctl.subscriber.core.merge import Item
 from migctl.subscriber.core.pages import read_rows, read_tombstones
 from migctl.subscriber.realtime.token import Token
 from migctl.target import answers, schema
+from migctl.target.bodies import PACKED, read
 from migctl.target.chain import Head
 from migctl.target.errors import (
     FAILED_REQUEST,
@@ -24,7 +25,7 @@ from migctl.target.errors import (
     of_exception,
     too_large,
 )
-from migctl.target.rest import LARGE_BYTES, REFUSAL_BYTES, read
+from migctl.target.rest import LARGE_BYTES, REFUSAL_BYTES
 
 TIMEOUT_S = 5.0
 MOST_ROWS = 1000
@@ -41,7 +42,12 @@ class Tables:
         self._limit = FIRST_ROWS
         self._http = httpx.AsyncClient(
             base_url=f"{supabase_url}/rest/v1/",
-            headers={"apikey": anon_key, "Accept-Profile": schema_name, "Accept": "application/json"},
+            headers={
+                "apikey": anon_key,
+                "Accept-Profile": schema_name,
+                "Accept": "application/json",
+                "Accept-Encoding": PACKED,
+            },
             timeout=TIMEOUT_S,
             trust_env=not is_local(supabase_url),
         )
@@ -143,7 +149,9 @@ def _for_a_reader(error: MigctlError) -> MigctlError:
     """The way out of a reader is not the relay's: it has no service key."""
     if isinstance(error, Unauthorized):
         return Systemic(
-            error.what, do="check SUPABASE_ANON_KEY and SUPABASE_JWT_SECRET: both must be this project's"
+            error.what,
+            do="check SUPABASE_PUBLISHABLE_KEY (or SUPABASE_ANON_KEY) and SUPABASE_JWT_SECRET or what else makes tokens"
+            ": both must be this project's",
         )
     if isinstance(error, Systemic) and "SERVICE_ROLE_KEY" in error.do:
         return Systemic(

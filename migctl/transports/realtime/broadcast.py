@@ -13,11 +13,13 @@ from random import Random
 from migctl import clock
 from migctl.config import Settings, Target
 from migctl.journal import Log
-from migctl.resilience import BreakerRules, BreakerState, BreakerStatus, News, within
+from migctl.resilience import BreakerState, BreakerStatus, News, within
 from migctl.status import BroadcastStatus, TransportName, TransportStatus
+from migctl.target.authenticated import Authenticated, authenticated_of
 from migctl.target.schema import canary_channel, channel
 from migctl.telemetry import get_logger
 from migctl.telemetry.minutely import Minutely
+from migctl.telemetry.trail import Trail
 from migctl.transports.protocol import Audience, Table
 from migctl.transports.realtime import hints
 from migctl.transports.realtime.cadence import Pace, next_heartbeat
@@ -42,6 +44,7 @@ class Broadcast:
     table: said with every message. messages_per_second: the plan's limit, deliveries included; default 500 on the embedded stack,
     else 100, which every plan allows. subscribers: how many are expected to receive each message; audience: how many are known to
     be there now. The larger of the two and the limit make the pace.
+    authenticated: makes the token that the canary listens with; default as the target and the settings say.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Broadcast:
         messages_per_second: float | None = None,
         subscribers: int = 1,
         audience: Audience | None = None,
+        authenticated: Authenticated | None = None,
         rng: Random | None = None,
     ) -> None:
         self.topic = channel(settings.supabase.schema_)
@@ -72,19 +76,36 @@ class Broadcast:
         self._sender = Sender(
             target, settings, (self.topic, canary_topic), self._reach, self._pace, random=random
         )
-        self._canary = Canary(target, settings, canary_topic, self._sender, table, random=random)
+        self._canary = Canary(
+            target,
+            settings,
+            canary_topic,
+            self._sender,
+            table,
+            authenticated=authenticated or authenticated_of(target, settings),
+            random=random,
+        )
         self._running: bool | None = None
         self._epoch = journal.epoch
         self._moved = News()
         self._minutely = Minutely()
+        self.trail = Trail()  # "hint", "superseded": left to the table, or "row": the publication carries it
         self._hints = self._events = self._superseded = self._heartbeats = 0
 
     def follow(self, settings: Settings) -> None:
-        """The breaker and the pace by these from now on; what only a start reads stays."""
+        """The breaker, the canary, the pace and the bound of a hint by these from now on; what only a start reads stays."""
         of = settings.realtime
         self._expected = of.expected_subscribers
         self._pace.follow(of.messages_per_second or self._unsaid_limit)
-        self._reach.health.follow(BreakerRules(**settings.resilience.breaker.model_dump()))
+        self._max_bytes = of.max_hint_bytes
+        self._reach.follow(settings)
+        self._sender.follow(settings)
+        self._canary.follow(settings)
+
+    def rekey(self) -> None:
+        """The target has other keys: channels are opened anew with them, which proves them."""
+        self._sender.rekey()
+        self._canary.rekey()
 
     @property
     def name(self) -> TransportName:
@@ -130,6 +151,7 @@ class Broadcast:
     async def run(self) -> None:
         """Send until cancelled, over one channel after another."""
         self._reach.seq = self._journal.head
+        self.trail.begin(self._journal.epoch, self._reach.seq)
         self._running = True
         try:
             async with asyncio.TaskGroup() as group:
@@ -190,6 +212,7 @@ class Broadcast:
         self._superseded += missed
         self._reach.seq = self._journal.head
         if missed:
+            self.trail.passed(self._epoch, self._reach.seq, clock.now(), "superseded")
             _log.info("hints superseded", epoch=self._epoch, seq=self._reach.seq, events=missed)
 
     def _follow_epoch(self) -> None:
@@ -209,12 +232,16 @@ class Broadcast:
         if not self._sends_hints:
             # The publication carries the rows; heartbeats say how far it has to bring them.
             self._reach.seq = self._journal.head
+            self.trail.passed(self._epoch, self._reach.seq, clock.now(), "row")
             self._moved.wake()
             return
         await self._rest_of_pace()  # before reading: what comes meanwhile goes with the same message
         entries = await self._journal.read(self._reach.seq, limit=_READ_EVENTS)
         live = hints.live_edge(entries, now=clock.now())
-        self._superseded += len(entries) - len(live)
+        old = len(entries) - len(live)
+        self._superseded += old
+        if old:
+            self.trail.passed(entries[0].epoch, entries[old - 1].seq, clock.now(), "superseded")
         for hint in hints.hints(live, table_head=self._table.table_head, max_bytes=self._max_bytes):
             await self._rest_of_pace()
             await self._send_hint(hint, first_id=live[hint.first - live[0].seq].event.id)
@@ -225,8 +252,10 @@ class Broadcast:
     async def _send_hint(self, hint: hints.Hint, *, first_id: str) -> None:
         began = clock.mono()
         self._pace.book(began)
+        epoch = self._epoch
         sent = await self._sender.send(self.topic, "events", hint.payload)
         self._reach.seq = hint.last
+        self.trail.passed(epoch, hint.last, clock.now(), "hint" if sent else "superseded")
         count = hint.last - hint.first + 1
         if not sent:
             self._superseded += count

@@ -23,11 +23,12 @@ from migctl.events import format_time
 from migctl.events.jsontext import dumps
 from migctl.resilience import Backoff, BreakerStatus, News, Retry
 from migctl.status import CanaryStatus, CanaryWayStatus
+from migctl.target.authenticated import Authenticated
 from migctl.target.schema import HEADS
-from migctl.target.tokens import SENDER_TTL_S, mint
+from migctl.target.tokens import SENDER_TTL_S, sender_token
 from migctl.telemetry import get_logger
 from migctl.transports.protocol import Table
-from migctl.transports.realtime.channel import Changes, joined
+from migctl.transports.realtime.channel import Changes, joined, open_timeout
 from migctl.transports.realtime.exchange import RateLimited
 from migctl.transports.realtime.health import CHANGES_TAKE_S, PROBE_S
 from migctl.transports.realtime.pairing import Pairing, silent_ways
@@ -69,10 +70,12 @@ class Canary:
         sender: Sender,
         table: Table,
         *,
+        authenticated: Authenticated | None,
         random: Callable[[], float],
     ) -> None:
         of = settings.resilience
         self._target = target
+        self._authenticated = authenticated
         self._topic = topic
         self._sender = sender
         self._pace = sender.pace
@@ -92,8 +95,9 @@ class Canary:
         self._untouched = False  # the last touch had no answer
         backoff = Backoff(of.retry.first_delay_s, of.retry.max_delay_s)
         self._retry = Retry(backoff, slow=backoff, random=random)
+        self._opening = open_timeout()
         self._id = str(uuid4())  # another serve on the same target has a canary of its own on this topic
-        self._role: ListensAs = AUTHENTICATED if target.jwt_secret else "service_role"
+        self._role: ListensAs = "service_role" if authenticated is None else AUTHENTICATED
         self._renew = asyncio.Event()
         self._refusals = 0
         self._listening = False
@@ -101,6 +105,17 @@ class Canary:
         self._do: str | None = None
         self._sent = self._arrived = 0
         self._last_ms: float | None = None
+
+    def rekey(self) -> None:
+        """The target has other keys: listen with them."""
+        self._renew.set()
+
+    def follow(self, settings: Settings) -> None:
+        """By these from the next canary on, and from the next failure on."""
+        of = settings.resilience
+        self._every_s, self._silent_s = of.canary.every_s, of.canary.silent_s + CHANGES_TAKE_S
+        backoff = Backoff(of.retry.first_delay_s, of.retry.max_delay_s)
+        self._retry.follow(backoff, slow=backoff)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -182,11 +197,12 @@ class Canary:
             try:
                 async with joined(
                     self._target.supabase_url,
-                    apikey=self._target.anon_key or self._target.need("service_role_key"),
+                    apikey=self._apikey(),
                     topics=[self._topic],
                     token=self._token,
                     heard=self._heard,
                     changes=self._changes,
+                    opening=self._opening,
                 ):
                     self._listening, self._trouble, self._do = True, None, None
                     self._reach.reached()  # a trial that ended before we could listen has made the next one late
@@ -220,9 +236,16 @@ class Canary:
             self._arrived += 1
             self._last_ms = round(took_s * 1000, 1)
 
-    def _token(self) -> str:
-        secret = self._target.jwt_secret
-        return mint(secret, self._role, SENDER_TTL_S) if secret else self._target.need("service_role_key")
+    async def _token(self) -> str:
+        if self._authenticated is None:
+            return sender_token(self._target)
+        return (await self._authenticated.token(SENDER_TTL_S)).text
+
+    def _apikey(self) -> str:
+        # A channel without a token of somebody's is taken for whom the socket's key is.
+        if self._authenticated is None or not self._target.anon_key:
+            return self._target.need("service_role_key")
+        return self._target.anon_key
 
     def _lost(self, error: Transient | Systemic) -> None:
         if error.what != self._trouble:  # once per change

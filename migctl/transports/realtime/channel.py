@@ -8,19 +8,21 @@ while it is away, and let nobody know whether a broadcast was acknowledged. What
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
 from migctl import clock
 from migctl.config.address import is_local
 from migctl.errors import Systemic, Transient, first_error
-from migctl.resilience import within
-from migctl.target.tokens import RENEW_AT_SHARE, SENDER_TTL_S
+from migctl.redaction import beginning
+from migctl.resilience import RequestTimeout, staggered, within
+from migctl.target.tokens import renew_in_s
+from migctl.transports.dialing import Straight, hang_up
 from migctl.transports.realtime import frames
 from migctl.transports.realtime.exchange import (
     Acknowledged,
@@ -35,13 +37,17 @@ from migctl.transports.realtime.exchange import (
 
 HEARTBEAT_S = 25.0
 OPEN_TIMEOUT_S = 5.0
+# After so long another socket is tried beside the one that does not open; longer where it takes longer here.
+LEAST_OPEN_S = 1.5
 # The server holds a refusal back for 5 s; a shorter patience would never hear the reason.
+# It answers no heartbeat meanwhile, so whether the line works can't be asked.
 JOIN_TIMEOUT_S = 8.0
 # A subscription to changes is there some seconds after the reply to the join; the server itself gives up after 10.
 SUBSCRIBED_WITHIN_S = 15.0
 
 _PREFIX = "realtime:"
 
+GivesToken = Callable[[], Awaitable[str]]
 Heard = Callable[[str, dict[str, object]], None]
 
 
@@ -117,7 +123,7 @@ class Channel:
                 try:
                     frame = frames.decode(text)
                 except ValueError:
-                    raise self._lost(f"not a Phoenix frame: {text[:80]!r}") from None
+                    raise self._lost(f"not a Phoenix frame: {beginning(str(text), 80)!r}") from None
                 self._take(frame)
         except (WebSocketException, OSError) as error:
             raise self._lost(_words(error)) from error
@@ -141,17 +147,18 @@ class Channel:
             case Change(data) if self._changes is not None:
                 self._changes.heard(data)
 
-    async def _keep(self, token: Callable[[], str]) -> None:
-        """Heartbeats, and a new token before the old one ends."""
-        renew_at = clock.mono() + RENEW_AT_SHARE * SENDER_TTL_S
+    async def _beat(self) -> None:
         while True:
             await self._send("phoenix", "heartbeat", b"{}")
             await asyncio.sleep(HEARTBEAT_S)
-            if clock.mono() >= renew_at:
-                renewed = frames.token_payload(token())
-                for topic in self._topics:
-                    await self._send(topic, "access_token", renewed)
-                renew_at = clock.mono() + RENEW_AT_SHARE * SENDER_TTL_S
+
+    async def _renew(self, access_token: str, token: GivesToken) -> None:
+        """A new token before the old one ends."""
+        while True:
+            await asyncio.sleep(renew_in_s(access_token))
+            access_token = await token()
+            for topic in self._topics:
+                await self._send(topic, "access_token", frames.token_payload(access_token))
 
     async def _watch(self) -> None:
         """Lose the channel when something pushed is not acknowledged in time."""
@@ -178,26 +185,39 @@ async def joined(
     *,
     apikey: str,
     topics: Sequence[str],
-    token: Callable[[], str],
+    token: GivesToken,
     heard: Heard = lambda event, payload: None,
     changes: Changes | None = None,
+    opening: RequestTimeout | None = None,
 ) -> AsyncIterator[Channel]:
     """A channel joined to private topics for the length of the block, which is cancelled when the channel is lost.
 
-    topics: at least one, without `realtime:`; the first names it in errors. token: called for each joining and renewal.
+    topics: at least one, without `realtime:`; the first names it in errors. token: called for each joining,
+    and before the one that it gave has ended.
     heard: gets event and payload of each broadcast that others send. changes: with one topic only; they come from the beginning of
-    the block on. Raises ChannelLost, Transient, Systemic.
+    the block on. opening: how long sockets took to open, of who opens one after another. Raises ChannelLost, Transient, Systemic.
     """
     address = f"ws{supabase_url.removeprefix('http')}/realtime/v1/websocket"
     action = f"open a socket to {address}"
-    try:
-        socket = await connect(
+    opening = opening or open_timeout()
+    began = clock.mono()
+
+    async def open_socket() -> ClientConnection:
+        return await Straight(
             f"{address}?{urlencode({'apikey': apikey, 'vsn': '1.0.0'})}",
-            open_timeout=OPEN_TIMEOUT_S,
+            open_timeout=None,
             close_timeout=0.2,
             ping_interval=None,  # the acknowledgements show it sooner
             compression=None,
             proxy=None if is_local(supabase_url) else True,
+        )
+
+    try:
+        socket = await staggered(
+            open_socket,
+            apart_s=opening.seconds(),
+            most_s=OPEN_TIMEOUT_S,
+            drop=lambda late: late.transport.abort(),
         )
     except InvalidStatus as error:
         raise refused_upgrade(action, error.response.status_code) from error
@@ -205,16 +225,18 @@ async def joined(
         raise Systemic(f"{action}: {error}", do="set SUPABASE_URL to the project's address") from error
     except (WebSocketException, OSError, TimeoutError) as error:
         raise Transient(f"{action}: {_words(error)}", do="nothing: it is tried again") from error
+    opening.answered(clock.mono() - began)
 
     name = topics[0]
     channel = Channel(socket, [_PREFIX + topic for topic in topics], heard, changes)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(channel._read(), name=f"{name} reader")]
-            access_token = token()
+            access_token = await token()
             for topic in topics:
                 await channel._join(_PREFIX + topic, access_token)
-            tasks.append(group.create_task(channel._keep(token), name=f"{name} heartbeat"))
+            tasks.append(group.create_task(channel._beat(), name=f"{name} heartbeat"))
+            tasks.append(group.create_task(channel._renew(access_token, token), name=f"{name} token"))
             tasks.append(group.create_task(channel._watch(), name=f"{name} watch"))
             yield channel
             for task in tasks:
@@ -226,7 +248,12 @@ async def joined(
             raise asyncio.CancelledError from errors
         raise first_error(errors) from errors
     finally:
-        await socket.close()
+        await hang_up(socket)
+
+
+def open_timeout() -> RequestTimeout:
+    """Of who opens one channel after another."""
+    return RequestTimeout(LEAST_OPEN_S, LEAST_OPEN_S, OPEN_TIMEOUT_S)
 
 
 def _resolve(waited_for: asyncio.Future[None]) -> None:

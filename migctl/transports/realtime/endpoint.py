@@ -14,7 +14,8 @@ from migctl.config import Target
 from migctl.config.address import is_local
 from migctl.events.jsontext import quote
 from migctl.target import errors
-from migctl.target.rest import SMALL_BYTES, read
+from migctl.target.bodies import PACKED, read
+from migctl.target.rest import SMALL_BYTES, as_server
 from migctl.transports.realtime.exchange import TOO_FAST, RateLimited
 
 # A hint that takes longer is no news any more: its readers have asked the table.
@@ -28,16 +29,16 @@ class Endpoint:
     """`POST /realtime/v1/api/broadcast`, as service_role."""
 
     def __init__(self, target: Target) -> None:
-        key = target.need("service_role_key")
+        target.need("service_role_key")
+        self._target = target
         self._url = target.supabase_url + _PATH
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT_S,
             trust_env=not is_local(target.supabase_url),
             headers={
-                "apikey": key,
-                "Authorization": f"Bearer {key}",
                 "Content-Type": "application/json",
                 "User-Agent": "migctl",
+                "Accept-Encoding": PACKED,
             },
         )
 
@@ -50,7 +51,10 @@ class Endpoint:
         body = b'{"messages":[{"topic":%b,"event":%b,"payload":%b,"private":true}]}'
         try:
             async with self._client.stream(
-                "POST", self._url, content=body % (quote(topic), quote(event), payload)
+                "POST",
+                self._url,
+                content=body % (quote(topic), quote(event), payload),
+                headers=as_server(self._target),
             ) as answer:
                 body, _ = await read(answer, SMALL_BYTES)
         except errors.FAILED_REQUEST as error:

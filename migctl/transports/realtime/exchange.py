@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from migctl.errors import Systemic, Transient
+from migctl.target.errors import in_words
 from migctl.transports.realtime import frames
 
 ACKNOWLEDGED_WITHIN_S = 1.0
@@ -132,16 +133,19 @@ class Exchange:
             return self._reply(frame)
         if frame.event == "broadcast":
             payload = frame.payload.get("payload")
-            return Broadcast(str(frame.payload.get("event")), payload if isinstance(payload, dict) else {})
+            event = frame.payload.get("event")
+            return Broadcast(
+                event if isinstance(event, str) else "", payload if isinstance(payload, dict) else {}
+            )
         if self._changes and frame.event == "postgres_changes":
             data = frame.payload.get("data")
             return Change(data if isinstance(data, dict) else {})
         if self._changes and is_of_changes(frame):
             if frame.payload.get("status") != "ok":  # the channel stays joined, and this is not tried again
-                raise self.lost(f"no postgres_changes: {frame.payload.get('message')}")
+                raise self.lost(f"no postgres_changes: {in_words(frame.payload.get('message'))}")
             return Subscribed()
         if frame.event == "system" and frame.payload.get("status") == "error":
-            self._last_error = str(frame.payload.get("message", ""))  # the reason; phx_close follows
+            self._last_error = in_words(frame.payload.get("message", ""))  # the reason; phx_close follows
         elif frame.event in ("phx_close", "phx_error"):
             raise self.lost(self._last_error or f"the server sent {frame.event}")
         return None
@@ -156,7 +160,8 @@ class Exchange:
             if reason.startswith(_SYSTEMIC_REASONS):
                 raise Systemic(
                     f"join {joining}: {reason}",
-                    do="check SUPABASE_SERVICE_ROLE_KEY, and run `migctl schema verify` for the policies of realtime.messages",
+                    do="check SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY), and run `migctl schema verify` for "
+                    "the policies of realtime.messages",
                 )
             raise self.lost(f"the join was refused: {reason}")
         if self._waiting.pop(ref, None) is None:
@@ -174,7 +179,10 @@ class Exchange:
 def refused_upgrade(action: str, status: int) -> Systemic | Transient:
     """What an HTTP status instead of a socket comes to."""
     if status in (401, 403, 404):
-        return Systemic(f"{action}: HTTP {status}", do="check SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY")
+        return Systemic(
+            f"{action}: HTTP {status}",
+            do="check SUPABASE_URL and SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY)",
+        )
     if status == 429:
         return RateLimited(f"{action}: HTTP 429", do=TOO_FAST)
     return Transient(f"{action}: HTTP {status}", do="nothing: it is tried again")
@@ -188,4 +196,4 @@ def is_of_changes(frame: frames.Frame) -> bool:
 def _reason(frame: frames.Frame) -> str:
     response = frame.payload.get("response")
     reason = response.get("reason") if isinstance(response, dict) else response
-    return str(reason or frame.payload)
+    return in_words(reason or frame.payload)

@@ -63,10 +63,10 @@ def decode(text: str | bytes) -> Frame:
     value = loads(text)
     if not isinstance(value, dict) or not isinstance(value.get("event"), str):
         raise ValueError("expected a Phoenix frame")
-    payload, ref = value.get("payload"), value.get("ref")
+    topic, payload, ref = value.get("topic"), value.get("payload"), value.get("ref")
     return Frame(
-        topic=str(value.get("topic")),
+        topic=topic if isinstance(topic, str) else "",
         event=value["event"],
         payload=payload if isinstance(payload, dict) else {},
-        ref=None if ref is None else str(ref),
+        ref=str(ref) if isinstance(ref, (str, int)) else None,
     )

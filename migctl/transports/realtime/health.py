@@ -40,6 +40,12 @@ class Silence:
         self._arrived_at = float("-inf")
         self._probed_at: float | None = None
 
+    def follow(self, *, every_s: float, silent_s: float) -> None:
+        """By these from the next one on; until one arrived, the first is waited for as before."""
+        if self._allowed_s == self._silent_s:
+            self._allowed_s = silent_s
+        self._every_s, self._silent_s = every_s, silent_s
+
     def sent(self, now: float) -> int:
         """One goes now, or should: where there is no way to send it, it is missed all the same. Returns its number."""
         self._number += 1
@@ -110,9 +116,11 @@ class Health:
         self._silence = Silence(every_s=every_s, silent_s=silent_s, first_s=first_s)
         self._breaker = Breaker(rules, changed)
 
-    def follow(self, rules: BreakerRules) -> None:
-        """Go by these rules from now on."""
+    def follow(self, rules: BreakerRules, *, every_s: float, silent_s: float) -> None:
+        """Go by these from now on."""
         self._breaker.follow(rules)
+        self._silent_s = silent_s
+        self._silence.follow(every_s=every_s, silent_s=silent_s)
 
     @property
     def state(self) -> BreakerState:

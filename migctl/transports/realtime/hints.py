@@ -93,7 +93,8 @@ def _survives_parsing(data: bytes) -> bool:
         nonlocal bent
         bent = bent or not _fits_double(text)
 
-    value = json.loads(data, parse_int=number, parse_float=number)
+    # Of a key that is there twice both values count: clients read what they then drop.
+    value = json.loads(data, parse_int=number, parse_float=number, object_pairs_hook=lambda pairs: pairs)
     return not bent and not _has_half_pair(value)
 
 
@@ -107,9 +108,7 @@ def _fits_double(text: str) -> bool:
 def _has_half_pair(value: object) -> bool:
     if isinstance(value, str):
         return _HALF_A_PAIR.search(value) is not None
-    if isinstance(value, dict):
-        return any(_has_half_pair(key) or _has_half_pair(inner) for key, inner in value.items())
-    return isinstance(value, list) and any(map(_has_half_pair, value))
+    return isinstance(value, (list, tuple)) and any(map(_has_half_pair, value))
 
 
 def _item(entry: Entry, room: int) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from migctl import clock
 from migctl.config import Settings
 from migctl.resilience import BreakerChange, BreakerRules, News
@@ -21,16 +23,26 @@ class Reach:
     def __init__(self, settings: Settings, table: Table, *, seq: int) -> None:
         of = settings.resilience
         by_changes = settings.realtime.live == "postgres_changes"
+        self._longer_s = CHANGES_TAKE_S if by_changes else 0.0
         self.health = Health(
             BreakerRules(**of.breaker.model_dump()),
             every_s=of.canary.every_s,
-            silent_s=of.canary.silent_s + (CHANGES_TAKE_S if by_changes else 0.0),
+            silent_s=of.canary.silent_s + self._longer_s,
             first_s=CHANGES_FIRST_S if by_changes else FIRST_S,
             changed=self._changed,
         )
         self.news = News()
         self.seq = seq
         self._table = table
+
+    def follow(self, settings: Settings) -> None:
+        """The breaker and the canary by these from now on."""
+        of = settings.resilience
+        self.health.follow(
+            BreakerRules(**of.breaker.model_dump()),
+            every_s=of.canary.every_s,
+            silent_s=of.canary.silent_s + self._longer_s,
+        )
 
     def reached(self) -> None:
         """The sender, or the canary's subscriber, has joined a channel."""
@@ -43,8 +55,9 @@ class Reach:
 
     def _changed(self, change: BreakerChange) -> None:
         what = f"broadcast breaker {change.after.replace('_', '-')}"
-        if change.after == "open" and change.before == "closed":
-            _log.warning(what, seq=self.seq, reason=change.reason)
-        else:
-            _log.info(what, seq=self.seq, reason=change.reason)
+        # Of an outage that lasts, the trials in between are nothing new: there is one every few seconds.
+        level = logging.INFO if change.after == "closed" else logging.DEBUG
+        if change.before == "closed":
+            level = logging.WARNING
+        _log.log(level, what, seq=self.seq, reason=change.reason)
         self.news.wake()

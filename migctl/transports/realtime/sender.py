@@ -16,7 +16,7 @@ from migctl.resilience import Backoff, BreakerState, Retry
 from migctl.target.tokens import sender_token
 from migctl.telemetry import get_logger
 from migctl.transports.realtime.cadence import Pace
-from migctl.transports.realtime.channel import Channel, joined
+from migctl.transports.realtime.channel import Channel, joined, open_timeout
 from migctl.transports.realtime.endpoint import Endpoint
 from migctl.transports.realtime.exchange import ChannelLost, RateLimited
 from migctl.transports.realtime.reach import Reach
@@ -86,14 +86,14 @@ class Sender:
         *,
         random: Callable[[], float],
     ) -> None:
-        retry, systemic = settings.resilience.retry, settings.resilience.systemic_retry
-        backoff = Backoff(retry.first_delay_s, retry.max_delay_s)
-        slow = Backoff(systemic.first_delay_s, systemic.max_delay_s)
+        backoff, slow = _backoffs(settings)
         self._retry = Retry(backoff, slow=slow, random=random)
         self._http_retry = Retry(backoff, slow=slow, random=random)
         self._http_not_before = 0.0
+        self._opening = open_timeout()
         self._target = target
-        self._apikey = target.need("service_role_key")
+        target.need("service_role_key")
+        self._rekeyed = asyncio.Event()
         self._topics = topics
         self._endpoint: Endpoint | None = None
         self.reach = reach
@@ -103,21 +103,31 @@ class Sender:
         self.reason: str | None = None
         self.channels = self.by_http = self.http_failures = 0
 
+    def follow(self, settings: Settings) -> None:
+        """Come back by these, from the next failure on."""
+        backoff, slow = _backoffs(settings)
+        for retry in (self._retry, self._http_retry):
+            retry.follow(backoff, slow=slow)
+
     async def run(self) -> None:
         """One channel after another."""
         self._endpoint = Endpoint(self._target)
         try:
             while True:
                 channel = None
+                self._rekeyed.clear()
                 try:
                     async with joined(
                         self._target.supabase_url,
-                        apikey=self._apikey,
+                        apikey=self._target.need("service_role_key"),
                         topics=self._topics,
-                        token=lambda: sender_token(self._target),
+                        token=self._token,
+                        opening=self._opening,
                     ) as channel:
                         self._opened(channel)
-                        await asyncio.Event().wait()  # until it is lost
+                        await self._rekeyed.wait()  # or until it is lost
+                    self.state, self.reason, self.channel = "connecting", "the target has other keys", None
+                    continue
                 except (Transient, Systemic) as error:
                     if was_proven(None if channel is None else channel.acknowledged):
                         self._retry.succeeded()
@@ -127,6 +137,13 @@ class Sender:
         finally:
             self.channel = None
             await self._endpoint.aclose()
+
+    def rekey(self) -> None:
+        """The target has other keys: the next channel is opened with them, at once. Meanwhile messages go by HTTP."""
+        self._rekeyed.set()
+
+    async def _token(self) -> str:
+        return sender_token(self._target)
 
     def way(self, now: float) -> Way | None:
         """How the next message would go; None: not at all."""
@@ -215,3 +232,10 @@ class Sender:
         if self._http_retry.failures:
             self.reach.failed(error.what)
         self.reach.news.wake()
+
+
+def _backoffs(settings: Settings) -> tuple[Backoff, Backoff]:
+    retry, systemic = settings.resilience.retry, settings.resilience.systemic_retry
+    return Backoff(retry.first_delay_s, retry.max_delay_s), Backoff(
+        systemic.first_delay_s, systemic.max_delay_s
+    )

@@ -1,5 +1,6 @@
 """The gateway: our own WebSocket, for legacy dashboards as they are and for subscribers that resume (`v=2`)."""
 
 from migctl.transports.websocket.gateway import Gateway
+from migctl.transports.websocket.upstream import Upstream
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "Upstream"]

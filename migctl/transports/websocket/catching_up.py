@@ -38,7 +38,7 @@ class CatchingUp:
         self._journal = journal
         self._live = live
         self._legacy_frame: frames.LegacyFrame = legacy_frame
-        self._stall_s = stall_s
+        self.stall_s = stall_s
 
     async def run(self, session: Session, after: int, writer: AbstractStreamWriter) -> None:
         """From `after` to the live edge. The session has joined, or is closed, when this returns; and is closed when it raises."""
@@ -73,7 +73,7 @@ class CatchingUp:
             live.frames_written += len(page)
             after = run.last
             try:
-                if not await within(self._stall_s, writer.drain()):
+                if not await within(self.stall_s, writer.drain()):
                     live.close(session, frames.SLOW, "slow: resume from your position")
                     return
             except (ConnectionError, ClientConnectionResetError):

@@ -26,6 +26,7 @@ NORMAL = 1000
 GOING_AWAY = 1001
 NO_STATUS = 1005  # never sent: stands for a close frame without a code
 ABNORMAL = 1006  # never sent: the connection went without a goodbye
+PROTOCOL_ERROR = 1002
 INTERNAL = 1011
 DRAINING = 1012
 UNAUTHENTICATED = 4401
@@ -36,6 +37,7 @@ ROTATED = 4411
 SWITCHED_OFF = 4412
 SWITCHED_OFF_REASON = "the WebSocket is switched off: GET /api/transport says where to go"
 
+_HIGHEST = 4999
 _TEXT = 0x81
 _BINARY = 0x82
 _CLOSE = 0x88
@@ -71,6 +73,11 @@ def close(code: int, reason: str = "") -> bytes:
     if code == NO_STATUS:
         return framed(b"", _CLOSE)
     return framed(struct.pack("!H", code) + reason.encode()[:123], _CLOSE)
+
+
+def answer_to(code: int) -> int:
+    """The code that answers a close frame: the same, where one may be sent at all."""
+    return code if code <= _HIGHEST else PROTOCOL_ERROR
 
 
 # Texts.
@@ -125,7 +132,8 @@ def hello(
 ) -> bytes:
     """The first frame of every v2 socket, framed.
 
-    heartbeat_s: how often `sys.hb` follows, so that silence is known. assigns: `sys.assignment` comes over this socket.
+    heartbeat_s: how often `sys.hb` follows, so that silence is known. assigns: `sys.assignment` comes over this socket. All of them
+    `asks`: `wire.ASK` is answered.
     """
     data: dict[str, object] = {
         "v": 2,
@@ -135,6 +143,7 @@ def hello(
         "resume": resume,
         "reason": reason,
         "heartbeat_s": heartbeat_s,
+        "asks": True,
     }
     if assigns:
         data["assigns"] = True

@@ -11,12 +11,13 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
 from migctl.clock import mono, now
+from migctl.config.settings import GatewaySection
 from migctl.journal import Log
 from migctl.status import GatewayStatus, SubscriberStatus, TransportName, TransportStatus
 from migctl.status.clients import ClientStatus
@@ -38,6 +39,7 @@ log = get_logger("gateway")
 logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 PING_EVERY_BEATS = 4
+_ASK = wire.ASK.decode()
 
 
 class Gateway:
@@ -62,7 +64,7 @@ class Gateway:
         max_queue_bytes: int = 8 << 20,
         stall_s: float = 10.0,
         grace_s: float = 5.0,
-        upstream: str | None = None,
+        upstream: Upstream | None = None,
         flags: Flags | None = None,
         joins_per_s: float = 50.0,
     ) -> None:
@@ -70,8 +72,9 @@ class Gateway:
         self._legacy_frame: frames.LegacyFrame = legacy_frame
         self._heartbeat_s = heartbeat_s
         self._grace_s = grace_s
-        self._upstream = Upstream(upstream) if upstream is not None else None
+        self._upstream = upstream
         self._live = Live(journal.epoch, journal.head, grace_s=grace_s)
+        self.trail = self._live.trail  # count: of the sockets at the live edge
         self._catching_up = CatchingUp(journal, self._live, legacy_frame=legacy_frame, stall_s=stall_s)
         self._sockets = Sockets(max_queue_bytes=max_queue_bytes, grace_s=grace_s)
         self._assigning = (
@@ -79,7 +82,7 @@ class Gateway:
                 flags,
                 lambda: self._sockets.of("v2"),
                 joins_per_s=joins_per_s,
-                away=self._is_realtime_away,
+                away=lambda: self._fallback is not None or self._breaker_open(),
                 lost=self._live.leave,
             )
             if flags is not None
@@ -93,7 +96,11 @@ class Gateway:
 
     # Delivering.
 
-    def follow(self, *, joins_per_s: float) -> None:
+    def follow(self, of: GatewaySection, *, joins_per_s: float) -> None:
+        """By these from now on, sockets that are open too. How often they get a heartbeat they were told: that stays."""
+        self._grace_s = self._live.grace_s = of.grace_s
+        self._catching_up.stall_s = of.stall_s
+        self._sockets.follow(max_queue_bytes=of.max_queue_bytes, grace_s=of.grace_s)
         if self._assigning is not None:
             self._assigning.joins_per_s = joins_per_s
 
@@ -138,8 +145,8 @@ class Gateway:
                 )
 
     def _summarise(self, line: dict[str, float] | None) -> None:
+        live = self._live
         if line is not None:
-            live = self._live
             log.info("frames sent", epoch=live.epoch, seq=live.delivered, subscribers=len(live), **line)
 
     async def _beat(self) -> None:
@@ -147,8 +154,7 @@ class Gateway:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             beats += 1
-            self._enter(self._journal.epoch)
-            self._send_all(frames.heartbeat(epoch=self._journal.epoch, head=self._journal.head, now=now()))
+            self._send_all(self._heartbeat())
             if beats % PING_EVERY_BEATS == 0:
                 self._live.ping(self._sockets, mono(), ping_every_s=PING_EVERY_BEATS * self._heartbeat_s)
             self._summarise(self._minutely.due(mono()))
@@ -164,10 +170,8 @@ class Gateway:
                 self._live.leave(session)
 
     def announce(self, from_: str, to: str, reason: str, *, spread_s: float | None = None) -> None:
-        """Send every v2 subscriber to another transport, and those who come while it lasts.
-
-        spread_s: within which time they are to go, each at a moment of its own; None leaves that to them.
-        """
+        """Send every v2 subscriber to another transport, and those who come while it lasts. spread_s: within which time they are
+        to go, each at a moment of its own; None leaves that to them."""
         self._fallback = (from_, to, reason) if to == self.name else None
         log.info(
             "subscribers sent to another transport",
@@ -181,12 +185,15 @@ class Gateway:
         if self._assigning is not None and self._fallback is None:
             self._assigning.returning(spread_s or 0.0)
 
+    def dismiss(self, tokens: Collection[str]) -> None:
+        """Close the sockets that came with a token of one of these names, which opens nothing any more."""
+        self._live.close_all(
+            frames.UNAUTHENTICATED, "the token was revoked", self._sockets.with_token(tokens)
+        )
+
     def withhold_while(self, breaker_open: Callable[[], bool]) -> None:
         """Tell nobody to go to Realtime while this holds, or while its subscribers are here."""
         self._breaker_open = breaker_open
-
-    def _is_realtime_away(self) -> bool:
-        return self._fallback is not None or self._breaker_open()
 
     def count_v2(self) -> int:
         """Sockets that hear an announcement."""
@@ -195,8 +202,6 @@ class Gateway:
     def count_on_realtime(self) -> int:
         """Subscribers that receive what is broadcast: also those that were sent there and still have events from here."""
         return sum(one.is_on_realtime for one in self._sockets.of("v2"))
-
-    # One socket.
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket to its end."""
@@ -247,7 +252,7 @@ class Gateway:
                 request, "piped", protocols, max_client_bytes=wire.MAX_FRAME_BYTES
             ) as admitted:
                 self._check_open(admitted[1])
-                await pipe(*admitted, old)
+                await pipe(*admitted, old, pass_within_s=upstream.pass_within_s)
         return admitted[0]
 
     def _begin(
@@ -301,11 +306,17 @@ class Gateway:
             session.heard_at = mono()
             if message.type is WSMsgType.PING:
                 session.write(frames.pong(message.data))
+            elif message.type is WSMsgType.TEXT and session.form == "v2" and message.data == _ASK:
+                self._live.answer(session, self._heartbeat)
             elif message.type is WSMsgType.CLOSE:
                 session.answer_close(message.data or frames.NORMAL)
                 return
             elif message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return
+
+    def _heartbeat(self) -> bytes:
+        self._enter(self._journal.epoch)
+        return frames.heartbeat(epoch=self._journal.epoch, head=self._journal.head, now=now())
 
     # Ending.
 
@@ -328,18 +339,7 @@ class Gateway:
 
     def subscribers(self) -> list[SubscriberStatus]:
         """Who is attached, one by one."""
-        return [
-            SubscriberStatus(
-                peer=session.peer,
-                form=session.form,
-                standby=session.standby,
-                user=session.user,
-                assigned=session.assigned,
-                queued_bytes=session.queued_bytes,
-                closing=session.close_code,
-            )
-            for session in self._sockets
-        ]
+        return [session.status() for session in self._sockets]
 
     def switch_off(self) -> None:
         """The rollout is completed: who is here is sent to Realtime and closed, and `switched_off` says that nobody else may come.

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from migctl.clock import now
+from migctl.telemetry.trail import Trail
+from migctl.transports import wire
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.session import Session
 
@@ -18,7 +21,9 @@ class Live:
         self.epoch = epoch
         self.delivered = delivered
         self.frames_written = 0
-        self._grace_s = grace_s
+        self.trail = Trail()
+        self.trail.begin(epoch, delivered)
+        self.grace_s = grace_s
         self._left: set[str] = set()
         self._v2: set[Session] = set()
         self._legacy: set[Session] = set()
@@ -42,20 +47,29 @@ class Live:
         self._legacy.discard(session)
 
     def close(self, session: Session, code: int, reason: str) -> None:
-        session.close(code, reason, grace_s=self._grace_s)
+        session.close(code, reason, grace_s=self.grace_s)
         self.leave(session)
 
     def close_all(self, code: int, reason: str, sessions: Iterable[Session]) -> None:
         for session in tuple(sessions):
             self.close(session, code, reason)
 
-    def ping(self, sessions: Iterable[Session], now: float, *, ping_every_s: float) -> None:
-        """Ask everybody for a sign of life; close who has given none for too long. now: monotonic seconds."""
+    def ping(self, sessions: Iterable[Session], moment: float, *, ping_every_s: float) -> None:
+        """Ask everybody for a sign of life; close who has given none for too long. moment: monotonic seconds."""
         for session in tuple(sessions):
-            if session.is_silent(now, ping_every_s=ping_every_s):
+            if session.is_silent(moment, ping_every_s=ping_every_s):
                 self.close(session, frames.SILENT, "no answer to pings")
             elif not session.write(frames.PING):
                 self.leave(session)
+
+    def answer(self, session: Session, heartbeat: Callable[[], bytes]) -> None:
+        """Answer who asks; who asks all the time is answered now and then."""
+        if session.heard_at < session.answered_at + wire.ANSWER_EVERY_S:
+            return
+        session.answered_at = session.heard_at
+        frame = heartbeat()
+        if session.close_code is None and not session.write(frame):
+            self.leave(session)
 
     def has_left(self, epoch: str) -> bool:
         """True for an epoch before this one: its v2 subscribers were closed, and what it ended with is behind the legacy ones."""
@@ -80,6 +94,7 @@ class Live:
             self._write(self._v2, run, run.v2)
         if self._legacy:
             self._write(self._legacy, run, run.legacy)
+        self.trail.passed(self.epoch, run.last, now(), "frame", count=len(self))
 
     def _write(self, live: set[Session], run: frames.Run, form: Callable[[int], bytes]) -> None:
         whole = form(0)

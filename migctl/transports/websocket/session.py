@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from migctl.status import TransportName
+from migctl.status import SubscriberStatus, TransportName
 from migctl.transports import wire
 from migctl.transports.websocket import frames
 
@@ -25,13 +25,14 @@ class Session:
     notified, notified_n: the transport that it was sent to, and by the flag set of which number; notified_brake: for a brake.
     fallback: it is here while Realtime, which it was sent to, has failed. since: monotonic, as `heard_at`.
     position: the last that it was sent, once it left the live edge. token: the name of the one that it came with.
-    witness: it is the witness's own.
+    witness: it is the witness's own. answered_at: when it was answered the last time, what it asked.
     """
 
     __slots__ = (
         "_abort",
         "_transport",
         "after",
+        "answered_at",
         "assigned",
         "close_code",
         "fallback",
@@ -73,6 +74,7 @@ class Session:
         self.max_queue_bytes = max_queue_bytes
         self.heard_at = heard_at
         self.since = heard_at
+        self.answered_at = float("-inf")
         self.token = token
         self.witness = witness
         self.position: str | None = None
@@ -104,6 +106,18 @@ class Session:
     def queued_bytes(self) -> int:
         return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
 
+    def status(self) -> SubscriberStatus:
+        """For `GET /admin/subscribers`."""
+        return SubscriberStatus(
+            peer=self.peer,
+            form=self.form,
+            standby=self.standby,
+            user=self.user,
+            assigned=self.assigned,
+            queued_bytes=self.queued_bytes,
+            closing=self.close_code,
+        )
+
     def is_silent(self, now: float, *, ping_every_s: float) -> bool:
         """True where so many pings went unanswered that the connection counts as lost. now: monotonic seconds, as `heard_at`."""
         return now - self.heard_at > wire.silence_s(ping_every_s)
@@ -131,8 +145,8 @@ class Session:
     def answer_close(self, code: int) -> None:
         """The client said goodbye: say it back, unless we said it first."""
         if not self.closed:
-            self.close_code = code
-            self._transport.write(frames.close(code))
+            self.close_code = frames.answer_to(code)
+            self._transport.write(frames.close(self.close_code))
 
     def finish(self, *, grace_s: float = 5.0) -> None:
         """Close the connection once the queue is written, or after grace_s."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -69,6 +69,12 @@ class Sockets:
         self.left = Leavers(now())
         self.draining = False
 
+    def follow(self, *, max_queue_bytes: int, grace_s: float) -> None:
+        """By these from now on, also those that are open."""
+        self._max_queue_bytes, self._grace_s = max_queue_bytes, grace_s
+        for session in self._open:
+            session.max_queue_bytes = max_queue_bytes
+
     def __len__(self) -> int:
         return len(self._open)
 
@@ -78,6 +84,9 @@ class Sockets:
 
     def of(self, form: Form) -> list[Session]:
         return [session for session in self._open if session.form == form]
+
+    def with_token(self, names: Collection[str]) -> list[Session]:
+        return [session for session in self._open if session.token in names]
 
     def wake(self) -> None:
         """Something else has changed that `change` is awaited for."""

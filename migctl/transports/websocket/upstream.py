@@ -12,19 +12,23 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from migctl.clock import mono
+from migctl.redaction import redact
 from migctl.status import UpstreamStatus
 from migctl.telemetry import get_logger
+from migctl.transports.dialing import Followed, hang_up
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.session import Session
 from migctl.transports.wire import MAX_FRAME_BYTES
 
 OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
+# A message of a client that the old service does not take by then ends the socket: who waits to write does not see a client go.
+PASS_WITHIN_S = 10.0
 # An upstream that is gone without a goodbye is noticed by the next ping that it doesn't answer.
 PING_EVERY_S = 20.0
 
@@ -54,10 +58,11 @@ class Denied(Exception):
 
 
 class Upstream:
-    """url: of the old service's socket."""
+    """url: of the old service's socket. pass_within_s: how long it may take for a message of a client."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pass_within_s: float = PASS_WITHIN_S) -> None:
         self._url = url
+        self.pass_within_s = pass_within_s
         self.failures = 0
         self.reason: str | None = None
 
@@ -76,7 +81,7 @@ class Upstream:
         theirs = [Subprotocol(one) for one in offered if not one.startswith(frames.TOKEN_PREFIX)]
         url = f"{self._url}{'&' if '?' in self._url else '?'}{query}" if query else self._url
         try:
-            old = await connect(
+            old = await Followed(
                 url,
                 subprotocols=theirs or None,
                 additional_headers=_headers(request),
@@ -100,6 +105,7 @@ class Upstream:
         return old
 
     def _failed(self, reason: str) -> Away:
+        reason = redact(reason)  # it goes into the status, and libraries quote addresses
         self.failures += 1
         if self.reason is None:
             log.warning("the old service is away", reason=reason)
@@ -124,40 +130,60 @@ def _headers(request: web.Request) -> list[tuple[str, str]]:
         and name.lower() != "x-forwarded-for"
         and not (name.lower() == "authorization" and request.get(TOKEN_IS_OURS, False))
     ]
-    way = [*request.headers.getall("X-Forwarded-For", []), request.remote or "unknown"]
+    way = [*request.headers.getall("X-Forwarded-For", []), _peer(request)]
     return [*kept, ("X-Forwarded-For", ", ".join(way))]
 
 
+def _peer(request: web.Request) -> str:
+    """Who connected, which is the last proxy where the request came through some; `remote` may be the client before them."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return str(peer[0]) if isinstance(peer, (tuple, list)) and peer else "unknown"
+
+
 async def pipe(
-    socket: web.WebSocketResponse, session: Session, writer: AbstractStreamWriter, old: ClientConnection
+    socket: web.WebSocketResponse,
+    session: Session,
+    writer: AbstractStreamWriter,
+    old: ClientConnection,
+    *,
+    pass_within_s: float = PASS_WITHIN_S,
 ) -> None:
     """Pass messages both ways until one side ends, then end the other with the same code."""
     code, reason = frames.GOING_AWAY, ""
     down = asyncio.create_task(_down(old, session, writer), name="from the old service")
     try:
-        code, reason = await _up(socket, session, old)
+        code, reason = await _up(socket, session, old, pass_within_s)
     finally:
         down.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await down
         # Whatever ends this: the old service must not write to nobody.
-        await old.close(code, reason)
+        await hang_up(old, code, reason, within_s=2 * CLOSE_WITHIN_S)
 
 
-async def _up(socket: web.WebSocketResponse, session: Session, old: ClientConnection) -> tuple[int, str]:
+async def _up(
+    socket: web.WebSocketResponse, session: Session, old: ClientConnection, pass_within_s: float
+) -> tuple[int, str]:
     """From the client, until it ends; return what to send the old service."""
     while True:
         message = await socket.receive()
         session.heard_at = mono()
         if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            with contextlib.suppress(ConnectionClosed):  # the other way says so to the client
-                await old.send(message.data)
+            try:
+                async with asyncio.timeout(pass_within_s):
+                    await old.send(message.data)
+            except ConnectionClosed:
+                pass  # the other way says so to the client
+            except TimeoutError:
+                log.warning("the old service takes nothing", peer=session.peer, within_s=pass_within_s)
+                session.close(frames.DRAINING, "the old service takes nothing")
+                return frames.GOING_AWAY, ""
         elif message.type is WSMsgType.PING:
             session.write(frames.pong(message.data))
         elif message.type is WSMsgType.CLOSE:
             if session.close_code is not None:  # it answers what we said
                 return frames.GOING_AWAY, ""
-            code = message.data or frames.NO_STATUS
+            code = frames.answer_to(message.data or frames.NO_STATUS)
             session.answer_close(code)
             return (frames.NORMAL if code == frames.NO_STATUS else code), message.extra or ""
         elif message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):

@@ -25,6 +25,8 @@ from tests.kit.entries import event
 from tests.kit.receiving import reader, receiving
 from tests.kit.relaying import Tables, publish, relayed, relaying
 
+ELSEWHERE = True
+
 NUL = rb'{"a":"\u0000"}'
 REFUSE_COLD = "alter table monitoring_events add constraint cold check ((data->>'cold') is null) not valid"
 ALLOW_COLD = "alter table monitoring_events drop constraint cold"
@@ -55,7 +57,8 @@ async def test_a_storm_of_50_is_held_after_20_until_it_is_accepted(
     journal: SqliteJournal, target: Target, tables: Tables
 ) -> None:
     async with relaying(journal, target) as relay:
-        await publish(journal, [event(NUL) for _ in range(50)] + [event()])
+        await tables.run(REFUSE_COLD)
+        await publish(journal, [event(COLD) for _ in range(50)] + [event()])
         await until(lambda: paused(relay))
         assert "20 dead letters in a minute; next is seq 21" in relay.status().reason
         assert "migctl deadletter accept --minutes 10" in relay.status().do
@@ -65,9 +68,49 @@ async def test_a_storm_of_50_is_held_after_20_until_it_is_accepted(
         await relayed(journal, relay)
         told = relay.burying.status()
         assert (told.waiting, told.held_since, told.accepted_by) == (50, None, "ann@host")
-        assert told.by_code == {"22P05": 50}
+        assert told.by_code == {"23514": 50}
     assert await tables.seqs() == [51]
     assert list(await tables.tombstones()) == list(range(1, 51))
+
+
+async def test_events_that_no_table_could_hold_are_no_storm_and_hold_nobody(
+    journal: SqliteJournal, target: Target, tables: Tables
+) -> None:
+    never = [NUL, rb'{"a":"\ud800"}', b'{"a":1e400000}', b'{"a":1e-20000}']
+    async with relaying(journal, target) as relay:
+        await publish(journal, [event(never[n % 4]) for n in range(100)] + [event()])
+        await relayed(journal, relay)
+        told = relay.burying.status()
+        assert (told.waiting, told.held_since) == (100, None)
+        assert told.by_code == {"22P05": 25, "22P02": 25, "22003": 50}
+        # Nor are they any part of one that follows, in this process or in the next.
+        await tables.run(REFUSE_COLD)
+        await publish(journal, [event(COLD) for _ in range(19)])
+        await relayed(journal, relay)
+    async with relaying(journal, target) as relay:
+        await publish(journal, [event(NUL), event(COLD), event(NUL)])
+        await relayed(journal, relay)
+        await publish(journal, [event(COLD)])
+        await until(lambda: paused(relay))
+        assert relay.burying.status().held_since is not None
+    assert await tables.seqs() == [101]
+
+
+async def test_a_column_that_somebody_made_too_narrow_is_a_storm(
+    journal: SqliteJournal, target: Target, tables: Tables
+) -> None:
+    await tables.run(
+        "create function narrow() returns trigger language plpgsql as $$ begin "
+        "raise exception 'integer out of range' using errcode = '22003'; end $$; "
+        "create trigger narrow before insert on monitoring_events for each row execute function narrow()"
+    )
+    try:
+        async with relaying(journal, target) as relay:
+            await publish(journal, [event() for _ in range(30)])
+            await until(lambda: paused(relay))
+            assert relay.table_head == 20
+    finally:
+        await tables.run("drop trigger narrow on monitoring_events; drop function narrow()")
 
 
 async def test_a_hold_outlives_the_process_and_ends_by_itself_once_the_table_takes_the_event(
@@ -96,18 +139,20 @@ async def test_an_acceptance_outlives_the_process(
     async with relaying(journal, target) as relay:
         await relay.burying.accept(10, "ann@host")
     async with relaying(journal, target) as relay:
-        await publish(journal, [event(NUL) for _ in range(30)])
+        await tables.run(REFUSE_COLD)
+        await publish(journal, [event(COLD) for _ in range(30)])
         await relayed(journal, relay)
     assert len(await tables.tombstones()) == 30
 
 
 async def test_an_acceptance_that_has_ended_lets_the_next_storm_be_held(
-    journal: SqliteJournal, target: Target
+    journal: SqliteJournal, target: Target, tables: Tables
 ) -> None:
+    await tables.run(REFUSE_COLD)
     async with relaying(journal, target) as relay:
         await relay.burying.accept(0.0001, "ann@host")
         await until(lambda: relay.burying.status().accepted_until is None)
-        await publish(journal, [event(NUL) for _ in range(21)])
+        await publish(journal, [event(COLD) for _ in range(21)])
         await until(lambda: paused(relay))
         assert relay.table_head == 20
 

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 
 from migctl.config import Target
 from tests.kit.conditions import until
-from tests.kit.nonsense import BLAMES, NONSENSE, Answer, Request, nonsense_before
+from tests.kit.nonsense import BLAMES, NONSENSE, PACKED, SOCKETS, Answer, Request, nonsense_before, refusal
 from tests.kit.relaying import Tables
 from tests.kit.serve_process import serving_process
 from tests.kit.targets import environment_of
@@ -33,6 +33,17 @@ STAGES: list[dict[Request, Answer]] = [
     {"write": NONSENSE["no UTF-8"]},
     {"write": Answer(body=b"[]", forwarded=True), "read back": NONSENSE["vast numbers"]},
     {"write": Answer(body=b"[]", forwarded=True), "read back": BLAMES["23514"]},
+    {"write": PACKED["a bomb in a bomb"], "socket": SOCKETS["a place that is no address"]},
+    {"move": PACKED["a refusal that is a bomb"], "socket": SOCKETS["a port that is none"]},
+    {"write": NONSENSE["half of it"], "socket": SOCKETS["a reason of 980 levels"]},
+    {"write": NONSENSE["a page"], "socket": SOCKETS["no frame"], "flags": NONSENSE["a fence"]},
+    {"move": NONSENSE["a fence"], "socket": SOCKETS["no such tenant"], "flags": refusal(412, "PT412")},
+    {
+        "write": NONSENSE["no gzip"],
+        "socket": SOCKETS["itself"],
+        "flags": BLAMES["22P02"],
+        "stage": NONSENSE["no end"],
+    },
 ]
 
 
@@ -46,7 +57,7 @@ async def test_serve_outlives_every_answer_and_loses_nothing(
         front = await stack.enter_async_context(nonsense_before(target.supabase_url))
 
         def begin(stage: dict[Request, Answer]) -> None:
-            for request in ("read heads", "move", "probe", "write", "read back"):
+            for request in ("read heads", "move", "probe", "write", "read back", "socket", "flags", "stage"):
                 front.always(request, stage.get(request))
 
         begin(STAGES[0])
@@ -68,6 +79,7 @@ async def test_serve_outlives_every_answer_and_loses_nothing(
 
         for number, stage in enumerate(STAGES, 1):
             begin(stage)
+            await front.hang_up()
             before = dict(front.counts)
             await serve.post(EACH)
             await delivered(number * EACH)

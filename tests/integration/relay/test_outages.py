@@ -16,6 +16,8 @@ from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.relaying import Tables, publish, relayed, relaying
 
+ELSEWHERE = True
+
 WRITE = b"POST /rest/v1/monitoring_events"
 TOMBSTONE = b"POST /rest/v1/monitoring_tombstones"
 HEADS = b"POST /rest/v1/rpc/monitoring_move_head"

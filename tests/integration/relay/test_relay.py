@@ -20,6 +20,8 @@ from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.relaying import Tables, data_of, publish, relayed, relaying
 
+ELSEWHERE = True
+
 NUL = rb'{"a":"\u0000"}'
 HALF_A_PAIR = rb'{"a":"\ud800"}'
 VAST = b'{"a":1e400000}'

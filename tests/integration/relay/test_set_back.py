@@ -18,6 +18,8 @@ from tests.kit.entries import event
 from tests.kit.receiving import reader, receiving
 from tests.kit.relaying import Tables, publish, relayed, relaying
 
+ELSEWHERE = True
+
 OFTEN = Settings.model_validate({"relay": {"compare_every_s": 0.2, "heads_apart_s": 0.01}})
 NEVER = Settings.model_validate({"relay": {"compare_every_s": 0}})
 TABLES = ("monitoring_events", "monitoring_tombstones", "monitoring_heads")

@@ -16,6 +16,8 @@ from migctl.errors import Transient
 from migctl.schema import apply, plan, status, verify
 from migctl.stack.postgres import Postgres
 
+ELSEWHERE = True
+
 HOLD = f"select pg_advisory_xact_lock({int.from_bytes(b'migctl', 'big')})"
 WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
 

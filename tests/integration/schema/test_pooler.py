@@ -95,4 +95,4 @@ async def test_nothing_of_a_call_stays_behind_in_the_session(pooled: str) -> Non
                 " (select count(*) from pg_locks where locktype = 'advisory')"
             )
         ).fetchone()
-    assert row == ("0", '"$user", public', 0)
+    assert row == ("0", '"$user", public, extensions', 0)

@@ -17,11 +17,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from migctl.errors import Systemic, Usage, Wanting
+from migctl.errors import Refused, Systemic, Usage, Wanting
 from migctl.schema import Pace, Prune, apply, prune, prune_plan, rollback
 from migctl.schema.pruning import age_s
 from migctl.stack.postgres import Postgres
 from tests.kit.conditions import until
+
+ELSEWHERE = True
 
 DAY = 86400.0
 FAST = Pace(batch=7, pause_s=0.0)
@@ -103,6 +105,69 @@ async def test_adopted_rows_go_only_when_asked_for_and_only_old_ones(migrated: s
     assert (done.adopted, done.epochs) == (20, ())
     assert ask(migrated, "select event_type from monitoring_events where epoch is null") == [("young",)]
     assert left(migrated) == (1, 1, 100)
+
+
+NOTES = """
+create schema theirs;
+create table theirs.notes (about uuid references public.monitoring_events (id) {then}, what text);
+insert into theirs.notes select id, 'n' from monitoring_events where seq in (1, 2, 91);
+"""
+
+
+@pytest.mark.parametrize("then", ["", "on delete cascade", "on delete set null", "on delete restrict"])
+async def test_rows_of_others_that_refer_to_old_ones_stop_it_and_are_named(migrated: str, then: str) -> None:
+    ask(migrated, FILL + NOTES.format(then=then))
+    with pytest.raises(Refused, match=r"theirs\.notes: 2 rows refer.*notes_about_fkey"):
+        await prune_plan(migrated, "public", 2 * DAY)
+    assert left(migrated) == (1, 1, 100)
+    ask(migrated, "delete from theirs.notes where about in (select id from monitoring_events where seq < 53)")
+    await pruned(migrated, 2 * DAY)
+    assert left(migrated) == (53, 53, 48)
+    assert ask(migrated, "select count(*) from theirs.notes where about is not null") == [(1,)]
+
+
+async def test_rows_that_begin_to_refer_while_it_works_stop_it_and_lose_nothing(migrated: str) -> None:
+    ask(migrated, FILL + NOTES.format(then="on delete cascade") + "delete from theirs.notes")
+    planned = await prune_plan(migrated, "public", 2 * DAY)
+
+    def refer(gone: int) -> None:
+        if gone >= 14 and not ask(migrated, "select 1 from theirs.notes"):
+            ask(migrated, "insert into theirs.notes select id, 'late' from monitoring_events where seq = 41")
+
+    with pytest.raises(Refused, match="1 row refers"):
+        await prune(migrated, "public", planned, FAST, progress=refer)
+    assert ask(migrated, "select what from theirs.notes") == [("late",)]
+    assert ask(migrated, "select count(*) from monitoring_events where seq = 41") == [(1,)]
+    ask(migrated, "delete from theirs.notes")
+    await pruned(migrated, 2 * DAY)
+    assert left(migrated) == (53, 53, 48)
+
+
+async def test_a_key_over_two_columns_a_partition_and_adopted_rows_are_found_too(migrated: str) -> None:
+    ask(
+        migrated,
+        FILL
+        + ADOPTED
+        + """
+        create table marks (e text, s bigint, foreign key (e, s) references monitoring_tombstones (epoch, seq) on delete cascade)
+          partition by list (e);
+        create table marks_e partition of marks for values in ('e');
+        """,
+    )
+    ask(migrated, "insert into marks values ('e', 20)")
+    with pytest.raises(Refused, match=r"public\.marks: 1 row refers to rows of monitoring_tombstones"):
+        await prune_plan(migrated, "public", 2 * DAY)
+    ask(
+        migrated,
+        "drop table marks; create table likes (of uuid references monitoring_events (id) on delete cascade)",
+    )
+    ask(
+        migrated,
+        "insert into likes select id from monitoring_events where event_type = 't' and epoch is null limit 3",
+    )
+    assert (await prune_plan(migrated, "public", 30 * DAY)).total == 0
+    with pytest.raises(Refused, match=r"public\.likes: 3 rows refer"):
+        await prune_plan(migrated, "public", 30 * DAY, adopted=True)
 
 
 async def test_the_tail_never_goes_down_nor_above_the_head(migrated: str) -> None:

@@ -8,6 +8,8 @@ import pytest
 from migctl.schema import apply, verify
 from migctl.stack.postgres import Postgres
 
+ELSEWHERE = True
+
 E, T, H = "monitoring_events", "monitoring_tombstones", "monitoring_heads"
 FUNCTION = "monitoring_move_head(text, text, bigint, bigint, bigint, text, bigint, bigint, timestamptz)"
 TAIL = "monitoring_move_tail(text, bigint)"

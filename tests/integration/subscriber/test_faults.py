@@ -19,7 +19,7 @@ from migctl.transports.realtime.channel import joined
 from tests.kit.conditions import until
 from tests.kit.deployed import deployed
 from tests.kit.entries import event
-from tests.kit.receiving import publishing, reader, receiving
+from tests.kit.receiving import given, publishing, reader, receiving
 from tests.kit.relaying import Tables, relayed, relaying
 
 TOPIC = "public.monitoring_events"
@@ -75,7 +75,7 @@ async def test_buffer_that_is_dropped_is_paged_for(
     key = target.need("service_role_key")
     small = Merge(**merge)
     async with (
-        joined(target.supabase_url, apikey=key, topics=[TOPIC], token=lambda: key) as channel,
+        joined(target.supabase_url, apikey=key, topics=[TOPIC], token=given(key)) as channel,
         relaying(journal, target) as relay,
     ):
         await journal.append([event()])

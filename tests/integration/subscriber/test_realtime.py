@@ -30,8 +30,10 @@ from tests.kit.conditions import until
 from tests.kit.deployed import events_going_on
 from tests.kit.entries import event, nested
 from tests.kit.nonsense import NONSENSE, nonsense_before
-from tests.kit.receiving import Received, publishing, reader, receiving, token_of
+from tests.kit.receiving import Received, given, publishing, reader, receiving, token_of
 from tests.kit.relaying import Tables, relaying
+
+ELSEWHERE = True
 
 TOPIC = "public.monitoring_events"
 
@@ -44,7 +46,7 @@ def events(count: int, data: bytes = b'{"used": 1.50}') -> list[Event]:
 async def sending(target: Target) -> AsyncIterator[Channel]:
     """Sends what a test wants sent, where the real sender sends too."""
     key = target.need("service_role_key")
-    async with joined(target.supabase_url, apikey=key, topics=[TOPIC], token=lambda: key) as channel:
+    async with joined(target.supabase_url, apikey=key, topics=[TOPIC], token=given(key)) as channel:
         yield channel
 
 
@@ -519,7 +521,7 @@ async def test_pruned_and_broken_are_told_apart_and_the_rest_is_delivered(
     await tables.run("update monitoring_heads set table_tail = 3")
     await tables.run("delete from monitoring_events where seq < 3 or seq in (6, 7)")
     async with (
-        reader(target, position=Position(journal.epoch, 0)) as subscriber,
+        reader(target, position=Position(journal.epoch, 0), patience_s=1.0) as subscriber,
         receiving(subscriber) as received,
     ):
         await received.count(5)

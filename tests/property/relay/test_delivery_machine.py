@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from migctl.config import Target
 from migctl.events import Event
 from migctl.faults import tcp_proxy
 from tests.kit.entries import event
+from tests.kit.set_back import TargetCopies
 from tests.kit.world import World
 
 # 80 take about a minute; a night may take more.
@@ -48,6 +50,7 @@ class Delivery(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder, self.target = folder, target
         self.poison = 0
+        self.journal_was_put_back = self.target_was_set_back = False
         self.made: list[Event] = []
 
     def run(self, awaitable: Any) -> Any:
@@ -142,11 +145,41 @@ class Delivery(RuleBasedStateMachine):
     def back_up(self) -> None:
         self.world.back_up()
 
-    @precondition(lambda self: self.world.copies)
+    @precondition(lambda self: self.world.copies and not self.target_was_set_back)
     @rule(number=st.integers(0, 10), mark_too=st.booleans())
     def put_back(self, number: int, mark_too: bool) -> None:
         copies = self.world.copies
+        self.journal_was_put_back = True
         self.run(self.world.put_back(copies[number % len(copies)], mark_too=mark_too))
+
+    # What both lack, the journal by a copy that was put back and the target by another, nobody knows any more.
+
+    @rule()
+    def keep_the_target(self) -> None:
+        self.world.target_copies.take()
+
+    @precondition(lambda self: self.world.target_copies.count and not self.journal_was_put_back)
+    @rule(number=st.integers(0, 10))
+    def put_the_target_back(self, number: int) -> None:
+        copies = self.world.target_copies.count
+        self.set_back(lambda target: target.put_back(number % copies))
+
+    @precondition(lambda self: not self.journal_was_put_back)
+    @rule(first=st.integers(1, 30), count=st.integers(1, 10))
+    def delete_rows(self, first: int, count: int) -> None:
+        self.set_back(lambda target: target.delete(first, count))
+
+    @precondition(lambda self: not self.journal_was_put_back)
+    @rule(what=st.sampled_from(["rows", "heads", "all"]))
+    def empty_the_target(self, what: str) -> None:
+        if what == "heads":
+            self.set_back(lambda target: target.forget_heads())
+        else:
+            self.set_back(lambda target: target.empty(heads_too=what == "all"))
+
+    def set_back(self, how: Callable[[TargetCopies], None]) -> None:
+        self.target_was_set_back = True
+        self.world.set_back(how)
 
     @rule()
     def rotate(self) -> None:

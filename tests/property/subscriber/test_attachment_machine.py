@@ -28,6 +28,7 @@ class Sides(RuleBasedStateMachine):
         self.attachment = self.attachment_class(assigned, gone_s=GONE_S, hold_s=HOLD_S)
         self.observed = dict.fromkeys(NAMES, Observed(up=False, since=self.now))
         self.reach = Reach(Position("E", 0))
+        self.known_at_assign = 0
         self.decide()
 
     def decide(self) -> Wanted:
@@ -40,8 +41,11 @@ class Sides(RuleBasedStateMachine):
             assert (mine.up, self.reach.owes and self.attachment.assigned == "realtime") == (True, False)
             assert mine.heard_at is not None
             assert mine.heard_at >= mine.since
+            assert mine.carries
+            assert self.reach.top is not None
+            assert self.reach.top.seq >= self.known_at_assign, "what was known is not here"
         for side in wanted.transports - before:
-            if not self.observed[side].up:
+            if not (self.observed[side].up and self.observed[side].carries):
                 self.observed[side] = Observed(
                     up=False, since=self.now, heard_at=self.observed[side].heard_at
                 )
@@ -57,6 +61,19 @@ class Sides(RuleBasedStateMachine):
             self.observed[side] = Observed(True, self.now, self.observed[side].heard_at)
             self.decide()
 
+    @rule(back=st.booleans())
+    def a_standby_socket_is_heard_when_the_gateway_is_assigned(self, back: bool) -> None:
+        """It says that the gateway is there, and brings no event."""
+        if "websocket" in self.wanted:
+            return
+        self.observed["websocket"] = Observed(True, self.now, self.now, carries=False)
+        self.decide()
+        if back:
+            self.attachment.assign("websocket")
+            self.known_at_assign = self.reach.top.seq if self.reach.top is not None else 0
+            self.attachment.decide(self.now, self.observed, self.reach)
+            self.decide()
+
     @rule(side=name)
     def lose(self, side: TransportName) -> None:
         if self.observed[side].up:
@@ -66,7 +83,8 @@ class Sides(RuleBasedStateMachine):
     @rule(side=name)
     def hear(self, side: TransportName) -> None:
         if self.observed[side].up:
-            self.observed[side] = Observed(True, self.observed[side].since, self.now)
+            carries = self.observed[side].carries
+            self.observed[side] = Observed(True, self.observed[side].since, self.now, carries=carries)
 
     @rule(to=name, jitter_s=st.floats(0, 2))
     def redirect(self, to: TransportName, jitter_s: float) -> None:
@@ -75,13 +93,24 @@ class Sides(RuleBasedStateMachine):
 
     @rule(to=name)
     def assign(self, to: TransportName) -> None:
+        if to != self.attachment.assigned:
+            assert self.reach.top is not None
+            self.known_at_assign = max(self.reach.top.seq, self.reach.known)
         self.attachment.assign(to)
         self.decide()
 
     @rule(known=st.integers(0, 3), owes=st.booleans())
     def fall_behind(self, known: int, owes: bool) -> None:
         assert self.reach.top is not None
-        self.reach = Reach(self.reach.top, self.reach.top.seq + known, owes)
+        self.reach = Reach(self.reach.top, max(self.reach.known, self.reach.top.seq) + known, owes)
+        self.decide()
+
+    @rule(seqs=st.integers(1, 3))
+    def come_forward(self, seqs: int) -> None:
+        """Part of what is missing comes."""
+        top, known = self.reach.top, self.reach.known
+        assert top is not None
+        self.reach = Reach(Position("E", min(top.seq + seqs, max(known, top.seq))), known)
         self.decide()
 
     @rule()
@@ -102,6 +131,29 @@ class Sides(RuleBasedStateMachine):
             assert self.until > at or self.until > self.now, "it asks for a moment that is over, for ever"
         self.now = until
 
+    @rule(names=st.lists(name, min_size=2, max_size=4), owes=st.booleans())
+    def it_is_assigned_to_and_fro_while_both_are_there(self, names: list[TransportName], owes: bool) -> None:
+        """Moves that cut into each other, with events that come all the time and are a step behind."""
+        for to in names:
+            self.fall_behind(0, owes)
+            self.assign(to)
+            for side in NAMES:
+                self.connect(side)
+                self.hear(side)
+            self.fall_behind(2, False)
+            self.come_forward(1)
+
+    @rule(speaks=st.booleans())
+    def the_assigned_one_is_lost_and_comes_back(self, speaks: bool) -> None:
+        """Connected is no proof: it has to bring something."""
+        mine = self.attachment.assigned
+        self.lose(mine)
+        self.wait(GONE_S + 0.5)
+        self.connect(mine)
+        if speaks:
+            self.hear(mine)
+        self.wait(HOLD_S + 1)
+
     @rule()
     def both_are_well_for_long(self) -> None:
         """Whatever happened before: the server sends nobody away, both sides stay up, and only the assigned one is kept."""
@@ -109,7 +161,8 @@ class Sides(RuleBasedStateMachine):
         self.catch_up()
         for _ in range(int((HOLD_S + 5) / 0.5)):
             for side in self.wanted:
-                since = self.observed[side].since if self.observed[side].up else self.now
+                here = self.observed[side]
+                since = here.since if here.up and here.carries else self.now
                 self.observed[side] = Observed(True, since, self.now)
             self.decide()
             self.now += 0.5

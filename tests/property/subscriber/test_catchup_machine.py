@@ -34,12 +34,15 @@ Place = tuple[str, int]
 
 
 class Epoch:
-    """journal: how far it goes. written: how far the table was written. told_*: what heads say. lost: of it, by its follower."""
+    """journal: how far it goes. written: how far the table was written. told_*: what heads say. lost: of the one before it.
+
+    ever: how far it went before a backup was put back; what lies above the journal then was published, and is nowhere any more.
+    """
 
     def __init__(self, prev: str | None, age: int) -> None:
         self.prev = prev
         self.started_at = START + timedelta(seconds=age)
-        self.journal = self.written = self.told_table = self.told_journal = 0
+        self.journal = self.ever = self.written = self.told_table = self.told_journal = 0
         self.tail = 1
         self.lost: tuple[int, int] | None = None
 
@@ -49,17 +52,20 @@ class Reader(RuleBasedStateMachine):
 
     round_class = Round
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(first=st.sampled_from(["a", "a", "z"]))
+    def begin(self, first: str) -> None:
         self.now = 0.0
         self.epochs = {"a": Epoch(None, 0)}
         self.rows: dict[Place, Item] = {}
         self.tombstones: dict[Place, Item] = {}
         self.merge = Merge(max_gap=1000)
-        self.merge.start(Position("a", 0), self.now)
+        self.merge.start(Position(first, 0), self.now)  # heads know of no z
         self.memory = Memory()
-        self.accounted: dict[str, list[int]] = {"a": []}
+        self.accounted: dict[str, list[int]] = {"a": [], "z": []}
+        self.began: Place = "a", 0
         self.holes: set[Place] = set()
+        self.skipped: set[Place] = set()
+        self.hinted: set[Place] = set()
 
     @property
     def last(self) -> Epoch:
@@ -70,6 +76,7 @@ class Reader(RuleBasedStateMachine):
     @rule(count=st.integers(1, 12))
     def append(self, count: int) -> None:
         self.last.journal += count
+        self.last.ever = self.last.journal
 
     @rule(
         epoch=st.sampled_from("abc"),
@@ -89,28 +96,34 @@ class Reader(RuleBasedStateMachine):
                 self.tombstones[place] = (
                     release(of.written, epoch, via="table") if whole else Skip(epoch, of.written)
                 )
+                if not whole:
+                    self.skipped.add(place)
 
     @rule(epoch=st.sampled_from("abc"))
     def move_heads(self, epoch: str) -> None:
         of = self.epochs.get(epoch) if epoch in self._carried() else None
         if of is not None:
-            of.told_table, of.told_journal = of.written, of.journal
+            of.told_table, of.told_journal = of.written, max(of.told_journal, of.journal)
 
     def _carried(self) -> list[str]:
         """Those that the table knows: the relay begins one, with its row of heads, once the one before is carried and told."""
         found = []
         for name, of in self.epochs.items():
             found.append(name)
-            if (of.written, of.told_table, of.told_journal) != (of.journal,) * 3:
+            if not of.written == of.told_table == of.journal <= of.told_journal:
                 break
         return found
 
     @precondition(lambda self: len(self.epochs) < 3)
-    @rule(lost=st.integers(0, 3))
-    def rotate(self, lost: int) -> None:
+    @rule(lost=st.integers(0, 3), unwritten=st.booleans())
+    def rotate(self, lost: int, unwritten: bool) -> None:
+        """A backup of the journal is put back: what it lacks and the table lacks is lost, told of or not."""
         name, of = max(self.epochs), self.last
+        if unwritten:
+            of.journal = max(of.written, of.journal - 2)
+        of.ever += lost
         new = self.epochs[chr(ord(name) + 1)] = Epoch(name, len(self.epochs))
-        new.lost = (of.journal + 1, of.journal + lost) if lost else None
+        new.lost = (of.journal + 1, of.ever) if of.ever > of.journal else None
         self.accounted[max(self.epochs)] = []
 
     @rule(epoch=st.sampled_from("abc"), count=st.integers(1, 5))
@@ -135,14 +148,54 @@ class Reader(RuleBasedStateMachine):
             if place not in self.tombstones:
                 self.holes.add(place)
 
+    @rule(epoch=st.sampled_from("abc"), count=st.integers(1, 4))
+    def the_end_vanishes(self, epoch: str, count: int) -> None:
+        """Rows and tombstones of the highest seqs: a backup of the database is put back, and heads know more."""
+        of = self.epochs.get(epoch)
+        if of is None:
+            return
+        for seq in range(of.written, max(of.written - count, of.tail - 1), -1):
+            self.rows.pop((epoch, seq), None)
+            self.tombstones.pop((epoch, seq), None)
+            self.holes.add((epoch, seq))
+
+    @rule(pruned=st.booleans(), gone=st.integers(1, 3), cap=st.integers(1, 5))
+    def what_was_written_goes_while_more_is_told_of(self, pruned: bool, gone: int, cap: int) -> None:
+        """The relay is behind, and of the tables nothing is left that the reader could take."""
+        name, of = max(self.epochs), self.last
+        self.append(gone)
+        self.relay(name, ["row"] * (of.journal - of.written))
+        self.move_heads(name)
+        self.prune(name, of.journal) if pruned else self.the_end_vanishes(name, gone)
+        self.append(2)
+        of.told_journal = of.journal
+        for _ in range(PROBES):
+            self._round(to_the_end=False, cap=cap)
+            self.now += PATIENCE_S
+
+    @rule(waits=st.lists(st.sampled_from([0.0, 1.0, PATIENCE_S]), min_size=PROBES, max_size=2 * PROBES + 2))
+    def every_other_row_vanishes_and_is_looked_for(self, waits: list[float]) -> None:
+        """Somebody deletes rows, and heads know more; the relay may be about to bring them back."""
+        name, of = max(self.epochs), self.last
+        self.append(5)
+        self.relay(name, ["row"] * (of.journal - of.written))
+        self.move_heads(name)
+        for seq in (of.written - 3, of.written - 1):
+            self.rows.pop((name, seq), None)
+            self.holes.add((name, seq))
+        for seconds in waits:
+            self._round(to_the_end=False, cap=5)
+            self.now += seconds
+
     # The reader
 
     @rule(data=st.data())
     def hints(self, data: st.DataObject) -> None:
         epoch = data.draw(st.sampled_from(sorted(self.epochs)))
-        if journal := self.epochs[epoch].journal:
-            seqs = data.draw(st.lists(st.integers(1, journal), max_size=4))
+        if ever := self.epochs[epoch].ever:
+            seqs = data.draw(st.lists(st.integers(1, ever), max_size=4))
             self.merge.offer_all([release(seq, epoch) for seq in seqs], self.now)
+            self.hinted |= {(epoch, seq) for seq in seqs}
 
     @rule(data=st.data(), to_the_end=st.booleans(), cap=st.integers(1, 5))
     def round(self, data: st.DataObject, to_the_end: bool, cap: int) -> None:
@@ -160,6 +213,7 @@ class Reader(RuleBasedStateMachine):
                 self.merge.name(epoch, seq, self.now)
             elif hints == "whole":
                 self.merge.offer(release(seq, epoch), self.now)
+                self.hinted.add((epoch, seq))
 
         self._round(to_the_end=True, cap=cap, between=come)
 
@@ -223,6 +277,12 @@ class Reader(RuleBasedStateMachine):
             case GoOn():
                 if step.lost is not None:
                     self._check_loss(top, *step.lost)
+                if step.reason == "epoch":
+                    newest = self._carried()[-1]
+                    assert step.position == Position(newest, self.epochs[newest].tail - 1), (
+                        "all that is there"
+                    )
+                    self.began = newest, step.position.seq
                 self.merge.next_epoch(step.position, self.now, lost=step.lost, reason=step.reason)
 
     def _page(self, table: dict[Place, Item], epoch: str, after: int, cap: int) -> list[Item]:
@@ -231,8 +291,12 @@ class Reader(RuleBasedStateMachine):
     def _check_loss(self, top: Position, first: int, last: int) -> None:
         for seq in range(first, last + 1):
             place = top.epoch, seq
+            of = self.epochs[top.epoch]
             assert place not in self.rows, f"{place} is a row, and was declared lost"
             assert place not in self.tombstones, f"{place} is a tombstone, and was declared lost"
+            assert place not in self.hinted, f"{place} came, waits in the buffer, and was declared lost"
+            gone = self._pruned(place) or place in self.holes or of.journal < seq <= of.ever
+            assert gone, f"{place} is still to be written, and was declared lost"
 
     # What holds
 
@@ -255,8 +319,12 @@ class Reader(RuleBasedStateMachine):
         top = self.merge.top
         assert top == Position(max(self.epochs), self.last.journal)
         for place, item in {**self.tombstones, **self.rows}.items():
-            if isinstance(item, Release) and not self._pruned(place):
+            if isinstance(item, Release) and not self._pruned(place) and place > self.began:
                 assert place[1] in self.accounted[place[0]], f"{place} is there and was not handed out"
+        for epoch, of in self.epochs.items():
+            for place in ((epoch, seq) for seq in range(1, of.ever + 1)):
+                known = place[1] in self.accounted[epoch] or place in self.skipped or place <= self.began
+                assert known, f"{place} was neither handed out nor declared"
 
 
 Reader.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -45,6 +45,7 @@ class Reader(RuleBasedStateMachine):
         self.sizes = {"a": 0}
         self.order = ["a"]
         self.lost: dict[str, tuple[int, int]] = {}
+        self.declared: dict[tuple[str, int], int] = {}  # from where up to where, within an epoch
         self.skips: set[tuple[str, int]] = set()
         self.started_at: Position | None = None
         self.taken: list[Release | Discontinuity] = []
@@ -115,6 +116,20 @@ class Reader(RuleBasedStateMachine):
                 return
             self.merge.offer(item, self.now)
 
+    @precondition(lambda self: self.merge.missing() is not None)
+    @rule(count=st.integers(1, 4), again=st.booleans())
+    def lose(self, count: int, again: bool) -> None:
+        """Of what is not there; to declare it once more changes nothing."""
+        top, missing = self.merge.top, self.merge.missing()
+        assert top is not None
+        assert missing is not None
+        to = min(missing[1], top.seq + count, self.sizes[top.epoch])
+        if to > top.seq:
+            self.declared[top.epoch, top.seq + 1] = to
+            self.merge.lose(to, "broken", self.now)
+            if again:
+                self.merge.lose(to, "lost", self.now)
+
     def end_epoch(self, top: Position) -> None:
         following = self.order[self.order.index(top.epoch) + 1 :]
         if not following:
@@ -135,11 +150,14 @@ class Reader(RuleBasedStateMachine):
         run: list[object] = []
         for epoch in self.order[self.order.index(self.started_at.epoch) :]:
             begin = self.started_at.seq if epoch == self.started_at.epoch else 0
-            run += [
-                f"{epoch}-{seq}"
-                for seq in range(begin + 1, self.sizes[epoch] + 1)
-                if (epoch, seq) not in self.skips
-            ]
+            seq = begin + 1
+            while seq <= self.sizes[epoch]:
+                to = self.declared.get((epoch, seq))
+                if to is not None:
+                    run.append((seq, to))
+                elif (epoch, seq) not in self.skips:
+                    run.append(f"{epoch}-{seq}")
+                seq = seq + 1 if to is None else to + 1
             if epoch in self.lost:
                 run.append(self.lost[epoch])
         return run

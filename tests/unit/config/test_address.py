@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migctl.config.address import base_url, is_local, is_loopback
+from migctl.config.address import base_url, is_local, is_loopback, socket_url
 from migctl.errors import Usage
 
 
@@ -28,6 +28,22 @@ def test_a_server_is_meant_by_the_address_of_its_socket_too(written: str, meant:
 def test_what_is_no_address_of_a_server_is_refused(written: str) -> None:
     with pytest.raises(Usage, match="no address of a server"):
         base_url(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("http://h:8080", "ws://h:8080/ws"),
+        ("http://h:8080/ws", "ws://h:8080/ws"),
+        ("ws://h:8080", "ws://h:8080/ws"),
+        ("ws://h:8080/ws", "ws://h:8080/ws"),
+        ("https://h/live", "wss://h/live/ws"),
+        ("wss://h/live", "wss://h/live"),
+        ("ws://h:1/ws?client=x", "ws://h:1/ws?client=x"),
+    ],
+)
+def test_a_socket_is_meant_by_the_address_of_its_server_too(written: str, meant: str) -> None:
+    assert socket_url(written) == meant
 
 
 def test_a_password_in_an_address_that_is_refused_is_not_quoted() -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from migctl.config import Settings
-from migctl.config.changing import CHANGEABLE, below, changeable, overlaid, parsed
+from migctl.config.changing import (
+    CHANGEABLE,
+    FIXED,
+    Changeable,
+    below,
+    changeable,
+    leaves,
+    named,
+    overlaid,
+    parsed,
+)
 from migctl.config.problems import Faulty
 from migctl.config.validating import field_at
 from migctl.errors import Usage
@@ -19,6 +29,27 @@ def test_each_is_a_key_of_the_settings_with_words_for_what_it_may_be(setting: ob
     assert field_at(Settings, one.path) is not None
     assert one.expected and one.applies
     assert one.of(Settings()) == one.default
+
+
+def test_every_setting_may_change_or_says_why_it_can_not() -> None:
+    changes, fixed = {one.name for one in CHANGEABLE}, set(FIXED)
+    assert changes & fixed == set()
+    assert changes | fixed == set(leaves())
+
+
+def test_what_may_hold_a_secret_has_no_value_to_show() -> None:
+    hidden = {name for name in leaves() if not Changeable(name, "").is_shown}
+    assert hidden == {"realtime.token_command", "alerts.webhook"}
+    assert hidden <= set(FIXED)
+
+
+def test_a_name_has_what_is_below_it_whether_it_may_change_or_not() -> None:
+    assert named("gateway") == {
+        f"gateway.{one}" for one in ("heartbeat_s", "max_queue_bytes", "stall_s", "grace_s")
+    }
+    assert named("mode") == {"mode"}
+    with pytest.raises(Usage, match="no such setting"):
+        named("gatewa")
 
 
 def test_unit_bounds_and_words_are_known_to_machines() -> None:
@@ -53,7 +84,7 @@ def test_a_value_is_read_as_the_settings_file_reads_it(name: str, text: str, val
     ("name", "text", "wrong", "do"),
     [
         ("relay.high.max_events", "0", "greater than or equal to 1", "1 to 500"),
-        ("relay.compare_every_s", "100ms", "got '100ms'", "write 100; the unit is in the key"),
+        ("relay.compare_every_s", "100 apples", "got '100 apples'", "or a time such as 500ms"),
         ("relay.high.max_events", "true", "no true or false", "1 to 500"),
         (
             "relay.rates.medium_above_per_s",
@@ -77,8 +108,9 @@ def test_what_a_file_could_not_say_is_refused_with_the_same_words(
 @pytest.mark.parametrize(
     ("name", "wrong", "do"),
     [
-        ("journal.path", "can't take it over", "start serve again"),
-        ("evidence.window_s", "can't take it over", "start serve again"),
+        ("journal.path", "can't take it over: it is where this serve lives", "start serve again"),
+        ("evidence.window_s", "can't take it over: windows of one rollout", "start serve again"),
+        ("gateway.heartbeat_s", "can't take it over: open sockets were sent", "start serve again"),
         ("relay", "is a section", "relay.batching"),
         ("relay.high.max_event", "no such setting", "relay.high.max_events"),
         ("x", "no such setting", "migctl ctl get"),

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from migctl.config.files import (
     make_state_folder,
     mend_private_tree,
     open_private_log,
+    others_may_write,
     read_own,
     write_whole,
 )
@@ -36,7 +41,9 @@ MENDED = [
     ("state", True, 0o755, 0o755),
     ("state", True, 0o770, 0o770),
     (".migctl", True, 0o755, 0o700),
-    (".migctl", True, 0o777, 0o700),
+    (".migctl", False, 0o777, 0o700),
+    (".migctl", True, 0o777, 0o777),
+    (".migctl", True, 0o770, 0o770),
     (".migctl", True, 0o1777, 0o1777),
     ("state", True, 0o700, 0o700),
 ]
@@ -198,3 +205,46 @@ def test_what_is_not_there_is_not_refused(tmp_path: Path) -> None:
     check_state_folder(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError):
         read_own(tmp_path / "nowhere" / "file")
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[pwd.struct_passwd]:
+    """A user of this machine that is not root, with a group of its own name, while the test lasts."""
+    if os.geteuid() != 0:
+        needs.right("to make a user")
+    if shutil.which("useradd") is None:
+        needs.program("useradd: apt-get install passwd")
+    name = f"migctl{os.getpid()}"
+    subprocess.run(["useradd", "--no-create-home", "--user-group", name], check=True, capture_output=True)
+    try:
+        yield pwd.getpwnam(name)
+    finally:
+        subprocess.run(["userdel", name], check=True, capture_output=True)
+
+
+def test_a_group_that_is_the_users_own_is_nobody_else_until_somebody_joins_it(
+    tmp_path: Path, account: pwd.struct_passwd
+) -> None:
+    """Many systems give each user a group, and a umask that lets it write."""
+    file = tmp_path / "migctl.yaml"
+    file.write_text("")
+    os.chown(file, account.pw_uid, account.pw_gid)
+    file.chmod(0o664)
+    assert not others_may_write(file.stat())
+    file.chmod(0o666)
+    assert others_may_write(file.stat())
+    file.chmod(0o664)
+    subprocess.run(["usermod", "-aG", account.pw_name, "daemon"], check=True, capture_output=True)
+    assert others_may_write(file.stat())
+    os.chown(file, account.pw_uid, 0)
+    assert others_may_write(file.stat()), "another group"
+
+
+def test_roots_group_is_shared(tmp_path: Path) -> None:
+    file = tmp_path / "migctl.yaml"
+    file.write_text("")
+    file.chmod(0o660)
+    found = file.stat()
+    if found.st_uid != 0:
+        needs.right("to be root")
+    assert others_may_write(found)

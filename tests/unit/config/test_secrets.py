@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from migctl import redaction
 from migctl.config.secrets import secret
 from migctl.config.warned import SettingsWarning
-from migctl.errors import Usage
+from migctl.errors import Refused, Usage
+from tests.kit import needs
 
 KEY = "a-service-key-0123456789"
 NAME = "SUPABASE_SERVICE_ROLE_KEY"
@@ -96,3 +98,25 @@ def test_what_was_read_is_hidden_from_then_on_and_so_is_a_token_that_stands_wher
     secret("DATABASE_URL", {"DATABASE_URL": "postgresql://u:of-this%23test-alone-3@h/db"})
     said = "of-this-test-alone-1 of-this-test-alone-2 of-this#test-alone-3 of-this%23test-alone-3"
     assert redaction.redact(said) == "*** *** *** ***"
+
+
+@pytest.mark.parametrize("mode", [0o622, 0o602, 0o666])
+def test_a_file_that_others_can_write_is_refused_without_its_path(tmp_path: Path, mode: int) -> None:
+    """Whoever writes MIGCTL_TOKENS_FILE has any token."""
+    path = tmp_path / "s3cret-path"
+    path.write_text(KEY)
+    path.chmod(mode)
+    with pytest.raises(Refused, match=f"the file of {NAME}_FILE: other users can write to it") as refused:
+        secret(NAME, {f"{NAME}_FILE": str(path)})
+    assert "s3cret-path" not in f"{refused.value.what} {refused.value.do}"
+    path.chmod(0o644)
+    assert secret(NAME, {f"{NAME}_FILE": str(path)}) == KEY
+
+
+@needs.as_root
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    os.chown(path, 65534, -1)
+    with pytest.raises(Refused, match="belongs to another user"):
+        secret(NAME, {f"{NAME}_FILE": str(path)})

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from migctl.config import Settings
+from migctl.config.changing import CHANGEABLE
 from migctl.config.problems import Faulty
-from migctl.config.staged import StageSettings, laid, overlaid
+from migctl.config.staged import NOT_STAGED, SECTIONS, StageSettings, laid, overlaid
 from migctl.config.validating import validate
 from migctl.config.yamlfile import Document
 
@@ -49,7 +50,8 @@ def test_the_rules_of_settings_hold_for_what_is_laid_over_them() -> None:
     ("text", "key", "do"),
     [
         ("relay: {claim_s: 3}", "relay.claim_s", "a running serve can't take it over"),
-        ("resilience: {canary: {every_s: 1}}", "resilience.canary", "a running serve can't take it over"),
+        ("resilience: {canary: {every_s: 0}}", "resilience.canary.every_s", "it is seconds"),
+        ("evidence: {max_lost: 3}", "evidence", "a stage may change relay, resilience and fallback"),
         ("journal: {}", "journal", "a stage may change relay, resilience and fallback"),
         ("fallback: {hold: 3}", "fallback.hold", "did you mean hold_s?"),
         ("fallback: {hold_s: -1}", "fallback.hold_s", "it is seconds"),
@@ -65,3 +67,18 @@ def test_what_a_stage_can_t_change_is_refused_with_where_it_belongs(text: str, k
     (problem,) = refused.value.problems
     assert (problem.key, problem.line) == (key, 1)
     assert do in problem.do
+
+
+def test_all_that_may_change_while_serve_runs_may_be_said_by_a_stage_or_has_a_reason() -> None:
+    for setting in CHANGEABLE:
+        said: Any = setting.default
+        for part in reversed(setting.path):
+            said = {part: said}
+        (section, *_) = setting.path
+        if section in SECTIONS:
+            assert setting.of(overlaid(Settings(), staged(**said))) == setting.default, setting.name
+        else:
+            assert NOT_STAGED[section]
+            with pytest.raises(Faulty):
+                staged(**said)
+    assert set(NOT_STAGED) == {one.path[0] for one in CHANGEABLE} - {*SECTIONS}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from migctl.config.problems import Faulty
+from migctl.config.problems import Faulty, Problem
 from migctl.config.settings import Settings
 from migctl.config.validating import validate
-from migctl.config.yamlfile import Document
+from migctl.config.yamlfile import Document, value_of
 from migctl.errors import Usage
 
 TEXT = """\
@@ -150,3 +151,58 @@ def test_nothing_of_what_may_hold_a_secret_is_quoted() -> None:
         validate(Settings, document.data, document)
     assert len(refused.value.problems) == 2
     assert not any(word in f"{refused.value}{refused.value.problems}" for word in ("hunter2", "s3cret"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!int ''",
+        "!!float ''",
+        "!!bool x",
+        "!!timestamp x",
+        "!!int _",
+        "!!int 0x",
+        "2026-13-45",
+        "9" * 5000,
+        "9" * 400,
+        str(1 << 63),
+        r'"\ud800"',
+        "!!binary é",
+    ],
+    ids=lambda value: value[:20],
+)
+def test_value_that_is_none_of_its_kind_is_told_with_its_line(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(f"a: 1\nb:\n  c: {value}\n")
+    with pytest.raises(Faulty) as refused:
+        Document.read(path)
+    assert [one.line for one in refused.value.problems] == [3]
+    with pytest.raises(ValueError, match=r"."):
+        value_of(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 3000,
+        "&a [*a]",
+        "[&x [1], *x, *x]",
+        "{a: &b {c: 1}, <<: *b}",
+        "a: b: c",
+        "\0",
+        "!!python/name:os.system",
+    ],
+)
+def test_text_that_stands_for_no_value_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        value_of(text)
+
+
+def test_text_is_read_as_a_value_in_a_file_is() -> None:
+    assert [value_of(text) for text in ("5", "'5'", "[a, 1.5]", "", "{a: 2026-01-31}")] == [
+        5, "5", ["a", 1.5], None, {"a": date(2026, 1, 31)},
+    ]  # fmt: skip
+
+
+def test_problem_quotes_no_more_than_anybody_reads() -> None:
+    assert len(str(Problem("f", 1, "k", "x" * 100_000, "do"))) < 1100

@@ -212,3 +212,37 @@ async def test_a_sign_of_life_while_closed_changes_nothing() -> None:
     shared.hurry()
     assert await ended(asyncio.ensure_future(attempts(shared).until_done(table.ask))) == "done"
     assert (table.reached, shared.status().opened) == (1, 0)
+
+
+async def test_other_delays_count_from_the_next_row_of_failures_on() -> None:
+    one = attempts(breaker())
+    row = one.new_retry()
+    slow = {"first_delay_s": 3.0, "max_delay_s": 8.0}
+    one.follow(ResilienceSection.model_validate({"retry": slow, "systemic_retry": slow}))
+    away, wrong = Transient("away", do="nothing"), Systemic("no table", do="apply")
+    assert row.failed(away).delay_s == pytest.approx(0.0005)  # half of what it was
+    assert [one.new_retry().failed(error).delay_s for error in (away, wrong)] == pytest.approx([1.5, 1.5])
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(Transient("away", do="wait"), "retrying"), (Systemic("gone", do="mend it"), "paused")],
+)
+async def test_one_attempt_that_fails_is_shown_and_the_next_that_goes_through_ends_that(
+    error: Exception, state: str
+) -> None:
+    table, dependency = attempts(breaker()), Dependency()
+    dependency.error = lambda: error
+    assert await table.once(dependency.ask) is None
+    assert (table.state, table.reason, table.retries) == (state, str(error).splitlines()[0], 1)
+    dependency.error = None
+    assert await table.once(dependency.ask) == "done"
+    assert (table.state, dependency.reached) == ("running", 2)
+
+
+async def test_one_attempt_leaves_what_is_nobodys_fault_to_the_caller() -> None:
+    table, dependency = attempts(breaker()), Dependency()
+    dependency.error = lambda: Refused("another writes", do="stop")
+    with pytest.raises(Refused):
+        await table.once(dependency.ask)
+    assert table.state == "connecting"

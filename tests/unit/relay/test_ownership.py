@@ -123,7 +123,7 @@ def test_epochs_that_the_table_does_not_know_follow_the_end_of_its_chain_one_aft
         _epoch("E3", "E2", head=0, lost=(4, 8)),
         _epoch("E4", "E9"),
     ]
-    assert links(heads, epochs) == [
+    assert links(heads, epochs, epochs) == [
         Link("E1", None, None),
         Link("E2", "E9", (5, 6)),
         Link("E3", "E2", (4, 8)),
@@ -145,7 +145,7 @@ def test_what_the_mark_thought_lost_is_settled_by_what_the_table_has(
 ) -> None:
     epochs = [_epoch("E1", head=9), _epoch("E2", "E1", head=0, lost=had)]
     assert settled(_head(table=table, journal=journal), epochs) == lost
-    assert links([_head(table=table, journal=journal)], epochs)[1:] == [Link("E2", "E1", lost)]
+    assert links([_head(table=table, journal=journal)], epochs, epochs)[1:] == [Link("E2", "E1", lost)]
 
 
 @pytest.mark.parametrize("lost", [None, (12, 13)])
@@ -154,7 +154,7 @@ def test_what_was_lost_before_an_epoch_that_the_table_knows_stays_as_the_table_w
 ) -> None:
     heads = [_head("E1", table=20), _head("E2", table=3, journal=3, prev="E1", lost=lost)]
     epochs = [_epoch("E1", head=9), _epoch("E2", "E1", head=0, lost=(10, 20)), _epoch("E3", "E2", head=0)]
-    assert links(heads, epochs) == [
+    assert links(heads, epochs, epochs) == [
         Link("E1", None, None),
         Link("E2", "E1", lost),
         Link("E3", "E2", None),
@@ -162,4 +162,11 @@ def test_what_was_lost_before_an_epoch_that_the_table_knows_stays_as_the_table_w
 
 
 def test_a_table_that_knows_nothing_changes_no_link() -> None:
-    assert links([], [_epoch("E1", head=9), _epoch("E2", "E1", head=0, lost=(10, 20))]) == []
+    epochs = [_epoch("E1", head=9), _epoch("E2", "E1", head=0, lost=(10, 20))]
+    assert links([], epochs, epochs) == []
+
+
+def test_what_a_table_lacks_that_went_back_in_time_is_not_lost_where_the_journal_has_it() -> None:
+    """It knows the first epoch as it was before its end, and was at 5 then; the relay is in the second."""
+    epochs = [_epoch("E1", head=9), _epoch("E2", "E1", head=4)]
+    assert links([_head("E1", table=5, journal=7)], epochs[1:], epochs) == [Link("E2", "E1", None)]

@@ -233,3 +233,15 @@ def test_they_leave_the_minute_when_they_would_have_without_a_restart() -> None:
     storm.resume(None, [NOON - timedelta(seconds=40)] * 3, now=5.0, wall=NOON)
     assert not storm.ask(HERE, now=24.9, wall=NOON).may_bury
     assert storm.ask(LATER, now=25.0, wall=NOON).may_bury
+
+
+def test_a_lower_bound_counts_what_was_buried_in_the_last_minute_and_a_higher_one_lifts_no_hold() -> None:
+    storm = Storm(20)
+    for second in range(5):
+        storm.buried(NOW + second)
+    storm.follow(5)
+    assert not ask(storm, HERE, 10).may_bury
+    storm.follow(50)
+    assert storm.held is not None and not ask(storm, HERE, 11).may_bury
+    accept(storm, 1, 12)
+    assert ask(storm, HERE, 13).may_bury

@@ -11,6 +11,7 @@ from migctl.events import Position
 from migctl.subscriber.core.catchup import (
     PROBES,
     AskLast,
+    Attention,
     GoOn,
     Hear,
     Lose,
@@ -183,42 +184,68 @@ NOT_YET, PRUNED, BROKEN = head("a", table_head=5), head("a", table_tail=8), head
 
 
 @pytest.mark.parametrize(
-    ("of", "missing", "probes", "verdict"),
+    ("of", "missing", "beyond_doubt", "verdict"),
     [
-        (NOT_YET, None, 1, None),
-        (NOT_YET, (6, 12), 1, None),
-        (NOT_YET, (6, 12), 2, None),
-        (NOT_YET, (6, 12), PROBES, None),
-        (PRUNED, None, 1, None),
-        (PRUNED, (6, 12), 1, Lose(7, "pruned")),
-        (PRUNED, (6, 12), 2, Lose(7, "pruned")),
-        (PRUNED, (6, 12), PROBES, Lose(7, "pruned")),
-        (PRUNED, (6, 6), 1, Lose(6, "pruned")),
-        (BROKEN, None, PROBES, None),
-        (BROKEN, (6, 12), 1, None),
-        (BROKEN, (6, 12), 2, None),
-        (BROKEN, (6, 12), PROBES, Lose(8, "broken")),
-        (BROKEN, (6, 6), PROBES, Lose(6, "broken")),
+        (NOT_YET, None, False, None),
+        (NOT_YET, (6, 12), False, None),
+        (NOT_YET, (6, 12), True, None),
+        (PRUNED, None, False, None),
+        (PRUNED, (6, 12), False, Lose(7, "pruned")),
+        (PRUNED, (6, 12), True, Lose(7, "pruned")),
+        (PRUNED, (6, 6), False, Lose(6, "pruned")),
+        (BROKEN, None, True, None),
+        (BROKEN, (6, 12), False, None),
+        (BROKEN, (6, 12), True, Lose(8, "broken")),
+        (BROKEN, (6, 6), True, Lose(6, "broken")),
     ],
 )
 def test_what_a_seq_that_is_not_there_means(
-    of: Head, missing: tuple[int, int] | None, probes: int, verdict: Lose | None
+    of: Head, missing: tuple[int, int] | None, beyond_doubt: bool, verdict: Lose | None
 ) -> None:
-    assert judge_hole(stand(5, missing), of, probes) == verdict
+    assert judge_hole(stand(5, missing), of, beyond_doubt=beyond_doubt) == verdict
 
 
-def probe_hole(memory: Memory, of: Head, at: Stand) -> Step | None:
+def probe_hole(memory: Memory, of: Head, at: Stand, now: float = 0.0) -> Step | None:
     rule = begun(of, at=at, memory=memory)
-    rule.next(at, 0.0)
+    rule.next(at, now)
     rule.tombstones([])
-    rule.next(at, 0.0)
+    rule.next(at, now)
     rule.rows([])
-    return rule.next(at, 0.0)
+    return rule.next(at, now)
 
 
-def test_what_the_table_should_have_is_probed_three_times_in_a_row_before_it_is_lost() -> None:
-    memory, at = Memory(), stand(5, (6, 8))
-    assert [probe_hole(memory, BROKEN, at) for _ in range(PROBES)] == [None, None, Lose(8, "broken")]
+@pytest.mark.parametrize(
+    "times",
+    [(0.0, 1.0, PATIENCE_S), (0.0, 1.0, 2.0, PATIENCE_S - 0.1, PATIENCE_S), (0.0, PATIENCE_S, PATIENCE_S)],
+    ids=["the third is late enough", "three are too early", "two are too few"],
+)
+def test_what_the_table_should_have_is_probed_thrice_and_for_as_long_as_a_relay_may_take_before_it_is_lost(
+    times: tuple[float, ...],
+) -> None:
+    memory, at = Memory(patience_s=PATIENCE_S), stand(5, (6, 8))
+    *before, last = [probe_hole(memory, BROKEN, at, now) for now in times]
+    assert set(before) == {None}
+    assert last == Lose(8, "broken")
+
+
+@pytest.mark.parametrize(
+    ("after_s", "probes"), [(1.0, PROBES), (PATIENCE_S, PROBES + 1)], ids=["at once", "long after"]
+)
+def test_a_hole_that_follows_one_that_was_given_up_is_not_waited_for_as_long_again(
+    after_s: float, probes: int
+) -> None:
+    memory, of, first, second = (
+        Memory(patience_s=PATIENCE_S),
+        head("a", table_head=9),
+        stand(5, (6, 6)),
+        stand(7, (8, 8)),
+    )
+    assert [probe_hole(memory, of, first, now) for now in (0.0, 0.0, PATIENCE_S)][-1] == Lose(6, "broken")
+    then = PATIENCE_S + after_s
+    times = [then, then, then, then + PATIENCE_S][:probes]
+    *before, last = [probe_hole(memory, of, second, now) for now in times]
+    assert set(before) == {None}
+    assert last == Lose(8, "broken")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +254,7 @@ def test_what_the_table_should_have_is_probed_three_times_in_a_row_before_it_is_
     ids=["other heads", "another hole"],
 )
 def test_probes_of_another_hole_or_under_other_heads_end_the_row(of: Head, at: Stand) -> None:
-    memory, hole = Memory(), stand(5, (6, 8))
+    memory, hole = Memory(patience_s=0.0), stand(5, (6, 8))
     assert [probe_hole(memory, BROKEN, hole) for _ in range(2)] == [None, None]
     assert probe_hole(memory, of, at) is None
     assert probe_hole(memory, BROKEN, hole) is None
@@ -337,3 +364,15 @@ def test_a_tombstone_above_the_rows_that_were_asked_for_waits_for_them() -> None
     assert round_.next(stand, 0.0) == ReadRows("e", 0, 1)
     round_.rows([])
     assert not isinstance(round_.next(stand, 0.0), Take)
+
+
+def test_a_pause_in_which_nobody_could_ask_ends_no_doubt() -> None:
+    """An epoch is left while its relay owes the rest, and the tables are away for longer than anybody waits."""
+    memory, attention, at = Memory(patience_s=PATIENCE_S), Attention(1000.0), stand(8)
+    heads = (FOLLOWED, head("b", prev_epoch="a"))
+    assert at_the_end(*heads, at=at, memory=memory).next(at, attention.begun(1001.0)) is None
+    back = 1001.0 + 100 * PATIENCE_S
+    assert at_the_end(*heads, at=at, memory=memory).next(at, attention.begun(back)) is None
+    for second in range(1, 20):
+        assert at_the_end(*heads, at=at, memory=memory).next(at, attention.begun(back + second)) is None
+    assert at_the_end(*heads, at=at, memory=memory).next(at, attention.begun(back + 20)) == NEXT

@@ -59,10 +59,6 @@ def test_what_an_error_of_the_socket_is(error: Exception, met: bool, kind: type[
     assert type(ADDRESS.unreachable(error, met=met)) is kind
 
 
-def test_silence_is_told_with_its_seconds() -> None:
-    assert "no heartbeat for 12.5 s" in ADDRESS.unreachable(TimeoutError(), silence_s=12.5).what
-
-
 HEAD = Head("a", None, None, None, "w", 1, NOW, 1, 10, 10, NOW)
 LATER = NOW.replace(second=1)
 

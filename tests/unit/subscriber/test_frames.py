@@ -179,5 +179,68 @@ def test_insert_that_was_cut_for_its_size_is_named() -> None:
     assert (hint.named, hint.head) == ([5], 5)
 
 
+BENT = '{"v":0.1000000000000000055511151231}'
+
+
+def changed(data: str, **more: object) -> str:
+    """A frame as Realtime sends it where a row was inserted."""
+    record = {
+        "id": "AB",
+        "epoch": EPOCH,
+        "seq": 5,
+        "event_type": "cpu",
+        "timestamp": "2026-01-31T12:00:00+00:00",
+        "source": "s",
+    }
+    change = {
+        "type": "INSERT",
+        "schema": "public",
+        "table": "monitoring_events",
+        "record": {**record, "data": 0},
+        "errors": None,
+    }
+    frame = {
+        "event": "postgres_changes",
+        "payload": {"ids": [1], "data": {**change, **more}},
+        "ref": None,
+        "topic": TOPIC,
+    }
+    return json.dumps(frame).replace('"data": 0', f'"data": {data}')
+
+
+def test_row_that_changed_keeps_its_numbers_exact() -> None:
+    hint = read_text(changed(BENT), TOPIC, ARRIVED)
+    assert hint is not None
+    (item,) = hint.items
+    assert isinstance(item, Release)
+    assert (item.data, item.id, item.seq, item.via, hint.head) == (BENT.encode(), "ab", 5, "live", 5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        changed(BENT, errors=["Error 413: Payload Too Large"]),
+        changed("null"),
+        changed("[]"),
+        changed(BENT).replace(TOPIC, "realtime:another"),
+        changed(BENT).replace(EPOCH, ""),
+        changed(BENT).replace('"seq": 5', '"seq": null'),
+    ],
+)
+def test_row_that_is_not_whole_is_left_to_the_client(text: str) -> None:
+    assert read_text(text, TOPIC, ARRIVED) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "is_whole"), [(BENT, False), ('{"v":[{"w":1.5}]}', False), ('{"v":[1,"0.1"]}', True)]
+)
+def test_row_as_the_client_parsed_it_is_only_named_where_a_number_may_have_been_rounded(
+    data: str, is_whole: bool
+) -> None:
+    hint = read_insert(json.loads(changed(data))["payload"]["data"], ARRIVED)
+    assert hint is not None
+    assert (bool(hint.items), hint.named) == (is_whole, [] if is_whole else [5])
+
+
 def test_adopted_row_without_position_is_not_ours() -> None:
     assert read_insert({"record": {"id": "i", "epoch": None, "seq": None}, "errors": None}, ARRIVED) is None

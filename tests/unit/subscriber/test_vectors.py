@@ -24,7 +24,7 @@ def test_core_in_python_does_what_the_vectors_say(name: str) -> None:
 def test_core_in_javascript_does_what_the_vectors_say(name: str) -> None:
     done = node(JS / "replay.mjs", CLIENT, FOLDER, name)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == sum(len(calls) for _, calls in lives(name)) > 500
+    assert json.loads(done.stdout) == sum(len(calls) for _, calls in lives(name)) > 200
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
@@ -35,4 +35,4 @@ def test_vectors_notice_a_mistake_in_the_javascript(mutation: Mutation, tmp_path
 
 
 def test_vectors_stay_small() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 300_000
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 100_000 * len(NAMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,9 @@ from migctl.subscriber.core.reader import Readiness
 from migctl.subscriber.gateway.client import Address
 from migctl.subscriber.gateway.serve_client import Assignment, Project, ServeClient
 from migctl.subscriber.ways import Composed, GatewayOnly, Wishes
+from tests.kit.entries import event
+from tests.kit.releases import release
+from tests.kit.served import serving
 
 HERE = Position("a", 1)
 Make = Callable[[Readiness[Position]], Composed]
@@ -81,3 +85,32 @@ async def test_tokens_of_ones_own_are_renewed_while_the_server_is_away() -> None
     finally:
         running.cancel()
         await asyncio.wait({running})
+
+
+async def test_ready_names_where_it_began_also_where_events_came_before_it_was_ready(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        await served.journal.append([event() for _ in range(4)])
+        epoch = served.journal.epoch
+        for both in (False, True):
+            server, flow = ServeClient(served.url), Flow()
+            flow.start(Position(epoch, 1))
+            flow.offer([release(2, epoch), release(3, epoch)])
+            parts = (server, Address(server.ws_url, None), flow)
+            readiness: Readiness[Position] = Readiness(60.0)
+            readiness.begin(clock.mono())
+            assigned = Assigned(Answer("websocket"))
+            project = Project(f"http://127.0.0.1:{any_free_port()}", "anon", "public", "broadcast")
+            of_both = Assignment(transport="websocket", epoch=epoch, access_token="token")
+            ways: Composed = (
+                BothWays(*parts, readiness, Wishes(), assigned, of_both, project, None)
+                if both
+                else GatewayOnly(*parts, readiness, Wishes(), assigned, better=lambda _: False)
+            )
+            running = asyncio.ensure_future(ways.run())
+            try:
+                async with asyncio.timeout(60):
+                    assert await readiness.wait() == Position(epoch, 1)
+            finally:
+                running.cancel()
+                await asyncio.wait({running})
+                await server.aclose()
