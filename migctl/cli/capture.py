@@ -12,9 +12,7 @@ import typer
 from migctl.cli import context, output
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from migctl.config import Settings, Target
+    from migctl.config import Settings
     from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
     from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
     from migctl.subscriber.subscriber import Subscriber
@@ -38,7 +36,7 @@ def capture(
         str | None,
         typer.Option(
             "--url",
-            help="The gateway, for websocket: default ws://LISTEN/ws of the settings. For dual the server: http://LISTEN.",
+            help="Where serve listens, for websocket and dual: default `listen` of the settings.",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +80,8 @@ def capture(
     """Capture what a subscriber receives, until Ctrl-C, SIGTERM or a bound ends it.
 
     Each line is one event, released in order and once. A lost connection is taken up again at the position. At the end it
-    waits until it has everything that was committed before; a second Ctrl-C ends it at once. A capture of one transport uses only
+    waits until it has everything that was committed before; a second Ctrl-C ends it at once. Exit code 1 where it can't say that it
+    has everything. A capture of one transport uses only
     that side, so that two of them can be compared; dual is what an application gets from migctl.Subscriber. Where serve asks for a
     token, it is taken from MIGCTL_TOKEN.
     """
@@ -112,6 +111,8 @@ def capture(
         output.document(summary)
     else:
         _print(summary, file.path)
+    if not summary.complete:
+        raise typer.Exit(1)
 
 
 async def _subscriber(
@@ -120,10 +121,11 @@ async def _subscriber(
     from migctl.config import secret
 
     if transport == "websocket":
+        from migctl.config.address import socket_url
         from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 
         return WebsocketSubscriber(
-            url or f"ws://{settings.listen}/ws", token=secret("MIGCTL_TOKEN"), wait_s=wait_s
+            socket_url(url or f"http://{settings.listen}"), token=secret("MIGCTL_TOKEN"), wait_s=wait_s
         )
     if transport == "dual":
         from migctl.subscriber.subscriber import Subscriber
@@ -131,6 +133,7 @@ async def _subscriber(
         return Subscriber(url or f"http://{settings.listen}", token=secret("MIGCTL_TOKEN"), wait_s=wait_s)
     from migctl.errors import Usage
     from migctl.runtime.target import resolve
+    from migctl.runtime.witness import access_token_of
     from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
 
     if url is not None:
@@ -138,25 +141,15 @@ async def _subscriber(
             "--url is for --transport websocket and dual",
             do="leave it out; the Realtime target is SUPABASE_URL, or the embedded stack",
         )
-    target = await resolve(settings, need=("anon_key", "jwt_secret"), notify=output.note)
+    target = await resolve(settings, need=("anon_key",), notify=output.note)
     return RealtimeSubscriber(
         target.supabase_url,
         target.need("anon_key"),
-        _access_token(target),
+        access_token_of(settings, target),
         schema=settings.supabase.schema_,
         live=settings.realtime.live,
         wait_s=wait_s,
     )
-
-
-def _access_token(target: Target) -> Callable[[], Awaitable[str]]:
-    from migctl.config.roles import AUTHENTICATED
-    from migctl.target.tokens import mint
-
-    async def access_token() -> str:
-        return mint(target.need("jwt_secret"), AUTHENTICATED, 3600.0)
-
-    return access_token
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:

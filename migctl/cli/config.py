@@ -21,7 +21,7 @@ app = typer.Typer(
 EXIT_PROBLEMS = 2
 
 
-@app.command()
+@app.command(short_help="Everything that is wrong, with file and line.")
 def check(
     files: Annotated[
         list[Path] | None,
@@ -46,7 +46,7 @@ def check(
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-@app.command()
+@app.command(short_help="The settings as they hold, and where each is from.")
 def show(
     resolved: Annotated[
         bool,
@@ -98,7 +98,7 @@ def show(
     )
 
 
-@app.command()
+@app.command(short_help="The JSON Schema of a kind of file, for editors.")
 def schema(
     name: Annotated[
         Literal["settings", "stage", "flags", "segments", "experiments", "drill"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 import traceback
@@ -13,12 +14,14 @@ from typing import Annotated, Literal, TextIO, TypeVar
 
 import typer
 
-from migctl import telemetry
+from migctl import redaction, telemetry
 from migctl.cli import output
-from migctl.errors import MigctlError, first_error
-from migctl.redaction import redact
+from migctl.errors import MigctlError, Transient, first_error
+from migctl.printable import shown
 
 T = TypeVar("T")
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 OutputFormat = Literal["text", "json"]
 OutputOption = Annotated[
@@ -72,7 +75,7 @@ def _run(runner: Callable[[Coroutine[object, None, T]], T], work: Coroutine[obje
     except BaseExceptionGroup as group:
         raise first_error(group) from group
     except KeyboardInterrupt:  # typer would make it an exit code of 1
-        output.error("interrupted", None)
+        output.note("interrupted")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
@@ -96,6 +99,13 @@ def show_warnings() -> None:
     warnings.showwarning = show
 
 
+def hide_proxies() -> None:
+    """Libraries take a proxy of the environment with its user and password, and quote it where it fails."""
+    for name, value in os.environ.items():
+        if name.lower().endswith("_proxy") and value:
+            redaction.know_address(value if "://" in value else f"http://{value}")
+
+
 def report(error: BaseException) -> int:
     """Print an error to stderr the way operators get it, and return the exit code."""
     error = first_error(error)
@@ -103,8 +113,13 @@ def report(error: BaseException) -> int:
         output.error(error.what, error.do)
         return error.exit_code
     if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
-        output.error("interrupted", None)
+        output.note("interrupted")
         return EXIT_INTERRUPTED
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        place = f"{error.filename}: " if error.filename else ""
+        output.error(f"{place}there is no room to write: {error.strerror}", "make room, then run it again")
+        output.drop_unwritten(sys.stdout)
+        return Transient.exit_code
     trace = "".join(traceback.format_exception(error))
     where = _keep_trace(trace)
     output.error(f"an error of ours: {type(error).__name__}: {error}", f"please report it with {where}")
@@ -112,15 +127,16 @@ def report(error: BaseException) -> int:
 
 
 def _keep_trace(trace: str) -> str:
-    from migctl.config.files import make_private_folder, open_private_log
+    from migctl.config.files import check_state_folder, make_private_folder, open_private_log
 
     folder = Path(os.environ.get("MIGCTL_STATE_DIR") or ".migctl")
     path = folder / "error.log"
     try:
         make_private_folder(folder)
+        check_state_folder(folder)
         with open_private_log(path) as file:
-            file.write(redact(f"$ {' '.join(sys.argv)}\n{trace}\n").encode("utf-8", "backslashreplace"))
-    except OSError:
+            file.write(shown(redaction.redact(f"$ {' '.join(sys.argv)}\n{trace}\n")).encode())
+    except (OSError, MigctlError):
         telemetry.remark(trace)
         return "the trace above"
     return str(path)

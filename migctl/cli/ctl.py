@@ -20,7 +20,7 @@ _Reason = Annotated[str, typer.Option("--reason", metavar="WHY", help="For the h
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="As in migctl.yaml, parted by dots.")]
 
 
-@app.command()
+@app.command(short_help="Every setting that may change while serve runs.")
 def get(
     name: Annotated[
         str | None,
@@ -29,28 +29,46 @@ def get(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Say every setting that may change while serve runs: its value, its default, and what it is from.
+    """Say every setting that may change while serve runs: its value, its default, what it is from; and which can't, and why.
 
     Of one setting also what it may be, from when on a change counts, and who set it here.
     """
     import msgspec
 
-    from migctl.config.changing import below
+    from migctl.config.changing import named
 
-    wanted = None if name is None else {one.name for one in below(name)}
+    wanted = None if name is None else named(name)
     found = context.run(_settings(config))
     views = [one for one in found.settings if wanted is None or one.name in wanted]
+    fixed = [one for one in found.fixed if wanted is None or one.name in wanted]
     if output_format == "json":
-        document = msgspec.to_builtins(found)
-        output.document({**document, "settings": msgspec.to_builtins(views)})
-    elif name is not None and len(views) == 1 and views[0].name == name:
+        output.document(msgspec.to_builtins(msgspec.structs.replace(found, settings=views, fixed=fixed)))
+        return
+    if name is not None and [one.name for one in views] == [name]:
         _show_one(views[0])
-    else:
+        return
+    if not views and not fixed:
+        output.note("this serve is of a version that knows none of it")
+    if views:
         output.table(
-            [("SETTING", "whole"), ("VALUE", "right"), ("DEFAULT", "right"), "FROM"],
-            [[one.name, _plain(one.value), _plain(one.default), one.origin.rpartition("/")[2]] for one in views],
+            [("SETTING", "whole"), ("VALUE", "right"), ("DEFAULT", "right"), ("FROM", "whole")],
+            [
+                # Its default is its value, where it is from there.
+                [
+                    one.name,
+                    _plain(one.value),
+                    "" if one.origin == "default" else _plain(one.default),
+                    one.origin.rpartition("/")[2],
+                ]
+                for one in views
+            ],
             tight=True,
         )  # fmt: skip
+    if fixed:
+        if views:
+            output.plain("")
+            output.plain("A running serve can't take these over; migctl.yaml sets them, for a start:")
+        output.table([("SETTING", "whole"), "WHY"], [[one.name, one.reason] for one in fixed], tight=True)
 
 
 @app.command("set", context_settings={"ignore_unknown_options": True})
@@ -70,7 +88,7 @@ def set_(
     _change(name, value, reason, config, output_format)
 
 
-@app.command()
+@app.command(short_help="Take back what was set here.")
 def unset(
     name: _Name,
     reason: _Reason = "",
@@ -186,7 +204,9 @@ def _throttle(*, hold: bool, reason: str, config: Path | None, output_format: co
         output.document(changed)
         return
     held, before = changed.throttled, changed.before
-    waiting = f"{changed.backlog:,} events wait for the table"
+    from migctl.status.words import wait
+
+    waiting = f"{wait(changed.backlog)} for the table"
     if held is not None:
         output.plain(
             f"throttled by {held.by} since {held.since:%Y-%m-%d %H:%M:%S} UTC: {held.reason}; {waiting}"

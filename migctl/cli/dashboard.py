@@ -14,7 +14,7 @@ def dashboard() -> None:
     """The page that `serve` shows at `/`."""
 
 
-@app.command()
+@app.command(short_help="Fetch the chart library of the page from npm.")
 def build(output_format: context.OutputOption = "text") -> None:
     """Fetch the chart library that the page draws with, from npm, as its lock file names it.
 

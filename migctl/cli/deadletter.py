@@ -31,7 +31,7 @@ WHICH = "The seq, or the event's id."
 EXIT_WANTING = 1
 
 
-@app.command("list")
+@app.command("list", short_help="What waits, the newest first.")
 def list_(
     epoch: EpochOption = None,
     code: Annotated[
@@ -82,7 +82,7 @@ def list_(
     )
 
 
-@app.command()
+@app.command(short_help="One of them: the event, and what refused it.")
 def show(
     which: Annotated[str, typer.Argument(metavar="SEQ|ID", help=WHICH)],
     epoch: EpochOption = None,
@@ -127,7 +127,7 @@ def show(
     output.note(todo)
 
 
-@app.command()
+@app.command(short_help="Write its row after all, once that is mended.")
 def retry(
     which: Annotated[str | None, typer.Argument(metavar="SEQ|ID", help=WHICH, show_default=False)] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every one that waits, the oldest first.")] = False,
@@ -208,7 +208,7 @@ def retry(
         raise typer.Exit(EXIT_WANTING)
 
 
-@app.command()
+@app.command(short_help="Let the relay go on in a storm of refusals.")
 def accept(
     minutes: Annotated[
         int, typer.Option("--minutes", min=1, max=1440, metavar="N", help="For how long; it ends by itself.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -37,6 +38,13 @@ def demo(
             show_default=False,
         ),
     ] = None,
+    keys: Annotated[
+        Literal["old", "new"],
+        typer.Option(
+            "--keys",
+            help="Which keys the stack has: old are JWTs; new are sb_ keys, as projects are made today.",
+        ),
+    ] = "old",
     output_format: OutputOption = "text",
 ) -> None:
     """See the whole job in under a minute: publish this host's metrics over both transports, and prove that they agree.
@@ -56,6 +64,7 @@ def demo(
                 seconds=seconds,
                 rate=rate,
                 mode=mode,
+                keys=keys,
                 schema=load().supabase.schema_,
                 watch=lambda scene: display.show(scene.since_start_s, scene.line, _draw(scene)),
             )
@@ -121,14 +130,15 @@ def _print(result: DemoResult, mode: str) -> None:
         style="bold",
     )
     output.show(Panel(table, title=verdict, title_align="left", expand=False, padding=(1, 2)))
+    migctl = os.environ.get("_MIGCTL_AS", "migctl")
     lines = [
         f"captures, report and logs: {result.folder}",
         "",
         "next:",
-        f"  migctl validate report {result.folder} --window journal",
-        "  migctl stack up",
-        "  migctl schema apply",
-        f"  migctl serve --mode {mode} --source host",
+        f"  {migctl} validate report {result.folder} --window journal",
+        f"  {migctl} stack up",
+        f"  {migctl} schema apply",
+        f"  {migctl} serve --mode {mode} --source host",
     ]
     output.show(Text("\n".join(lines)))
 

@@ -25,9 +25,9 @@ app = typer.Typer(
     "A drill is run by its name: `migctl drill failover`. `migctl drill list` has them all.",
     no_args_is_help=True,
 )
-app.command("run")(drill_run.run)
-app.command("list")(drill_list.list_drills)
-app.command("show")(drill_list.show)
-app.command("history")(drill_list.history)
+app.command("run", short_help="Run a drill, or all of them.")(drill_run.run)
+app.command("list", short_help="Those that can be run, and when each was.")(drill_list.list_drills)
+app.command("show", short_help="What a drill does, and what must hold.")(drill_list.show)
+app.command("history", short_help="Those that were run here, and what they measured.")(drill_list.history)
 app.command("clean")(drill_list.clean)
-app.command("proxy")(drill_proxy.proxy)
+app.command("proxy", short_help="A TCP proxy that fails on request.")(drill_proxy.proxy)

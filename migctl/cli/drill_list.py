@@ -20,16 +20,22 @@ def list_drills(output_format: context.OutputOption = "text") -> None:
     from migctl.config import load
     from migctl.drills import catalog
     from migctl.drills.functions.checking import read
+    from migctl.drills.functions.parts import parts_of
     from migctl.drills.history import history as kept
 
     newest = {one.drill: one for one in kept(load().state)}
-    drills = {name: read(catalog.path_of(name)).drill for name in catalog.names()}
+    checked = {name: read(catalog.path_of(name)) for name in catalog.names()}
+    drills = {name: one.drill for name, one in checked.items()}
+    parts = {name: sorted(set(parts_of(one).values())) for name, one in checked.items()}
     if output_format == "json":
         rows = [
             {
                 "drill": name,
                 "title": drill.title,
                 "file": str(catalog.path_of(name)),
+                "read_only": drill.read_only,
+                "own_project": not parts[name],
+                "needs": parts[name],
                 "last": None
                 if name not in newest
                 else {"verdict": newest[name].verdict, "finished_at": newest[name].finished_at.isoformat()},
@@ -39,11 +45,12 @@ def list_drills(output_format: context.OutputOption = "text") -> None:
         output.document({"schema": "migctl.drills/1", "drills": rows})
         return
     output.table(
-        [("DRILL", "whole"), "WHAT FAILS", ("LAST RUN, UTC", "whole")],
+        [("DRILL", "whole"), "WHAT FAILS", ("YOUR PROJECT", "whole"), ("LAST RUN, UTC", "whole")],
         [
             [
                 name,
                 drill.title,
+                "listens" if drill.read_only else "no" if parts[name] else "yes",
                 f"{newest[name].verdict}, {newest[name].finished_at:%Y-%m-%d %H:%M}"
                 if name in newest
                 else "-",
@@ -66,6 +73,7 @@ def show(
     """What a drill does, and what must hold; or which functions there are."""
     from migctl.drills import catalog
     from migctl.drills.functions.checking import read
+    from migctl.drills.functions.parts import parts_of
     from migctl.drills.functions.soak import OfSoak
     from migctl.errors import Usage
 
@@ -99,6 +107,13 @@ def show(
         ["OBJECTIVE", ("BOUND", "right")],
         [[name, f"{bound:g}"] for name, bound in found.objectives.bounds().items()],
     )
+    if found.read_only:
+        output.plain("a project of your own: it only listens, and may do so there")
+    elif parts := parts_of(checked):
+        what = ", ".join(f"{name} ({part})" for name, part in parts.items())
+        output.plain(f"a project of your own: no, only a stack of its own has what this acts on: {what}")
+    else:
+        output.plain("a project of your own: yes, where nothing lives in it yet, and once its name is typed")
     for remedy, measure in found.without.items():
         output.plain(f"--without {remedy}: {measure} must then fail")
 
@@ -131,18 +146,35 @@ def history(
 
 
 def clean() -> None:
-    """Undo what drills left that were killed. The next drill does the same before it begins."""
+    """Undo what drills left that were killed. The next drill does the same before it begins.
+
+    What one wrote to a project of your own is taken out where SUPABASE_URL and DATABASE_URL name that project; else exit code 1.
+    """
     from migctl.config import load
     from migctl.drills.ledger import clean as undo
     from migctl.drills.ledger import left_behind
+    from migctl.drills.world.project import project_of
+    from migctl.errors import Wanting
 
-    state = load().state
-    for left in undo(state):
+    settings = load()
+    state = settings.state
+    for left in undo(state, project_of(settings)):
         output.plain(
             f"drill {left.drill} ({left.id}) was killed: {left.folder} {'is kept' if left.kept else 'is gone'}"
         )
-    for _, left in left_behind(state):
-        output.note(f"drill {left.drill} ({left.id}) is still running, pid {left.pid}")
+        if left.traces is not None:
+            output.plain(f"  its events were taken out of {left.traces.project}")
+    still = [left for _, left in left_behind(state)]
+    for left in still:
+        if left.is_running:
+            output.note(f"drill {left.drill} ({left.id}) is still running, pid {left.pid}")
+    for left in still:
+        if not left.is_running and left.traces is not None:
+            of = left.traces
+            raise Wanting(
+                f"drill {left.drill} ({left.id}) was killed, and its events are still in {of.project}, schema {of.schema}",
+                do=f"run this again with SUPABASE_URL, SUPABASE_SECRET_KEY and DATABASE_URL of that project ({of.database})",
+            )
 
 
 def _show_functions(output_format: str) -> None:

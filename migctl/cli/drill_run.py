@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
-from migctl.cli.drill_gameday import run_all
+from migctl.cli.drill_gameday import may_drill, run_all
 from migctl.cli.drill_view import draw, leave_by, print_result
 from migctl.cli.live import Display
 
@@ -121,7 +121,7 @@ def run(
         typer.Option(
             "--confirm",
             metavar="NAME",
-            help="The target's name, where it is not the embedded stack.",
+            help="The address of the project, where SUPABASE_URL names one of your own: it is drilled.",
             show_default=False,
         ),
     ] = None,
@@ -139,6 +139,9 @@ def run(
 ) -> None:
     """Run a drill on a stack of its own: `serve` with your settings, producers, subscribers, and one failure after the other.
 
+    With SUPABASE_URL set to a project of your own it runs there, once its name is typed or given: nothing may live in it yet, and
+    what the drill wrote is taken out again.
+
     Exit 1 where an objective is missed or the system did not come back to a steady state. What it measured is kept in the state
     folder, with a page for people: `migctl drill history`.
     """
@@ -147,11 +150,12 @@ def run(
     from migctl.drills.functions.soak import Changes
     from migctl.drills.history import page_path
     from migctl.drills.ordering import ordered
-    from migctl.drills.settings import refuse_foreign
+    from migctl.drills.world.project import project_of
     from migctl.errors import Usage
 
     changes = Changes(minutes, every, seed, tuple(only or ()))
     settings = resolved(file=config).settings
+    project = project_of(settings)
     if not every_drill:
         if drill is None or skip:
             what = "--skip is said of a game day" if skip else "no drill is named"
@@ -166,9 +170,10 @@ def run(
                 changes=changes,
                 url=url,
                 source=source,
+                project=project,
             )
-            if not order.checked.drill.read_only:  # one that only listens may do so anywhere
-                refuse_foreign(settings, confirm)
+            if order.project is not None:  # one that only listens may do so anywhere
+                may_drill(order.project, f"drill {order.name}", confirm)
             result = conduct(order, _Watch(display))
         if output_format == "json":
             output.document(result)
@@ -185,8 +190,7 @@ def run(
     ):
         what = "with --all no drill is named, none is made longer or shorter, and no remedy is switched off"
         raise Usage(what, do="choose drills with --only NAME and --skip NAME")
-    refuse_foreign(settings, confirm)
-    run_all(settings, only or [], skip or [], rate, keep, output_format)
+    run_all(settings, only or [], skip or [], rate, keep, output_format, project, confirm)
 
 
 class _Watch:

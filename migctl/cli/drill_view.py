@@ -53,6 +53,25 @@ def print_result(result: Result, page: Path) -> None:
                 for one in result.faults
             ],
         )  # fmt: skip
+    if result.signs:
+        output.table(
+            [("SIGNS OVER", "whole"), ("HEARD", "right"), ("LONGEST APART", "right"), ("P99 LATE", "right")],
+            [
+                [
+                    one.transport,
+                    figure(one.heard),
+                    figure(one.longest_apart_ms, "ms"),
+                    figure(one.late_p99_ms, "ms"),
+                ]
+                for one in result.signs
+            ],
+        )
+    if result.clock_skew is not None:
+        skew = result.clock_skew
+        way = "ahead of" if skew.ahead_ms >= 0 else "behind"
+        output.plain(
+            f"the clock of serve is {abs(skew.ahead_ms):,.1f} ms {way} ours, give or take {skew.within_ms:,.1f} ms"
+        )
     if result.subscribers:
         output.table(
             [("SUBSCRIBER", "whole"), ("RELEASED", "right"), ("LOST", "right"), ("TWICE", "right"), ("SILENT", "right"),

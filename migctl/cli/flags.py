@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Flags: who has which transport, and other variants.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", short_help="Every flag with state, variants and share.")
 def list_(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
     """Every flag with its state, its variants and its share, and the brakes in force."""
     from migctl.flags import editing
@@ -51,7 +51,7 @@ def list_(config: context.ConfigOption = None, output_format: context.OutputOpti
     _print_brakes(found)
 
 
-@app.command()
+@app.command(short_help="One flag as it is written, and what is in force.")
 def show(
     key: Annotated[str, typer.Argument(help="The flag.")],
     config: context.ConfigOption = None,
@@ -79,7 +79,7 @@ def show(
     _print_brakes(found)
 
 
-@app.command("eval")
+@app.command("eval", short_help="What a user has, why, and who said so.")
 def evaluate(
     key: Annotated[str, typer.Argument(help="The flag.")],
     user: Annotated[str, typer.Option("--user", help="The targeting key.")],
@@ -150,7 +150,7 @@ def export(
         output.plain(editing.as_yaml(found.flag_set).rstrip())
 
 
-@app.command()
+@app.command(short_help="Who changed what, when and why.")
 def history(
     key: Annotated[
         str | None, typer.Argument(help="Only what changed this flag.", show_default=False)
@@ -199,10 +199,10 @@ def history(
 
 app.command("set")(flags_edit.set_)
 app.command("enable")(flags_edit.enable)
-app.command("disable")(flags_edit.disable)
-app.command("assign")(flags_edit.assign)
-app.command("import")(flags_edit.import_)
-app.command("processes")(flags_processes.processes)
+app.command("disable", short_help="Give everybody what the code does without it.")(flags_edit.disable)
+app.command("assign", short_help="Give a user a transport, or a segment a share.")(flags_edit.assign)
+app.command("import", short_help="Define flags or segments as a file does.")(flags_edit.import_)
+app.command("processes", short_help="Every process that a change waits for.")(flags_processes.processes)
 app.add_typer(flags_experiment.app, name="experiment")
 
 
@@ -225,16 +225,15 @@ def _flag(found: Shown, key: str) -> Flag:
 
 
 def _attribute(text: str) -> tuple[str, object]:
-    import yaml
-
+    from migctl.config.yamlfile import value_of
     from migctl.errors import Usage
 
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise Usage(f"--attribute {text}: no name, or no value", do="write --attribute NAME=VALUE")
     try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
+        return name, value_of(value)
+    except ValueError:
         return name, value
 
 

@@ -28,7 +28,7 @@ def _group() -> None:
     pass
 
 
-@app.command()
+@app.command(short_help="Users, latency and errors of each variant.")
 def report(
     flag: Annotated[str, typer.Argument(help="The flag.")] = "transport",
     since: Annotated[

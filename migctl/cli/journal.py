@@ -30,7 +30,7 @@ PathOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(short_help="What it holds, and when it is full.")
 def status(
     journal: PathOption = None,
     config: context.ConfigOption = None,
@@ -46,7 +46,7 @@ def status(
     _show(found)
 
 
-@app.command()
+@app.command(short_help="Its events as NDJSON, oldest first.")
 def export(
     journal: PathOption = None,
     out: Annotated[
@@ -85,7 +85,7 @@ def export(
         output.note(f"{count} events" + (f" in {out}" if out is not None else ""))
 
 
-@app.command()
+@app.command(short_help="Look at every page and every event.")
 def verify(
     journal: PathOption = None,
     config: context.ConfigOption = None,
@@ -140,7 +140,7 @@ def backup(
         output.show(f"{path} up to {position} is in {to}")
 
 
-@app.command()
+@app.command(short_help="Go on where another journal was.")
 def adopt(
     reason: Annotated[str, typer.Option("--reason", help="Why, for the record: kept in the journal.")],
     journal: PathOption = None,
@@ -220,7 +220,7 @@ def _show(of: Inventory) -> None:
     opened = of.open_in
     full = of.full or "never at this rate"
     if of.full is None and of.full_in_hours is not None:
-        full = f"in {of.full_in_hours:.0f} h at this rate"
+        full = f"{'the disk ' if of.full_first == 'disk' else ''}in {of.full_in_hours:.0f} h at this rate"
     output.table(
         ["", ""],
         [

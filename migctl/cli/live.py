@@ -36,7 +36,9 @@ class Display:
         if drawn is not None:
             self.draw(drawn)
         if line and line != self._last and not self._quiet:
-            self._console.print(f"[dim]{seconds:5.1f} s[/]  {line}", soft_wrap=True)
+            from rich.text import Text
+
+            self._console.print(Text.assemble((f"{seconds:5.1f} s", "dim"), f"  {line}"), soft_wrap=True)
         self._last = line
 
     @property

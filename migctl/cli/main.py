@@ -5,6 +5,7 @@ Group modules import only typer at their top, and what they need inside a comman
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -80,7 +81,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from migctl import __version__
 
-        typer.echo(f"migctl {__version__}")
+        output.plain(f"migctl {__version__}")
         raise typer.Exit
 
 
@@ -121,8 +122,12 @@ app.add_typer(dashboard.app, name="dashboard", short_help="The page of serve: fe
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code. The console script and `python -m migctl` end here."""
     context.show_warnings()
+    context.hide_proxies()
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     try:
-        app(args=argv, prog_name="migctl")
+        app(args=words, prog_name="migctl")
     except SystemExit as leave:  # typer has told usage errors by then: 2
         return leave.code if isinstance(leave.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - the edge of the program: everything ends as a message and an exit code

@@ -1,18 +1,21 @@
 """The one place that prints. Results go to stdout, everything else to stderr; JSON is one document.
 
 Rich looks after NO_COLOR, pipes and narrow terminals. Remarks and errors hold no secret; results are what was asked for.
+Whoever sent it, nothing that is printed is an order to the terminal but our own colours (`printable`), and no text is markup.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
+from migctl.printable import shown, shown_json
 from migctl.redaction import redact
 from migctl.telemetry import remark
 
@@ -21,18 +24,41 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+# Wider than anything that is drawn, and yet a width: some things fill it with blanks first.
+_PIPE_WIDTH = 10_000
+
+
+@functools.cache
+def _kind() -> type[Console]:
+    """Made when it is first asked for: rich takes a while to be imported."""
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
+
+    class Showing(Console):
+        """Draws text, and no orders that stand in it."""
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(shown(segment.text), segment.style)
+
+    return Showing
+
+
+def _console(**options: Any) -> Console:
+    # A bracket in a text is a bracket, and `:warning:` no picture.
+    return _kind()(highlight=False, markup=False, emoji=False, **options)
+
+
 def console() -> Console:
     """For results."""
-    from rich.console import Console
-
-    return Console(highlight=False)
+    return _console()
 
 
 def console_err() -> Console:
     """For progress, questions and remarks."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)
+    return _console(stderr=True)
 
 
 def error(what: str, do: str | None) -> None:
@@ -60,24 +86,23 @@ def stderr_is_terminal() -> bool:
 
 def _to_stderr(text: Text) -> None:
     """A stderr that can't be written never ends a command; in one that logs it never holds it up either."""
-    from rich.console import Console
-
     drawn = io.StringIO()
-    Console(file=drawn, force_terminal=stderr_is_terminal(), highlight=False).print(
-        text, soft_wrap=True, end=""
-    )
-    remark(drawn.getvalue())
+    _console(file=drawn, force_terminal=stderr_is_terminal()).print(text, soft_wrap=True, end="")
+    remark(drawn.getvalue(), drawn=True)
 
 
-def drop_unwritten() -> None:
-    """Drop what stderr could not take: the interpreter would try once more at its end, and make an exit code of that, 120."""
+def drop_unwritten(stream: TextIO | None = None) -> None:
+    """Drop what stderr, or this stream, could not take: the interpreter would try once more at its end, and make an exit code of
+    that, 120.
+    """
+    stream = stream or sys.stderr
     try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
+        if stream is not None:
+            stream.flush()
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stderr.fileno())
+            os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
 
 
@@ -90,25 +115,33 @@ def _plain(value: object) -> object:
 
 def document(value: object) -> None:
     """One JSON document on stdout: of a struct, or of what JSON knows."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    sys.stdout.write(shown_json(json.dumps(value, indent=2, ensure_ascii=False, default=_plain)) + "\n")
     sys.stdout.flush()
 
 
 def line(value: object) -> None:
     """One NDJSON line on stdout, for commands that stream."""
-    sys.stdout.write(json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain) + "\n")
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    sys.stdout.write(shown_json(text) + "\n")
     sys.stdout.flush()
 
 
 def plain(text: str) -> None:
     """Text on stdout as it is, at any width: for what is copied."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(shown(text) + "\n")
     sys.stdout.flush()
 
 
 def show(*what: RenderableType) -> None:
-    """Something rich can draw, on stdout."""
-    console().print(*what)
+    """Something rich can draw, on stdout. In a pipe or a file nothing is wrapped or padded, unless COLUMNS says how wide it is."""
+    if sys.stdout.isatty():
+        console().print(*what)
+        return
+    drawn = io.StringIO()
+    width = None if os.environ.get("COLUMNS") else _PIPE_WIDTH
+    _console(file=drawn, width=width).print(*what)
+    sys.stdout.write("".join(f"{line.rstrip(' ')}\n" for line in drawn.getvalue().splitlines()))
+    sys.stdout.flush()
 
 
 def table(
@@ -139,5 +172,6 @@ def table(
             no_wrap=justify in ("whole", "figure"),
         )
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        # Written out before it is measured, or the columns would not stand one below the other.
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(shown(str(cell))) for cell in row))
     show(drawn)

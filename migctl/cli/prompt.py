@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from migctl.errors import Refused
+from migctl.printable import shown
 
 if TYPE_CHECKING:
     from migctl.config import Target
@@ -32,7 +33,7 @@ def confirm_at(question: str, where: str, *, yes: bool) -> None:
             do="add --yes if this is the target you mean",
         )
     try:
-        agreed = typer.confirm(f"{question}\n  on {where}?", default=False, err=True)
+        agreed = typer.confirm(shown(f"{question}\n  on {where}?"), default=False, err=True)
     except typer.Abort:
         agreed = False
     if not agreed:
@@ -45,7 +46,10 @@ def confirm_name(question: str, name: str, *, given: str | None, target: Target)
     if given is None and sys.stdin.isatty():
         try:
             given = typer.prompt(
-                f"{question}\n  on {where}. Type {name} to go on", default="", show_default=False, err=True
+                shown(f"{question}\n  on {where}. Type {name} to go on"),
+                default="",
+                show_default=False,
+                err=True,
             )
         except typer.Abort:
             given = ""

@@ -22,7 +22,7 @@ app = typer.Typer(
 EVERY_S = 1.0
 
 
-@app.command()
+@app.command(short_help="Where the rollout stands, and what it waits for.")
 def status(
     watch: Annotated[
         bool,
@@ -55,7 +55,7 @@ def status(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="The steps: what each opens, and what must hold.")
 def plan(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
     """The steps: what each opens, how long it soaks, what must hold, and which one the rollout is at."""
     import msgspec
@@ -116,15 +116,17 @@ def history(
 
 
 app.command("set", context_settings={"ignore_unknown_options": True})(rollout_change.set_)
-app.command("run")(rollout_run.run)
-app.command("promote")(rollout_change.promote)
+app.command("run", short_help="Walk from stage to stage, judging gates.")(rollout_run.run)
+app.command("promote", short_help="Begin the next step, where every gate passes.")(rollout_change.promote)
 app.command("pause")(rollout_change.pause)
-app.command("resume")(rollout_change.resume)
+app.command("resume", short_help="Go on after a pause or an abort.")(rollout_change.resume)
 app.command("retry", hidden=True)(rollout_change.resume)
 app.command("revert")(rollout_change.revert)
 app.command("abort")(rollout_change.abort)
-app.command("complete")(rollout_complete.complete)
-app.command("signoff")(rollout_signoff.signoff)
+app.command("complete", short_help="Switch the WebSocket off, once nobody needs it.")(
+    rollout_complete.complete
+)
+app.command("signoff", short_help="Write the sign-off report.")(rollout_signoff.signoff)
 
 
 async def _once(settings: Settings) -> RolloutStatus:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
+from migctl.printable import shown
 
 if TYPE_CHECKING:
     from migctl.runtime.rollout_complete import Progress, Step
@@ -93,7 +94,9 @@ def _confirm(step: Step, *, yes: bool, confirm: str | None) -> None:
         return
     if confirm is None and sys.stdin.isatty():
         try:
-            confirm = typer.prompt(f"Type {step.where} to go on", default="", show_default=False, err=True)
+            confirm = typer.prompt(
+                shown(f"Type {step.where} to go on"), default="", show_default=False, err=True
+            )
         except typer.Abort:
             confirm = ""
     if confirm is None:

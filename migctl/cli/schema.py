@@ -1,4 +1,4 @@
-"""`migctl schema`: plan, apply, status, verify, rollback, repair, prune."""
+"""`migctl schema`: plan, apply, status, verify, rollback, repair, prune, export."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output, schema_back, schema_prune, schema_verify
+from migctl.cli import context, output, schema_back, schema_export, schema_prune, schema_verify
 from migctl.cli.schema_shared import (
     LockOption,
     SchemaOption,
@@ -56,6 +56,7 @@ def plan(
                     | ({"sql": render(m.up, name)} if sql else {})
                     for m in found.pending
                 ],
+                "recognised": [m.version for m in found.recognised],
                 "steps": [step_document(step) for step in found.steps],
                 "lacks": [{"what": lack.what, "do": lack.do} for lack in found.findings.lacks],
                 "remarks": list(found.findings.remarks),
@@ -66,17 +67,21 @@ def plan(
         output.note(where(target, name))
         if sql:
             for migration in found.pending:
-                typer.echo(f"-- {migration.file}\n{render(migration.up, name)}")
+                output.plain(f"-- {migration.file}\n{render(migration.up, name)}")
         else:
             show_steps(found.steps)
         for remark in found.findings.remarks:
             output.note(remark)
         if blocked is None:
-            output.note(
-                f"{files(len(found.pending))} to apply: migctl schema apply"
-                if found.pending
-                else "nothing to do"
-            )
+            if found.recognised:
+                what = (
+                    f"{files(len(found.recognised))} made what is there, and the ledger does not know of it"
+                )
+                output.note(f"{what}: migctl schema apply records it, and runs nothing of it")
+            if found.pending:
+                output.note(f"{files(len(found.pending))} to apply: migctl schema apply")
+            elif not found.recognised:
+                output.note("nothing to do")
     if blocked is not None:
         raise blocked
 
@@ -105,9 +110,11 @@ def apply(
         before = await room.apply(url, name, who=operator(), dry_run=True)
         for remark in before.plan.findings.remarks:
             output.note(remark)
-        if dry_run or not before.plan.pending:
+        if dry_run or not (before.plan.pending or before.plan.recognised):
             return target, before
-        confirm(f"apply {', '.join(m.file for m in before.plan.pending)}", yes=yes, target=target)
+        acts = [("record", before.plan.recognised), ("apply", before.plan.pending)]
+        what = "; ".join(f"{act} {', '.join(m.file for m in these)}" for act, these in acts if these)
+        confirm(what, yes=yes, target=target)
         done = await room.apply(url, name, who=operator(), lock_timeout_s=lock_timeout, notice=output.note)
         return target, done
 
@@ -118,6 +125,7 @@ def apply(
             | {
                 "dry_run": dry_run,
                 "pending": [m.file for m in result.plan.pending],
+                "recorded": [m.file for m in (result.plan.recognised if dry_run else result.recorded)],
                 "applied": [
                     {"file": d.migration.file, "sha256": d.migration.sha256, "statements": d.statements}
                     for d in result.done
@@ -125,15 +133,20 @@ def apply(
             }
         )
     elif dry_run:
+        for migration in result.plan.recognised:
+            output.plain(f"would record {migration.file}, which is there")
         for migration in result.plan.pending:
-            typer.echo(f"would apply {migration.file}")
-        output.note("dry run: nothing was changed" if result.plan.pending else "nothing to do")
+            output.plain(f"would apply {migration.file}")
+        some = result.plan.pending or result.plan.recognised
+        output.note("dry run: nothing was changed" if some else "nothing to do")
     else:
+        for migration in result.recorded:
+            output.plain(f"recorded {migration.file}, which is there")
         for done in result.done:
-            typer.echo(f"applied {done.migration.file} ({done.statements} statements)")
-        output.note(
-            f"{files(len(result.done))} applied to {where(target, name)}" if result.done else "nothing to do"
-        )
+            output.plain(f"applied {done.migration.file} ({done.statements} statements)")
+        outcomes = [(len(result.recorded), "recorded of"), (len(result.done), "applied to")]
+        words = [f"{files(count)} {what} {where(target, name)}" for count, what in outcomes if count]
+        output.note("; ".join(words) or "nothing to do")
 
 
 @app.command()
@@ -167,7 +180,8 @@ def status(
         raise Wanting(f"{where(target, name)}: {states}", do="migctl schema plan says what to do")
 
 
-app.command("verify")(schema_verify.verify)
+app.command("verify", short_help="Check the live database; exit 1 where it differs.")(schema_verify.verify)
 app.command("rollback")(schema_back.rollback)
-app.command("repair")(schema_back.repair)
+app.command("repair", short_help="Mend the ledger of applied files by hand.")(schema_back.repair)
 app.command("prune")(schema_prune.prune)
+app.command("export", short_help="Write the files as migrations of the Supabase CLI.")(schema_export.export)

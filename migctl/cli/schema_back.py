@@ -102,9 +102,9 @@ def rollback(
         )
         return
     for migration in result.files:
-        typer.echo(f"{'would take back' if dry_run else 'took back'} {migration.file}")
+        output.plain(f"{'would take back' if dry_run else 'took back'} {migration.file}")
     for table, count in result.rows:
-        typer.echo(f"{'would drop' if dry_run else 'dropped'} {name}.{table}, rows: {count}")
+        output.plain(f"{'would drop' if dry_run else 'dropped'} {name}.{table}, rows: {count}")
     if not result.files:
         output.note("nothing to do")
     else:
@@ -162,7 +162,7 @@ def repair(
         )
         return
     for migration in changed:
-        typer.echo(f"{migration.version:04d}_{migration.name}: {to}")
+        output.plain(f"{migration.version:04d}_{migration.name}: {to}")
     output.note(
         f"ledger of {where(target, name)} mended; migctl schema verify reads the database itself"
         if changed

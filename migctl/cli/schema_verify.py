@@ -73,9 +73,11 @@ async def _work(
     from migctl.cli.prompt import confirm
 
     name = settings.supabase.schema_
-    target, url = await resolve(
-        settings, need=("anon_key", "service_role_key", "jwt_secret", "database_url") if delivery else ()
-    )
+    from migctl import doctor
+    from migctl.target.authenticated import need_authenticated
+
+    target, url = await resolve(settings, need=tuple(doctor.NEEDS) if delivery else ())
+    authenticated = need_authenticated(target, settings) if delivery else None
     if form != "json":
         output.note(where(target, name))
     found = await room.verify(url, name)
@@ -86,10 +88,10 @@ async def _work(
             output.plain("the database is as the files make it")
     if not delivery:
         return target, found, None
-    from migctl import doctor
-
     confirm(f"insert a canary row into {name}.{room.EVENTS} and delete it again", yes=yes, target=target)
-    sent = await doctor.check(target, name, timeout_s=timeout_s, differences=found)
+    sent = await doctor.check(
+        target, name, timeout_s=timeout_s, differences=found, authenticated=authenticated
+    )
     return target, found, sent
 
 

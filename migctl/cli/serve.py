@@ -116,6 +116,7 @@ def serve(
         from migctl.runtime.composing import compose
         from migctl.runtime.witness import KeptWitness, with_witness
         from migctl.supervision import READY, STOPPING, Heart
+        from migctl.supervision.terminal import Terminal
 
         heart = Heart.for_systemd(systemd()) if given is None else given.heart
         opened = None
@@ -138,12 +139,14 @@ def serve(
             service = await compose(settings, source=opened, notify=output.note)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, end)
+            terminal = Terminal()
+            loop.add_signal_handler(signal.SIGHUP, lambda: end() if terminal.is_gone() else service.rekey())
             service.gate = _signals() if gate else None
             service.until_done, service.origin = until_done, found.origin
             if given is not None:
                 service.held, service.supervision = given.listening, given.supervision
             if settings.witness and service.mode == "dual" and not until_done:
-                service.tokens, token = with_witness(service.tokens)
+                token = with_witness(service.tokens)
                 service.witness = KeptWitness(settings, token=token, config=config)
             return await service.run(stop, ready)
 

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from migctl.config import Settings
     from migctl.stack.detached import Status
 
+_OF_A_KIND = (
+    *("SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"),
+    *("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SIGNING_KEY"),
+)
+
 app = typer.Typer(
     help="The embedded stack for development, drills and CI: PostgreSQL, Valkey and a stand-in for Supabase.",
     no_args_is_help=True,
 )
 
 
-@app.command()
+@app.command(short_help="Bring the stack up and leave it up.")
 def up(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
@@ -36,10 +41,19 @@ def up(
             show_default=False,
         ),
     ] = None,
+    keys: Annotated[
+        Literal["old", "new"] | None,
+        typer.Option(
+            help="Which keys it shows. old: anon and service_role, and the secret that signs tokens; new: publishable and secret, "
+            "and a signing key. Kept until it is said otherwise; at first old.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Bring the stack up and leave it up; a part that is down is started again. Ports: the first free from 54321.
 
-    The stand-in exposes the schema of the settings (supabase.schema) beside public, and runs anew where it did not yet.
+    The stand-in exposes the schema of the settings (supabase.schema) beside public, and runs anew where it did not yet. Keys of
+    the other kind are made beside those that are there, which stay good; a stack that began with new ones has no JWT secret at all.
     """
     from migctl import stack
 
@@ -49,7 +63,7 @@ def up(
             f"the target is {settings.supabase.url}, so no command would use an embedded stack",
             do="unset SUPABASE_URL (or supabase.url in migctl.yaml), or say --embedded to start one all the same",
         )
-    outcome = stack.bring_up(settings.state, schemas=[settings.supabase.schema_], rates=rates)
+    outcome = stack.bring_up(settings.state, schemas=[settings.supabase.schema_], rates=rates, keys=keys)
     if output_format == "json":
         output.document(_document(settings))
         return
@@ -132,7 +146,7 @@ def logs(
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-@app.command()
+@app.command(short_help="Addresses and keys, to be evaluated by a shell.")
 def env(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
     """Print the stack's addresses and keys for a shell: eval "$(migctl stack env)". Starts the stack where it is down.
 
@@ -153,22 +167,17 @@ def env(config: context.ConfigOption = None, output_format: context.OutputOption
         outcome = stack.bring_up(settings.state, schemas=[settings.supabase.schema_])
         target = outcome.target
         output.note(outcome.words or "the embedded stack is up")
-    values = {
-        "SUPABASE_URL": target.supabase_url,
-        "SUPABASE_ANON_KEY": target.anon_key,
-        "SUPABASE_SERVICE_ROLE_KEY": target.service_role_key,
-        "SUPABASE_JWT_SECRET": target.jwt_secret,
-        "DATABASE_URL": target.database_url,
-        "REDIS_URL": target.redis_url,
-    }
+    values = target.variables()
     if output_format == "json":
         output.document(values)
         return
+    # What a shell still has of the other kind would count before these.
+    output.plain(f"unset {' '.join(name for name in _OF_A_KIND if name not in values)}")
     for name, value in values.items():
-        output.plain(f"export {name}={shlex.quote(value or '')}")
+        output.plain(f"export {name}={shlex.quote(value)}")
 
 
-@app.command()
+@app.command(short_help="Let the stand-in lose events in silence.")
 def fault(
     name: Annotated[
         str | None, typer.Argument(help="Which; --list explains each.", show_default=False)
@@ -236,7 +245,10 @@ def _document(settings: Settings) -> dict[str, object]:
 
     found = stack.status(settings.state)
     target = found.target
-    names = ("supabase_url", "anon_key", "service_role_key", "jwt_secret", "database_url", "redis_url")
+    names = (
+        *("supabase_url", "anon_key", "service_role_key", "jwt_secret", "signing_key"),
+        *("database_url", "redis_url"),
+    )
     return {
         "schema": "migctl.stack/1",
         "state": _word(found),

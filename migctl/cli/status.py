@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from migctl.config import Settings
     from migctl.errors import MigctlError
+    from migctl.rollout.report import RolloutStatus
     from migctl.serve_client.status import Answered
 
     Ask = Callable[[], Awaitable["Asked"]]
@@ -124,21 +125,20 @@ async def _ask(settings: Settings, url: str | None, *, exit_status: bool) -> Ask
     if not exit_status:
         return Asked(found, None)
     hinder = [f"{one.sentence()}; {one.do}" for one in hindrances(found.status)]
-    # One from afar is asked by itself alone: the record of this folder may be another target's.
-    if url is None and found.status.mode == "dual":
-        hinder += await _rollout_problems(settings)
+    if found.status.mode == "dual":
+        hinder += await _rollout_problems(settings, url)
     return Asked(found, None, hinder)
 
 
-async def _rollout_problems(settings: Settings) -> list[str]:
-    """What `migctl rollout status` calls not well: gates, brakes, processes, the record."""
+async def _rollout_problems(settings: Settings, url: str | None) -> list[str]:
+    """What `migctl rollout status` calls not well: gates, brakes, processes, the record.
+
+    url: the serve there is asked for it: the record of this folder may be another target's.
+    """
     from migctl.errors import MigctlError
-    from migctl.runtime.rollout import control
-    from migctl.runtime.rollout_status import status_of
 
     try:
-        async with control(settings, output.note, start=False) as at:
-            of = await status_of(at)
+        of = await (_rollout_here(settings) if url is None else _rollout_at(url))
     except MigctlError as error:
         return [f"rollout: not known: {error.what}; {error.do}"]
     # Aborted and paused stand among what serve says.
@@ -147,6 +147,25 @@ async def _rollout_problems(settings: Settings) -> list[str]:
         for one in of.problems
         if not one.startswith(("aborted: ", "paused: "))
     ]
+
+
+async def _rollout_here(settings: Settings) -> RolloutStatus:
+    from migctl.runtime.rollout import control
+    from migctl.runtime.rollout_status import status_of
+
+    async with control(settings, output.note, start=False) as at:
+        return await status_of(at)
+
+
+async def _rollout_at(url: str) -> RolloutStatus:
+    from migctl.config import secret
+    from migctl.runtime.afar import Afar
+
+    afar = Afar(url, secret("MIGCTL_TOKEN"))
+    try:
+        return await afar.rollout()
+    finally:
+        await afar.aclose()
 
 
 async def _watch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from migctl.status import (
 from migctl.status.summary import Summary, summary
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, OverflowMethod, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -55,8 +55,18 @@ def view(of: ServeStatus, now: datetime) -> list[RenderableType]:
         head(summary(of, now), of.health.status == "ok"),
         *problems(of.health.problems, now),
         grid,
-        _connections(of.connections, of.breakers, now),
+        Fitting(lambda width: _connections(of.connections, of.breakers, now, width)),
     ]
+
+
+class Fitting:
+    """Drawn for the width that there is."""
+
+    def __init__(self, draw: Callable[[int], RenderableType]) -> None:
+        self._draw = draw
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield self._draw(options.max_width)
 
 
 def head(of: Summary, well: bool, *, whole: bool = True) -> Table:
@@ -66,10 +76,11 @@ def head(of: Summary, well: bool, *, whole: bool = True) -> Table:
 
     drawn = Table.grid(padding=(0, 2), pad_edge=False)
     drawn.add_column(no_wrap=True, style="dim", min_width=WIDTH)
-    drawn.add_column(overflow="fold" if whole else "ellipsis", no_wrap=not whole)
-    drawn.add_row("does", Text(of.does))
-    drawn.add_row("state", Text(of.state, style="bold green" if well else "bold red"))
-    drawn.add_row("left", Text(of.left))
+    drawn.add_column(overflow="fold" if whole else "ellipsis")  # one that may not wrap is never made narrower
+    style = {"state": "bold green" if well else "bold red"}
+    for name, words in (("does", of.does), ("state", of.state), ("left", of.left)):
+        overflow: OverflowMethod = "fold" if whole else "ellipsis"
+        drawn.add_row(name, Text(words, style=style.get(name, ""), no_wrap=not whole, overflow=overflow))
     return drawn
 
 
@@ -85,14 +96,18 @@ def problems(found: Sequence[Problem], now: datetime) -> Iterator[RenderableType
             yield Padding(Text(problem.do, style="dim"), (0, 0, 0, 4), expand=False)
 
 
-def _connections(of: ConnectionsStatus, breakers: BreakersStatus, now: datetime) -> Table:
-    """A line for each part that is reached over a network or by subscribers."""
+def _connections(of: ConnectionsStatus, breakers: BreakersStatus, now: datetime, width: int) -> Table:
+    """A line for each part that is reached over a network or by subscribers. width: below 72 the least that says what is wrong."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for name in ("PART", "STATE", "FOR", "BREAKER", "TRIAL", "TIMEOUT", "RETRIES"):
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    names = ["PART", "STATE", "FOR", "BREAKER", "TRIAL", "TIMEOUT", "RETRIES"]
+    if width < 72:
+        drawn.padding = (0, 0, 0, 0)
+        names.remove("TIMEOUT")
+    for name in names:
         drawn.add_column(name, no_wrap=True, justify="right" if name in ("TIMEOUT", "RETRIES") else "left")
     # Heads are asked under the table's breaker.
     guards: dict[Part, BreakerStatus | None] = {
@@ -104,15 +119,16 @@ def _connections(of: ConnectionsStatus, breakers: BreakersStatus, now: datetime)
         breaker = guards.get(part)
         trial_s = breaker.next_trial_in_s if breaker is not None else None
         asked = each if isinstance(each, RequestsStatus) else None
-        drawn.add_row(
-            part,
-            Text(each.state, style=_STYLES.get(each.state, "red")),
-            _ago(each.since, now),
-            _breaker(breaker),
-            "" if trial_s is None else f"in {trial_s:.1f} s",
-            f"{asked.request_timeout_s:.2g} s" if asked is not None else "",
-            f"{asked.retries:,}" if asked is not None else "",
-        )
+        cells: dict[str, Text | str] = {
+            "PART": part,
+            "STATE": Text(each.state, style=_STYLES.get(each.state, "red")),
+            "FOR": _ago(each.since, now),
+            "BREAKER": _breaker(breaker),
+            "TRIAL": "" if trial_s is None else f"in {trial_s:.1f} s",
+            "TIMEOUT": f"{asked.request_timeout_s:.2g} s" if asked is not None else "",
+            "RETRIES": f"{asked.retries:,}" if asked is not None else "",
+        }
+        drawn.add_row(*(cells[name] for name in names))
     return drawn
 
 
@@ -134,7 +150,8 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
     yield "serve", f"{of.mode} on {of.url}, pid {of.pid}, up {_ago(of.started_at, now)}"
     if of.supervision is not None:
         yield "supervised", _supervision(of.supervision, now)
-    yield "target", of.target or "none: this mode has no Supabase"
+    tokens = f"; tokens of readers by {of.authenticated_by}" if of.authenticated_by is not None else ""
+    yield "target", f"{of.target}{tokens}" if of.target else "none: this mode has no Supabase"
     yield from _journal(of.journal)
     if of.relay is not None:
         yield from _relay(of.relay)
@@ -241,7 +258,8 @@ def _broadcast(of: BroadcastStatus) -> str:
 def _fallback(of: FallbackStatus, since: datetime, now: datetime) -> str:
     if of.active:
         return f"subscribers were sent to the WebSocket {_ago(since, now)} ago: {of.reason}"
-    return f"subscribers were sent back to Realtime {_ago(since, now)} ago; {of.times:,} times away so far"
+    times = f"{of.times:,} time{'s' * (of.times != 1)}"
+    return f"subscribers were sent back to Realtime {_ago(since, now)} ago; {times} away so far"
 
 
 def _source(of: AnySource, *, done: bool) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,7 @@ _QUESTIONS: dict[Act, str] = {
     "no-throttle": "lift the throttle: the relay writes again",
 }
 IDLE = "p pause rollout   a abort rollout   t throttle   n no-throttle   q quit"
+IDLE_AFAR = "p pause rollout   a abort rollout   q quit"
 NOTHING = "nothing was done"
 MOST_CHARS = 200
 
@@ -43,10 +44,11 @@ class Wanted:
 
 
 class Keys:
-    """hint: what became of the last; empty where there is nothing to say."""
+    """hint: what became of the last; empty where there is nothing to say. afar: the serve is elsewhere: t and n do nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, afar: bool = False) -> None:
         self.hint = ""
+        self._afar = afar
         self._act: Act | None = None
         self._reason = ""
         self._confirming = False
@@ -55,7 +57,7 @@ class Keys:
     def prompt(self) -> str:
         """What is asked now, in one line."""
         if self._act is None:
-            return IDLE
+            return IDLE_AFAR if self._afar else IDLE
         if self._confirming:
             why = f" ({self._reason})" if self._reason else ""
             return f"{_QUESTIONS[self._act]}{why}? y: do it, any other key: don't"
@@ -74,6 +76,9 @@ class Keys:
         if self._act is None:
             if key in ("q", "\x03"):
                 return "quit"
+            if self._afar and key in ("t", "n"):
+                self.hint = "over its control socket alone: `migctl ctl throttle` on its machine"
+                return None
             self._act = _ACTS.get(key)
             if self._act is not None:
                 self.hint, self._reason, self._confirming = "", "", self._act == "no-throttle"

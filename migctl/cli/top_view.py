@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from migctl.cli.status_view import head
+from migctl.cli.status_view import Fitting, head
 from migctl.events.durations import lasting
 from migctl.status import BreakerStatus, ConnectionStatus, ServeStatus, WindowStatus
 from migctl.status.summary import summary
@@ -49,11 +49,10 @@ def view(of: Shown, now: datetime) -> RenderableType:
         parts += [Text(f"migctl top  {now:%H:%M:%S} UTC", style="bold"), Text(of.trouble, style="bold red")]
     else:
         serve = of.status
-        title = f"migctl top  {serve.mode} on {serve.url}, up {_ago(serve.started_at, now)}"
-        parts.append(Text(f"{title:<67}{now:%H:%M:%S} UTC", style="bold", no_wrap=True, overflow="crop"))
+        parts.append(Fitting(lambda width: _title(serve, now, width)))
         parts += [
             head(summary(serve, now), serve.health.status == "ok", whole=False),
-            _ways(serve, now),
+            Fitting(lambda width: _ways(serve, now, width)),
             _grid(_figures(serve, of.backlog, now)),
         ]
     parts.append(_grid(_rollout(of)))
@@ -62,38 +61,58 @@ def view(of: Shown, now: datetime) -> RenderableType:
     return Group(*parts)
 
 
-def _ways(of: ServeStatus, now: datetime) -> Table:
-    """A line for each way that an event goes."""
+def _title(of: ServeStatus, now: datetime, width: int) -> Text:
+    from rich.text import Text
+
+    clock = f"{now:%H:%M:%S} UTC"
+    room = min(width, 80) - len(clock) - 1
+    title = f"migctl top  {of.mode} on {of.url}, up {_ago(of.started_at, now)}"
+    title = title if len(title) <= room else f"{title[: max(0, room - 1)]}…"
+    return Text(f"{title:<{max(0, room)}} {clock}", style="bold", no_wrap=True, overflow="crop")
+
+
+def _ways(of: ServeStatus, now: datetime, width: int) -> Table:
+    """A line for each way that an event goes. width: below 76 nothing is between the columns but a blank."""
     from rich import box
     from rich.table import Table
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", padding=(0, 1), show_edge=False)
-    for name in ("WAY", "STATE", "FOR", "BREAKER", "EVENTS/S", "P99 MS", "RECEIVERS"):
+    between = 1 if width >= 76 else 0
+    drawn = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", padding=(0, between), show_edge=False
+    )
+    names = ["WAY", "STATE", "FOR", "BREAKER", "EVENTS/S", "P99 MS", "RECEIVERS"]
+    if width < 64:
+        names.pop()  # a breaker that is half-open takes its room; subscribers stand in the first line too
+    for name in names:
         right = name in ("EVENTS/S", "P99 MS", "RECEIVERS")
         drawn.add_column(name, no_wrap=True, justify="right" if right else "left")
+
+    def add(*cells: Text | str) -> None:
+        drawn.add_row(*cells[: len(names)])
+
     rates = of.rates
     window = of.witness.window if of.witness is not None else None
     full = of.journal.full is not None or of.journal.stalled is not None
-    drawn.add_row(
+    add(
         "journal", _styled("full" if of.journal.full else "stalled" if full else "running"), "", "",
         _per_s(rates.taken_per_s if rates is not None else None), "", "",
     )  # fmt: skip
     gateway, broadcast = of.transports.websocket, of.transports.realtime
     if of.relay is not None:
         throttled = of.relay.throttled
-        drawn.add_row(
+        add(
             "table", _styled("throttled" if throttled is not None else of.relay.state),
             _ago(throttled.since, now) if throttled is not None else _since(of.connections.table, now),
             _breaker(of.breakers.table), _per_s(rates.to_table_per_s if rates is not None else None), "", "",
         )  # fmt: skip
     if gateway is not None:
-        drawn.add_row(
+        add(
             "websocket", _styled(gateway.state), _since(of.connections.gateway, now), "",
             _per_s(rates.to_websocket_per_s if rates is not None else None), _p99(window, "websocket"),
             f"{gateway.subscribers:,}",
         )  # fmt: skip
     if broadcast is not None:
-        drawn.add_row(
+        add(
             "realtime", _styled(broadcast.state), _since(of.connections.broadcast, now), _breaker(of.breakers.broadcast),
             _per_s(rates.to_realtime_per_s if rates is not None else None), _p99(window, "realtime"),
             f"{gateway.standby:,}" if gateway is not None else "-",

@@ -21,7 +21,7 @@ def _group() -> None:
     pass
 
 
-@app.command("report")
+@app.command("report", short_help="Compare captures with the journal; a verdict.")
 def report(
     folder: Annotated[
         Path | None,

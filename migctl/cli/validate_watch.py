@@ -108,16 +108,11 @@ def watch(
     settings = load(file=config, flags=flags)
 
     async def work() -> list[Minute]:
-        from migctl.runtime.witness import witness_of
-        from migctl.validate.witness.trouble import Bounds
+        from migctl.runtime.witness import bounds_of, witness_of
 
         stop = _stopped(kept)
         closed_windows: list[Minute] = []
-        bounds = Bounds(
-            min_match_percent=settings.evidence.min_match_percent,
-            max_lost=settings.evidence.max_lost,
-            min_availability_percent=settings.evidence.min_availability_percent,
-        )
+        bounds = bounds_of(settings)
         with Shown(bounds, output_format, quiet=kept) as show:
 
             def closed(minute: Minute) -> None:
@@ -126,7 +121,7 @@ def watch(
                 show.add(minute)
 
             async with witness_of(
-                settings, url, bounds=bounds, write=not no_write, notify=output.note
+                settings, url, bounds=bounds, write=not no_write, notify=output.note, kept=kept
             ) as witness:
                 witness.closed = closed
                 await witness.run(stop, most=windows)

@@ -63,14 +63,7 @@ def fetch(folder: Path = HERE, npm: Sequence[str] | None = None) -> list[Path]:
         command = list(npm) if npm is not None else _npm(where / "node")
         for name in _INPUTS:
             shutil.copy(folder / name, where)
-        options = [
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--fetch-retries=1",
-            "--fetch-timeout=20000",
-        ]
-        _run([*command, "ci", *options], where)
+        install(command, where)
         vendor = folder / "static" / "vendor"
         vendor.mkdir(parents=True, exist_ok=True)
         for name, source in FILES.items():
@@ -79,6 +72,21 @@ def fetch(folder: Path = HERE, npm: Sequence[str] | None = None) -> list[Path]:
     stamp = {"inputs": _digest_of_inputs(folder), "files": {name: _digest(vendor / name) for name in FILES}}
     (vendor / STAMP).write_text(json.dumps(stamp, indent=2) + "\n")
     return [vendor / name for name in FILES]
+
+
+def install(npm: Sequence[str], folder: Path) -> None:
+    """What the lock in this folder names, into it. Raises NotFetched."""
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000"]
+    _run([*npm, "ci", *options], folder)
+
+
+def npm_and_node(scratch: Path) -> tuple[list[str], str]:
+    """Both programs: those that are there, else such as are installed into this folder. Raises NotFetched."""
+    npm = _npm(scratch)
+    node = npm[0] if len(npm) > 1 else shutil.which("node")
+    if node is None:
+        raise NotFetched("there is npm, and no node beside it")
+    return npm, node
 
 
 def packaged_npm() -> list[str] | None:

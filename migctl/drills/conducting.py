@@ -1,9 +1,15 @@
-"""Conducts a drill from its file to its document: cleans up after those that were killed, deploys, runs, judges, keeps."""
+"""Conducts a drill from its file to its document: cleans up after those that were killed, deploys, runs, judges, keeps.
+
+In a project of the operator's own what the drill wrote is taken out before its document is written: where that fails, so does it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -11,15 +17,18 @@ from migctl.clock import now
 from migctl.config.files import make_state_folder
 from migctl.drills import history, ledger, objectives
 from migctl.drills.document import Configuration
+from migctl.drills.functions.signs import figures
 from migctl.drills.listening import ListenedTo
 from migctl.drills.loading import OwnLoad
 from migctl.drills.measuring import Found
 from migctl.drills.objectives import Objective, Verdict
 from migctl.drills.ordering import Order
-from migctl.drills.result import Result, TimelineEntry
-from migctl.drills.running import Run, Watch
+from migctl.drills.result import Result, Signs, Skew, TimelineEntry
+from migctl.drills.running import Run, Watch, shielded
 from migctl.drills.world.deployment import Deployment, deployed
 from migctl.drills.world.observed import observed
+from migctl.drills.world.project import Project, erase, need_idle
+from migctl.errors import MigctlError
 from migctl.events.ids import uuid7
 from migctl.faults.clock import SteppedClock
 from migctl.faults.disk import SmallDisk
@@ -41,19 +50,17 @@ def conduct(
     order: Order, watch: Watch, *, equip: Callable[[Deployment, Configuration], None] = equip
 ) -> Result:
     """Raises MigctlError where it can't even be begun; whatever happens later is in the document, which is kept."""
+    enter(order.state, order.project)
     make_state_folder(order.state)
-    ledger.clean(order.state)
     drill_id, started = f"{now():%Y%m%dT%H%M%S}-{order.name}-{uuid7()[-4:]}", now()
 
-    def noted(folder: Path) -> Callable[[], None]:
-        note = ledger.ours(drill_id, order.name, folder, kept=order.keep is not None)
-        return ledger.Ledger(order.state, note).done
-
+    notes, signs, skew = _Notes(order, drill_id), list[Signs](), None
     if order.checked.drill.read_only:
-        run, target = _listen(order, watch, noted)
+        run, target, (signs, skew) = _listen(order, watch, notes.noted)
     else:
-        run, target = _rehearse(order, watch, noted, equip), "embedded stack"
-    result = _result(order, drill_id, run, started, target)
+        run = _rehearse(order, watch, notes, equip)
+        target = order.project.name if order.project is not None else "embedded stack"
+    result = _result(order, drill_id, run, started, target, signs, skew)
     history.keep(order.state, result)
     if order.counts and not order.without:  # what fails on purpose says nothing of the system
         drills.append(
@@ -62,22 +69,46 @@ def conduct(
     return result
 
 
-def _listen(order: Order, watch: Watch, noted: Noted) -> tuple[Run, str]:
-    """To the deployment that runs. Raises Transient where no serve answers."""
+def enter(state: Path, project: Project | None) -> None:
+    """What killed drills left is undone. Raises Refused where somebody lives in the project, and whatever hinders to find out."""
+    ledger.clean(state, project)
+    if project is not None:
+        project.need_keys()
+        need_idle(project)
+
+
+@dataclass
+class _Notes:
+    """The note of one drill, once there is a folder."""
+
+    order: Order
+    drill_id: str
+    ledger: ledger.Ledger | None = None
+
+    def noted(self, folder: Path) -> Callable[[], None]:
+        note = ledger.ours(self.drill_id, self.order.name, folder, kept=self.order.keep is not None)
+        self.ledger = ledger.Ledger(self.order.state, note)
+        return self.ledger.done
+
+
+def _listen(order: Order, watch: Watch, noted: Noted) -> tuple[Run, str, tuple[list[Signs], Skew | None]]:
+    """To the deployment that runs: the run, its name, and what it heard. Raises Transient where no serve answers."""
     with observed(order.url, token=order.token, keep=order.keep, noted=noted) as on:
         on.need_status()
         asyncio.run(on.learn())
         run = Run(order.checked, on, ListenedTo(on), watch)
         run.perform()
-        return run, on.name
+        return run, on.name, figures(on, run.until or time.time())
 
 
 def _rehearse(
-    order: Order, watch: Watch, noted: Noted, equip: Callable[[Deployment, Configuration], None]
+    order: Order, watch: Watch, notes: _Notes, equip: Callable[[Deployment, Configuration], None]
 ) -> Run:
     """On a deployment of its own."""
-    configuration = order.checked.drill.configuration
-    with deployed(rtt_s=configuration.rtt_ms / 1000, keep=order.keep, noted=noted) as on:
+    configuration, project = order.checked.drill.configuration, order.project
+    with deployed(
+        rtt_s=configuration.rtt_ms / 1000, keep=order.keep, noted=notes.noted, project=project
+    ) as on:
         on.settings = order.settings
         on.redis = configuration.redis
         on.supervised = configuration.supervised and "restart" not in order.without
@@ -90,11 +121,46 @@ def _rehearse(
         except Lacking as error:  # nothing was tried, so nothing failed
             run.verdicts.append(("inconclusive", f"{error.what}; {error.do}"))
         else:
-            run.perform()
+            with _as_a_guest(on, project, notes, run):
+                run.perform()
     return run
 
 
-def _result(order: Order, drill_id: str, run: Run, started: datetime, target: str) -> Result:
+@contextmanager
+def _as_a_guest(on: Deployment, project: Project | None, notes: _Notes, run: Run) -> Iterator[None]:
+    """What the drill writes to the project in this block is noted before, and taken out after, however the block ends."""
+    if project is None:
+        yield
+        return
+    assert notes.ledger is not None
+    traces = asyncio.run(on.begin_journal(project))
+    notes.ledger.wrote(traces)
+    try:
+        yield
+    finally:
+        with shielded(run):
+            on.kill()  # a serve that lives would write it again
+            try:
+                gone = erase(project, traces)
+            except MigctlError as error:
+                run.conclude(
+                    "error",
+                    f"what the drill wrote to {project.name} is still there: {error.what}; {error.do}",
+                )
+            else:
+                notes.ledger.erased()
+                run.write("rollback", f"{gone} events of the drill were taken out of {project.name}")
+
+
+def _result(
+    order: Order,
+    drill_id: str,
+    run: Run,
+    started: datetime,
+    target: str,
+    signs: list[Signs],
+    skew: Skew | None,
+) -> Result:
     drill, found, ended = order.checked.drill, run.found, now()
     judged = objectives.judge(drill.objectives.bounds(), found.measured) if found is not None else []
     verdict, reason = _verdict(run, judged)
@@ -153,6 +219,8 @@ def _result(order: Order, drill_id: str, run: Run, started: datetime, target: st
         states=found.states if found is not None else [],
         seed=run.seed,
         read_only=drill.read_only,
+        signs=signs,
+        clock_skew=skew,
         missed_without_a_fault=figures.missed_without_a_fault if figures is not None else {},
     )
 

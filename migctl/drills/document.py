@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from migctl.config.problems import Faulty, Problem
-from migctl.config.validating import WithElsewhere, validate
+from migctl.config.validating import WithElsewhere, WithUnits, validate
 from migctl.config.yamlfile import Document
 from migctl.drills.objectives import NAMES as OBJECTIVES
 
@@ -34,7 +34,7 @@ Remedy = Literal["breaker", "canary", "restart", "catch-up", "compare", "tombsto
 Scalar = str | int | float | bool | None
 
 
-class Section(BaseModel):
+class Section(WithUnits, BaseModel):
     """Keys and values of a drill's file; one that it does not know is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)

@@ -17,6 +17,7 @@ from migctl.drills.gameday import PREFIX, GameDay
 from migctl.drills.objectives import Verdict
 from migctl.drills.result import Result
 from migctl.errors import Usage
+from migctl.events.jsontext import read_as
 from migctl.events.times import Moment as Time
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ def keep_day(state: Path, day: GameDay) -> Path:
 def read(path: Path, of: type[T]) -> T:
     """Raises Usage where it is no such document."""
     try:
-        return msgspec.json.decode(read_own(path), type=of)
+        return read_as(read_own(path), of)
     except FileNotFoundError:
         raise Usage(
             f"{path}: there is no such file", do="`migctl drill history` lists those there are"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from migctl.clock import now
 from migctl.drills import catalog, history, objectives
 from migctl.drills.functions.checking import Checked
+from migctl.drills.functions.parts import parts_of
 from migctl.drills.functions.soak import OfSoak
 from migctl.drills.gameday import PREFIX, GameDay, Summary, summary_of
 from migctl.drills.objectives import Verdict
@@ -47,12 +48,17 @@ class DayWatch(Protocol):
 
 
 def chosen(
-    checked: Callable[[str], Checked], only: Sequence[str] = (), skip: Sequence[str] = ()
+    checked: Callable[[str], Checked],
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    *,
+    with_stack: bool = True,
 ) -> list[str]:
     """The drills of a day, by name. Raises Usage, and what `checked` raises, which reads a drill's file.
 
     One that draws its faults, such as soak, is as long as its operator likes: it is left out unless `only` names it. One that is
-    read-only is left out: it listens to the deployment that runs, and rehearses nothing.
+    read-only is left out: it listens to the deployment that runs, and rehearses nothing. with_stack: False: there is none, so
+    those that act on parts of one are left out too, unless `only` names them.
     """
     for name in (*only, *skip):
         catalog.path_of(name)
@@ -62,7 +68,11 @@ def chosen(
                 do=f"run it by itself: `migctl drill {name}`",
             )
     wanted = [name for name in (only or catalog.names()) if name not in skip]
-    found = [name for name in dict.fromkeys(wanted) if name in only or not _by_itself(checked(name))]
+    found = [
+        name
+        for name in dict.fromkeys(wanted)
+        if name in only or not (_by_itself(checked(name)) or (not with_stack and parts_of(checked(name))))
+    ]
     if not found:
         raise Usage("no drill is left to run", do="name fewer with --skip, or others with --only")
     return found
@@ -97,7 +107,7 @@ def hold(orders: Sequence[Order], watch: DayWatch, run: Callable[[Order, Watch],
         finished_at=ended,
         seconds=_seconds(began, ended),
         config=orders[0].config,
-        target="embedded stack",
+        target=orders[0].project.name if orders[0].project is not None else "embedded stack",
         drills=done,
         not_run=not_run,
     )

@@ -9,6 +9,7 @@ import msgspec
 from migctl.drills.judging import Effect, Figures, Judged, Store
 from migctl.drills.objectives import Objective, Verdict
 from migctl.events.times import Moment as Time
+from migctl.transports.protocol import TransportName
 
 When = Literal["before", "after", "after_rollbacks"]
 
@@ -61,6 +62,28 @@ class Second(msgspec.Struct, frozen=True, kw_only=True):
     realtime: float
 
 
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """Signs of life that a read-only drill heard over a transport. None: nothing tells, as of clocks that differ by more.
+
+    longest_apart_ms: the time since the last one counts too. late_p99_ms: from its sending to its arrival, by two clocks.
+    """
+
+    transport: TransportName
+    heard: int
+    canaries: int
+    heartbeats: int
+    events: int
+    longest_apart_ms: int | None
+    late_p99_ms: float | None
+
+
+class Skew(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the clock of serve is ahead of ours, and by how much more or less that may be."""
+
+    ahead_ms: float
+    within_ms: float
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """A breaker that is not closed, serve that is away, fallback that is active."""
 
@@ -75,7 +98,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     config: of which configuration this is true. without: remedies that were switched off. rate_per_s: of a live stream, as it came;
     None where nobody counted. seed: by which faults were drawn; None where none were. missed_without_a_fault: before the first one,
-    by measure and subscriber, seconds of the run. read_only: it listened to a deployment that ran.
+    by measure and subscriber, seconds of the run. read_only: it listened to a deployment that ran. signs, clock_skew:
+    of such a one; clock_skew is None where serve answered no question.
     """
 
     schema: Literal["migctl.drill/1"] = "migctl.drill/1"
@@ -115,8 +139,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     missed_without_a_fault: dict[str, dict[str, str]] = {}
     read_only: bool = False
+    signs: list[Signs] = []
+    clock_skew: Skew | None = None
 
 
 __all__ = [
-    "Fault", "Figures", "Objective", "Probed", "Result", "Second", "State", "SteadyState", "TimelineEntry", "When",
+    "Fault", "Figures", "Objective", "Probed", "Result", "Second", "Signs", "Skew", "State", "SteadyState", "TimelineEntry", "When",
 ]  # fmt: skip

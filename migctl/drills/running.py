@@ -91,6 +91,7 @@ class Run:
     verdicts: list[tuple[Verdict, str]] = field(default_factory=list)
     steady_states: list[SteadyState] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
+    _unshown: list[Moment] = field(default_factory=list)
     struck: list[Struck] = field(default_factory=list)
     away: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
@@ -330,9 +331,28 @@ class Run:
     def write(self, kind: str, what: str, at: float | None = None) -> None:
         self._note(Moment(at=time.time() if at is None else at, kind=kind, what=what))
 
+    def heed(self, what: str) -> None:
+        """A signal came, maybe in the midst of a line, into which the same thread can write no other: it is shown after that."""
+        moment = Moment(at=time.time(), kind="signal", what=what)
+        self.moments.append(moment)
+        try:
+            self.watch.moment(moment)
+        except RuntimeError:
+            self._unshown.append(moment)
+
     def _note(self, moment: Moment) -> None:
         self.moments.append(moment)
         self.watch.moment(moment)
+        while self._unshown:
+            self.watch.moment(self._unshown.pop(0))
+
+
+@contextmanager
+def shielded(run: Run) -> Iterator[None]:
+    """While the block lasts a signal is noted only: what it does has to be done whole."""
+    with _signals(run) as state:
+        state.shielded = True
+        yield
 
 
 @dataclass
@@ -350,7 +370,7 @@ def _signals(run: Run) -> Iterator[_Signals]:
     def handle(number: int, _: FrameType | None) -> None:
         name = signal.Signals(number).name
         if state.shielded:
-            run.write("signal", f"{name}: rollbacks go on, this takes a moment")
+            run.heed(f"{name}: rollbacks go on, this takes a moment")
             return
         state.shielded = True
         raise Interrupted(f"{name} came")

@@ -9,9 +9,11 @@ from typing import cast
 import msgspec
 import uvloop
 
+from migctl.events.jsontext import read_as
 from migctl.faults.addresses import HOST
 from migctl.faults.proxy_process import Answer, Hello, Order
 from migctl.faults.tcp_proxy import TcpProxy, tcp_proxy
+from migctl.faults.upstream import Upstream, upstream_of
 
 
 class _Echo(asyncio.Protocol):
@@ -22,7 +24,7 @@ class _Echo(asyncio.Protocol):
         self._transport.write(data)
 
 
-async def _main(upstream: int) -> None:
+async def _main(upstream: Upstream) -> None:
     """The echo is reached through a proxy of its own in the same loop with the same delay: what a bare round trip costs here."""
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
@@ -32,7 +34,7 @@ async def _main(upstream: int) -> None:
         _answer(Hello(proxy.port, pinged.port))
         while line := await lines.readline():
             try:
-                await _obey(proxy, msgspec.json.decode(line, type=Order))
+                await _obey(proxy, read_as(line, Order))
             except (ValueError, OSError) as error:
                 _answer(Answer(proxy.counts, str(error)))
                 continue
@@ -59,4 +61,4 @@ def _answer(document: msgspec.Struct) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(int(sys.argv[1])))
+    uvloop.run(_main(upstream_of(sys.argv[1])))

@@ -65,8 +65,8 @@ class SmallDisk:
             raise self._gone(error) from None
         return found.f_bavail * found.f_frsize
 
-    def fill(self) -> int:
-        """Take all the room there is, whoever else takes some meanwhile; how many bytes that was.
+    def fill(self, *, leave: int = 0) -> int:
+        """Take all the room there is but `leave` bytes, whoever else takes some meanwhile; how many bytes that was.
 
         Raises Transient where the disk is there no more.
         """
@@ -75,19 +75,19 @@ class SmallDisk:
         except OSError as error:
             raise self._gone(error) from None
         try:
-            return self._take_all(place)
+            return self._take_all(place, leave)
         finally:
             os.close(place)
 
-    def _take_all(self, place: int) -> int:
-        taken, wanted = 0, self.free_bytes
-        while wanted:
+    def _take_all(self, place: int, leave: int) -> int:
+        taken, wanted = 0, self.free_bytes - leave
+        while wanted > 0:
             try:
                 os.posix_fallocate(place, taken, wanted)
             except OSError:  # some of it is gone already
-                wanted = min(wanted // 2, self.free_bytes)
+                wanted = min(wanted // 2, self.free_bytes - leave)
                 continue
-            taken, wanted = taken + wanted, self.free_bytes
+            taken, wanted = taken + wanted, self.free_bytes - leave
         return taken
 
     def empty(self) -> None:

@@ -120,6 +120,7 @@ class Lane:
 
     def _end(self, mark: Mark) -> None:
         self.ended = True
-        if mark is Mark.END and self.target is not None and not self.target.is_closing():
-            self.target.write_eof()
+        target = self.target
+        if mark is Mark.END and target is not None and not target.is_closing() and target.can_write_eof():
+            target.write_eof()
         self._when_ended(mark)

@@ -12,11 +12,12 @@ import struct
 from collections.abc import Callable
 from typing import cast
 
-from migctl.faults.addresses import Address
 from migctl.faults.lane import Lane
 from migctl.faults.pipeline import Pipeline
+from migctl.faults.requests import Requests
 from migctl.faults.stages import Draw, Mark, SlowClose
 from migctl.faults.toxics import Toxic, Toxics
+from migctl.faults.upstream import Upstream
 from migctl.faults.ways import Ways
 
 
@@ -39,7 +40,7 @@ class Traffic:
 class Link:
     """upstream: what it is connected to. toxics: those of its proxy; which of them it has is drawn once for each."""
 
-    def __init__(self, upstream: Address, ways: Ways, toxics: Toxics, traffic: Traffic, draw: Draw) -> None:
+    def __init__(self, upstream: Upstream, ways: Ways, toxics: Toxics, traffic: Traffic, draw: Draw) -> None:
         self._upstream = upstream
         self._ways = ways
         self._toxics = toxics
@@ -48,6 +49,8 @@ class Link:
         self.up = self._lane(passed=lambda _: None)
         self.down = self._lane(passed=traffic.passed_down)
         self.began = b""  # the first that the client said
+        self._requests = Requests(upstream.host) if upstream.host is not None else None
+        self._server_ended = False  # in order
         self._doomed = False
         self._connecting: asyncio.Task[None] | None = None
 
@@ -57,6 +60,11 @@ class Link:
     @property
     def is_open(self) -> bool:
         return self in self._traffic.links
+
+    @property
+    def is_tls(self) -> bool:
+        """Between us and the server, who can't end one direction alone."""
+        return self._upstream.tls is not None
 
     @property
     def vanished(self) -> bool:
@@ -111,9 +119,11 @@ class Link:
     # What comes
 
     async def _connect(self) -> None:
-        host, port = self._upstream
+        (host, port), of = self._upstream.address, self._upstream
         try:
-            await asyncio.get_running_loop().create_connection(lambda: End(self, is_client=False), host, port)
+            await asyncio.get_running_loop().create_connection(
+                lambda: End(self, is_client=False), host, port, ssl=of.tls, server_hostname=of.server_name
+            )
         except OSError:
             self.reset()
 
@@ -139,10 +149,18 @@ class Link:
             self.reset()
             return
         self._doomed = self._doomed or ways.loses_answer_to(data)
-        self._put(self.up, data)
+        if self._requests is None:
+            self._put(self.up, data)
+            return
+        ended, data = not data, self._requests.feed(data) if data else self._requests.end()
+        if data:
+            self._put(self.up, data)
+        if ended:
+            self._put(self.up, b"")
 
     def _answer(self, data: bytes) -> None:
         ways, traffic = self._ways, self._traffic
+        self._server_ended = self._server_ended or not data
         if self._doomed:
             self.reset()
             traffic.cuts += 1
@@ -166,14 +184,16 @@ class Link:
         """Of one direction."""
         if mark is Mark.RESET:
             self.reset()
-        elif mark is Mark.CLOSE or (self.up.ended and self.down.ended):
+        elif mark is Mark.CLOSE or (self.up.ended and self.down.ended) or self.is_tls:
             self.close()
 
     def lost(self, *, client: bool) -> None:
         """One side is gone. In a black hole the other is not told, and of a slow close it learns late."""
         away = self.up if client else self.down
         slow = away.pipeline.has(SlowClose)
-        if not self.vanished and not slow:
+        # The end of one direction is that of both with TLS: what came before it is still on its way to the client.
+        awaits_end = self.is_tls and not client and self._server_ended
+        if not self.vanished and not slow and not awaits_end:
             self.reset()
             return
         if client:
@@ -230,7 +250,7 @@ class End(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._link.take(b"", from_client=self._is_client)
-        return not self._link.vanished
+        return not self._link.vanished and (self._is_client or not self._link.is_tls)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._link.is_open:

@@ -1,8 +1,8 @@
 """The TCP proxy as a process of its own, so that it takes no time from those that are measured; it ends with its owner.
 
-The process is `python -m migctl.faults UPSTREAM_PORT`. It obeys orders on stdin, a line each, until that ends, and answers each by
-a line: `{"do": WORD, "value": ...}`, `{"do": "add", "toxic": {...}}`, `{"do": "remove", "value": NAME}` and
-`{"do": "enable", "value": true}`.
+The process is `python -m migctl.faults UPSTREAM`, a port or an address, see `upstream`. It obeys orders on stdin, one a line, until
+that ends, and answers each by a line: `{"do": WORD, "value": ...}`, `{"do": "add", "toxic": {...}}`,
+`{"do": "remove", "value": NAME}` and `{"do": "enable", "value": true}`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from migctl.events.jsontext import read_as
 from migctl.faults.addresses import HOST
 from migctl.faults.toxics import Toxic
 from migctl.faults.ways import Counts, Word
@@ -52,7 +53,7 @@ class ProxyProcess:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._one_order = threading.Lock()
-        hello = msgspec.json.decode(self._hear(), type=Hello)
+        hello = read_as(self._hear(), Hello)
         self.port, self.echo_port = hello.port, hello.echo_port
 
     @property
@@ -80,7 +81,7 @@ class ProxyProcess:
         with self._one_order:
             self._process.stdin.write(msgspec.json.encode(order) + b"\n")
             self._process.stdin.flush()
-            answer = msgspec.json.decode(self._hear(), type=Answer)
+            answer = read_as(self._hear(), Answer)
         if answer.error:
             raise ValueError(answer.error)
         return answer.counts
@@ -109,8 +110,11 @@ class ProxyProcess:
 
 
 @contextmanager
-def proxy_process(upstream: int, *, delay_s: float = 0.0) -> Iterator[ProxyProcess]:
-    """A proxy in front of 127.0.0.1:upstream. It ends when its stdin does, so also when we are killed."""
+def proxy_process(upstream: int | str, *, delay_s: float = 0.0) -> Iterator[ProxyProcess]:
+    """A proxy in front of upstream: a port of 127.0.0.1, or `http(s)://HOST[:PORT]`.
+
+    It ends when its stdin does, so also when we are killed.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "migctl.faults", str(upstream)],
         stdin=subprocess.PIPE,

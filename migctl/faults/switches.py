@@ -9,6 +9,8 @@ import msgspec
 
 from migctl.config import Target
 from migctl.errors import MigctlError, Systemic, Transient, Usage
+from migctl.events.jsontext import read_as
+from migctl.redaction import beginning
 from migctl.stack.standin.faults import FAULTS, NAMES
 
 _PATH = "/standin/v1/faults"
@@ -80,13 +82,13 @@ def _ask(target: Target, method: str, path: str, params: dict[str, str] | None =
         ) from None
     if answer.status_code == 200:
         try:
-            return msgspec.json.decode(answer.content, type=list[Switch])
+            return read_as(answer.content, list[Switch])
         except msgspec.DecodeError as error:
             raise Systemic(
                 f"{target.supabase_url}{path}: no answer of a stand-in: {error}",
                 do="it is of another version: migctl stack down, then migctl stack up",
             ) from None
-    what = f"{target.supabase_url}{path}: HTTP {answer.status_code} {answer.text[:200]}"
+    what = f"{target.supabase_url}{path}: HTTP {answer.status_code} {beginning(answer.text, 200)}"
     if answer.status_code == 422:
         raise Usage(what, do="--for takes seconds above 0")
     if answer.status_code == 404:

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of one port of this machine: toxics, and faults that no toxic is."""
+"""A TCP proxy in front of one service, mostly a port of this machine: toxics, and faults that no toxic is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from migctl.faults.link import End, Link, Traffic
 from migctl.faults.listener import Listener
 from migctl.faults.stages import Draw
 from migctl.faults.toxics import STREAMS, Toxic, Toxics
+from migctl.faults.upstream import Upstream
 from migctl.faults.ways import WORDS, Counts, Ways, Word
 
 _ANYWHERE = Address(HOST, 0)
@@ -26,14 +27,14 @@ class TcpProxy:
 
     def __init__(
         self,
-        upstream: int | Address,
+        upstream: int | Address | Upstream,
         *,
         listen: Address = _ANYWHERE,
         delay_s: float = 0.0,
         draw: Draw = random.random,
     ) -> None:
         """upstream: what is passed to; a port is one of 127.0.0.1. delay_s: each way. draw: uniform, from 0 up to 1."""
-        self.upstream = Address(HOST, upstream) if isinstance(upstream, int) else upstream
+        self.upstream = _upstream(upstream)
         self.traffic = Traffic()
         self._listener = Listener(listen, self._protocol)
         self._ways = Ways(delay_s=delay_s)
@@ -81,7 +82,7 @@ class TcpProxy:
                     raise
             self._listener.close()
             self._listener = there
-        self.upstream = upstream
+        self.upstream = Upstream(upstream)
         self.cut_all()
 
     def close(self) -> None:
@@ -221,6 +222,12 @@ class TcpProxy:
         return End(Link(self.upstream, self._ways, self._toxics, self.traffic, self._draw), is_client=True)
 
 
+def _upstream(given: int | Address | Upstream) -> Upstream:
+    if isinstance(given, Upstream):
+        return given
+    return Upstream(Address(HOST, given) if isinstance(given, int) else given)
+
+
 def _refuse(proxy: TcpProxy) -> None:
     proxy.refuse()
     proxy.cut_all()
@@ -238,7 +245,7 @@ _BARE: dict[Word, Callable[[TcpProxy], None]] = {
 
 @asynccontextmanager
 async def tcp_proxy(
-    upstream: int | Address, *, listen: Address = _ANYWHERE, delay_s: float = 0.0
+    upstream: int | Address | Upstream, *, listen: Address = _ANYWHERE, delay_s: float = 0.0
 ) -> AsyncIterator[TcpProxy]:
     """A proxy that is enabled, by default on a free port of 127.0.0.1."""
     proxy = TcpProxy(upstream, listen=listen, delay_s=delay_s)

@@ -34,6 +34,7 @@ from migctl.status.witness import WitnessStatus
 
 class JournalStatus(Struct, frozen=True, kw_only=True):
     """size_bytes: of the file and its log. full: why there is no room; full_in_hours: at the present rate, None is never.
+    full_first: what is full then: the journal, or the disk, which others fill too.
 
     stalled: what the last write could not get past, and may a moment later; stalled_do: what to do about that. No event is taken
     while it is full or stalled.
@@ -47,6 +48,7 @@ class JournalStatus(Struct, frozen=True, kw_only=True):
     size_bytes: int
     full: str | None
     full_in_hours: float | None
+    full_first: Literal["journal", "disk"] | None = None
     stalled: str | None = None
     stalled_do: str | None = None
 
@@ -69,6 +71,9 @@ class HttpStatus(Struct, frozen=True, kw_only=True):
     """Requests answered since the start, and what became of posted events. refused: by the guard, by code.
 
     watching: of the requests, those answered below 500 to who only watches: probes, scrapers, the witness, an open page.
+    slow_bodies, crowded_bodies: that did not come in time, and that there was no room for. dropped_connections: by why: `head` (no
+    whole request came in time), `address` (too many there had said nothing yet), `full` (there were too many in all).
+    limited_addresses: from which too many wrong tokens came just now.
     """
 
     requests: int
@@ -79,6 +84,10 @@ class HttpStatus(Struct, frozen=True, kw_only=True):
     duplicates: int
     rejected: int
     watching: int = 0
+    slow_bodies: int = 0
+    crowded_bodies: int = 0
+    dropped_connections: dict[str, int] = {}
+    limited_addresses: int = 0
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -105,6 +114,7 @@ class Health(Struct, frozen=True, kw_only=True):
 class ServeParts(Struct, frozen=True, kw_only=True):
     """All that the parts of one `serve` say. relay, dead_letters, fallback, source: None where the mode has none.
 
+    authenticated_by: the setting that makes the tokens of subscribers; None where nothing does.
     flags, log: None of an older one. exposures: None where none are logged. kept: None where no experiment is sticky.
     supervision: None without `--supervised`.
     rates: None before it has served for two seconds.
@@ -121,6 +131,7 @@ class ServeParts(Struct, frozen=True, kw_only=True):
     draining: bool
     target: str | None
     target_embedded: bool
+    authenticated_by: str | None = None
     journal: JournalStatus
     transports: TransportsStatus
     relay: RelayStatus | None

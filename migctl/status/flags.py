@@ -58,6 +58,7 @@ class FlagsStatus(Struct, frozen=True, kw_only=True):
     """process: the id of this one. n: of the flag set in use; 0 before the first. override: the environment's kill switch.
 
     written, effective: the shares of the flag `transport` as it is written, and under the brakes; None where there are none.
+    Effective is 0 before the first flag, and of a disabled one: nobody has Realtime then.
     blind: the record was not reached since the start, and nobody is sent to what is opened. confirms: what it hears outlives it.
     unkept: why what it holds is not on disk. unreadable_n: of a newer flag set that can't be read; 0 without one.
     """

@@ -4,7 +4,7 @@
 |--------------------------------------------------------------------|------------------------------------------------|
 | whatever makes the health degraded, a throttle and a drain with it | a backlog that falls                           |
 | subscribers of Realtime on fallback                                | a fallback that has ended                      |
-| a journal that is full within the hour at this rate                | one that is full tomorrow                      |
+| a journal, or its disk, full within the hour at this rate          | one that is full tomorrow                      |
 | no window of evidence yet, where a witness is kept                 | no witness, where none is asked for            |
 | a last window that failed, or an alert that is raised              | one that had too few events to judge           |
 | a rollout that was aborted, or paused by anything but a person     | a rollout that waits for evidence, or a person |
@@ -34,9 +34,12 @@ def _besides(of: ServeStatus) -> Iterator[Problem]:
             do="wait: they go back by themselves once Realtime is well", since=fallback.since,
         )  # fmt: skip
     if of.journal.full is None and hours is not None and hours < FULL_SOON_HOURS:
+        disk = of.journal.full_first == "disk"
         yield Problem(
-            part="journal", state=f"full in {60 * hours:.0f} min at this rate", reason=None,
-            do="raise it now: `migctl ctl set journal.max_bytes N`; `migctl journal status` says what holds events back",
+            part="journal", state=f"{'its disk ' if disk else ''}full in {60 * hours:.0f} min at this rate", reason=None,
+            do="make room on the disk now: see what grows there"
+            if disk
+            else "raise it now: `migctl ctl set journal.max_bytes N`; `migctl journal status` says what holds events back",
         )  # fmt: skip
     if of.witness_silent_s is not None:
         yield from _witness(of)

@@ -13,6 +13,7 @@ from migctl.status.delivery import BreakersStatus, ConnectionsStatus, Connection
 from migctl.status.document import Health, Problem, Readiness, ServeParts
 from migctl.status.flags import FlagsStatus
 from migctl.status.sources import AnySource, TapStatus
+from migctl.status.words import wait
 
 # A batch takes less, and a Realtime reader that waits longer has already repaired its gap from elsewhere.
 OLDEST_WAITS_S = 5.0
@@ -103,13 +104,13 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
     if relay is not None and relay.throttled is not None:
         held = relay.throttled
         yield Problem(
-            part="relay", state="throttled", reason=f"{held.reason} (by {held.by}); {relay.backlog:,} events wait for the table",
+            part="relay", state="throttled", reason=f"{held.reason} (by {held.by}); {wait(relay.backlog)} for the table",
             do="`migctl ctl no-throttle`, once the reason is gone", since=held.since,
         )  # fmt: skip
     elif relay is not None and relay.oldest_waits_s is not None and relay.oldest_waits_s > OLDEST_WAITS_S:
         yield Problem(
             part="relay", state="behind",
-            reason=f"{relay.backlog:,} events wait for the table, the oldest for {relay.oldest_waits_s:.0f} s",
+            reason=f"{wait(relay.backlog)} for the table, the oldest for {relay.oldest_waits_s:.0f} s",
             do="nothing while the backlog falls; else see what table and heads say, and the database's load",
         )  # fmt: skip
     gateway = of.transports.websocket

@@ -24,24 +24,60 @@ Of the WebSocket:
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 
-from migctl.status.delivery import IndicatorStatus, IndicatorWord, TransportName
-from migctl.status.document import ServeParts
+from migctl.status.delivery import (
+    BreakersStatus,
+    FallbackStatus,
+    IndicatorStatus,
+    IndicatorWord,
+    RelayStatus,
+    TransportName,
+    TransportsStatus,
+)
 from migctl.status.health import OLDEST_WAITS_S, WITNESS_SILENT_S
-from migctl.status.witness import HeardStatus
+from migctl.status.witness import HeardStatus, WitnessStatus
+from migctl.status.words import wait
 
 # Handed out within a moment; more than so many events is a moment that lasts.
 BEHIND_EVENTS = 1000
 Word = tuple[IndicatorWord, str | None]
 
 
+class Carrying(Protocol):
+    """What a word goes by, and no more: it is asked several times a second, whoever looks at a page."""
+
+    @property
+    def draining(self) -> bool: ...
+
+    @property
+    def started_at(self) -> datetime: ...
+
+    @property
+    def transports(self) -> TransportsStatus: ...
+
+    @property
+    def breakers(self) -> BreakersStatus: ...
+
+    @property
+    def relay(self) -> RelayStatus | None: ...
+
+    @property
+    def fallback(self) -> FallbackStatus | None: ...
+
+    @property
+    def witness(self) -> WitnessStatus | None: ...
+
+
 class Indicators:
-    """Of one `serve`: the word, and since when it stands. That is as fine as it is asked."""
+    """Of one `serve`: the word, and since when it stands. That is as fine as it is observed, by `of`; who asks for a status later
+    than that learns the moment that was observed.
+    """
 
     def __init__(self) -> None:
         self._words: dict[TransportName, tuple[IndicatorWord, datetime]] = {}
 
-    def of(self, parts: ServeParts, now: datetime) -> dict[str, IndicatorStatus]:
+    def of(self, parts: Carrying, now: datetime) -> dict[str, IndicatorStatus]:
         """By transport that the mode has."""
         found: dict[str, IndicatorStatus] = {}
         for name, (word, reason) in words(parts, now).items():
@@ -52,7 +88,7 @@ class Indicators:
         return found
 
 
-def words(of: ServeParts, now: datetime) -> dict[TransportName, Word]:
+def words(of: Carrying, now: datetime) -> dict[TransportName, Word]:
     """Each transport's word, and why it is not connected."""
     found: dict[TransportName, Word] = {}
     if of.transports.websocket is not None:
@@ -62,7 +98,7 @@ def words(of: ServeParts, now: datetime) -> dict[TransportName, Word]:
     return found
 
 
-def _websocket(of: ServeParts, now: datetime) -> Word:
+def _websocket(of: Carrying, now: datetime) -> Word:
     gateway = of.transports.websocket
     assert gateway is not None
     if of.draining:
@@ -77,7 +113,7 @@ def _websocket(of: ServeParts, now: datetime) -> Word:
     return "connected", None
 
 
-def _realtime(of: ServeParts, now: datetime) -> Word:
+def _realtime(of: Carrying, now: datetime) -> Word:
     broadcast, fallback, relay = of.transports.realtime, of.fallback, of.relay
     assert broadcast is not None
     gateway = of.transports.websocket
@@ -97,11 +133,11 @@ def _realtime(of: ServeParts, now: datetime) -> Word:
     if lost is not None:
         return "down", lost
     if relay is not None and relay.oldest_waits_s is not None and relay.oldest_waits_s > OLDEST_WAITS_S:
-        return "catching up", f"{relay.backlog:,} events wait for the table"
+        return "catching up", f"{wait(relay.backlog)} for the table"
     return "connected", None
 
 
-def _lost(of: ServeParts, name: TransportName, now: datetime) -> str | None:
+def _lost(of: Carrying, name: TransportName, now: datetime) -> str | None:
     """Why the witness has it no more. One that is silent, that never had it, or that ended says nothing of it."""
     witness = of.witness
     if witness is None or witness.state == "stopped" or (now - witness.at).total_seconds() > WITNESS_SILENT_S:

@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
+from migctl.events.jsontext import typed
 from migctl.status.document import ServeStatus
 
 
 def read(text: bytes) -> ServeStatus:
     """Raises ValueError where it is no status, or one that can't be read here; it says which field, or where the text breaks."""
-    return _decoder.decode(text)
+    return typed(_decoder, text)
 
 
 def json_schema() -> dict[str, Any]:

@@ -70,7 +70,10 @@ class OutagesStatus(Struct, frozen=True, kw_only=True):
 
 
 class TapStatus(MappedStatus, frozen=True, kw_only=True, tag="tap"):
-    """reason: why it does not listen. buffered_*: what was heard and is not in the journal yet."""
+    """reason: why it does not listen. buffered_*: what was heard and is not in the journal yet.
+
+    behind_s: since when the oldest of it waits. unread_bytes: what has come and was not heard yet. rests: for others' turns.
+    """
 
     reason: str | None
     connections: int
@@ -78,6 +81,9 @@ class TapStatus(MappedStatus, frozen=True, kw_only=True, tag="tap"):
     buffered_frames: int
     buffered_bytes: int
     outages: OutagesStatus
+    behind_s: float = 0.0
+    unread_bytes: int = 0
+    rests: int = 0
 
 
 class HostStatus(SourceStatus, frozen=True, kw_only=True, tag="host"):

@@ -90,7 +90,7 @@ def _left(of: ServeStatus) -> Iterator[str]:
     if of.journal.full is not None:
         yield "journal full now"
     elif hours is not None and hours <= _NEVER_HOURS:
-        yield f"journal full in {lasting(3600 * hours)} at this rate"
+        yield f"{of.journal.full_first or 'journal'} full in {lasting(3600 * hours)} at this rate"
     else:
         yield "journal never full at this rate"
 

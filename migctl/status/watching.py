@@ -14,7 +14,7 @@ _WATCHERS = frozenset({WITNESS, "dashboard"})
 _ROUTES = frozenset(
     {
         "/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/api/status", "/api/status/schema.json",
-        "/api/rollout", "/api/drills",
+        "/api/rollout", "/api/drills", "/api/story", "/api/tail",
     }
 )  # fmt: skip
 _PREFIXES = ("/admin/", "/dashboard/")

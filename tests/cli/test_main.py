@@ -57,6 +57,13 @@ def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("words", [[], ["rollout"], ["rollout", "set"]])
+def test_help_is_a_word_too(tmp_path: Path, words: list[str]) -> None:
+    asked, option = migctl("help", *words, cwd=tmp_path), migctl(*words, "--help", cwd=tmp_path)
+    assert (asked.returncode, asked.stdout) == (0, option.stdout)
+    assert migctl("help", "rolout", cwd=tmp_path).returncode == 2
+
+
 def test_a_typo_is_told_with_what_was_meant(tmp_path: Path) -> None:
     ended = migctl("serv", cwd=tmp_path)
     assert ended.returncode == 2

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.kit import needs
 from tests.kit.serve_process import environment
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,27 @@ def test_latency_prints_percentiles_of_both_transports_and_of_the_floor(tmp_path
     assert found["latency_ms"]["ping"]["p50"] >= 30
     assert found["latency_ms"]["realtime"]["p50"] >= 30  # through the proxy, there and back
     assert code == 0
+
+
+@pytest.mark.slow
+def test_restart_prints_what_a_kill_takes_beside_a_start(tmp_path: Path) -> None:
+    _, found = run(tmp_path, "restart.py", "--mode", "websocket", "--kills", "1")
+    assert len(found["kills_ms"]) == 1
+    assert found["median_ms"] == found["kills_ms"][0] > 0
+    assert found["ratio"] == found["median_ms"] / found["start_ms"]
+
+
+@pytest.mark.slow
+def test_page_prints_frames_of_the_dashboard_beside_those_of_an_empty_page(tmp_path: Path) -> None:
+    needs.chromium()
+    _, found = run(tmp_path, "page.py", "--seconds", "1", "--rounds", "2", "--rate", "100")
+    assert found["events_per_s"] > 0
+    for name in ("empty page", "dashboard"):
+        of = found["pages"][name]
+        assert of["frames_per_s"] > 0
+        assert of["between_frames_ms"]["n"] > 0
+    assert len(found["memory"]) == 2
+    assert all(one["heap_mib"] > 0 and one["nodes"] > 100 for one in found["memory"])
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import httpx
@@ -17,11 +16,6 @@ from tests.kit.targets import environment_of
 
 LOAD = ("--mode", "dual", "--source", "host", "--rate", "200")
 WITNESSED = {"MIGCTL_WITNESS": "on"}
-SHOTS = Path(os.environ.get("MIGCTL_SCREENSHOTS", "/nonexistent"))
-
-
-async def shot(browsed: Browsed, name: str, folder: Path) -> None:
-    await browsed.page.screenshot(path=(SHOTS if SHOTS.is_dir() else folder) / f"{name}.png", full_page=True)
 
 
 async def test_figures_agree_with_the_status_and_nothing_foreign_is_asked(
@@ -57,7 +51,7 @@ async def test_figures_agree_with_the_status_and_nothing_foreign_is_asked(
             await until(lambda: _in(browsed, "#story-list", "durable"), "the event's story")
             if lacking() is None:
                 assert await browsed.page.locator(".uplot").count() == 2
-            await shot(browsed, "healthy", tmp_path)
+            await browsed.shot("healthy", tmp_path)
             await browsed.page.set_viewport_size({"width": 360, "height": 740})
             assert await browsed.page.evaluate("document.documentElement.scrollWidth") == 360
             assert [url for url in browsed.asked if not url.startswith(serve.url)] == []
@@ -71,13 +65,18 @@ async def _in(browsed: Browsed, selector: str, text: str) -> bool:
 async def test_a_supabase_that_is_gone_shows_as_fallback_while_events_go_on(
     process: StandinProcess, target: Target, tmp_path: Path
 ) -> None:
-    with serving_process(tmp_path / "serve", *LOAD, more={**environment_of(target), **WITNESSED}) as serve:
+    folder, environ = tmp_path / "serve", environment_of(target)
+    with serving_process(folder, *LOAD, more={**environ, **WITNESSED}) as serve:
+        done = run(folder, "flags", "assign", "bob", "realtime", "--yes", "--reason", "a test", more=environ)
+        assert done.returncode == 0, done.stderr
         async with browsing(serve.url) as browsed:
 
             async def connected() -> bool:
                 return await browsed.text("state-realtime") == "connected"
 
             await until(connected, "Realtime is connected")
+            await browsed.page.locator("#user").fill("bob")
+            await until(lambda: _in(browsed, "#assigned", "realtime"), "bob has Realtime")
             process.stop()
 
             async def fell() -> bool:
@@ -86,7 +85,12 @@ async def test_a_supabase_that_is_gone_shows_as_fallback_while_events_go_on(
                 return words == ["connected", "fallback"] and rates[1] == "0" and int(rates[0]) > 50
 
             await until(fell, "Realtime is in fallback, and events go on")
-            await shot(browsed, "fallback", tmp_path)
+            await until(lambda: _in(browsed, "#assigned", "now on websocket"), "where bob is meanwhile")
+            # It is asked for once in thirty seconds, in which the status is asked for a hundred times; and anew where that changed.
+            assigned = [n for n, url in enumerate(browsed.asked) if "/api/transport" in url]
+            between = browsed.asked[assigned[-2] : assigned[-1]]
+            assert sum("/api/status" in url for url in between) < 60
+            await browsed.shot("fallback", tmp_path)
 
 
 async def test_a_person_raises_and_aborts_from_the_page_and_the_audit_has_who_and_why(
@@ -99,7 +103,7 @@ async def test_a_person_raises_and_aborts_from_the_page_and_the_audit_has_who_an
             await until(lambda: _shows(browsed, "25"), "a quarter has Realtime")
             await _move(browsed, "abort", "too slow in the shop")
             await until(lambda: _shows(browsed, "0"), "nobody has Realtime")
-            await shot(browsed, "aborted", tmp_path)
+            await browsed.shot("aborted", tmp_path)
         done = run(tmp_path / "serve", "rollout", "history", "--output", "json", more=more)
         entries = json.loads(done.stdout)["entries"]
         found = {(one["actor"], one["reason"]) for one in entries}

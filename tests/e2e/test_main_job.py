@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -67,9 +68,11 @@ def left_running(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("mode", ["dual", "websocket", "realtime"])
-def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mode: str) -> None:
-    ended = migctl("demo", "--seconds", "8", "--mode", mode, "--output", "json", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("mode", "keys"), [("dual", "old"), ("websocket", "old"), ("realtime", "old"), ("dual", "new")]
+)
+def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mode: str, keys: str) -> None:
+    ended = migctl("demo", "--seconds", "8", "--mode", mode, "--keys", keys, "--output", "json", cwd=tmp_path)
     names = ["websocket", "realtime"] if mode == "dual" else [mode]
     assert ended.returncode == 0, ended.stderr
     said: dict[str, Any] = json.loads(ended.stdout)
@@ -91,6 +94,22 @@ def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mod
         vias = {json.loads(line)["via"] for line in (folder / "realtime.ndjson").read_text().splitlines()}
         assert vias >= {"live", "table"}
     assert left_running(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_what_the_demo_proposes_next_runs_as_it_is_printed(tmp_path: Path) -> None:
+    called = f"{shlex.quote(sys.executable)} -m migctl"  # as `./dev migctl` says it of itself
+    ended = migctl(
+        "demo", "--seconds", "6", "--mode", "websocket", cwd=tmp_path, _MIGCTL_AS=called, COLUMNS=""
+    )
+    assert ended.returncode == 0, ended.stderr
+    proposed = [line.strip() for line in ended.stdout.partition("\nnext:\n")[2].splitlines()]
+    assert len(proposed) == 4
+    assert all(line.startswith(called) for line in proposed)
+    report = subprocess.run(
+        ["sh", "-c", proposed[0]], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert report.returncode == 0, report.stderr
 
 
 @pytest.mark.parametrize("name", sorted(MAPPINGS))

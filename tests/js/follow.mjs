@@ -28,7 +28,7 @@ try {
   print({ ready: await events.ready() });
   for await (const item of events) {
     if (item instanceof Discontinuity) print({ gap: item });
-    else print({ id: item.id, epoch: item.epoch, seq: item.seq, via: item.via, transport: item.transport, data: item.data });
+    else print({ id: item.id, epoch: item.epoch, seq: item.seq, via: item.via, transport: item.transport, data: item.data, times: [item.timestamp, item.committedAt] });
   }
   print({ end: events.position, buffersDropped: events.merge.buffersDropped });
 } catch (error) {

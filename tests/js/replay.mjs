@@ -11,6 +11,8 @@ const { Discontinuity, Release, Skip } = await core('items');
 const { Merge } = await core('merge');
 const { Attachment } = await core('attachment');
 const { Memory, Round } = await core('catchup');
+const { Liveness } = await core('liveness');
+const { rules } = await import('./rules.mjs');
 
 const HEAD_KEYS = ['epoch', 'prev_epoch', 'lost_from', 'lost_to', 'started_at', 'table_tail', 'table_head', 'journal_head'];
 const position = (words) => words && { epoch: words[0], seq: words[1] };
@@ -74,6 +76,13 @@ const MACHINES = {
     },
     state: (m) => [m.assigned, m.moving, m.fallen, m.falls, m.canFallBack],
   },
+  liveness: {
+    make: (o) => new Liveness(o.now, o.silence_s),
+    calls: Object.fromEntries(
+      ['start', 'join', 'hear', 'ask', 'answer', 'excuse', 'lose', 'decide'].map((name) => [name, (m, words) => m[name](...words)]),
+    ),
+    state: (m) => [m.up, m.since, m.heardAt, plain(m.nextAt), m.reason.split(' for ')[0]],
+  },
   catchup: {
     make: () => ({ memory: new Memory(), round: null }),
     calls: {
@@ -89,6 +98,7 @@ const MACHINES = {
     },
     state: () => null,
   },
+  ...(await rules(core)),
 };
 
 const machine = MACHINES[name];

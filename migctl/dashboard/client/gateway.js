@@ -13,7 +13,7 @@
 import { Release } from './core/items.js';
 import { begin } from './core/resuming.js';
 import { Link } from './link.js';
-import { MigctlError, get, now } from './waiting.js';
+import { MigctlError, get, now, parsed } from './waiting.js';
 
 const TIMEOUT_S = 3;
 const PAGE_EVENTS = 1000;
@@ -26,7 +26,7 @@ export class Serve {
   /** @param {string} url @param {string} user @param {string | null} token */
   constructor(url, user, token) {
     this.url = url.replace(/\/+$/, '');
-    if (!/^https?:\/\//.test(this.url)) throw new MigctlError(`${url} is no address`, 'write http://HOST:PORT or https://HOST', { retry: false });
+    if (!/^https?:\/\//.test(this.url) || !URL.canParse(this.url)) throw new MigctlError(`${url} is no address`, 'write http://HOST:PORT or https://HOST', { retry: false });
     this.user = user;
     this.token = token;
   }
@@ -43,9 +43,9 @@ export class Serve {
     const { status, text } = await this._get(`/api/transport?user=${encodeURIComponent(this.user)}`, signal);
     const said = `${this.url}: HTTP ${status} ${text.slice(0, 200)}`;
     if (status === 401 || status === 403) throw new MigctlError(said, TOKEN, { retry: false });
-    if (status >= 500) throw new MigctlError(said, 'see what `migctl serve` says');
+    if (status >= 500 || status === 408 || status === 429) throw new MigctlError(said, 'see what `migctl serve` says');
     const found = status === 200 ? parsed(text) : null;
-    if (found?.transport !== 'websocket' && found?.transport !== 'realtime') {
+    if (!isAssignment(found)) {
       throw new MigctlError(`${said}: it assigns no transport`, 'give the address of `migctl serve`', { retry: false });
     }
     const lasting = found.assigned ?? found.transport;
@@ -78,21 +78,38 @@ export class Serve {
     const { status, text } = await this._get(`/events?epoch=${encodeURIComponent(epoch)}&after=${seq}&limit=${PAGE_EVENTS}`, signal);
     if (status === 410) return null;
     const page = status === 200 ? parsed(text) : null;
-    if (!Array.isArray(page?.events)) throw new MigctlError(`${this.url}/events: HTTP ${status}`, AGAIN);
+    const inOrder = (/** @type {any} */ frame, /** @type {number} */ at) => frame?.id != null && frame.seq === seq + 1 + at;
+    if (!(Array.isArray(page?.events) && page.events.every(inOrder) && Number.isSafeInteger(page.head))) {
+      throw new MigctlError(`${this.url}/events: HTTP ${status}, and no events after ${seq}`, AGAIN);
+    }
     const bytes = Math.ceil(text.length / (page.events.length + 1));
     const items = page.events.map((/** @type {any} */ frame) => releaseOf(frame, epoch, 'resume', bytes));
     return { items, head: { epoch: page.epoch, seq: page.head } };
   }
 }
 
-/** @param {string} text */
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+/** @param {any} name @returns {name is TransportName} */
+const isTransport = (name) => name === 'websocket' || name === 'realtime';
+
+/** @param {any} value */
+const isText = (value) => value == null || typeof value === 'string';
+
+/** @param {any} value */
+const isObject = (value) => typeof value === 'object' && value !== null;
+
+/** Whether it is an assignment; what an older server does not say may be wanting. @param {any} found */
+function isAssignment(found) {
+  const { transport, assigned, version, reason, epoch, channel, supabase_url: url, anon_key: key, access_token: token, live, fallback } = found ?? {};
+  return (
+    isTransport(transport) && (assigned == null || isTransport(assigned)) && typeof epoch === 'string' && [reason, channel, url, key, token].every(isText) &&
+    (version == null || Number.isSafeInteger(version)) && [undefined, null, 'broadcast', 'postgres_changes'].includes(live) && isFallback(fallback)
+  );
 }
+
+/** @param {any} fallback */
+const isFallback = (fallback) =>
+  fallback === undefined ||
+  (isObject(fallback) && [fallback.hold_seconds, fallback.max_spread_s].every((value) => value === undefined || Number.isFinite(value)));
 
 /** @param {any} frame @param {string} epoch @param {'live' | 'resume'} via @param {number} bytes */
 const releaseOf = (frame, epoch, via, bytes) =>
@@ -100,6 +117,9 @@ const releaseOf = (frame, epoch, via, bytes) =>
     id: frame.id, epoch, seq: frame.seq, eventType: frame.type, timestamp: frame.timestamp, source: frame.source ?? '', data: frame.data,
     committedAt: frame.committed_at ?? null, clock: frame.clock, sourceId: frame.source_id, via, bytes, transport: 'websocket', receivedAt: Date.now(),
   });
+
+/** A heartbeat is the answer. */
+const ASK = '{"type":"sys.ask"}';
 
 /**
  * The v2 socket: what the gateway sends, into a Flow; after a loss it resumes at the Flow's position. Or, with `standby`, its heartbeats and
@@ -150,6 +170,11 @@ export class Stream extends Link {
     return { url: `${this._serve.url.replace(/^http/, 'ws')}/ws?${new URLSearchParams(query)}`, protocols };
   }
 
+  /** @param {(text: string) => void} send */
+  ask(send) {
+    send(ASK);
+  }
+
   /** @param {number} code @param {string} reason */
   closed(code, reason) {
     const what = `${this._serve.url}: the gateway closed the socket: ${code} ${reason}`.trim();
@@ -168,6 +193,7 @@ export class Stream extends Link {
   received(text) {
     const frame = JSON.parse(text);
     if (this._hello === null) return this._begin(frame);
+    if (frame.type === 'sys.hb') this.liveness.answer(now());
     this.liveness.hear(now());
     if (!this._greeted) {
       // A fallback that lasts is told right after the hello, so that any other frame says that none does.
@@ -177,23 +203,33 @@ export class Stream extends Link {
     const { epoch } = this._hello;
     if (frame.id != null && Number.isSafeInteger(frame.seq)) this._flow.offer([releaseOf(frame, epoch, this._via, text.length)]);
     else if (frame.type === 'sys.caught_up') this._via = 'live';
-    else if (frame.type === 'sys.hb' && frame.data.epoch === epoch && !this._how.standby) this._flow.hear(epoch, frame.data.head);
-    else if (frame.type === 'sys.fallback') this._how.redirected(frame.data);
-    else if (frame.type === 'sys.assignment') this._how.onAssignment({ version: 0, reason: '', ...frame.data });
+    else if (frame.type === 'sys.hb' && frame.data.epoch === epoch && !this._how.standby) this._hear(epoch, frame.data.head);
+    else if (frame.type === 'sys.fallback' && isTransport(frame.data.to)) {
+      this._how.redirected(frame.data.spread_s >= 0 ? frame.data : { ...frame.data, spread_s: undefined });
+    } else if (frame.type === 'sys.assignment' && isTransport(frame.data.transport)) {
+      const { transport, version, reason } = frame.data;
+      this._how.onAssignment({ transport, version: Number.isSafeInteger(version) ? version : 0, reason: String(reason ?? '') });
+    }
+  }
+
+  /** @param {string} epoch @param {any} head */
+  _hear(epoch, head) {
+    if (Number.isSafeInteger(head)) this._flow.hear(epoch, head);
   }
 
   /** @param {any} frame */
   _begin(frame) {
-    if (frame.type !== 'sys.hello' || frame.data?.v !== 2) {
+    const { v, epoch, head, tail } = frame?.data ?? {};
+    if (frame?.type !== 'sys.hello' || v !== 2 || typeof epoch !== 'string' || !Number.isSafeInteger(head) || !Number.isSafeInteger(tail)) {
       throw new MigctlError(`${this._serve.url}: what answers there does not speak v2 of migctl's protocol`, 'give the address of `migctl serve`', { retry: false });
     }
     /** @type {import('./core/resuming.js').Hello} */
     const hello = frame.data;
     this._hello = hello;
     this._via = hello.resume === 'recovered' ? 'resume' : 'live';
-    if (this._how.heartbeatS === null && hello.heartbeat_s) this.liveness.silenceS = MISSED_HEARTBEATS * hello.heartbeat_s;
+    if (this._how.heartbeatS === null && Number(hello.heartbeat_s) > 0) this.liveness.silenceS = MISSED_HEARTBEATS * Number(hello.heartbeat_s);
     if (!this._how.standby && !this._resume(hello)) throw new MigctlError('the journal begins later than this socket', AGAIN);
-    this.join();
+    this.join({ asks: hello.asks === true });
     if (!this._how.standby) this._flow.hear(hello.epoch, hello.head);
   }
 

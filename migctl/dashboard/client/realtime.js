@@ -6,13 +6,14 @@
  * @typedef {{epoch: string, head: number, items: Item[], named: number[]}} Hint
  *   items: what came whole. named: seqs whose text is to be fetched. head: the highest seq this speaks of.
  */
-import { Release } from './core/items.js';
+import { Release, spelled } from './core/items.js';
 import { Link } from './link.js';
 import { MISSED_HEARTBEATS } from './gateway.js';
 import { EVENTS, TOMBSTONES } from './tables.js';
-import { MigctlError, now, words } from './waiting.js';
+import { MigctlError, now, within, words } from './waiting.js';
 
 const BEAT_S = 25;
+const ASK_S = 10; // for a token
 const DENIED = /Unauthorized|InvalidJWT|MalformedJWT|JwtSignatureError|PrivateOnly|TopicNameRequired/;
 
 /** The broadcast `events`; null where it is of another version, or no such thing. @param {any} payload @param {number} length @returns {Hint | null} */
@@ -23,7 +24,7 @@ export function readEvents(payload, length) {
   const hint = { epoch: payload.epoch, head: payload.last, items: [], named: [] };
   for (const event of payload.events) {
     if (!Number.isSafeInteger(event?.seq)) return null;
-    if (isObject(event.data)) hint.items.push(releaseOf(event, payload.epoch, bytes));
+    if (isObject(event.data) && typeof event.id === 'string' && typeof event.event_type === 'string') hint.items.push(releaseOf(event, payload.epoch, bytes));
     else hint.named.push(event.seq);
   }
   return hint;
@@ -40,7 +41,8 @@ export function readInsert(change, length) {
   const { epoch, seq, data } = change?.record ?? {};
   if (typeof epoch !== 'string' || !Number.isSafeInteger(seq)) return null; // a row from before there was a journal
   const whole = !change.errors && isObject(data);
-  return { epoch, head: seq, items: whole ? [releaseOf(change.record, epoch, length)] : [], named: whole ? [] : [seq] };
+  const times = whole && { timestamp: spelled(`${change.record.timestamp}`), committed_at: change.record.committed_at && spelled(`${change.record.committed_at}`) };
+  return { epoch, head: seq, items: whole ? [releaseOf({ ...change.record, ...times }, epoch, length)] : [], named: whole ? [] : [seq] };
 }
 
 /** @param {unknown} data */
@@ -58,6 +60,7 @@ const releaseOf = (event, epoch, bytes) =>
 export class Live extends Link {
   _sent = ''; // the token
   _beatAt = 0;
+  _renewing = false;
   /** @type {string | null} */
   _joinRef = null;
 
@@ -112,6 +115,11 @@ export class Live extends Link {
     return ref;
   }
 
+  /** @param {(text: string) => void} send */
+  ask(send) {
+    this._push(send, 'phoenix', 'heartbeat', {});
+  }
+
   /** @param {number} code @param {string} reason */
   closed(code, reason) {
     return this._lost(this._why || `${code} ${reason}`.trim());
@@ -120,7 +128,7 @@ export class Live extends Link {
   /** @param {string} why */
   _lost(why) {
     const what = `${this._project.url}: Realtime closed the channel ${this._topic}: ${why}`;
-    return new MigctlError(what, 'see SUPABASE_ANON_KEY and SUPABASE_JWT_SECRET of `migctl serve`', { retry: !DENIED.test(why) });
+    return new MigctlError(what, 'see SUPABASE_PUBLISHABLE_KEY of `migctl serve`, and what makes its tokens', { retry: !DENIED.test(why) });
   }
 
   /** @param {string} text @param {(text: string) => void} send */
@@ -129,19 +137,20 @@ export class Live extends Link {
     if (now() >= this._beatAt) {
       this._beatAt = now() + BEAT_S;
       this._push(send, 'phoenix', 'heartbeat', {});
-      this._renew(send);
     }
+    if (this._token.isDue(this._sent) && !this._renewing) this._renew(send);
     const { topic, event, payload, ref } = JSON.parse(text);
+    if (topic === 'phoenix') return this.liveness.answer(now());
     if (topic !== this._topic) return;
     const live = this._project.live;
     if (event === 'phx_reply' && ref === this._joinRef && !this.liveness.up) {
       if (payload.status !== 'ok') throw this._lost(payload.response?.reason ?? JSON.stringify(payload));
-      if (live === 'broadcast') this.join();
+      if (live === 'broadcast') this.join({ asks: true });
     } else if (event === 'system') {
       if (payload.status !== 'ok') {
         this._why = String(payload.message);
         if (payload.extension === 'postgres_changes') throw this._lost(this._why);
-      } else if (payload.extension === 'postgres_changes' && !this.liveness.up) this.join(); // the reply to the join is not readiness
+      } else if (payload.extension === 'postgres_changes' && !this.liveness.up) this.join({ asks: true }); // the reply to the join is not readiness
     } else if (event === 'phx_close' || event === 'phx_error') {
       throw this._lost(this._why || event);
     } else if (event === 'broadcast' || event === 'postgres_changes') {
@@ -157,6 +166,7 @@ export class Live extends Link {
 
   /** Give the server a newer token, before it closes the channel for the old one. @param {(text: string) => void} send */
   async _renew(send) {
+    this._renewing = true;
     try {
       const token = await this._token.get();
       if (token === this._sent) return;
@@ -164,6 +174,8 @@ export class Live extends Link {
       this._push(send, this._topic, 'access_token', { access_token: token });
     } catch (error) {
       this._log('token not renewed', { reason: words(error) });
+    } finally {
+      this._renewing = false;
     }
   }
 
@@ -178,7 +190,7 @@ export class Live extends Link {
 
 /** The access token of one reader, renewed at 80 % of its life, before somebody refuses it. */
 export class Token {
-  /** @param {(signal?: AbortSignal) => Promise<string>} ask @param {string | null} first one that we have already */
+  /** @param {() => Promise<string>} ask @param {string | null} first one that we have already */
   constructor(ask, first) {
     this._ask = ask;
     /** @type {string | null} */
@@ -194,6 +206,11 @@ export class Token {
     return Math.max(0, this._renewAt - now());
   }
 
+  /** Whether who was given this one is to be given another: it is there already, or it is time to ask for it. @param {string} sent */
+  isDue(sent) {
+    return this._text !== sent || now() >= this._renewAt;
+  }
+
   /** The one we have is not good: the next is asked for. */
   refused() {
     this._text = null;
@@ -203,15 +220,14 @@ export class Token {
   async get({ signal } = {}) {
     if (this._text !== null && now() < this._renewAt) return this._text;
     try {
-      this._asking ??= this._ask(signal);
-      return this._keep(await this._asking);
+      // Of all who ask; who leaves takes it from nobody else.
+      this._asking ??= this._ask().finally(() => (this._asking = null));
+      return this._keep(await within(this._asking, 'a token for Realtime', ASK_S, signal));
     } catch (error) {
       const left = this._endsAt - now();
       if (this._text === null || left <= 0) throw error;
       this._renewAt = now() + Math.min(Math.max(left / 4, 0.1), 5);
       return this._text;
-    } finally {
-      this._asking = null;
     }
   }
 

@@ -10,7 +10,7 @@
  * @property {() => Promise<string>} [accessToken] gives tokens of role `authenticated`, for a server that mints none
  * @property {Position | null} [position] go on after it; none starts at the head
  * @property {string} [keep] keep the position in the page's storage under this name, and go on there; `position` wins
- * @property {Pick<Storage, 'getItem' | 'setItem'>} [storage] where; localStorage
+ * @property {Pick<Storage, 'getItem' | 'setItem'>} [storage] where; of each tab its own, and one of all of them for those that are new
  * @property {number} [waitS] how long there may be no server, and no transport, before the first readiness (10)
  * @property {boolean} [fallBack] false keeps to the assigned transport
  * @property {boolean} [toRealtime] false keeps to the WebSocket where that is assigned; none is what the server says
@@ -31,10 +31,12 @@
 import { boundS } from './core/repair.js';
 import { Flow } from './flow.js';
 import { Serve } from './gateway.js';
-import { MigctlError, now, pause } from './waiting.js';
+import { Kept } from './keeping.js';
+import { MigctlError, called, now, pause } from './waiting.js';
 import { Held, Ways } from './ways.js';
 
-const KEEP_EVERY_S = 0.25;
+// Who finds a deadline so late stood still meanwhile: nobody had that time.
+const LATE_S = 15;
 const MOST_AT_ONCE = 1000;
 
 /** The moment from which on nothing can be missed, once: reached at a place, or failed. */
@@ -42,7 +44,9 @@ export class Readiness {
   /** @param {number} waitS */
   constructor(waitS) {
     this.over = false;
+    this._waitS = waitS;
     this._deadline = now() + waitS;
+    this._excused = false;
     /** @type {Promise<Position>} */
     this.promise = new Promise((resolve, reject) => {
       this._resolve = resolve;
@@ -56,7 +60,12 @@ export class Readiness {
     return this.over ? Infinity : this._deadline - now();
   }
 
+  /** What stands in the way is the end of it. */
   get waitedEnough() {
+    if (this.leftS < -LATE_S && !this._excused) {
+      this._excused = true;
+      this._deadline = now() + this._waitS;
+    }
     return this.leftS <= 0;
   }
 
@@ -77,13 +86,15 @@ export class Readiness {
 export class Subscriber {
   /** @param {string | URL} url where `migctl serve` listens @param {Options} [options] */
   constructor(url, options = {}) {
-    const { user, token, keep, storage, ...rest } = options;
-    this._keep = keep === undefined ? null : `migctl.position.${keep}`;
-    this._storage = storage ?? (this._keep === null ? null : globalThis.localStorage);
+    const { user, token, keep, storage, onChange, log: heard, ...rest } = options;
+    /** @type {Log} */
+    const log = (what, more) => called(() => heard?.(what, more));
+    this._kept = keep == null ? null : new Kept(keep, storage ?? null, log);
     /** @type {Settled} */
     this._options = {
       waitS: 10, fallBack: true, goneS: 1.5, patienceS: 30, askEveryS: 30, askSoonS: 2, accessToken: null, toRealtime: null, holdS: null,
-      spreadS: null, heartbeatS: null, onChange: () => {}, log: () => {}, ...rest, position: rest.position ?? this._kept(),
+      spreadS: null, heartbeatS: null, ...rest, onChange: (of) => called(() => onChange?.(of)), log,
+      position: rest.position ?? this._kept?.position ?? null,
     };
     this._serve = new Serve(String(url), user ?? `anonymous-${crypto.randomUUID()}`, token ?? null);
     this._flow = new Flow();
@@ -97,7 +108,7 @@ export class Subscriber {
     /** @type {Promise<void> | null} */
     this._running = null;
     this._reconnects = 0;
-    this._keptAt = -Infinity;
+    this._isIterated = this._handedOut = false;
   }
 
   /** Wait until nothing from here on can be missed; where that is, exclusive. Begins to receive. @returns {Promise<Position>} */
@@ -147,18 +158,21 @@ export class Subscriber {
   /** Ends the loop, once what is ready was taken. */
   async close() {
     this._closing.abort();
-    this._readiness?.fail(new MigctlError('the subscriber was closed before it was ready', 'wait for it before'));
+    this._readiness?.fail(closed());
     this._flow.end();
     await this._running;
   }
 
   /** @param {number} limit */
   async *_taken(limit) {
+    if (this._isIterated) throw new MigctlError('this subscriber is iterated twice', 'iterate once and hand on what comes, or make a second Subscriber', { retry: false });
+    this._isIterated = true;
     this._begin();
     try {
       for (;;) {
         const batch = await this._flow.take(limit);
         if (batch.length === 0) return;
+        this._handedOut = true;
         yield batch;
         // It was dealt with: the next one is asked for.
         this._keepPosition(this.position);
@@ -173,6 +187,7 @@ export class Subscriber {
   _begin() {
     if (this._readiness === null) {
       const readiness = (this._readiness = new Readiness(this._options.waitS));
+      if (this._closing.signal.aborted) readiness.fail(closed());
       this._running = this._run(readiness).catch((error) => {
         if (this._closing.signal.aborted) return;
         readiness.fail(error);
@@ -187,7 +202,8 @@ export class Subscriber {
     const { signal } = this._closing;
     let assignment = await this._firstAssignment(readiness, signal);
     const held = (this._held = new Held(assignment.answer));
-    readiness.promise.then((position) => this.position === null || this._keepPosition(position), () => {});
+    // Where it began, and not how far it is: of what came since nothing was handed out yet.
+    readiness.promise.then(() => this._handedOut || this._keepPosition(this.position), () => {});
     while (!signal.aborted) {
       const parts = { serve: this._serve, flow: this._flow, options: this._options, readiness, held, onChange: () => this._options.onChange(this) };
       const ways = (this._ways = new Ways(parts, assignment));
@@ -209,27 +225,10 @@ export class Subscriber {
     }
   }
 
-  // Where it was
-
-  /** @returns {Position | null} */
-  _kept() {
-    try {
-      const [epoch, seq] = JSON.parse((this._keep && this._storage?.getItem(this._keep)) || '[]');
-      return typeof epoch === 'string' && Number.isSafeInteger(seq) ? { epoch, seq } : null;
-    } catch {
-      return null;
-    }
-  }
-
-  /** At most four times a second while more is ready: what is kept may lag, never lead. @param {Position | null} position */
+  /** @param {Position | null} position */
   _keepPosition(position) {
-    if (this._keep === null || position === null) return;
-    if (now() < this._keptAt + KEEP_EVERY_S && this._flow.merge.bytes > 0) return;
-    this._keptAt = now();
-    try {
-      this._storage?.setItem(this._keep, JSON.stringify([position.epoch, position.seq]));
-    } catch (error) {
-      this._options.log('the position can not be kept', { reason: String(error) });
-    }
+    if (position !== null) this._kept?.write(position, this._flow.merge.bytes > 0);
   }
 }
+
+const closed = () => new MigctlError('the subscriber was closed before it was ready', 'wait for it before');

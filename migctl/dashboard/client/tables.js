@@ -6,8 +6,8 @@
  */
 import { newest } from './core/chain.js';
 import { Memory, Round } from './core/catchup.js';
-import { Release, Skip } from './core/items.js';
-import { MigctlError, get, now } from './waiting.js';
+import { Release, Skip, spelled } from './core/items.js';
+import { MigctlError, get, now, parsed } from './waiting.js';
 
 export const EVENTS = 'monitoring_events';
 export const TOMBSTONES = 'monitoring_tombstones';
@@ -20,6 +20,8 @@ const TIMEOUT_S = 5;
 const MOST_ROWS = 1000;
 // A page is asked for by rows and paid for in bytes.
 const WANTED_PAGE_BYTES = 4 << 20;
+// A doubt lasts while somebody asks. Where the tables are away, or the page was frozen, nobody could have ended it.
+const MOST_BETWEEN_S = 10;
 
 /** One reader's way to the tables of one project. */
 export class Tables {
@@ -32,7 +34,9 @@ export class Tables {
 
   /** All epochs. @param {AbortSignal} signal @returns {Promise<import('./core/chain.js').Head[]>} */
   async heads(signal) {
-    return (await this._read(HEADS, { select: HEAD, order: 'started_at.asc' }, signal)).rows;
+    const { rows } = await this._read(HEADS, { select: HEAD, order: 'started_at.asc' }, signal);
+    if (!rows.every(isHead)) throw new MigctlError(`${HEADS}: a row is none of ours`, 'run `migctl schema verify`');
+    return rows;
   }
 
   /**
@@ -53,7 +57,12 @@ export class Tables {
   /** An empty list is the end, a short one proves nothing. @param {string} epoch @param {number} after @param {AbortSignal} signal @returns {Promise<Item[]>} */
   async tombstones(epoch, after, signal) {
     const { rows, bytes } = await this._page(TOMBSTONES, TOMBSTONE, epoch, after, MOST_ROWS, signal);
-    return rows.map((row) => (row.event === null ? new Skip(epoch, row.seq) : releaseOf({ ...row, ...JSON.parse(row.event), id: row.id }, epoch, bytes)));
+    return rows.map((row) => {
+      if (row.event === null) return new Skip(epoch, row.seq);
+      const event = parsed(row.event);
+      if (event?.data === undefined) throw new MigctlError(`${TOMBSTONES}: seq ${row.seq} has no event for a text`, 'run `migctl schema verify`');
+      return releaseOf({ ...row, ...event, id: row.id, seq: row.seq }, epoch, bytes);
+    });
   }
 
   /** upto: the last seq that is wanted. @param {string} epoch @param {number} after @param {number | null} upto @param {AbortSignal} signal @returns {Promise<Item[]>} */
@@ -88,7 +97,7 @@ export class Tables {
       };
       const { status, text } = await get(url, { headers, seconds: TIMEOUT_S, signal });
       if (status === 200) {
-        const rows = JSON.parse(text);
+        const rows = parsed(text);
         if (!Array.isArray(rows)) throw new MigctlError(`${table}: no list of rows`, 'see what answers at SUPABASE_URL');
         return { rows, bytes: Math.ceil(text.length / (rows.length + 1)) };
       }
@@ -99,11 +108,16 @@ export class Tables {
   }
 }
 
+/** @param {any} row */
+const isHead = (row) =>
+  typeof row?.epoch === 'string' && typeof row.started_at === 'string' && [row.table_tail, row.table_head, row.journal_head].every(Number.isSafeInteger) &&
+  [row.lost_from, row.lost_to].every((seq) => seq === null || Number.isSafeInteger(seq));
+
 /** @param {any} row @param {string} epoch @param {number} bytes */
 const releaseOf = (row, epoch, bytes) =>
   new Release({
-    id: row.id, epoch, seq: row.seq, eventType: row.event_type, timestamp: row.timestamp, source: row.source, data: row.data,
-    committedAt: row.committed_at, clock: row.clock, sourceId: row.source_id, via: 'table', bytes, transport: 'realtime', receivedAt: Date.now(),
+    id: row.id, epoch, seq: row.seq, eventType: row.event_type, timestamp: spelled(row.timestamp), source: row.source, data: row.data,
+    committedAt: row.committed_at && spelled(row.committed_at), clock: row.clock, sourceId: row.source_id, via: 'table', bytes, transport: 'realtime', receivedAt: Date.now(),
   });
 
 /** Reads for one Flow. Not for two at once. */
@@ -114,6 +128,8 @@ export class CatchUp {
     this._flow = flow;
     this._memory = new Memory(patienceS);
     this._log = log;
+    this._askedAt = now();
+    this._asked = 0; // for how long
   }
 
   /** Begin at the table's head, as it is now. False where nothing was ever written. @param {AbortSignal} signal */
@@ -131,11 +147,13 @@ export class CatchUp {
   async round(toTheEnd, signal) {
     const { merge } = this._flow;
     const rule = new Round(this._memory, await this._tables.heads(signal), toTheEnd);
+    this._asked += Math.min(now() - this._askedAt, MOST_BETWEEN_S);
+    this._askedAt = now();
     for (;;) {
       signal.throwIfAborted();
       if (merge.top === null) return;
       const { top } = merge;
-      const step = rule.next({ top, missing: merge.missing(), heard: merge.heard }, now());
+      const step = rule.next({ top, missing: merge.missing(), heard: merge.heard }, this._asked);
       if (step === null) {
         for (const epoch of rule.ancestors(top.epoch)) merge.forget(epoch);
         return;

@@ -23,6 +23,37 @@ export function now() {
   return (ran + slept) / 1000;
 }
 
+/** @type {Set<() => void>} */
+const setting = new Set();
+const between = typeof document === 'object' && typeof MessageChannel === 'function' ? new MessageChannel() : null;
+if (between !== null) {
+  between.port1.onmessage = () => {
+    const all = [...setting];
+    setting.clear();
+    for (const set of all) set();
+  };
+}
+
+/**
+ * A timer. In a page that nobody looks at browsers fire one that another timer has set once a minute, and one that a message has set
+ * once a second: here it is always a message. Returns what ends it. @param {() => void} act @param {number} seconds
+ */
+export function later(act, seconds) {
+  const due = performance.now() + seconds * 1000;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const set = () => void (timer = setTimeout(act, Math.max(0, due - performance.now())));
+  if (between === null) set();
+  else {
+    setting.add(set);
+    between.port2.postMessage(null);
+  }
+  return () => {
+    setting.delete(set);
+    clearTimeout(timer);
+  };
+}
+
 /** Something changes now and then, and some wait for the next change. */
 export class News {
   constructor() {
@@ -38,19 +69,59 @@ export class News {
   /** Returns at the next `wake`, after so many seconds, or once `signal` ends it. @param {number} seconds @param {AbortSignal} [signal] @returns {Promise<void>} */
   wait(seconds, signal) {
     return new Promise((resolve) => {
-      /** @type {ReturnType<typeof setTimeout> | undefined} */
-      let timer;
+      let forget = () => {};
       const done = () => {
-        clearTimeout(timer);
+        forget();
         this._waiting.delete(done);
         signal?.removeEventListener('abort', done);
         resolve();
       };
       if (signal?.aborted) return done();
-      if (seconds < 1e6) timer = setTimeout(done, Math.max(0, seconds) * 1000);
+      if (seconds < 1e6) forget = later(done, Math.max(0, seconds));
       this._waiting.add(done);
       signal?.addEventListener('abort', done);
     });
+  }
+}
+
+/**
+ * What a promise brings that somebody else made, which may be never. Raises MigctlError after so many seconds, and what `signal` ends it with.
+ * @template T @param {Promise<T>} promise @param {string} what it is @param {number} seconds @param {AbortSignal} [signal] @returns {Promise<T>}
+ */
+export async function within(promise, what, seconds, signal) {
+  let forget = () => {};
+  let leave = () => {};
+  /** @type {Promise<never>} */
+  const late = new Promise((_, reject) => {
+    forget = later(() => reject(new MigctlError(`${what}: nothing within ${seconds} s`, 'nothing: it is tried again')), seconds);
+    leave = () => reject(signal?.reason);
+    signal?.addEventListener('abort', leave);
+    if (signal?.aborted) leave();
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    forget();
+    signal?.removeEventListener('abort', leave);
+  }
+}
+
+/** The value of a JSON text, which may be anything; undefined where it is none. @param {string} text @returns {any} */
+export function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Call what the application gave. Its mistakes are its own, and end nothing here: they are told as those of an event listener are. @param {() => void} act */
+export function called(act) {
+  try {
+    act();
+  } catch (error) {
+    if (typeof reportError === 'function') reportError(error);
+    else console.error(error);
   }
 }
 
@@ -68,7 +139,11 @@ export async function get(url, { headers, seconds, signal }) {
     return { status: answer.status, text: await answer.text() };
   } catch (error) {
     signal?.throwIfAborted();
-    throw new MigctlError(`${new URL(url).origin} does not answer: ${words(error)}`, 'nothing: it is tried again');
+    const { origin } = new URL(url);
+    // A page is not told why it may not read an answer.
+    const foreign = typeof location === 'object' && location.origin !== origin;
+    const todo = foreign ? `see that it runs, and lets pages of ${location.origin} in (legacy.origins)` : 'nothing: it is tried again';
+    throw new MigctlError(`${origin} does not answer: ${words(error)}`, todo);
   }
 }
 

@@ -62,7 +62,7 @@ export class Ways {
     this.stream = new Stream(serve, flow, how);
     this.standby = new Stream(serve, flow, { ...how, standby: true });
     if (this.project !== null) {
-      this.token = new Token((signal) => this._accessToken(signal), options.accessToken ? null : assignment.accessToken);
+      this.token = new Token(() => this._accessToken(), options.accessToken ? null : assignment.accessToken);
       this.tables = new Tables(this.project, this.token);
       this.catchUp = new CatchUp(this.tables, flow, options.patienceS, options.log);
       this.live = new Live(this.project, this.token, flow, { ...how, changed: () => this._joined() });
@@ -169,11 +169,10 @@ export class Ways {
     this._wake();
   }
 
-  /** @param {AbortSignal} [signal] */
-  async _accessToken(signal) {
+  async _accessToken() {
     // Who has tokens of its own needs no server for Realtime.
-    if (this.options.accessToken) return this.options.accessToken();
-    const found = await this.serve.assignment(signal);
+    if (this.options.accessToken) return given(this.options.accessToken);
+    const found = await this.serve.assignment();
     if (!found.accessToken) throw new MigctlError(`${this.serve.url} gives no token for Realtime any more`, 'see its /api/status');
     return found.accessToken;
   }
@@ -251,7 +250,7 @@ export class Ways {
         throw this.trouble ?? new MigctlError(`${this.serve.url}: no transport could be attached in time`, 'see what `migctl status` says of the transports');
       }
     }
-    this.readiness.reach(merge.top);
+    this.readiness.reach(merge.position ?? merge.top); // where it began: what came since is still to be handed out
     await this._probeAndAgain(signal);
   }
 
@@ -317,10 +316,24 @@ export class Ways {
       }
       if (page.items.length === 0) return true;
       goal ??= page.head;
+      const before = merge.top;
       for (const item of page.items) await this.flow.put(item, signal);
+      if (merge.top === before) return false; // what does not bring us on would be asked for again and again
     }
     return true;
   }
+}
+
+/** A token of the application's. @param {() => Promise<string>} accessToken */
+async function given(accessToken) {
+  let token;
+  try {
+    token = await accessToken();
+  } catch (error) {
+    throw new MigctlError(`accessToken failed: ${words(error)}`, 'see the function that was given as accessToken');
+  }
+  if (typeof token !== 'string' || token === '') throw new MigctlError('accessToken gave no text', 'see the function that was given as accessToken');
+  return token;
 }
 
 /** Without one there is no Realtime. @param {Assignment} assignment @param {import('./subscriber.js').Settled} options */

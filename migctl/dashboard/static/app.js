@@ -1,4 +1,4 @@
-// The dashboard: asks serve once a second, and shows what it says in the next frame.
+// The dashboard: asks serve again and again, and shows what it says in the next frame.
 import { ask, keep, token } from "/dashboard/api.js";
 import { at, write } from "/dashboard/dom.js";
 import * as plots from "/dashboard/plots.js";
@@ -7,13 +7,20 @@ import * as tail from "/dashboard/tail.js";
 import * as theme from "/dashboard/theme.js";
 import * as view from "/dashboard/view.js";
 
-const EVERY = 1000;
+// A transport that fails is on the page within two seconds: serve knows it after 1.5 s at the latest.
+const EVERY = 300;
+const ASLEEP_EVERY = 1000;
 const ROLLOUT_EVERY = 3000;
 const ASSIGNED_EVERY = 30000;
+const ASSIGNED_AT_MOST_EVERY = 1000; // where what it depends on changes all the time
 let begun = false;
 let soon = null;
+let awaySince = null;
+let assignedBy = null;
+let assignedAt = -Infinity;
 
 async function round() {
+  const by = token();
   try {
     const status = await ask("/api/status");
     if (!begun) {
@@ -26,13 +33,16 @@ async function round() {
       plots.sample(Date.now(), live);
     });
     view.notice(status.dashboard);
-    void tail.follow(status);
+    followAssigned(status);
+    awaySince = null;
   } catch (error) {
+    if (by !== token()) return; // somebody signed in or out meanwhile: the next answer counts
     if (error.status === 401 || error.status === 403) {
-      view.away("it asks for a token");
+      view.away("it asks for a token", null);
       signIn(error.message);
     } else {
-      view.away(error.name === "TimeoutError" ? "no answer within 5 s" : "it can't be reached");
+      awaySince ??= Date.now();
+      view.away(error.name === "TimeoutError" ? "no answer within 5 s" : "it can't be reached", awaySince);
     }
   }
 }
@@ -51,7 +61,18 @@ async function askRollout() {
   }
 }
 
+/** Where somebody is sent changes with the share, with a transport and with a breaker: it is asked for anew. */
+function followAssigned({ indicators, breakers, fallback, flags }) {
+  const words = [indicators, breakers].map((of) => Object.values(of).map((one) => one?.state));
+  const by = JSON.stringify([words, fallback?.active, flags?.n, flags?.effective, flags?.override]);
+  if (by === assignedBy || performance.now() - assignedAt < ASSIGNED_AT_MOST_EVERY) return;
+  const isFirst = assignedBy === null;
+  assignedBy = by;
+  if (!isFirst) void askAssigned();
+}
+
 async function askAssigned() {
+  assignedAt = performance.now();
   const user = at("user").value.trim();
   if (!user) return;
   try {
@@ -68,7 +89,7 @@ async function askAssigned() {
 async function loop(work, every) {
   for (;;) {
     if (!document.hidden) await work();
-    await new Promise((go) => setTimeout(go, document.hidden ? EVERY : every));
+    await new Promise((go) => setTimeout(go, document.hidden ? ASLEEP_EVERY : every));
   }
 }
 
@@ -84,6 +105,7 @@ at("sign-form").addEventListener("submit", () => {
   void round();
   void askRollout();
   void askAssigned();
+  tail.anew();
 });
 at("sign-out").addEventListener("click", () => {
   keep(null);
@@ -91,7 +113,7 @@ at("sign-out").addEventListener("click", () => {
 });
 let own = localStorage.getItem("migctl.user");
 if (!own) {
-  own = `dashboard-${crypto.getRandomValues(new Uint32Array(1))[0].toString(16)}`;
+  own = `page-${crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0").slice(0, 6)}`;
   localStorage.setItem("migctl.user", own);
 }
 at("user").value = own;

@@ -8,19 +8,29 @@ export function write(element, text, title) {
   if (title !== undefined && element.title !== title) element.title = title;
 }
 
+export const byTest = (id) => document.querySelector(`[data-testid="${id}"]`);
+
+/** A figure and its unit; where there is none, `otherwise` says of what. One of a thing has a unit of its own. */
+export function figure(id, text, unit, otherwise = "", one = unit) {
+  const element = byTest(id);
+  write(element, text);
+  write(element.nextElementSibling, text === "none" ? otherwise : text === "1" ? one : unit);
+}
+
 export function mark(element, name, value) {
   if (element.dataset[name] !== value) element.dataset[name] = value;
 }
 
-/** Lines of a list, each a text or [text, second]. */
+/** Lines of a list, each a text or [text, second, class]. */
 export function list(element, lines) {
   const key = JSON.stringify(lines);
   if (element.dataset.key === key) return;
   element.dataset.key = key;
   element.replaceChildren(...lines.map((line) => {
     const item = document.createElement("li");
-    const [text, second] = Array.isArray(line) ? line : [line];
+    const [text, second, name] = Array.isArray(line) ? line : [line];
     item.append(text);
+    if (name) item.className = name;
     if (second) {
       const below = document.createElement("span");
       below.className = "do";

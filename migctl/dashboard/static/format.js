@@ -39,6 +39,6 @@ export function lasting(seconds) {
   return `${Math.round(s / 86400)} d`;
 }
 
-export const ago = (moment, now = Date.now()) => (moment ? lasting((now - Date.parse(moment)) / 1000) : "none");
+export const ago = (moment, now = Date.now()) => (moment ? lasting((now - new Date(moment).getTime()) / 1000) : "none");
 
 export const clock = (moment) => (moment ? new Date(moment).toISOString().slice(11, 23) : "none");

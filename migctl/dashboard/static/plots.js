@@ -3,6 +3,7 @@ import { Ring } from "/dashboard/rings.js";
 
 const BOUNDS = ["1", "2", "5", "10", "20", "50", "100", "200", "500", "1 s", "2 s", "5 s", "more"];
 const samples = new Ring(600);
+let sampledAt = 0;
 let uPlot = null;
 let rates = null;
 let latencies = null;
@@ -24,8 +25,10 @@ export async function begin(missing) {
   new ResizeObserver(fit).observe(document.getElementById("plot-rate"));
 }
 
-/** A moment's sample of both. */
+/** A moment's sample of both; of more than one in a second the first. */
 export function sample(at, live) {
+  if (at - sampledAt < 950) return;
+  sampledAt = at;
   samples.push([at / 1000, live?.websocket?.rate_per_s ?? null, live?.realtime?.rate_per_s ?? null]);
   if (rates) rates.setData([0, 1, 2].map((column) => samples.map((one) => one[column])));
   if (latencies) latencies.setData(distribution(live));
@@ -42,15 +45,15 @@ export function draw() {
   const size = (id) => ({ width: document.getElementById(id).clientWidth, height: 180 });
   const plain = { legend: { show: false }, cursor: { show: false }, padding: [10, 8, 0, 0] };
   rates = new uPlot({
-    ...plain, ...size("plot-rate"),
+    ...plain, ...size("plot-rate"), padding: [10, 30, 0, 0], // half a label stands beyond the last tick
     scales: { y: { range: (_, low, high) => [0, Math.max(1, (high ?? 0) * 1.15)] }, x: { range: (_, low, high) => [Math.min(low ?? 0, (high ?? 0) - 120), high ?? 0] } },
-    axes: [axis({ values: (_, ticks) => ticks.map((one) => new Date(one * 1000).toTimeString().slice(0, 8)), space: 90, size: 30 }), axis({ size: 46 })],
+    axes: [axis({ values: (_, ticks) => ticks.map((one) => new Date(one * 1000).toISOString().slice(11, 19)), space: 90, size: 30 }), axis({ size: 46 })],
     series: [{}, { stroke: colour("websocket"), width: 2, points: { show: false } }, { stroke: colour("realtime"), width: 2, dash: [6, 4], points: { show: false } }],
   }, [0, 1, 2].map((column) => samples.map((one) => one[column])), document.getElementById("plot-rate"));
   const bars = (align) => uPlot.paths.bars({ size: [0.38, 40], align });
   latencies = new uPlot({
     ...plain, ...size("plot-latency"),
-    scales: { x: { time: false, range: [-0.6, BOUNDS.length - 0.4] }, y: { range: (_, low, high) => [0, Math.max(1, (high ?? 0) * 1.15)] } },
+    scales: { x: { time: false, range: [-0.6, BOUNDS.length - 0.4] }, y: { range: (_, low, high) => [0, Math.max(10, (high ?? 0) * 1.15)] } },
     axes: [axis({ splits: () => BOUNDS.map((_, at) => at), values: () => BOUNDS.map((one, at) => (latencies?.width < 420 && at % 2 ? "" : one)), grid: { show: false }, size: 30 }), axis({ size: 46, values: (_, ticks) => ticks.map((one) => `${one} %`) })],
     series: [{}, { stroke: colour("websocket"), fill: colour("websocket"), paths: bars(-1), points: { show: false } }, { stroke: colour("realtime"), fill: colour("realtime"), paths: bars(1), points: { show: false } }],
   }, distribution(null), document.getElementById("plot-latency"));

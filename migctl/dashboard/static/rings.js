@@ -17,6 +17,12 @@ export class Ring {
     }
   }
 
+  clear() {
+    this.values.fill(undefined);
+    this.begin = 0;
+    this.length = 0;
+  }
+
   /** The newest first. */
   *newest() {
     for (let at = this.length - 1; at >= 0; at -= 1) yield this.values[(this.begin + at) % this.most];

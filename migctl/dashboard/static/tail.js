@@ -1,30 +1,95 @@
-// The newest events, read from the journal after a position: an open page is no subscriber, so it is in nobody's count.
-import { ask } from "/dashboard/api.js";
+// The newest events as serve streams them, and one event's story. An open page is no subscriber, so it is in nobody's count.
+import { ask, stream } from "/dashboard/api.js";
 import { at, write } from "/dashboard/dom.js";
 import { clock, count } from "/dashboard/format.js";
 import { Ring } from "/dashboard/rings.js";
 
 const KEPT = 2000;
 const ROWS = 100;
-const PAGE = 1000;
+const AGAIN = 1000;
+const STORY_EVERY = 1000;
 const kept = new Ring(KEPT);
 let position = null;
 let held = false;
 let dirty = false;
 let picked = null;
-let status = null;
-let skipped = 0;
+let passed = 0;
+let going = null;
+let trouble = "";
+let soon = null;
+let finished = true;
 
 export function begin() {
   const body = document.querySelector("#events tbody");
   for (let row = 0; row < ROWS; row += 1) body.append(made());
-  at("search").addEventListener("input", () => later());
+  at("search").addEventListener("input", () => {
+    later();
+    clearTimeout(soon);
+    soon = setTimeout(anew, 400);
+  });
+  at("search").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && at("search").value.trim()) void pick({ id: at("search").value.trim() });
+  });
   at("hold").addEventListener("click", () => {
     held = !held;
     at("hold").setAttribute("aria-pressed", String(held));
     write(at("hold"), held ? "Go on" : "Hold");
+    if (held) going?.abort();
+    else anew();
     later();
   });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) going?.abort();
+    else anew();
+  });
+  void follow();
+  setInterval(() => {
+    if (picked && !document.hidden && !finished) void story();
+  }, STORY_EVERY);
+}
+
+/** Another search is another stream, from its beginning: what was passed over before may match. */
+export function anew() {
+  going?.abort();
+}
+
+async function follow() {
+  for (;;) {
+    if (held || document.hidden) {
+      await new Promise((go) => setTimeout(go, 200));
+      continue;
+    }
+    going = new AbortController();
+    const wanted = at("search").value.trim();
+    const from = !wanted && position ? `&epoch=${encodeURIComponent(position.epoch)}&after=${position.seq}` : "";
+    try {
+      await stream(`/api/tail?match=${encodeURIComponent(wanted)}${from}`, going.signal, (line) => take(line, wanted));
+      trouble = "";
+    } catch (error) {
+      if (going.signal.aborted) continue;
+      trouble = error.status === 403 || error.status === 401 ? "events need a token with purpose subscribe" : `events can't be read: ${error.message}`;
+      later();
+    }
+    await new Promise((go) => setTimeout(go, AGAIN));
+  }
+}
+
+let searched = null;
+
+function take(line, wanted) {
+  trouble = "";
+  if (searched !== wanted) {
+    if (wanted || searched) kept.clear();
+    searched = wanted;
+    passed = 0;
+  }
+  passed += line.passed_over;
+  for (const event of line.events) {
+    event.epoch = line.epoch;
+    kept.push(event);
+  }
+  if (!wanted) position = { epoch: line.epoch, seq: line.head };
+  later();
 }
 
 function made() {
@@ -35,33 +100,8 @@ function made() {
   button.type = "button";
   seq.append(button);
   row.append(seq, ...["", "", ""].map(() => document.createElement("td")));
-  row.addEventListener("click", () => pick(row.event));
+  row.addEventListener("click", () => void pick(row.event));
   return row;
-}
-
-/** What is there after the position. of: the status, which says where the journal is. */
-export async function follow(of) {
-  status = of;
-  if (picked) story();
-  if (!position || position.epoch !== of.journal.epoch) position = { epoch: of.journal.epoch, seq: Math.max(of.journal.tail - 1, of.journal.head - 50) };
-  if (held || of.journal.head <= position.seq) return;
-  if (of.journal.head - position.seq > 5 * PAGE) {
-    skipped += of.journal.head - PAGE - position.seq;
-    position.seq = of.journal.head - PAGE;
-  }
-  try {
-    const { epoch, seq } = position;
-    const found = await ask(`/events?epoch=${encodeURIComponent(epoch)}&after=${seq}&limit=${PAGE}`);
-    for (const event of found.events) {
-      event.epoch = epoch;
-      kept.push(event);
-      position = { epoch, seq: event.seq };
-    }
-    later();
-  } catch (error) {
-    if (error.status === 410) position = null;
-    write(at("tail-state"), error.status === 403 || error.status === 401 ? "events need a token with purpose subscribe" : `events can't be read: ${error.message}`);
-  }
 }
 
 function later() {
@@ -76,23 +116,24 @@ function render() {
   const shown = [];
   for (const event of kept.newest()) {
     if (shown.length === ROWS) break;
-    event.text ??= JSON.stringify(event.data);
-    if (!wanted || `${event.id} ${event.type} ${event.source ?? ""} ${event.text}`.toLowerCase().includes(wanted)) shown.push(event);
+    if (!wanted || `${event.seq} ${event.id} ${event.type} ${event.source} ${event.text}`.toLowerCase().includes(wanted)) shown.push(event);
   }
   const found = document.querySelector("#events tbody").rows;
   for (let row = 0; row < ROWS; row += 1) fill(found[row], shown[row]);
-  const of = wanted ? `${count(shown.length)}${shown.length === ROWS ? " or more" : ""} match, of the last ${count(kept.length)}` : `the last ${count(Math.min(kept.length, ROWS))} of ${count(kept.length)} kept here`;
-  write(at("tail-state"), kept.length ? `${of}${skipped ? `; ${count(skipped)} passed over` : ""}${held ? "; held" : ""}` : "no event yet");
+  const of = wanted
+    ? `${count(shown.length)}${shown.length === ROWS ? " or more" : ""} match, of the newest; Enter finds an id, also an old one`
+    : kept.length ? `the last ${count(Math.min(kept.length, ROWS))} of ${count(kept.length)} kept here` : "no event yet";
+  write(at("tail-state"), trouble || `${of}${passed ? `; ${count(passed)} passed over` : ""}${held ? "; held" : ""}`);
 }
 
 function fill(row, event) {
   row.hidden = !event;
   if (!event || row.event === event) {
-    if (event) row.classList.toggle("picked", event === picked);
+    if (event) row.classList.toggle("picked", isPicked(event));
     return;
   }
   row.event = event;
-  row.classList.toggle("picked", event === picked);
+  row.classList.toggle("picked", isPicked(event));
   const [seq, committed, type, data] = row.cells;
   write(seq.firstChild, event.seq);
   write(committed, clock(event.committed_at));
@@ -100,40 +141,70 @@ function fill(row, event) {
   write(data, event.text.slice(0, 200));
 }
 
-function pick(event) {
+const isPicked = (event) => picked !== null && picked.id === event.id && (picked.seq === undefined || picked.seq === event.seq);
+
+async function pick(event) {
   picked = event;
-  story();
+  finished = false;
+  at("story-none").hidden = true;
+  lines([["Event", event.id], ["Fate", "asking"]]);
+  write(at("story-data"), event.text ?? "");
+  await story();
   later();
 }
 
-/** Where one event is by now: each seq up to a head is there. */
-function story() {
-  at("story-none").hidden = true;
-  const here = picked.epoch === status.journal.epoch;
-  const past = (head, word) => (head == null ? "none in this mode" : !here || head >= picked.seq ? word : "not yet");
-  const lines = [
-    ["Event", `${picked.type} · ${picked.id}`],
-    ["Position", `${picked.epoch}/${picked.seq}`],
-    ["Happened", picked.timestamp],
-    ["Journal", `durable, ${picked.committed_at}`],
-    ["WebSocket", past(status.transports.websocket?.delivered_seq, "handed to every subscriber")],
-    ["Realtime", past(status.transports.realtime?.sent_to_seq, "sent as a hint, or left to the table")],
-    ["Table", past(status.relay?.table_head, "a row, or a tombstone with its reason")],
-  ];
-  const box = at("story-list");
-  if (box.dataset.key !== JSON.stringify(lines)) {
-    box.dataset.key = JSON.stringify(lines);
-    box.replaceChildren(...lines.map(([name, text]) => {
-      const line = document.createElement("div");
-      const term = document.createElement("dt");
-      const what = document.createElement("dd");
-      term.textContent = name;
-      what.textContent = text;
-      line.append(term, what);
-      return line;
-    }));
+const NAMES = { producer: "Happened", journal: "Accepted", websocket: "WebSocket", realtime: "Realtime", table: "Table", "dead letter": "Dead letter" };
+const WORDS = { done: "", waiting: "not yet: ", failed: "", unknown: "" };
+
+/** What serve knows of the event that was picked; asked again until nothing more is awaited. */
+async function story() {
+  const of = picked;
+  try {
+    const where = of.epoch ? `epoch=${encodeURIComponent(of.epoch)}&seq=${of.seq}` : `id=${encodeURIComponent(of.id)}`;
+    const found = await ask(`/api/story?${where}`);
+    if (of !== picked) return;
+    finished = found.steps.every((step) => step.state !== "waiting");
+    const told = found.steps.map((step) => [NAMES[step.part], `${WORDS[step.state]}${step.at ? `${clock(step.at)} · ` : ""}${step.reason}`, step.state]);
+    const name = found.source_id ? `${found.source_id} (${found.id})` : found.id ?? "none";
+    lines([
+      ["Event", `${found.event_type ? `${found.event_type} · ` : ""}${name}`],
+      ["Position", found.seq == null ? "none" : `${found.epoch}/${found.seq}`],
+      ["Fate", `${found.fate}: ${found.reason}`, found.fate === "delivered" ? "done" : found.fate === "under way" ? "waiting" : "failed"],
+      ...told,
+    ]);
+    if (found.data != null) write(at("story-data"), pretty(found.data));
+    at("story-data").hidden = !at("story-data").textContent;
+  } catch (error) {
+    if (of !== picked) return;
+    finished = error.status >= 400 && error.status < 500;
+    lines([["Event", of.id], ["Fate", error.message, "failed"]]);
   }
-  const data = at("story-data");
-  data.hidden = false;
-  write(data, JSON.stringify(picked.data, null, 2));
+}
+
+/** As it came where it is no whole JSON, or has numbers that would not come back alike. */
+function pretty(text) {
+  if (text.length > 20000 || /\d{16}|[eE]\d|\.\d*0[,}\]\s]/.test(text)) return text;
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+function lines(of) {
+  const box = at("story-list");
+  const key = JSON.stringify(of);
+  if (box.dataset.key === key) return;
+  box.dataset.key = key;
+  box.replaceChildren(...of.map(([name, text, state]) => {
+    const line = document.createElement("div");
+    const term = document.createElement("dt");
+    const what = document.createElement("dd");
+    term.textContent = name;
+    what.textContent = text;
+    if (state === "failed") what.className = "verdict-fail";
+    if (state === "waiting") what.className = "verdict-inconclusive";
+    line.append(term, what);
+    return line;
+  }));
 }

@@ -1,11 +1,11 @@
 // The status of serve on the page. What it does not know is "none".
-import { at, every, list, mark, write } from "/dashboard/dom.js";
-import { ago, bytes, count, lasting, ms, percent, rate } from "/dashboard/format.js";
+import { at, byTest, every, figure, list, mark, write } from "/dashboard/dom.js";
+import { ago, bytes, clock, count, lasting, ms, percent, rate } from "/dashboard/format.js";
 
-const byTest = (id) => document.querySelector(`[data-testid="${id}"]`);
 const first = (selector) => document.querySelector(selector);
 
 export function show(status, now = Date.now()) {
+  document.body.classList.remove("away");
   write(at("target"), status.target ?? "no target");
   write(at("mode"), `mode ${status.mode}, migctl ${status.version}`);
   const problems = status.health.problems;
@@ -20,16 +20,21 @@ export function show(status, now = Date.now()) {
   facts(status, now);
 }
 
-/** Nobody answers: what is carried by serve is down, and no figure is made up. */
-export function away(reason) {
+/** Nobody answers: what is carried by serve is down, and no figure is made up. since: null where that is not known. */
+export function away(reason, since) {
+  const lasts = since == null ? "" : `for ${ago(since)}: `;
   mark(at("health-dot"), "state", "down");
   write(at("health"), `serve does not answer: ${reason}`, reason);
+  document.body.classList.add("away"); // what still stands there is of before
   for (const name of ["websocket", "realtime"]) {
     write(byTest(`state-${name}`), "down");
     mark(first(`[data-dot="${name}"]`), "state", "down");
-    write(first(`[data-since="${name}"]`), "serve does not answer");
-    write(byTest(`rate-${name}`), "none");
+    write(first(`[data-since="${name}"]`), `${lasts}serve does not answer`);
+    figure(`rate-${name}`, "none", "events/s");
+    write(first(`[data-classes="${name}"]`), "", "");
+    for (const p of ["p50", "p95", "p99"]) write(first(`[data-p="${name}-${p}"]`), "none");
   }
+  figure("backlog", "none", "events wait");
 }
 
 function sentence(problem) {
@@ -43,10 +48,10 @@ function transport(name, status, now) {
   const word = of?.state ?? "down";
   write(byTest(`state-${name}`), word);
   mark(first(`[data-dot="${name}"]`), "state", word);
-  const since = of ? `for ${ago(of.since, now)}${of.reason ? `: ${of.reason}` : ""}` : `mode ${status.mode} does not have it`;
+  const since = of ? `since ${clock(of.since).slice(0, 8)} UTC, for ${ago(of.since, now)}${of.reason ? `: ${of.reason}` : ""}` : `mode ${status.mode} does not have it`;
   write(first(`[data-since="${name}"]`), since, since);
   const heard = fresh(status, now) ? status.witness.live[name] : undefined;
-  write(byTest(`rate-${name}`), rate(heard?.rate_per_s));
+  figure(`rate-${name}`, rate(heard?.rate_per_s), "events/s", "known", "event/s");
   const classes = heard ? ["high", "medium", "low"].map((one) => `${one} ${rate(heard.rate_by_class[one] ?? 0)}`).join(" · ") : "the witness does not say";
   write(first(`[data-classes="${name}"]`), classes, classes);
   for (const p of ["p50", "p95", "p99"]) write(first(`[data-p="${name}-${p}"]`), ms(heard?.latency[`${p}_ms`]));
@@ -59,7 +64,7 @@ export function fresh(status, now = Date.now()) {
 }
 
 function match(window, status) {
-  write(byTest("match-percent"), percent(window?.match_percent));
+  figure("match-percent", percent(window?.match_percent), "% of events equal on both", "compared yet", "% of events equal on both");
   if (!window) {
     write(at("window-fault"), status.mode === "dual" ? "the first window closes within two minutes" : "both transports are compared in mode dual alone");
     return;
@@ -78,9 +83,16 @@ function match(window, status) {
   write(at("w-disordered"), count(sum("out_of_order")));
 }
 
+/** When no event is taken any more. */
+function fillsUp(journal) {
+  if (journal.full) return "full";
+  if (journal.full_in_hours == null) return "never";
+  return lasting(journal.full_in_hours * 3600);
+}
+
 function table(status) {
   const of = status.relay;
-  write(byTest("backlog"), count(of?.backlog));
+  figure("backlog", count(of?.backlog), "events wait", "in this mode", "event waits");
   write(at("relay-state"), of?.state ?? `mode ${status.mode} has none`);
   write(at("relay-reason"), of?.reason ?? (of ? "every event becomes a row or a tombstone" : ""), of?.reason ?? "");
   write(at("r-oldest"), of ? lasting(of.oldest_waits_s ?? 0) : "none");
@@ -88,7 +100,8 @@ function table(status) {
   write(at("r-journal"), count(status.journal.head));
   write(at("r-table"), count(of?.table_head));
   write(at("r-size"), bytes(status.journal.size_bytes));
-  write(at("r-full"), status.journal.full ? "full" : status.journal.full_in_hours == null ? "never" : lasting(status.journal.full_in_hours * 3600));
+  write(at("r-full-of"), status.journal.full_first === "disk" ? "disk full in" : "full in");
+  write(at("r-full"), fillsUp(status.journal));
   for (const part of ["table", "broadcast"]) {
     const breaker = status.breakers[part];
     write(at(`b-${part}`), breaker ? breaker.state.replace("_", "-") : "none", breaker?.reason ?? "");
@@ -104,11 +117,14 @@ function facts(status, now) {
   if (outages) lost.push(`${count(outages.count)} outages, ${lasting(outages.total_s)}${outages.lasting ? `, away for ${ago(outages.lasting.from, now)}` : ""}`);
   write(at("before"), lost.join(" · "));
   const of = status.fallback;
-  write(at("fallback"), !of ? "none" : of.active ? `since ${ago(of.since, now)}: ${of.reason}` : `not active · ${count(of.times)} times since the start`);
+  const fallen = !of ? "none" : of.active ? `since ${ago(of.since, now)}: ${of.reason}` : `not active · ${count(of.times)} times since the start`;
+  write(at("fallback"), fallen, fallen);
   const gateway = status.transports.websocket;
   write(at("subscribers"), gateway ? `${count(gateway.subscribers)} on the WebSocket · ${count(gateway.standby)} standby · ${count(gateway.catching_up)} catching up` : "none");
   const witness = status.witness;
-  write(at("witness"), !witness ? "none" : fresh(status, now) ? `${witness.state} · ${count(witness.windows)} windows · ${count(witness.kept)} kept${witness.alert ? ` · alert: ${witness.alert.reason}` : ""}` : `silent for ${ago(witness.at, now)}`);
+  const alert = witness?.alert ? ` · alert: ${witness.alert.reason}` : "";
+  const watching = !witness ? "none" : fresh(status, now) ? `${witness.state} · ${count(witness.windows)} ${witness.windows === 1 ? "window" : "windows"} · ${count(witness.kept)} kept${alert}` : `silent for ${ago(witness.at, now)}`;
+  write(at("witness"), watching, watching);
 }
 
 export function drilled(found) {

@@ -15,14 +15,16 @@ from migctl.drills.functions import (
     odd,
     probes,
     processes,
+    references,
     signs,
+    slow,
     standin,
     target,
 )
 from migctl.drills.functions.registry import Armed, Function, functions_of
 
 FUNCTIONS: dict[str, Function] = functions_of(
-    lines, processes, disk, standin, keys, load, odd, flags, moving, target, probes, signs
+    lines, processes, disk, standin, keys, load, odd, flags, moving, target, probes, signs, slow, references
 )
 
 __all__ = ["FUNCTIONS", "Armed", "Function"]

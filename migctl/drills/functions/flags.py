@@ -13,6 +13,7 @@ from migctl.drills.document import Section
 from migctl.drills.functions.registry import Nothing, action, probe
 from migctl.drills.world.deployment import Deployment, NotReady
 from migctl.status.flags import FlagTierName
+from migctl.target.schema import FLAGS
 
 CHANGE_S = 60.0
 
@@ -40,19 +41,21 @@ def flag_tier(on: Deployment, of: OfTier) -> str | None:
 def flags_current(on: Deployment, _: Nothing) -> bool | None:
     """Whether serve has the newest flags of the record; None while serve is away."""
     import psycopg
+    from psycopg.sql import SQL, Identifier
 
     status = on.status()
     if status is None or status.flags is None:
         return None
+    query = SQL("SELECT coalesce(max(n), 0) FROM {}").format(Identifier(on.schema, FLAGS))
     with psycopg.connect(on.direct.need("database_url")) as connection:
-        row = connection.execute("SELECT coalesce(max(n), 0) FROM monitoring_flags").fetchone()
+        row = connection.execute(query).fetchone()
     return row is not None and status.flags.n >= int(row[0])
 
 
 @action("assign-user", OfUser)
 def assign_user(on: Deployment, of: OfUser) -> str:
     """Somebody on another machine gives a user a transport by name: serve hears of it by Redis or by the record alone."""
-    command = ["flags", "assign", of.user, of.transport, "--reason", "a drill", "--yes"]
+    command = ["flags", "assign", of.user, of.transport, "--reason", on.reason, "--yes"]
     # With a state folder of its own the command has no serve that it could tell directly.
     with tempfile.TemporaryDirectory(dir=on.folder) as elsewhere:
         done = subprocess.run(

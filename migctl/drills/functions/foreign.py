@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 
 from migctl.drills.document import Activity, HttpProvider, ProcessProvider
@@ -9,6 +10,8 @@ from migctl.errors import Transient
 
 # Of what a program or a server answers, so much is kept to be shown.
 MOST_TEXT = 2000
+
+_BY_TERMINAL = -signal.SIGINT
 
 
 def ask(activity: Activity) -> tuple[object, bool]:
@@ -34,15 +37,10 @@ def _judge(activity: Activity, code: int, text: str, otherwise: int) -> tuple[ob
 
 def _run(of: ProcessProvider) -> tuple[int, str]:
     try:
-        done = subprocess.run(
-            [of.path, *of.arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=of.timeout,
-            check=False,
-            start_new_session=True,  # a second Ctrl-C at the drill is not meant for what undoes it
-        )
+        done = _started(of)
+        if done.returncode == _BY_TERMINAL and not done.stdout:
+            # A Ctrl-C at the terminal that came between the fork and the session of its own: the program has never begun.
+            done = _started(of)
     except OSError as error:
         raise Transient(f"{of.path}: {error.strerror}", do="name a program that can be run") from None
     except subprocess.TimeoutExpired:
@@ -50,6 +48,18 @@ def _run(of: ProcessProvider) -> tuple[int, str]:
             f"{of.path}: not done within {of.timeout:g} s", do="give it more with `timeout`"
         ) from None
     return done.returncode, done.stdout.decode("utf-8", "replace")[:MOST_TEXT]
+
+
+def _started(of: ProcessProvider) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [of.path, *of.arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=of.timeout,
+        check=False,
+        start_new_session=True,  # a second Ctrl-C at the drill is not meant for what undoes it
+    )
 
 
 def _request(of: HttpProvider) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from migctl.drills.world.deployment import Deployment
 _STOP_S = 20.0
 
 
-@fault("rotate-keys", Nothing)
+@fault("rotate-keys", Nothing, needs="standin")
 def rotate_keys(on: Deployment, _: Nothing) -> Armed:
     """The project has a new JWT secret and new keys, and refuses the old ones; `serve` and readers get them when it is lifted."""
     on.stack.rotate_keys()

@@ -64,7 +64,7 @@ class _Received(msgspec.Struct):
 def rollout_set(on: Deployment, of: OfShare) -> str:
     """`migctl rollout set N`, which every process must confirm within its second. How soon who goes by the flag has moved."""
     to: Transport | None = "websocket" if of.percent == 0 else "realtime" if of.percent == 100 else None
-    words = ("set", str(of.percent), "--yes", "--reason", "a drill")
+    words = ("set", str(of.percent), "--yes", "--reason", on.reason)
     return _moved(on, words, to, of.moved_within_s)
 
 
@@ -72,7 +72,7 @@ def rollout_set(on: Deployment, of: OfShare) -> str:
 def take_back(on: Deployment, of: OfTakeBack) -> Armed:
     """`migctl rollout set 0`, or `abort`: all that go by the flag are taken back to the WebSocket, for good."""
     words = ("abort",) if of.by == "abort" else ("set", "0", "--yes")
-    detail = _moved(on, (*words, "--reason", "a drill"), "websocket", of.moved_within_s)
+    detail = _moved(on, (*words, "--reason", on.reason), "websocket", of.moved_within_s)
     return Armed(lambda: None, f"rollout {' '.join(words[:2])}: {detail}", to="websocket")
 
 
@@ -83,13 +83,13 @@ def rollout_complete(on: Deployment, of: OfComplete) -> Armed:
     path = on.folder / "configs" / "stages" / f"{_LAST}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({**stage, "rampdown_minutes": 0, "drain_minutes": 0}), "utf-8")
-    command = ["complete", "--force", "--confirm", on.environ()["SUPABASE_URL"], "--reason", "a drill"]
+    command = ["complete", "--force", "--confirm", on.environ()["SUPABASE_URL"], "--reason", on.reason]
     if of.accept_lost:
         rollout(on, *command, code=1)  # who is on the WebSocket holds it back
         command += ["--accept-lost", str(of.accept_lost)]
     rollout(on, *command)
     given_up = f", after it was refused for {of.accept_lost} on the WebSocket" if of.accept_lost else ""
-    back = ("revert", "--reason", "a drill")
+    back = ("revert", "--reason", on.reason)
     return Armed(lambda: rollout(on, *back), f"switched off{given_up}", to="realtime")
 
 

@@ -18,6 +18,7 @@ from migctl.drills.document import Section
 from migctl.drills.functions.registry import Armed, Nothing, fault, probe
 from migctl.drills.world.deployment import Deployment, NotReady
 from migctl.drills.world.producer import Acknowledged, Posted
+from migctl.redaction import beginning
 
 TAKEN = 201
 _ANSWER_S = 10.0
@@ -41,7 +42,7 @@ class OfLarge(OfSize, OfCount):
 def poison(on: Deployment, of: OfCount) -> Armed:
     """Events that the table refuses come between the others. What is published stays published."""
     for _ in range(of.count):
-        _publish(on, _made("poison", _NO_JSONB))
+        publish(on, _made("poison", _NO_JSONB))
     return Armed(lambda: None, f"{of.count} events that no jsonb column takes")
 
 
@@ -49,7 +50,7 @@ def poison(on: Deployment, of: OfCount) -> Armed:
 def large_events(on: Deployment, of: OfLarge) -> Armed:
     """Events of a size come between the others. What is published stays published."""
     for _ in range(of.count):
-        _publish(on, sized(of.bytes))
+        publish(on, sized(of.bytes))
     return Armed(lambda: None, f"{of.count} events of {of.bytes:,} bytes")
 
 
@@ -77,11 +78,11 @@ def _made(event_type: str, text: str) -> Posted:
     return Posted(event_id, event_type, "drill", {"event": event_id, "text": text})
 
 
-def _publish(on: Deployment, event: Posted) -> None:
-    """Raises NotReady where it is not taken."""
+def publish(on: Deployment, event: Posted) -> None:
+    """Post it, and write it down. Raises NotReady where it is not taken."""
     status, answer = post(on, event)
     if status != TAKEN:
-        raise NotReady(f"event {event.id} was answered {status}: {answer[:200]}")
+        raise NotReady(f"event {event.id} was answered {status}: {beginning(str(answer), 200)}")
 
 
 def post(on: Deployment, event: Posted) -> tuple[int, str]:

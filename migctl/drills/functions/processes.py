@@ -88,7 +88,7 @@ def stop_process(on: Deployment, of: OfProcess) -> Armed:
     return Armed(lambda: go_on(child), f"{of.process}, pid {child.pid}", away)
 
 
-@fault("kill-part", OfPart)
+@fault("kill-part", OfPart, needs=lambda of: of.part)
 def kill_part(on: Deployment, of: OfPart) -> Armed:
     """A part of the stack is killed; it is started again when the fault is lifted."""
     on.stack.kill(of.part, _SIGNALS[of.signal])

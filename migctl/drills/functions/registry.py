@@ -11,6 +11,7 @@ from migctl.drills.availability import Transport
 from migctl.drills.document import Section
 from migctl.drills.world.around import Around
 from migctl.drills.world.deployment import Deployment
+from migctl.stack import Part
 
 A = TypeVar("A", bound=Section)
 Kind = Literal["probe", "action", "fault"]
@@ -39,6 +40,8 @@ class Function:
     """probe: returns a value. action: does something, and returns what in words. fault: an action that stays until it is lifted.
 
     observes: it asks and listens only, so that a read-only drill may name it; any other acts on a deployment of the drill's own.
+    needs: the part of an embedded stack that it acts on with these arguments; None: it acts on none, and may do so before a
+    project of the operator's own.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Function:
     arguments: type[Section]
     _call: Callable[[Around, Section], object]
     observes: bool = False
+    needs: Callable[[Section], Part | None] = lambda _: None
 
     def probe(self, on: Around, arguments: Section) -> object:
         return self._call(on, arguments)
@@ -64,7 +68,16 @@ class Function:
 Call = Callable[[Deployment, A], object]
 
 
-def _declared(kind: Kind, name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:
+Needs = Part | Callable[[A], Part] | None
+
+
+def _declared(
+    kind: Kind, name: str, arguments: type[A], needs: Needs[A] = None
+) -> Callable[[Call[A]], Function]:
+    def part(given: Section) -> Part | None:
+        assert isinstance(given, arguments)
+        return needs(given) if callable(needs) else needs
+
     def declare(call: Call[A]) -> Function:
         summary = (call.__doc__ or "").strip().splitlines()[0]
 
@@ -73,7 +86,7 @@ def _declared(kind: Kind, name: str, arguments: type[A]) -> Callable[[Call[A]], 
             assert isinstance(on, Deployment)
             return call(on, given)
 
-        return Function(name, kind, summary, arguments, checked)
+        return Function(name, kind, summary, arguments, checked, needs=part)
 
     return declare
 
@@ -98,14 +111,14 @@ def observing(name: str, arguments: type[A]) -> Callable[[Callable[[Around, A], 
     return declare
 
 
-def action(name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:
-    """Declares an action that is over when it returns."""
-    return _declared("action", name, arguments)
+def action(name: str, arguments: type[A], *, needs: Needs[A] = None) -> Callable[[Call[A]], Function]:
+    """Declares an action that is over when it returns. needs: the part of the stack that it acts on, if it does."""
+    return _declared("action", name, arguments, needs)
 
 
-def fault(name: str, arguments: type[A]) -> Callable[[Call[A]], Function]:
-    """Declares a fault: it returns `Armed`."""
-    return _declared("fault", name, arguments)
+def fault(name: str, arguments: type[A], *, needs: Needs[A] = None) -> Callable[[Call[A]], Function]:
+    """Declares a fault: it returns `Armed`. needs: as of an action."""
+    return _declared("fault", name, arguments, needs)
 
 
 def functions_of(*modules: ModuleType) -> dict[str, Function]:

@@ -18,6 +18,7 @@ from migctl.drills.document import Scalar, Section
 from migctl.drills.functions import FUNCTIONS
 from migctl.drills.functions.registry import Function
 from migctl.errors import Usage
+from migctl.stack import Part
 
 MOST_SEED = 1 << 30
 
@@ -57,6 +58,12 @@ class OfFault(Section):
             except Faulty as error:
                 return list(error.problems)
         return []
+
+    def parts(self) -> set[Part]:
+        """Parts of the stack that it acts on, whatever is drawn."""
+        function = FUNCTIONS[self.func]
+        found = (function.needs(function.arguments.model_validate(given)) for given in self._extremes())
+        return {part for part in found if part is not None}
 
     def _extremes(self) -> Iterator[dict[str, Any]]:
         """If all of these are good, any that may be drawn is."""

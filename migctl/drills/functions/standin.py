@@ -23,7 +23,7 @@ class OfRates(Section):
     plan: Annotated[Rates, Field(description="no-cap, off, pro, free or self-hosted")] = "free"
 
 
-@fault("switch", OfSwitch)
+@fault("switch", OfSwitch, needs="standin")
 def switch(on: Deployment, of: OfSwitch) -> Armed:
     """A switch of `migctl stack fault`."""
     found = {one.name: one for one in switches.switch_on(on.direct, of.fault)}
@@ -32,7 +32,7 @@ def switch(on: Deployment, of: OfSwitch) -> Armed:
     return Armed(lift, one.what)
 
 
-@fault("rates", OfRates)
+@fault("rates", OfRates, needs="standin")
 def rates(on: Deployment, of: OfRates) -> Armed:
     """The stand-in keeps another plan's limits; it is restarted for it."""
     before = on.stack.standin_options

@@ -14,7 +14,7 @@ _SCHEMA = "migctl_drill"
 _KEYS = {EVENTS: ("id",), TOMBSTONES: ("epoch", "seq")}
 
 
-@action("back-up-target", Nothing)
+@action("back-up-target", Nothing, needs="postgres")
 def back_up_target(on: Deployment, _: Nothing) -> str:
     """The target's tables as they are now are kept, for `restore-target`."""
     copies = [f"create table {_SCHEMA}.{name} as table public.{name}" for name in (EVENTS, TOMBSTONES, HEADS)]
@@ -22,7 +22,7 @@ def back_up_target(on: Deployment, _: Nothing) -> str:
     return "as it is now"
 
 
-@fault("restore-target", Nothing)
+@fault("restore-target", Nothing, needs="postgres")
 def restore_target(on: Deployment, _: Nothing) -> Armed:
     """The target's tables are as they were at `back-up-target`, in one transaction. What was gone stays gone when it is lifted."""
     gone = run(on, [*map(_take_out, _KEYS), f"truncate public.{HEADS}", _put_back(HEADS)])

@@ -17,10 +17,12 @@ import uvloop
 
 from migctl import telemetry
 from migctl.clock import now
+from migctl.config import Settings, from_environment
+from migctl.config.roles import AUTHENTICATED
 from migctl.drills.judging import Line
 from migctl.events import parse_time
 from migctl.target.schema import EVENTS
-from migctl.target.tokens import mint
+from migctl.target.signing import need_signer
 
 TTL_S = 3600.0
 
@@ -48,13 +50,16 @@ async def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--schema", default="public")
     options, _ = parser.parse_known_args()
     telemetry.configure(level="info")
     stop, joined = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     options.out.mkdir(parents=True, exist_ok=True)
-    token = mint(os.environ["SUPABASE_JWT_SECRET"], "authenticated", TTL_S)
+    target = from_environment(Settings.model_validate({"supabase": {"url": os.environ["SUPABASE_URL"]}}))
+    assert target is not None
+    token = need_signer(target).mint(AUTHENTICATED, TTL_S).text
     url = os.environ["SUPABASE_URL"].replace("http", "ws", 1) + "/realtime/v1"
     with (options.out / "dual.ndjson").open("wb") as out:
 
@@ -66,11 +71,11 @@ async def main() -> None:
             elif "Subscribed to PostgreSQL" in str(payload):
                 joined.set()
 
-        client = AsyncRealtimeClient(url, os.environ["SUPABASE_ANON_KEY"])
+        client = AsyncRealtimeClient(url, target.need("anon_key"))
         await client.set_auth(token)
         channel = client.channel("drill")
         channel.on_postgres_changes(
-            RealtimePostgresChangesListenEvent.Insert, take, table=EVENTS, schema="public"
+            RealtimePostgresChangesListenEvent.Insert, take, table=EVENTS, schema=options.schema
         )
         channel.on_system(take)
         await channel.subscribe()

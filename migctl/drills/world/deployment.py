@@ -1,7 +1,8 @@
 """A deployment to be drilled: a stack of its own, lines with faults, `serve`, producers and subscribers, each a process.
 
 Everything is in one folder, on free ports of this machine, and ends with us, however we end. Serve and every subscriber reach the
-stack over the line `supabase`; subscribers reach serve over the line `gateway`; producers reach serve directly.
+stack over the line `supabase`; subscribers reach serve over the line `gateway`; producers reach serve directly. In place of
+the stack may stand a project of the operator's own: the line begins TLS to it, and `conducting` takes out what was written there.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Literal
+from urllib.parse import urlsplit
 
-from migctl.config import Target
+from migctl.config import Settings, Target
+from migctl.config.files import PRIVATE_FOLDER
 from migctl.drills.world.around import Around, NotReady, Subscriber
+from migctl.drills.world.project import Project, Traces, reason_of
 from migctl.drills.world.reader_keys import ReaderKeys
 from migctl.errors import Refused, Usage
 from migctl.faults import ProxyProcess, proxy_process
@@ -41,28 +45,30 @@ Assigned = Literal["websocket", "realtime"]
 class Deployment(Around):
     """Made by `deployed`.
 
-    direct: the target as the stack has it; target: over the line, with the keys that were given out last. flag: the kill switch of
-    serve, None: who has what is said by the record. settings: its migctl.yaml. more: of the environment of each process, over
-    everything else. without: remedies that are switched off. redis: whether its processes have the stack's Valkey, for flags.
+    direct: the target as the stack, or the project, has it; target: over the line, with the keys that were given out last. flag:
+    the kill switch of serve, None: who has what is said by the record. settings: its migctl.yaml. more: of the environment of each
+    process, over everything else. without: remedies that are switched off. redis: whether its processes have the stack's Valkey.
     source: a live stream that serve taps; then there is no producer.
     """
 
     def __init__(
         self,
         folder: Path,
-        stack: EmbeddedStack,
+        of: EmbeddedStack | Project,
         supabase: ProxyProcess,
         gateway: ProxyProcess,
         port: int,
         *,
         rtt_s: float = 0.0,
-        messages_per_second: float = 500.0,
+        messages_per_second: float | None = 500.0,
     ) -> None:
         super().__init__(folder, f"http://127.0.0.1:{port}")
-        self.stack = stack
+        self._of = of
         self.lines: dict[Line, ProxyProcess] = {"supabase": supabase, "gateway": gateway}
         self.rtt_s = rtt_s
-        self.target: Target = replace(stack.target, supabase_url=supabase.url)
+        path = urlsplit(of.target.supabase_url).path
+        self.target: Target = replace(of.target, supabase_url=supabase.url + path)
+        self.epochs: list[str] | None = None  # those that it may have in the project of another
         self.port = port
         self.serve: Child | None = None
         self.producer: Child | None = None
@@ -79,7 +85,23 @@ class Deployment(Around):
 
     @property
     def direct(self) -> Target:
-        return self.stack.target
+        return self._of.target
+
+    @property
+    def stack(self) -> EmbeddedStack:
+        """Raises NotReady in a project of the operator's own, which has none."""
+        if isinstance(self._of, Project):
+            raise NotReady(f"{self._of.name} has no parts that a drill could act on")
+        return self._of
+
+    @property
+    def schema(self) -> str:
+        return self._of.schema if isinstance(self._of, Project) else "public"
+
+    @property
+    def reason(self) -> str:
+        """What a change of flags is given as its reason."""
+        return reason_of(self._of.mark if isinstance(self._of, Project) else None)
 
     @property
     def proxy(self) -> ProxyProcess:
@@ -116,7 +138,7 @@ class Deployment(Around):
 
     def give_keys(self) -> bool:
         """Whom we start from now on has the project's keys of now, and so has each reader that runs. False where they had them."""
-        if self.target.jwt_secret == self.direct.jwt_secret:
+        if self.target.service_role_key == self.direct.service_role_key:
             return False
         self.target = replace(self.direct, supabase_url=self.target.supabase_url)
         if "keys" not in self.without:
@@ -124,8 +146,19 @@ class Deployment(Around):
         return True
 
     def _write_reader_keys(self) -> None:
-        keys = ReaderKeys(self.target.need("anon_key"), self.target.need("jwt_secret"))
-        keys.write(self.reader_keys)
+        ReaderKeys.of(self.target).write(self.reader_keys)
+
+    async def begin_journal(self, project: Project) -> Traces:
+        """Make the journal of serve before serve does, so that what it will write is known before it is written."""
+        from migctl.runtime.journals import open_journal
+
+        state = self.disk.inside if self.disk is not None else self.state
+        journal = await open_journal(Settings(state_dir=str(state)), keeping=False)
+        try:
+            self.epochs = [one.epoch for one in await journal.epochs()]
+            return project.traces(journal.writer_id, self.epochs, self.url)
+        finally:
+            await journal.aclose()
 
     def start_serve(self, *, log_level: str = "info") -> None:
         """Start it on its port, and return when it answers. Raises NotReady."""
@@ -167,7 +200,7 @@ class Deployment(Around):
         folder = self.folder / name.replace(":", "-")
         words = ["--kind", kind, "--url", self.lines["gateway"].url, "--out", str(folder)]
         words += ["--token-seconds", str(token_s), "--no-tokens", str(self.no_tokens)]
-        words += ["--keys", str(self.reader_keys)]
+        words += ["--keys", str(self.reader_keys), "--schema", self.schema]
         if not self.reader_keys.exists():
             self._write_reader_keys()
         program = "legacy" if kind == "legacy" else "subscriber"
@@ -201,13 +234,10 @@ class Deployment(Around):
             **clean,
             "MIGCTL_STATE_DIR": str(self.state),
             "MIGCTL_WITNESS": "off",
-            "MIGCTL_MESSAGES_PER_SECOND": str(self._messages_per_second),
-            "SUPABASE_URL": self.target.supabase_url,
-            "SUPABASE_ANON_KEY": self.target.need("anon_key"),
-            "SUPABASE_SERVICE_ROLE_KEY": self.target.need("service_role_key"),
-            "SUPABASE_JWT_SECRET": self.target.need("jwt_secret"),
-            "DATABASE_URL": self.target.need("database_url"),
+            **replace(self.target, redis_url=None).variables(),
         }
+        if self._messages_per_second is not None:
+            found["MIGCTL_MESSAGES_PER_SECOND"] = str(self._messages_per_second)
         if self.redis:
             found["REDIS_URL"] = self.direct.need("redis_url")
         if self.flag is not None:
@@ -219,29 +249,36 @@ class Deployment(Around):
 def deployed(
     *,
     rtt_s: float = 0.0,
-    messages_per_second: float = 500.0,
+    messages_per_second: float | None = 500.0,
     keep: Path | None = None,
     noted: Callable[[Path], Callable[[], object]] | None = None,
+    project: Project | None = None,
 ) -> Iterator[Deployment]:
     """The stack is up behind its line and has the schema; nothing else runs yet. In the main thread.
 
-    rtt_s: of the line to Supabase. messages_per_second: the plan's limit that serve keeps. keep: a new folder that stays, for logs
-    and captures. noted: called with the folder before anything is made in it, and what it returns once all is undone.
+    project: of the operator's own, in place of a stack, with its own plan's limit. rtt_s: of the line to Supabase.
+    messages_per_second: the plan's limit that serve keeps. keep: a new folder that stays, for logs and captures. noted: called with
+    the folder before anything is made in it, and what it returns once all is undone.
     """
     from migctl import schema
 
     with ExitStack() as cleanup:
         folder = cleanup.enter_context(world(keep, noted))
-        stack = EmbeddedStack(folder / "stack")
-        cleanup.callback(stack.discard)
-        stack.start()
-        asyncio.run(schema.apply(stack.target.need("database_url"), "public", who="drill"))
-        standin_port = int(stack.target.supabase_url.rpartition(":")[2])
+        of: EmbeddedStack | Project
+        if project is not None:
+            of, messages_per_second = project, project.messages_per_second
+        else:
+            of = EmbeddedStack(folder / "stack")
+            cleanup.callback(of.discard)
+            of.start()
+            asyncio.run(schema.apply(of.target.need("database_url"), "public", who="drill"))
         port = any_free_port()
-        supabase = cleanup.enter_context(proxy_process(standin_port, delay_s=rtt_s / 2))
+        upstream = of.target.supabase_url if project is not None else urlsplit(of.target.supabase_url).port
+        assert upstream is not None
+        supabase = cleanup.enter_context(proxy_process(upstream, delay_s=rtt_s / 2))
         gateway = cleanup.enter_context(proxy_process(port))
         made = Deployment(
-            folder, stack, supabase, gateway, port, rtt_s=rtt_s, messages_per_second=messages_per_second
+            folder, of, supabase, gateway, port, rtt_s=rtt_s, messages_per_second=messages_per_second
         )
         cleanup.callback(_end, made)
         yield made
@@ -269,7 +306,7 @@ def _new_folder(keep: Path | None) -> Path:
         return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     folder = keep.absolute()
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True)
     except FileExistsError:
         raise Refused(f"{keep}: is there already", do="name a new folder: nothing is written over") from None
     except OSError as error:

@@ -6,6 +6,7 @@ for is serve's address, and a token where it asks who subscribes for one.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Iterator
@@ -18,10 +19,13 @@ import msgspec
 from migctl.drills.judging import Committed
 from migctl.drills.world.around import Around, Subscriber
 from migctl.drills.world.deployment import world
-from migctl.errors import Transient
+from migctl.errors import MigctlError, Transient
 from migctl.events import Position, parse_time
+from migctl.serve_client.status import status_at
 from migctl.status import ServeStatus
 from migctl.subscriber.gateway.serve_client import ServeClient
+
+ANSWERS_WITHIN_S = 4.0
 
 
 class _Logged(msgspec.Struct):
@@ -49,14 +53,26 @@ class Observed(Around):
     def environ(self) -> dict[str, str]:
         return dict(os.environ)
 
+    def status(self) -> ServeStatus | None:
+        """As it says itself; None while it does not answer, or with what is no status: whoever is there may be a stranger."""
+        try:
+            return self.need_status()
+        except MigctlError:
+            return None
+
     def need_status(self) -> ServeStatus:
-        """Raises Transient where serve does not answer."""
-        status = self.status()
-        if status is None:
+        """Raises Transient where no serve answers, or not in time; Usage where it refuses the token."""
+        try:
+            return asyncio.run(self._status())
+        except TimeoutError:
             raise Transient(
-                f"{self.url}: no serve answers there", do="give its address with --url, or start it"
-            )
-        return status
+                f"{self.url}: no whole answer within {ANSWERS_WITHIN_S:g} s",
+                do="give the address of a serve with --url",
+            ) from None
+
+    async def _status(self) -> ServeStatus:
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            return (await status_at(self.url, self._token)).status
 
     def listen(self) -> None:
         """Start to write signs down."""

@@ -30,7 +30,6 @@ from migctl.subscriber.gateway.serve_client import Assignment, ServeClient
 from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
 from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
 from migctl.subscriber.subscriber import Subscriber
-from migctl.target.tokens import mint
 from migctl.transports.protocol import TransportName
 from migctl.validate.capture import Capture, Until
 from migctl.validate.capture_file import CaptureFile
@@ -64,7 +63,7 @@ def assigned(found: Assignment, transport: TransportName) -> Assignment:
 
 
 def subscriber(
-    kind: str, url: str, access_token: AccessToken, keys: Path
+    kind: str, url: str, access_token: AccessToken, keys: Path, schema: str = "public"
 ) -> Subscriber | WebsocketSubscriber | Rekeyed:
     """Of this kind, as `Subscriber` of `deployment` has it."""
     what, _, assigned = kind.partition(":")
@@ -78,7 +77,7 @@ def subscriber(
         live: LiveWay = "postgres_changes" if what == "changes" else "broadcast"
         supabase_url = os.environ["SUPABASE_URL"]
         return RealtimeSubscriber(
-            supabase_url, anon_key, access_token, live=live, position=position, wait_s=WAIT_S
+            supabase_url, anon_key, access_token, schema=schema, live=live, position=position, wait_s=WAIT_S
         )
 
     return Rekeyed(keys, realtime)
@@ -90,7 +89,7 @@ def tokens(no_tokens: Path, keys: Path, seconds: float) -> AccessToken:
     async def access_token() -> str:
         if no_tokens.exists():
             raise Transient("nobody gives tokens now", do="nothing: it is tried again")
-        return mint(ReaderKeys.read(keys).jwt_secret, "authenticated", seconds)
+        return ReaderKeys.read(keys).mint(seconds)
 
     return access_token
 
@@ -130,6 +129,7 @@ async def main() -> None:
     parser.add_argument("--token-seconds", type=float, default=3600.0)
     parser.add_argument("--no-tokens", type=Path)
     parser.add_argument("--keys", type=Path)
+    parser.add_argument("--schema", default="public")
     parser.add_argument("--listen-only", action="store_true", help="with what serve tells any subscriber")
     options = parser.parse_args()
     telemetry.configure(level="info")
@@ -144,7 +144,7 @@ async def main() -> None:
         made = await listener(options.kind, options.url)
     else:
         access_token = tokens(options.no_tokens, options.keys, options.token_seconds)
-        made = subscriber(options.kind, options.url, access_token, options.keys)
+        made = subscriber(options.kind, options.url, access_token, options.keys, options.schema)
     async with made as reader:
         await Capture(reader, "dual", options.kind, file, Until(drain_s=DRAIN_S), note).run(stop)
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from migctl.events.jsontext import read_as
 from migctl.faults.tcp_proxy import TcpProxy
 from migctl.faults.toxics import KINDS, STREAMS, Toxic
 
@@ -106,8 +107,8 @@ class VersionDocument(msgspec.Struct):
 def read(body: bytes, form: type[T]) -> T:
     """Raises Refusal (400)."""
     try:
-        return msgspec.json.decode(body, type=form)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return read_as(body, form)
+    except ValueError as error:
         raise bad(str(error)) from None
 
 

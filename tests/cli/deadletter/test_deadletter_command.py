@@ -114,7 +114,8 @@ def test_a_held_relay_goes_on_at_once_when_the_operator_accepts(
     environ = environ_of(standin)
     run = Commands(tmp_path, environ, monkeypatch, capsys)
     with serving_process(tmp_path, "--mode", "dual", more=environ) as serve:
-        post(serve.url, *[NUL for _ in range(30)])
+        execute(standin, REFUSE_COLD)
+        post(serve.url, *[COLD for _ in range(30)])
         waiting_for(serve.url, 20, held_since=True)
         told = run("status")
         assert told.returncode == 1

@@ -46,6 +46,15 @@ async def test_they_hear_what_a_subscriber_hears_with_a_foreign_project_and_writ
         code, canary = await drilled(tmp_path / "a", "canary", *here, "--minutes", "0.2")
         assert (code, canary["verdict"]) == (0, "pass"), canary["reason"]
         assert canary["target"] == f"serve at {serve.url}, project {target.supabase_url}"
+        signs = {one["transport"]: one for one in canary["signs"]}
+        assert signs["realtime"]["canaries"] > 3
+        assert signs["websocket"]["heartbeats"] > 0
+        for one in signs.values():
+            assert one["heard"] == one["canaries"] + one["heartbeats"] + one["events"]
+            assert one["longest_apart_ms"] > 0
+            assert one["late_p99_ms"] >= 0
+        # One machine has one clock.
+        assert abs(canary["clock_skew"]["ahead_ms"]) <= canary["clock_skew"]["within_ms"] + 1
         assert rows(target) == 0  # neither of them published anything
         async with serve.posting():
             code, found = await drilled(tmp_path / "a", "silence", *here, "--minutes", "0.05")

@@ -52,6 +52,33 @@ def _document(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
+# Each of them ends every connection that takes it, or sends it elsewhere.
+OF_THE_SHELL = {
+    "PGHOSTADDR": "192.0.2.1",
+    "PGSSLMODE": "verify-full",
+    "PGOPTIONS": "-c default_transaction_read_only=on -c search_path=nowhere",
+    "PGSERVICE": "of-another-database",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGCLIENTENCODING": "nonsense",
+    "PGDATA": "/nowhere",
+    "PGPORT": "1",
+}
+
+
+def test_nothing_that_the_shell_has_for_other_databases_reaches_the_stack_or_who_works_on_it(
+    migctl: Migctl,
+) -> None:
+    for words in (
+        ("stack", "up"),
+        ("schema", "apply"),
+        ("schema", "verify"),
+        ("flags", "list"),
+        ("stack", "status"),
+    ):
+        done = migctl(*words, **OF_THE_SHELL)
+        assert done.returncode == 0, done.stderr
+
+
 def test_up_down_up_keeps_data_keys_and_ports(migctl: Migctl) -> None:
     first = _document(migctl("stack", "up", "--output", "json"))
     with psycopg.connect(first["database_url"]) as connection:
@@ -62,6 +89,22 @@ def test_up_down_up_keeps_data_keys_and_ports(migctl: Migctl) -> None:
     assert {name: first[name] for name in names} == {name: second[name] for name in names}
     with psycopg.connect(second["database_url"]) as connection:
         assert connection.execute("select answer from public.kept").fetchone() == (42,)
+
+
+def test_a_stack_that_begins_with_new_keys_has_no_shared_secret_and_keeps_them(migctl: Migctl) -> None:
+    first = _document(migctl("stack", "up", "--keys", "new", "--output", "json"))
+    assert first["jwt_secret"] is None
+    assert first["anon_key"].startswith("sb_publishable_")
+    assert first["service_role_key"].startswith("sb_secret_")
+    assert json.loads(first["signing_key"])["alg"] == "ES256"
+    kept = (migctl.folder / ".migctl" / "stack" / "keys.json").read_text()
+    assert "jwt_secret" not in kept
+    migctl("stack", "down")
+    second = _document(migctl("stack", "up", "--output", "json"))
+    assert [second[name] for name in ("anon_key", "service_role_key", "signing_key")] == [
+        first[name] for name in ("anon_key", "service_role_key", "signing_key")
+    ]
+    assert first["signing_key"] not in migctl("stack", "status").stdout
 
 
 def test_status_tells_by_exit_code_whether_all_is_up_and_up_restarts_what_is_not(migctl: Migctl) -> None:

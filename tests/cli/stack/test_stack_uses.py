@@ -106,6 +106,26 @@ def test_env_survives_the_shell_and_says_the_same_as_json(migctl: Run) -> None:
     assert set(values) >= {"SUPABASE_URL", "SUPABASE_JWT_SECRET", "DATABASE_URL", "REDIS_URL"}
 
 
+def test_env_of_new_keys_names_them_and_takes_the_old_ones_out_of_the_shell(migctl: Run) -> None:
+    try:
+        assert "new ones" in migctl("stack", "up", "--keys", "new").stderr
+        lines = migctl("stack", "env").stdout
+        shown = subprocess.run(
+            ["sh", "-c", 'eval "$1"; env', "sh", lines],
+            env=_environ(SUPABASE_JWT_SECRET="of before", SUPABASE_ANON_KEY="a"),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        names = {line.partition("=")[0] for line in shown.splitlines()}
+        assert names >= {"SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SIGNING_KEY"}
+        assert not names & {"SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"}
+        assert "already" in migctl("stack", "up").stderr
+    finally:
+        assert "old ones" in migctl("stack", "up", "--keys", "old").stderr
+    assert "SUPABASE_JWT_SECRET" in json.loads(migctl("stack", "env", "--output", "json").stdout)
+
+
 def test_env_is_not_started_beside_another_target(migctl: Run, tmp_path: Path) -> None:
     refused = migctl(
         "stack", "env", SUPABASE_URL="https://project.supabase.co", MIGCTL_STATE_DIR=str(tmp_path / "none")

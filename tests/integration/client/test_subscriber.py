@@ -95,7 +95,12 @@ async def test_being_told_moves_to_the_gateway_and_back_without_losing_or_repeat
 
 @pytest.mark.parametrize(
     ("live", "name"),
-    [("postgres_changes", "slot-loss"), ("postgres_changes", "rate-skip"), ("broadcast", "channel-closed")],
+    [
+        ("postgres_changes", "slot-loss"),
+        ("postgres_changes", "rate-skip"),
+        ("postgres_changes", "poisoned-poll"),
+        ("broadcast", "channel-closed"),
+    ],
 )
 async def test_what_realtime_loses_in_silence_is_released_all_the_same(
     target: Target, journal: SqliteJournal, live: LiveWay, name: Name

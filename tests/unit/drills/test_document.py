@@ -68,7 +68,7 @@ def test_a_good_one_binds_each_activity_to_its_function(tmp_path: Path) -> None:
         ("func: breaker-state", "func: refuse", 9, "steady-state-hypothesis.probes.0.provider.func", "type: action"),
         ("  - type: action\n    name: over", "  - type: probe\n    name: over", 17, "method.1.provider.func", "function"),
         ("{ after: 1 }", '{ after: "1s" }', 14, "method.0.pauses.after", "write 1"),
-        ("max_time_to_fallback_ms: 2000", "max_time_to_fallback_ms: 2s", 18, "objectives.max_time_to_fallback_ms", "write 2"),
+        ("max_time_to_fallback_ms: 2000", "max_time_to_fallback_ms: 2x", 18, "objectives.max_time_to_fallback_ms", "a time such"),
         ("max_time_to_fallback_ms: 2000", "max_fallback: 2", 18, "objectives.max_fallback", "did you mean"),
         ("breaker: time_to_fallback_ms", "breaker: time_to_detect_ms", 1, "", "no bound of it"),
         ("breaker: time", "brakes: time", 19, "without.brakes", ""),

@@ -12,8 +12,8 @@ from migctl.config import Settings
 from migctl.drills import catalog, history
 from migctl.drills.functions.checking import read
 from migctl.drills.result import Result
-from migctl.drills.settings import drilled, refuse_foreign
-from migctl.errors import Refused, Usage
+from migctl.drills.settings import drilled
+from migctl.errors import Usage
 
 
 def result(drill_id: str) -> Result:
@@ -77,15 +77,3 @@ def test_a_drill_takes_over_how_serve_delivers_and_nothing_that_reaches_out() ->
     assert "token_command" not in found["realtime"]
     assert not {"legacy", "alerts", "supabase", "journal", "source"} & found.keys()
     Settings.model_validate(found)
-
-
-@pytest.mark.parametrize("url", [None, "http://127.0.0.1:54321", "http://localhost:54321"])
-def test_a_project_on_this_machine_is_let_be(url: str | None) -> None:
-    refuse_foreign(Settings.model_validate({"supabase": {"url": url}}), None)
-
-
-@pytest.mark.parametrize("confirm", [None, "abc"])
-def test_a_project_elsewhere_is_refused(confirm: str | None) -> None:
-    settings = Settings.model_validate({"supabase": {"url": "https://abc.supabase.co"}})
-    with pytest.raises(Refused, match=r"abc\.supabase\.co"):
-        refuse_foreign(settings, confirm)

@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from migctl.config import Target
 from migctl.drills.ledger import Ledger, Left, clean, folder_of, left_behind, ours
+from migctl.drills.world.project import Project, Traces
 from migctl.errors import Usage
 
 
@@ -44,6 +46,31 @@ def test_a_drill_that_still_runs_is_left_alone(tmp_path: Path) -> None:
     Ledger(tmp_path, ours("1", "failover", made, kept=False))
     assert clean(tmp_path) == []
     assert made.exists()
+
+
+def test_what_it_wrote_to_a_project_stays_noted_until_somebody_has_the_keys(tmp_path: Path) -> None:
+    made = deployment(tmp_path)
+    traces = Traces(
+        "https://abc.supabase.co", "db", "public", "writer", ["epoch"], "drill-1", "http://127.0.0.1:1"
+    )
+    Ledger(tmp_path, gone(made)).wrote(traces)
+    other = Project(Target("https://other.supabase.co"), "public", "drill-2", None)
+    for project in (None, other):
+        assert clean(tmp_path, project) == []
+        assert [left.traces for _, left in left_behind(tmp_path)] == [traces]
+    assert not made.exists()
+
+
+def test_a_drill_whose_events_could_not_be_taken_out_stays_noted_though_it_ended(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, ours("1", "failover", tmp_path / "x", kept=False))
+    ledger.wrote(
+        Traces("https://abc.supabase.co", "db", "public", "writer", [], "drill-1", "http://127.0.0.1:1")
+    )
+    ledger.done()
+    assert len(left_behind(tmp_path)) == 1
+    ledger.erased()
+    ledger.done()
+    assert left_behind(tmp_path) == []
 
 
 def test_a_folder_that_was_to_be_kept_stays(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from migctl import clock
 from migctl.config.problems import Faulty
 from migctl.drills import catalog
 from migctl.drills.evidence import within
@@ -17,16 +19,19 @@ from migctl.drills.functions.checking import OfListen, read, with_changes
 from migctl.drills.functions.signs import (
     OfTransport,
     apart_ms,
+    figures,
     signs_apart_ms,
     signs_heard,
     signs_late_p99_ms,
+    skew_of,
 )
 from migctl.drills.functions.soak import Changes
 from migctl.drills.judging import Committed, Heard, Line, Truth
 from migctl.drills.latency import p99
 from migctl.drills.measuring import measure
+from migctl.drills.result import Skew
 from migctl.drills.world.observed import Observed, observed
-from migctl.drills.world.signs import Sign, of_broadcast, of_frame
+from migctl.drills.world.signs import Questions, Sign, of_answer, of_broadcast, of_frame
 
 AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 REALTIME = OfTransport(transport="realtime")
@@ -94,6 +99,53 @@ def test_the_time_since_the_last_sign_counts_as_one_without() -> None:
     assert apart_ms([1.0, 1.5], 1.6) == 500
     assert apart_ms([1.0, 1.5], 4.5) == 3000
     assert apart_ms([1.0], 4.5) is None
+
+
+def test_an_answer_tells_how_far_the_other_clock_is_ahead_whatever_the_way_takes() -> None:
+    asked, received = AT, AT + timedelta(milliseconds=40)
+    for ahead in (timedelta(seconds=5), timedelta(seconds=-5), timedelta()):
+        said = AT + timedelta(milliseconds=20) + ahead
+        assert of_answer(asked, received, said) == (40.0, 1000 * ahead.total_seconds())
+
+
+def test_the_quickest_answer_says_how_the_clock_goes_and_none_is_a_sign_of_life() -> None:
+    answers = [Sign("websocket", "clock", 1.0, 40.0, 300.0), Sign("websocket", "clock", 2.0, 2.0, 281.0)]
+    beat = Sign("websocket", "heartbeat", 1.0, 7.0)
+    with observing(*answers, beat, Sign("websocket", "event", 3.0, 5.0)) as on:
+        assert signs_heard.probe(on, OfTransport(transport="websocket")) == 2
+        assert signs_apart_ms.probe(on, OfTransport(transport="websocket")) is not None
+        [signs], skew = figures(on, 3.5)
+    assert (signs.transport, signs.heard, signs.heartbeats, signs.events, signs.canaries) == (
+        "websocket",
+        2,
+        1,
+        1,
+        0,
+    )
+    assert (signs.longest_apart_ms, signs.late_p99_ms) == (2000, 7.0)
+    assert skew == Skew(ahead_ms=281.0, within_ms=1.0)
+    assert skew_of([beat]) is None
+
+
+async def test_the_first_heartbeat_after_a_question_is_its_answer_and_the_next_one_is_a_sign() -> None:
+    written: list[Sign] = []
+    asked = asyncio.Event()
+
+    async def ask() -> None:
+        asked.set()
+
+    questions = Questions(ask, written.append)
+    assert not questions.takes("heartbeat", clock.now())  # nobody has asked
+    asking = asyncio.create_task(questions.run())
+    async with asyncio.timeout(10):
+        await asked.wait()
+    assert not questions.takes("event", clock.now())
+    assert questions.takes("heartbeat", clock.now() + timedelta(seconds=9))
+    assert not questions.takes("heartbeat", clock.now())
+    asking.cancel()
+    [answer] = written
+    assert answer.ahead_ms is not None
+    assert 8000 < answer.ahead_ms < 10_000
 
 
 def test_a_time_below_zero_tells_of_clocks_and_gives_no_figure() -> None:

@@ -59,6 +59,15 @@ def test_a_journal_that_is_full_within_the_hour_hinders(hours: float | None, hin
     assert parts(well(journal=journal)) == (["journal: full in 30 min at this rate"] if hinders else [])
 
 
+def test_a_disk_that_is_full_within_the_hour_is_named_for_what_it_is() -> None:
+    journal = replace(well().journal, full_in_hours=0.5, full_first="disk")
+    (one,) = hindrances(well(journal=journal))
+    assert (one.state, one.do) == (
+        "its disk full in 30 min at this rate",
+        "make room on the disk now: see what grows there",
+    )
+
+
 def test_evidence_that_should_be_there_and_is_not_hinders() -> None:
     of = well()
     assert of.witness is not None

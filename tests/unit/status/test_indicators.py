@@ -68,8 +68,17 @@ def test_a_gateway_far_behind_is_catching_up() -> None:
     assert word(replace(of, transports=replace(of.transports, websocket=behind)))[0] == "catching up"
 
 
-def test_since_is_when_the_word_began() -> None:
+def test_since_is_when_the_word_began_and_another_reason_for_it_begins_nothing() -> None:
     indicators, of = Indicators(), well()
     first = indicators.of(of, NOW)["realtime"]
     later = indicators.of(of, NOW + timedelta(seconds=5))["realtime"]
     assert first.since == later.since == NOW
+    broken = replace(of, breakers=BreakersStatus(table=breaker("closed"), broadcast=breaker("open", "gone")))
+    trying = replace(
+        of, breakers=BreakersStatus(table=breaker("closed"), broadcast=breaker("half_open", "gone"))
+    )
+    at = NOW + timedelta(seconds=6)
+    fell = indicators.of(broken, at)["realtime"]
+    tried = indicators.of(trying, at + timedelta(seconds=2))["realtime"]
+    assert (fell.state, tried.state) == ("fallback", "fallback") and fell.reason != tried.reason
+    assert fell.since == tried.since == at

@@ -51,6 +51,11 @@ def test_what_fills_up_is_said_with_when(hours: float | None, words: str) -> Non
     assert summary(serve(journal={"full_in_hours": hours}), NOW).left == words
 
 
+def test_a_disk_that_is_full_first_is_what_is_named() -> None:
+    of = serve(journal={"full_in_hours": 31.0, "full_first": "disk"})
+    assert summary(of, NOW).left == "disk full in 31 h at this rate"
+
+
 def test_a_journal_that_is_full_is_not_full_later() -> None:
     assert summary(serve(journal={"full": "no room", "full_in_hours": 0.0}), NOW).left == "journal full now"
 

@@ -16,15 +16,18 @@ from tests.kit.statuses import NAMES, status
 NOW = datetime(2026, 11, 25, 17, 36, tzinfo=UTC)
 
 
-def drawn(of: ServeStatus) -> list[str]:
+def drawn(of: ServeStatus, width: int = 80) -> list[str]:
     screen = StringIO()
-    Console(file=screen, width=80).print(*view(of, NOW))
+    Console(file=screen, width=width).print(*view(of, NOW))
     return [line.rstrip() for line in screen.getvalue().splitlines()]
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_line_is_wider_than_the_terminal(name: str) -> None:
-    assert max(map(len, drawn(status(name)))) <= 80
+def test_no_line_is_wider_than_the_terminal_and_no_word_is_cut(name: str, width: int) -> None:
+    lines = drawn(status(name), width)
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
 
 
 def test_each_problem_stands_with_its_way_out_below_it() -> None:

@@ -34,17 +34,27 @@ export function merged(rows, tombstones) {
 export class Memory {
   constructor(patienceS = 30) {
     this._patienceS = patienceS;
-    /** @type {{top: Position, probes: number} | null} */
+    /** @type {{top: Position, probes: number, since: number} | null} */
     this._hole = null;
+    this._gaveUpAt = -Infinity;
     /** @type {{why: string, epoch: string, since: number} | null} */
     this._doubt = null;
   }
 
-  /** The seq after `top` is not there. How often in a row that was so, against what heads say. @param {Position} top @param {boolean} broken */
-  probed(top, broken) {
-    const probes = broken ? (this._hole !== null && same(this._hole.top, top) ? this._hole.probes : 0) + 1 : 0;
-    this._hole = broken ? { top, probes } : null;
-    return probes;
+  /** The seq after `top` is not there. Whether that is beyond doubt. @param {Position} top @param {number} now @param {boolean} broken */
+  probed(top, now, broken) {
+    if (!broken) {
+      this._hole = null;
+      return false;
+    }
+    if (this._hole === null || !same(this._hole.top, top)) {
+      const isNext = now - this._gaveUpAt < this._patienceS;
+      this._hole = { top, probes: 0, since: isNext ? -Infinity : now };
+    }
+    this._hole.probes += 1;
+    if (this._hole.probes < PROBES || now - this._hole.since < this._patienceS) return false;
+    this._gaveUpAt = now;
+    return true;
   }
 
   /** The same doubt has lasted for too long. @param {string} why @param {string} epoch @param {number} now */
@@ -121,7 +131,7 @@ export class Round {
       return { do: 'hear', heads };
     }
     if (!this._left) {
-      const step = this._page(stand, head, after !== null);
+      const step = this._page(stand, head, now, after !== null);
       if (step !== null) return step;
       this._left = true;
     }
@@ -129,8 +139,8 @@ export class Round {
     return this._finish(stand, head, after, now);
   }
 
-  /** Null where nothing is missing, or can't be had now. @param {Stand} stand @param {Head} head @param {boolean} followed @returns {Step | null} */
-  _page(stand, head, followed) {
+  /** Null where nothing is missing, or can't be had now. @param {Stand} stand @param {Head} head @param {number} now @param {boolean} followed @returns {Step | null} */
+  _page(stand, head, now, followed) {
     if (this._rows !== null) {
       const rows = this._rows;
       const upto = this._upto;
@@ -140,12 +150,12 @@ export class Round {
       const [items, ended] = merged(rows, known);
       this._ended = ended;
       this._taken = items.at(-1)?.seq ?? null;
-      return items.length ? { do: 'take', items } : this._hole(stand, head);
+      return items.length ? { do: 'take', items } : this._hole(stand, head, now);
     }
     if (this._taken !== null) {
       const taken = this._taken;
       this._taken = null;
-      if (stand.top.seq < taken) return this._hole(stand, head);
+      if (stand.top.seq < taken) return this._hole(stand, head, now);
     }
     if (!followed) {
       if (this._toTheEnd && this._goal === null) return this._findGoal(stand, head.epoch);
@@ -165,14 +175,14 @@ export class Round {
     return { do: 'hear', heads: [[epoch, this._last]] };
   }
 
-  /** What becomes of the seq after the run, which the tables did not have. @param {Stand} stand @param {Head} head @returns {Step | null} */
-  _hole({ top, missing }, head) {
+  /** What becomes of the seq after the run, which the tables did not have. @param {Stand} stand @param {Head} head @param {number} now @returns {Step | null} */
+  _hole({ top, missing }, head, now) {
     const seq = top.seq + 1;
     const broken = missing !== null && seq >= head.table_tail && seq <= head.table_head;
-    const probes = this._memory.probed(top, broken);
+    const beyondDoubt = this._memory.probed(top, now, broken);
     if (missing === null) return null;
     if (seq < head.table_tail) return { do: 'lose', to: Math.min(missing[1], head.table_tail - 1), reason: 'pruned' };
-    return probes >= PROBES ? { do: 'lose', to: Math.min(missing[1], head.table_head), reason: 'broken' } : null;
+    return beyondDoubt ? { do: 'lose', to: Math.min(missing[1], head.table_head), reason: 'broken' } : null;
   }
 
   /**

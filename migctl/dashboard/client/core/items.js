@@ -11,7 +11,23 @@
  * @typedef {Release | Skip} Item
  */
 
-/** One event, handed out once and in seq order. timestamp, committedAt: RFC 3339, as received. */
+// As PostgreSQL writes a time in JSON: in the zone of the session, whose offset had seconds once, and in years before Christ.
+const STORED = /^(\d{4,6})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:Z|([+-])(\d\d):?(\d\d)?:?(\d\d)?)( BC)?$/;
+
+/** The moment of a row in the spelling of all other ways (`2026-01-31T12:00:00.000000Z`); as it came where no event can have it. @param {string} text */
+export function spelled(text) {
+  const found = STORED.exec(text);
+  if (!found) return text;
+  const [years, month, day, hour, minute, second, , , hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
+  const at = new Date(0);
+  at.setUTCFullYear(found[12] ? 1 - years : years, month - 1, day);
+  at.setUTCHours(hour, minute, second);
+  const ahead = (found[8] === '-' ? -1 : 1) * (hours * 3600 + minutes * 60 + seconds);
+  const [whole] = new Date(at.getTime() - ahead * 1000).toISOString().split('.');
+  return /^(?!0000)\d{4}-/.test(whole) ? `${whole}.${(found[7] ?? '').padEnd(6, '0')}Z` : text;
+}
+
+/** One event, handed out once and in seq order. timestamp, committedAt: RFC 3339, spelled the same whatever way it came. */
 export class Release {
   /** @param {ReleaseFields} fields */
   constructor(fields) {

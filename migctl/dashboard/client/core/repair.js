@@ -1,54 +1,10 @@
 /**
- * When to ask for what is missing, when a link is to be left, how long to stay away after a failure. Pure: time and randomness are
- * passed in. The tables stand in migctl/subscriber/core/repair.py and liveness.py.
+ * When to ask for what is missing, how long to stay away after a failure. Pure: time and randomness are passed in. The table stands in
+ * migctl/subscriber/core/repair.py.
  */
 
 /** The longest delay after so many failures in a row. @param {number} failures */
 export const boundS = (failures, firstS = 0.1, mostS = 2) => Math.min(mostS, firstS * 2 ** Math.min(failures - 1, 30));
-
-/** One link, over all its lives. silenceS: how long nothing may be heard; the other end says how often it speaks. */
-export class Liveness {
-  /** @param {number} now @param {number} silenceS */
-  constructor(now, silenceS) {
-    this.silenceS = silenceS;
-    this.up = false;
-    this.since = now;
-    /** @type {number | null} */
-    this.heardAt = null;
-  }
-
-  /** When it counts as silent, if nothing comes; only while it is up. */
-  get silentAt() {
-    return this._lastHeard() + this.silenceS;
-  }
-
-  /** It is wanted from now on. @param {number} now */
-  start(now) {
-    if (!this.up) this.since = now;
-  }
-
-  /** It is joined, and able to bring something. @param {number} now */
-  join(now) {
-    this.up = true;
-    this.since = now;
-  }
-
-  /** Something came over it. @param {number} now */
-  hear(now) {
-    if (this.up) this.heardAt = now;
-  }
-
-  /** It is over, whoever ended it; one that went silent since it was last heard. @param {number} now */
-  lose(now) {
-    if (!this.up) return;
-    this.since = now >= this.silentAt ? this._lastHeard() : now;
-    this.up = false;
-  }
-
-  _lastHeard() {
-    return Math.max(this.since, this.heardAt ?? this.since);
-  }
-}
 
 /**
  * A probe asks whoever has the events: for what is known to be missing, or to the end, also for what nobody has told of. That one is
