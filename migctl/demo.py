@@ -17,6 +17,7 @@ import msgspec
 from migctl.clock import mono
 from migctl.config import Mode
 from migctl.rehearsal.rehearsal import Progress, Rehearsal, compare, transports_of
+from migctl.stack.keys import Kind
 from migctl.transports.protocol import TransportName
 from migctl.validate.gates import Verdict
 from migctl.validate.latency import Quantiles
@@ -80,12 +81,13 @@ async def demo(
     rate: float | None = None,
     mode: Mode = "dual",
     schema: str = "public",
+    keys: Kind = "old",
     watch: Callable[[Scene], None] = lambda _: None,
 ) -> DemoResult:
     """Run the demo; the captures, the report and the logs stay in `out`.
 
     seconds: of publishing. rate: events/s, all types together; None: the host source's own.
-    schema: of the tables. watch: called at each change.
+    schema: of the tables. keys: which the stack has. watch: called at each change.
     Must run in the main thread. Raises MigctlError where a part does not come up; a failing comparison is a result.
     """
     scene = Scene(seconds=seconds)
@@ -99,7 +101,7 @@ async def demo(
 
     source = ["--source", "host", *(["--rate", str(rate)] if rate else [])]
     async with Rehearsal(
-        out, mode=mode, source=source, schema=schema, notify=lambda line: show(line=line)
+        out, mode=mode, source=source, schema=schema, keys=keys, notify=lambda line: show(line=line)
     ) as rehearsal:
         await rehearsal.start()
         began = mono()

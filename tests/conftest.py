@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from migctl import clock, redaction
@@ -23,6 +24,10 @@ from tests.kit.targets import standing, target_of
 
 pytest_plugins = ["tests.kit.needs"]
 
+# How long one example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
 # A shell ignores SIGINT in what it starts in the background, and all below inherit it; but the tests interrupt processes by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -32,7 +37,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 NOT_WITHIN_A_SECOND = [r"no answer within 1 s", r"took_s"]
 
 
+# A minute and more each. They begin first: everybody would wait for one that began last.
+LONGEST = (
+    "test_a_walk_reaches_the_end_over_kills_silence_a_bad_gate_and_stores_that_go_away",
+    "test_whatever_happens_each_acknowledged_event_is_a_row_a_tombstone_or_said_to_be_lost_and_readers_get_one_run",
+    "test_a_page_that_nobody_looks_at_keeps_its_transport_and_goes_through_an_outage",
+    "test_a_share_goes_up_and_down_in_every_process_and_who_does_not_confirm_is_named",
+    "test_nothing_is_lost_doubled_moved_or_invented_while_every_part_is_killed",
+    "test_a_walk_that_is_killed_everywhere_is_the_walk_that_it_would_have_been",
+    "test_a_broken_file_stops_no_abort_and_no_lower_set_and_every_raise",
+    "test_every_state_is_said_in_both_themes_and_at_both_widths",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.name.startswith(LONGEST))
     for item in items:
         item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=NOT_WITHIN_A_SECOND))
 
@@ -62,18 +81,32 @@ def templates(postgres: Postgres) -> databases.Templates:
     return databases.Templates(postgres)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module that says ELSEWHERE = True runs on both kinds of database."""
+    if "surroundings" in metafunc.fixturenames and getattr(metafunc.module, "ELSEWHERE", False):
+        metafunc.parametrize("surroundings", databases.SURROUNDINGS, indirect=True)
+
+
 @pytest.fixture
-def database(postgres: Postgres, templates: databases.Templates) -> Iterator[str]:
+def surroundings(request: pytest.FixtureRequest) -> str:
+    """What a database gives its sessions: nothing of its own, unless the module asks for elsewhere."""
+    return getattr(request, "param", databases.HERE)
+
+
+@pytest.fixture
+def database(postgres: Postgres, templates: databases.Templates, surroundings: str) -> Iterator[str]:
     """URL of a fresh database that looks like a new project's."""
-    url = databases.clone(postgres, templates.get("template_fresh"))
+    url = databases.clone(postgres, templates.get("template_fresh"), surroundings)
     yield url
     databases.drop(postgres, url)
 
 
 @pytest.fixture
-def migrated(postgres: Postgres, templates: databases.Templates) -> Iterator[str]:
+def migrated(postgres: Postgres, templates: databases.Templates, surroundings: str) -> Iterator[str]:
     """URL of a fresh database with migctl's tables in schema public."""
-    url = databases.clone(postgres, templates.get("template_migrated", _migrate))
+    url = databases.clone(
+        postgres, templates.get(f"template_migrated_{surroundings}", _migrate, surroundings), surroundings
+    )
     yield url
     databases.drop(postgres, url)
 

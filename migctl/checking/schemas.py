@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from migctl.config import Settings
+from migctl.config import Settings, units
 from migctl.drills.document import Drill
 from migctl.experiments.document import Experiments
 from migctl.flags.schemas import flags_schema, segments_schema
@@ -49,11 +49,17 @@ def json_schema(name: SchemaName) -> dict[str, Any]:
 
 
 def _sections_may_be_empty(schema: dict[str, Any], *, but: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A key of a section with nothing below it is no mistake."""
+    """A key of a section with nothing below it is no mistake; sizes and times may have a unit."""
     for owner in (schema, *schema.get("$defs", {}).values()):
         for name, field in owner.get("properties", {}).items():
             if "$ref" in field and name not in but:
                 field["anyOf"] = [{"$ref": field.pop("$ref")}, {"type": "null"}]
+            with_unit = units.pattern(name)
+            if with_unit is not None and field.get("type") in ("integer", "number"):
+                number = {
+                    key: field.pop(key) for key in [*field] if key not in ("title", "description", "default")
+                }
+                field["anyOf"] = [number, {"type": "string", "pattern": with_unit}]
             # What is shown as a default is that of the whole section, and only makes the schema long.
             if isinstance(field.get("default"), dict) and field["default"]:
                 del field["default"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from migctl.doctor.delivery import Delivery, Way, check
+from migctl.doctor.delivery import NEEDS, Delivery, Way, check
 
-__all__ = ["Delivery", "Way", "check"]
+__all__ = ["NEEDS", "Delivery", "Way", "check"]

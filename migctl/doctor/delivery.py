@@ -18,7 +18,7 @@ import httpx
 from migctl import clock, schema
 from migctl.config import Target
 from migctl.config.address import is_local
-from migctl.config.roles import AUTHENTICATED
+from migctl.config.target import Need
 from migctl.doctor.causes import Name, likely
 from migctl.errors import MigctlError, Systemic, Transient, Wanting
 from migctl.events import format_time
@@ -26,7 +26,8 @@ from migctl.events.arrived import Arrived
 from migctl.events.jsontext import dumps
 from migctl.schema import Difference
 from migctl.subscriber.realtime.official import Link
-from migctl.target import answers, mint
+from migctl.target import answers
+from migctl.target.authenticated import Authenticated, need_authenticated
 from migctl.target.errors import of_exception
 from migctl.target.rest import Rest
 from migctl.target.schema import EVENTS, ROW_ALONE, canary_channel, columns
@@ -36,6 +37,7 @@ from migctl.transports.realtime.channel import joined
 EVENT = "canary"
 _REACH_S = 5.0
 _TOKEN_TTL_S = 600.0
+NEEDS: Sequence[Need] = ("anon_key", "service_role_key", "database_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +76,40 @@ class _Stages:
 
 
 async def check(
-    target: Target, schema_name: str, *, timeout_s: float, differences: Sequence[Difference]
+    target: Target,
+    schema_name: str,
+    *,
+    timeout_s: float,
+    differences: Sequence[Difference],
+    authenticated: Authenticated | None = None,
 ) -> Delivery:
     """Send a canary both ways and wait for it. differences: what `schema.verify` found, to name causes from.
+
+    authenticated: makes the subscriber's token; default as the target says.
 
     timeout_s: for each way, joining included. Raises Usage for a part of the target that is not known, Transient where Realtime is
     away; nothing was inserted then. What goes wrong on one way is in its Way.
     """
-    for part in ("anon_key", "service_role_key", "jwt_secret", "database_url"):
+    for part in NEEDS:
         target.need(part)
+    access_token = (await (authenticated or need_authenticated(target)).token(_TOKEN_TTL_S)).text
     await _reach(target)
     row_id = str(uuid4())
     try:
         ways = await asyncio.gather(
-            _way("broadcast", _broadcast(target, schema_name, row_id), timeout_s, differences, schema_name),
             _way(
-                "postgres_changes", _changes(target, schema_name, row_id), timeout_s, differences, schema_name
+                "broadcast",
+                _broadcast(target, schema_name, row_id, access_token),
+                timeout_s,
+                differences,
+                schema_name,
+            ),
+            _way(
+                "postgres_changes",
+                _changes(target, schema_name, row_id, access_token),
+                timeout_s,
+                differences,
+                schema_name,
             ),
         )
     finally:
@@ -133,9 +153,12 @@ async def _way(
     return Way(name, None, error, likely(name, differences, schema_name))
 
 
-def _broadcast(target: Target, schema_name: str, canary: str) -> Send:
+def _broadcast(target: Target, schema_name: str, canary: str, access_token: str) -> Send:
     """Push over our own channel, as the sender of hints does; receive with the official client."""
     topic = canary_channel(schema_name)
+
+    async def sends() -> str:
+        return sender_token(target)
 
     async def send(stages: _Stages) -> float:
         link = _link(target, topic)
@@ -148,12 +171,10 @@ def _broadcast(target: Target, schema_name: str, canary: str) -> Send:
         link.on_broadcast(EVENT, received)
         try:
             stages.waiting_for = "the subscriber's join"
-            await link.join(_subscriber_token(target))
+            await link.join(access_token)
             stages.waiting_for = "the sender's join"
             key = target.need("service_role_key")
-            async with joined(
-                target.supabase_url, apikey=key, topics=[topic], token=lambda: sender_token(target)
-            ) as channel:
+            async with joined(target.supabase_url, apikey=key, topics=[topic], token=sends) as channel:
                 stages.waiting_for = "the broadcast to arrive"
                 sent = clock.mono_ns()
                 await channel.push(topic, EVENT, dumps({"v": 1, "id": canary}))
@@ -164,7 +185,7 @@ def _broadcast(target: Target, schema_name: str, canary: str) -> Send:
     return send
 
 
-def _changes(target: Target, schema_name: str, canary: str) -> Send:
+def _changes(target: Target, schema_name: str, canary: str, access_token: str) -> Send:
     """Insert a row over REST; receive the change with the official client, once its `system` message said that it is ready."""
 
     async def send(stages: _Stages) -> float:
@@ -180,7 +201,7 @@ def _changes(target: Target, schema_name: str, canary: str) -> Send:
         rest = Rest(target, schema_name)
         try:
             stages.waiting_for = "the `system` message that says that the subscription is ready"
-            await link.join(_subscriber_token(target), wait_for_system=True)
+            await link.join(access_token, wait_for_system=True)
             stages.waiting_for = "the inserted row to arrive"
             sent = clock.mono_ns()
             await _insert(rest, schema_name, canary)
@@ -216,10 +237,6 @@ class _Arrival:
 
 def _link(target: Target, topic: str) -> Link:
     return Link(target.supabase_url, target.need("anon_key"), topic)
-
-
-def _subscriber_token(target: Target) -> str:
-    return mint(target.need("jwt_secret"), AUTHENTICATED, _TOKEN_TTL_S)
 
 
 async def _insert(rest: Rest, schema_name: str, canary: str) -> None:

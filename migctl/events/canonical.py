@@ -6,7 +6,6 @@ sent again?" at ingest; it is stored in journals, so its form is fixed. Comparin
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal, DecimalException
 from functools import lru_cache
 from hashlib import blake2b
@@ -75,7 +74,7 @@ def _write(value: Any) -> bytes:
         elif isinstance(item, dict):
             left.append(b"}")
             for key in sorted(item, reverse=True):
-                left += (item[key], _string(key) + b":", b",")
+                left += (item[key], quote(key) + b":", b",")
             left[-1] = b"{" if item else b"{}"
         elif isinstance(item, list):
             left.append(b"]")
@@ -89,7 +88,7 @@ def _write(value: Any) -> bytes:
 
 def _leaf(value: Any) -> bytes:
     if isinstance(value, str):
-        return _string(value)
+        return quote(value)
     if value is None or isinstance(value, bool):
         return {None: b"null", True: b"true", False: b"false"}[value]
     return _number(value)
@@ -100,10 +99,3 @@ def _number(value: Number) -> bytes:
         return f"{value.sign}0.{value.digits}E{value.exponent:+f}".encode()
     spelled = _spell(Decimal(value))
     return b"%d" % spelled if isinstance(spelled, int) else bytes(spelled)
-
-
-def _string(text: str) -> bytes:
-    try:
-        return quote(text)
-    except UnicodeEncodeError:  # a lone surrogate: only an escape can say it
-        return json.dumps(text).encode()

@@ -13,7 +13,16 @@ from datetime import datetime
 import msgspec
 
 from migctl.events.ids import canonical_id, uuid7
-from migctl.events.jsontext import TooDeep, depth_of, loads, one_line, quote, split_object, type_word
+from migctl.events.jsontext import (
+    TooDeep,
+    depth_of,
+    loads,
+    one_line,
+    quote,
+    split_object,
+    type_word,
+    type_word_of,
+)
 from migctl.events.model import Entry, Event
 from migctl.events.times import format_time, parse_time
 
@@ -104,12 +113,13 @@ def _text(members: Mapping[str, bytes | None], field: str) -> str | None:
     raw = members.get(field)
     if raw is None or raw == b"null":
         return None
+    if raw[:1] != b'"':
+        raise BadEvent(field, "type", f"expected a string, got {type_word_of(raw)}")
     try:
         value = loads(raw)
     except ValueError as error:
         raise BadEvent(field, "json", str(error)) from None
-    if not isinstance(value, str):
-        raise BadEvent(field, "type", f"expected a string, got {type_word(value)}")
+    assert isinstance(value, str)
     return value
 
 
@@ -160,7 +170,7 @@ def make_event(
         source=_check_text("source", default_source if source is None else source),
         data=check_data(data),
         clock=clock,
-        source_id=own_id or source_id,
+        source_id=own_id or (_check_text("source_id", source_id) if source_id else None),
     )
 
 

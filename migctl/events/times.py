@@ -15,6 +15,15 @@ _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,30}))?\s*(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
+# As PostgreSQL writes them in JSON, whatever the session's DateStyle: in its TimeZone, whose offset had seconds once, and in years
+# that Python does not count.
+_STORED = re.compile(
+    r"(\d{4,6})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:Z|([+-])(\d\d):?(\d\d)?:?(\d\d)?)( BC)?",
+    re.ASCII,
+)
+_INFINITE = ("infinity", "-infinity")
+# Days repeat after so many years.
+_CYCLE_YEARS, _CYCLE = 400, timedelta(days=146_097)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -39,6 +48,46 @@ def parse_time(text: str) -> datetime:
         return moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"no such time: {text[:80]!r} ({error})") from None
+
+
+def stored_time(text: str) -> datetime | None:
+    """The moment that PostgreSQL writes like this in JSON, in UTC; None where Python counts no such years (infinity, BC, 10000 on).
+
+    Raises ValueError for what PostgreSQL does not write.
+    """
+    if text in _INFINITE:
+        return None
+    match = _STORED.fullmatch(text)
+    if match is None:
+        raise ValueError(f"no time of PostgreSQL's: {text[:80]!r}")
+    years, month, day, hour, minute, second, fraction, sign, hours, minutes, seconds, bc = match.groups()
+    year = 1 - int(years) if bc else int(years)
+    cycles = (year - 2000) // _CYCLE_YEARS
+    within = datetime(
+        year - cycles * _CYCLE_YEARS, int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC
+    )
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0), seconds=int(seconds or 0))
+    since = within - _EPOCH + cycles * _CYCLE + timedelta(microseconds=int((fraction or "0").ljust(6, "0")))
+    try:
+        return _EPOCH + (since + offset if sign == "-" else since - offset)
+    except OverflowError:
+        return None
+
+
+def stored_text(text: str) -> str | None:
+    """The same moment in the spelling of `format_time`; None and ValueError as in `stored_time`."""
+    # Nearly all are like this, and readers come by millions of them.
+    if (
+        text[10:11] == "T"
+        and text[4:5] == "-"
+        and text[19:20] in ("+", ".")
+        and text[-6:] == "+00:00"
+        and len(text) <= 32
+    ):
+        datetime.fromisoformat(text)  # or there is no such day
+        return f"{text[:-6]}Z" if len(text) == 32 else f"{text[:19]}.{text[20:-6]:0<6}Z"
+    moment = stored_time(text)
+    return None if moment is None else format_time(moment)
 
 
 def _zone(text: str | None) -> timezone:

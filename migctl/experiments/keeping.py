@@ -31,6 +31,7 @@ import msgspec
 from migctl import clock
 from migctl.config.files import read_own, write_whole
 from migctl.errors import Refused
+from migctl.events.jsontext import typed
 from migctl.experiments import lines
 from migctl.experiments.document import Experiments
 from migctl.flags.kept import Kept
@@ -261,7 +262,7 @@ class Keeping:
     def _take(self, text: bytes) -> bool:
         """False where it counts no more: half a line, or of an experiment that is over or began later."""
         try:
-            line = _decoder.decode(text)
+            line = typed(_decoder, text)
             user = bytes.fromhex(line.user)
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
             return False

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from migctl.config.files import PRIVATE_FILE, make_private_folder, open_private_log, read_own, write_whole
+from migctl.events.jsontext import typed
 
 FOLDER = "exposures"
 SECRET = "secret"
@@ -81,8 +82,8 @@ def read_lines(path: Path) -> Iterator[Line | None]:
         return
     for text in whole.splitlines():
         try:
-            yield _decoder.decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            yield typed(_decoder, text)
+        except ValueError:
             yield None
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from migctl.flags.bucketing import BUCKETING, MAX_WEIGHTS
 from migctl.flags.logic import KNOWN, Compiler
+from migctl.printable import brief
 
 State = Literal["ENABLED", "DISABLED"]
 Scalar = str | int | float | bool
@@ -93,7 +94,7 @@ def read(document: object) -> FlagSet:
     if metadata.get("bucketing", BUCKETING) != BUCKETING:
         raise Invalid(
             ("metadata", "bucketing"),
-            f"this evaluator buckets by {BUCKETING}, the flag set by {metadata['bucketing']!r}",
+            f"this evaluator buckets by {BUCKETING}, the flag set by {brief(metadata['bucketing'])}",
             f"another bucketing moves users who were never asked; where that is meant, write {BUCKETING}",
         )
     evaluators = _mapping(whole.get("$evaluators") or {}, ("$evaluators",), "write NAME: RULE")
@@ -112,7 +113,7 @@ def _flag(key: str, given: object, evaluators: Mapping[str, object]) -> Flag:
             "rename it: clients don't encode keys",
         )
     if key in _NO_KEYS:
-        raise Invalid(path, f"{key!r} can't be asked for by clients", "give it another name")
+        raise Invalid(path, f"{brief(key)} can't be asked for by clients", "give it another name")
     fields = _mapping(given, path, "write state, variants and defaultVariant")
     for name in fields:
         if name not in _FLAG_KEYS:
@@ -124,14 +125,14 @@ def _flag(key: str, given: object, evaluators: Mapping[str, object]) -> Flag:
     state = fields.get("state")
     if state not in ("ENABLED", "DISABLED"):
         raise Invalid(
-            (*path, "state"), f"expected ENABLED or DISABLED, got {state!r}", "write one of the two"
+            (*path, "state"), f"expected ENABLED or DISABLED, got {brief(state)}", "write one of the two"
         )
     variants = _variants(fields.get("variants"), (*path, "variants"))
     default = fields.get("defaultVariant")
     if default is not None and (not isinstance(default, str) or default not in variants):
         raise Invalid(
             (*path, "defaultVariant"),
-            f"{default!r} is no variant",
+            f"{brief(default)} is no variant",
             f"name one of {', '.join(variants)}, or null for the code's own default",
         )
     targeting = fields.get("targeting") or None
@@ -168,7 +169,7 @@ def _alike(variants: dict[str, object], path: Path) -> Mapping[str, object]:
         if isinstance(value, (int, float)) and abs(value) <= _MAX_FLOAT:
             spelled[name] = float(value)
         else:
-            raise Invalid((*path, name), f"{value!r} is no number that JSON can say", "write another")
+            raise Invalid((*path, name), f"{brief(value)} is no number that JSON can say", "write another")
     return spelled
 
 
@@ -187,7 +188,7 @@ def _targeting(
     if not isinstance(rule, Mapping):
         raise Invalid(
             path,
-            f"expected a rule, got {rule!r}",
+            f"expected a rule, got {brief(rule)}",
             'write JsonLogic, such as {"fractional": [["on", 25], ["off", 75]]}',
         )
     for where, operator, arguments in _operations(rule, path, evaluators):
@@ -198,7 +199,7 @@ def _targeting(
         if name not in variants:
             raise Invalid(
                 where,
-                f"{outcome!r} is no variant",
+                f"{brief(outcome)} is no variant",
                 f"name one of {', '.join(variants)}, or null for the default",
             )
     _compilable(key, rule, path, evaluators)
@@ -226,7 +227,7 @@ def _operations(
         operator, given = next(iter(rule.items()))
         if operator == "$ref":
             if not isinstance(given, str) or given not in evaluators:
-                raise Invalid((*path, operator), f"no evaluator {given!r}", "name one of $evaluators")
+                raise Invalid((*path, operator), f"no evaluator {brief(given)}", "name one of $evaluators")
             return
         if operator not in KNOWN:
             raise Invalid(
@@ -246,20 +247,22 @@ def _fractional(arguments: list[object], path: Path, variants: Mapping[str, obje
     for index, part in parts:
         where = (*path, index)
         if not 1 <= len(part) <= 2:
-            raise Invalid(where, f"expected [variant, weight], got {part!r}", 'write ["on", 25]')
+            raise Invalid(where, f"expected [variant, weight], got {brief(part)}", 'write ["on", 25]')
         weight = part[1] if len(part) == 2 else 1
         if isinstance(weight, Mapping):
             is_known = False
         elif isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
             raise Invalid(
                 (*where, 1),
-                f"a weight is a whole number from 0 on, got {weight!r}",
+                f"a weight is a whole number from 0 on, got {brief(weight)}",
                 "write shares in whole numbers",
             )
         else:
             total += weight
         if isinstance(part[0], str) and part[0] not in variants:
-            raise Invalid((*where, 0), f"{part[0]!r} is no variant", f"name one of {', '.join(variants)}")
+            raise Invalid(
+                (*where, 0), f"{brief(part[0])} is no variant", f"name one of {', '.join(variants)}"
+            )
     if is_known and not 0 < total <= MAX_WEIGHTS:
         raise Invalid(path, f"weights sum to {total}", f"they sum to at least 1 and at most {MAX_WEIGHTS}")
 
@@ -282,7 +285,9 @@ def _metadata(given: object, path: Path) -> Mapping[str, Scalar]:
     for name, value in _mapping(given, path, "write NAME: VALUE").items():
         if not name or not isinstance(value, (str, int, float, bool)):
             raise Invalid(
-                (*path, name), f"expected a text, a number or a boolean, got {value!r}", "write one of these"
+                (*path, name),
+                f"expected a text, a number or a boolean, got {brief(value)}",
+                "write one of these",
             )
         metadata[name] = value
     return metadata
@@ -290,10 +295,10 @@ def _metadata(given: object, path: Path) -> Mapping[str, Scalar]:
 
 def _mapping(given: object, path: Path, do: str) -> dict[str, object]:
     if not isinstance(given, Mapping):
-        raise Invalid(path, f"expected keys and values, got {given!r}", do)
+        raise Invalid(path, f"expected keys and values, got {brief(given)}", do)
     for key in given:
         if not isinstance(key, str):
             raise Invalid(
-                (*path, str(key)), f"YAML reads this key as {key!r}", 'put it in quotes, such as "on"'
+                (*path, str(key)), f"YAML reads this key as {brief(key)}", 'put it in quotes, such as "on"'
             )
     return dict(given)

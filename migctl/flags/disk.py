@@ -12,6 +12,7 @@ import msgspec
 
 from migctl.config.files import make_private_folder, read_own, write_whole
 from migctl.errors import Refused, Usage
+from migctl.events.jsontext import read_as
 from migctl.flags.snapshot import Brake, Snapshot
 
 PROCESSES = "flag-processes.json"
@@ -36,14 +37,14 @@ class SnapshotFile:
         """
         path = snapshot_path(self._folder, target)
         try:
-            found = msgspec.json.decode(read_own(path), type=Snapshot)
+            found = read_as(read_own(path), Snapshot)
         except FileNotFoundError:
             return Snapshot(target=target)
         except OSError as error:
             raise Usage(
                 f"{path}: {error.strerror}", do="make it readable: flags and brakes are in it"
             ) from None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise Usage(
                 f"{path}: this is no snapshot of flags: {error}",
                 do="put a copy back; or remove it, and look at `migctl rollout status` first: brakes may have been in it",
@@ -84,8 +85,8 @@ class ProcessesFile:
 
     def read(self, target: str) -> Processes:
         try:
-            found = msgspec.json.decode(read_own(self._path), type=Processes)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            found = read_as(read_own(self._path), Processes)
+        except (OSError, ValueError):
             return Processes(target)
         return found if found.target == target else Processes(target)
 
@@ -108,8 +109,8 @@ class OwnBrakes:
     def read(self, target: str) -> tuple[Brake, ...]:
         """None that can't be read or believed stands in the way of going down."""
         try:
-            found = msgspec.json.decode(read_own(self._path), type=_Own)
-        except (Refused, OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            found = read_as(read_own(self._path), _Own)
+        except (Refused, OSError, ValueError):
             return ()
         return found.brakes if found.target == target else ()
 

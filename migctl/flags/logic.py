@@ -12,6 +12,7 @@ from itertools import accumulate
 
 from migctl.flags.bucketing import MAX_WEIGHTS, hash_of, hasher, split
 from migctl.flags.operators import OPERATORS, number, truth, variable
+from migctl.printable import brief
 
 # The context: attributes by name; with `targetingKey`, and `$flagd` for rules that ask for it.
 Context = Mapping[str, object]
@@ -62,7 +63,7 @@ class Compiler:
         if operator in ("missing", "missing_some"):
             return _missing(operator, arguments)
         if operator not in OPERATORS:
-            raise UnknownOperator(f"no such operator: {operator!r}")
+            raise UnknownOperator(f"no such operator: {brief(operator)}")
         rule = _applied(operator, arguments)
         if operator in _BOOLEAN and not isinstance(rule, _Constant):
             self._booleans.add(rule)
@@ -76,9 +77,9 @@ class Compiler:
 
     def _referred(self, name: object) -> Rule:
         if not isinstance(name, str) or name not in self.evaluators:
-            raise ValueError(f"$ref to {name!r}, which is not in $evaluators")
+            raise ValueError(f"$ref to {brief(name)}, which is not in $evaluators")
         if name in self._within:
-            raise ValueError(f"$ref to {name!r} within itself")
+            raise ValueError(f"$ref to {brief(name)} within itself")
         outer, self._within = self._within, (*self._within, name)
         try:
             return self.compile(self.evaluators[name])

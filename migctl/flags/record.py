@@ -14,7 +14,7 @@ import msgspec
 
 from migctl.config import Settings, Target
 from migctl.config.address import is_local
-from migctl.errors import Systemic, Wanting
+from migctl.errors import MigctlError, Systemic, Wanting
 from migctl.events.times import Moment
 from migctl.flags.disk import Process
 from migctl.flags.snapshot import Brake, Row, Snapshot, all_merged, of_row
@@ -29,6 +29,8 @@ MOST_BYTES = 16 << 20
 PAGE_MINUTES = 1000
 # An entry holds two flag sets.
 PAGE_ENTRIES = 100
+# Others don't say no: what looks like it is no answer of theirs.
+_MAY_REFUSE = ("flags_write", "rollout_write", "rollout_open")
 
 
 def target_name(settings: Settings, target: Target) -> str:
@@ -57,6 +59,9 @@ class Moved(Changed):
 
 class Unshown(Wanting):
     """A brake is live that whoever raises was not shown: nothing was written."""
+
+
+_REFUSALS: Mapping[str, type[MigctlError]] = {"PT409": Changed, "PT412": Unshown}
 
 
 class Rollout(msgspec.Struct, frozen=True):
@@ -376,7 +381,7 @@ class Record:
             body,
             prefer="return=representation",
             most_bytes=MOST_BYTES,
-            refusals={"PT409": Changed, "PT412": Unshown},
+            refusals=_REFUSALS if function in _MAY_REFUSE else {},
         )
         return answers.typed(action, answer, kind)
 

@@ -17,6 +17,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from migctl import clock
 from migctl.errors import MigctlError, Systemic, Transient
+from migctl.events.jsontext import read_as
 from migctl.flags.snapshot import Brake, Row, Snapshot
 from migctl.resilience import Backoff, Connection, Retry, raise_if_cancelled
 from migctl.telemetry import get_logger
@@ -198,12 +199,12 @@ def _snapshot(target: str, fields: Mapping[str, str]) -> Snapshot:
         kind, _, key = name.partition(":")
         try:
             if kind == "row":
-                rows.append(msgspec.json.decode(value, type=Row))
+                rows.append(read_as(value, Row))
             elif kind == "brake":
-                brakes[key] = msgspec.json.decode(value, type=Brake)
+                brakes[key] = read_as(value, Brake)
             elif kind == "lift":
                 lifts[key] = int(value)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             log.error(
                 "redis has a field that can't be read; it is passed over", field=name, reason=str(error)
             )

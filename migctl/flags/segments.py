@@ -14,6 +14,7 @@ import msgspec
 from migctl.flags.definitions import FlagSet, Invalid
 from migctl.flags.logic import TARGETING_KEY
 from migctl.flags.shares import ALL, EVERYTHING, SEGMENT
+from migctl.printable import brief
 
 _KEYS = ("users", "starts_with", "ends_with", "rule")
 
@@ -62,14 +63,18 @@ def read_segments(document: object) -> dict[str, object]:
 def _read(name: str, given: object) -> object:
     path = ("segments", name)
     if name in (ALL, EVERYTHING) or not name:
-        raise Invalid(path, f"a segment can't be called {name!r}", "give it another name")
+        raise Invalid(path, f"a segment can't be called {brief(name)}", "give it another name")
     if not isinstance(given, Mapping) or not given:
-        raise Invalid(path, f"expected keys and values, got {given!r}", f"write one of {', '.join(_KEYS)}")
+        raise Invalid(
+            path, f"expected keys and values, got {brief(given)}", f"write one of {', '.join(_KEYS)}"
+        )
     for key, value in given.items():
         if key not in _KEYS:
             raise Invalid((*path, str(key)), "no such key", f"the keys here are: {', '.join(_KEYS)}")
         if key != "rule" and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
-            raise Invalid((*path, key), f"expected a list of texts, got {value!r}", "put numbers in quotes")
+            raise Invalid(
+                (*path, key), f"expected a list of texts, got {brief(value)}", "put numbers in quotes"
+            )
     if "rule" in given:
         if len(given) > 1:
             raise Invalid(

@@ -264,18 +264,20 @@ class FlagService:
 
     def status(self) -> FlagsStatus:
         """For `/api/status` and `GET /admin/flags`."""
-        snapshot, assignments = self.holder.snapshot, self.holder.assignments
-        switch = self.holder.switch
+        snapshot, assignments, switch = self.holder.snapshot, self.holder.assignments, self.holder.switch
         flag_set = assignments.flag_set
         flag = flag_set.flags.get(switch.flag) if flag_set is not None else None
         written = shares_of(flag, switch.opened, switch.otherwise) if flag is not None else None
+        effective = assignments.shares()
+        if not self.holder.blind and (flag is None or flag.state == "DISABLED"):
+            effective = Shares(switch.opened, switch.otherwise)  # nobody has it
         unkept = self.holder.unkept
         return FlagsStatus(
             process=self.registration.id,
             target=snapshot.target,
             n=snapshot.n,
             written=_shares(written),
-            effective=_shares(assignments.shares()),
+            effective=_shares(effective),
             override=self.holder.override,
             blind=self.holder.blind,
             confirms=self.holder.confirms and self.holder.is_kept,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from migctl.events.jsontext import read_as, typed
 from migctl.flags.definitions import Flag
 from migctl.flags.logic import TARGETING_KEY
 
@@ -117,31 +118,32 @@ def shares_of(flag: Flag, opened: str, otherwise: str) -> Shares | None:
     """The shares that a flag's rule says; None where it says something else, which only its author can change."""
     try:
         shares = _read(msgspec.json.encode(flag.targeting), opened, otherwise)
-    except (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError):
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError, LookupError, RecursionError):
         return None
     # Whatever was read must say the very same: a rule that is only alike is somebody's own.
     return shares if shares is not None and shares.targeting() == flag.targeting else None
 
 
+_outcome: msgspec.json.Decoder[str | _Split] = msgspec.json.Decoder(str | _Split)
+
+
 def _read(rule: bytes, opened: str, otherwise: str) -> Shares | None:
     cases: list[bytes] = [rule]
     if rule.startswith(b'{"if"'):
-        cases = [bytes(case) for case in msgspec.json.decode(rule, type=_If).if_]
+        cases = [bytes(case) for case in read_as(rule, _If).if_]
     users: dict[str, str] = {}
     segments: dict[str, float] = {}
     assigned = 100.0
     for condition, outcome in zip(cases[:-1:2], cases[1:-1:2], strict=True):
-        variant: str | _Split = msgspec.json.decode(outcome, type=str | _Split)
+        variant: str | _Split = typed(_outcome, outcome)
         if condition.startswith(b'{"$ref"'):
             if not isinstance(variant, _Split):
                 return None
-            segments[msgspec.json.decode(condition, type=_Segment).ref.removeprefix(SEGMENT)] = (
-                variant.percent
-            )
+            segments[read_as(condition, _Segment).ref.removeprefix(SEGMENT)] = variant.percent
             continue
         if isinstance(variant, _Split):
             assigned = variant.percent
             variant = opened
-        users.update(dict.fromkeys(msgspec.json.decode(condition, type=_User).in_[1], variant))
-    rest = msgspec.json.decode(cases[-1], type=_Split)
+        users.update(dict.fromkeys(read_as(condition, _User).in_[1], variant))
+    rest = read_as(cases[-1], _Split)
     return Shares(opened, otherwise, users, segments, rest.percent, assigned)

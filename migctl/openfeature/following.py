@@ -18,7 +18,7 @@ from pathlib import Path
 
 from migctl.config import Settings, Target, flag
 from migctl.config.assets import config_file
-from migctl.config.files import make_private_folder
+from migctl.config.files import make_private_folder, open_own
 from migctl.errors import Usage
 from migctl.experiments.document import read_experiments
 from migctl.experiments.keeping import Keeping
@@ -133,7 +133,9 @@ def own_folder(folder: Path) -> Iterator[Path]:
             own = folder / str(number)
             try:
                 make_private_folder(own)
-                file = stack.enter_context((own / "lock").open("ab"))
+                file = stack.enter_context(
+                    os.fdopen(open_own(own / "lock", os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
+                )
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue

@@ -47,7 +47,7 @@ class MigctlProvider(AbstractProvider):
 
     folder: where it keeps what it holds, each process in a folder of its own below; None is `openfeature` in the state folder.
     settings: None is what migctl.yaml and the environment say. target: the project that has the record; None is the one that
-    SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY name, and without them the file of `flags.file` is the record.
+    SUPABASE_URL and SUPABASE_SECRET_KEY name, and without them the file of `flags.file` is the record.
 
     Events: CONFIGURATION_CHANGED with the keys of what changed; STALE when the record can't be reached, READY when it can again.
     Raises Usage for settings that can't be used, and `initialize` where the folder can't.

@@ -9,6 +9,7 @@ import msgspec
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Event
 from migctl.events.codec import encode_event
+from migctl.events.jsontext import typed
 from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Appended, Conflict
 from migctl.publisher.outlet import NotNow, TooLarge, Unfit
@@ -98,7 +99,7 @@ def refused(url: str, answer: Answer) -> MigctlError:
 def stored(url: str, answer: Answer, events: int) -> Appended:
     """What an answer 201 says of so many events. Pure. Raises Usage where it does not say what became of each."""
     try:
-        parsed = _stored.decode(answer.content)
+        parsed = typed(_stored, answer.content)
         if len(parsed.items) != events:
             raise ValueError(f"{len(parsed.items)} items for {events} events")
     except ValueError as error:

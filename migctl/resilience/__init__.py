@@ -18,7 +18,7 @@ from migctl.resilience.connection import (
 )
 from migctl.resilience.request_timeout import RequestTimeout
 from migctl.resilience.retry import Failure, Retry
-from migctl.resilience.waiting import News, raise_if_cancelled, until_silent, within
+from migctl.resilience.waiting import News, raise_if_cancelled, staggered, within
 
 __all__ = [
     "BREAKER_STATES",
@@ -38,6 +38,6 @@ __all__ = [
     "RequestTimeout",
     "Retry",
     "raise_if_cancelled",
-    "until_silent",
+    "staggered",
     "within",
 ]

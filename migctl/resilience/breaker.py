@@ -36,7 +36,7 @@ class BreakerRules:
     min_requests: int = 20
     max_failure_percent: float = 50.0
     open_s: float = 1.0
-    max_open_s: float = 10.0
+    max_open_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,10 @@ class Retry:
         self._delay_s = 0.0
         self.failures = 0
 
+    def follow(self, backoff: Backoff, *, slow: Backoff) -> None:
+        """Stay away by these, from the next failure on."""
+        self._backoff, self._slow = backoff, slow
+
     def succeeded(self) -> None:
         """It works: the next failure is the first of a new row. What proves that it works, the caller knows."""
         self.failures = 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from math import isinf
+from typing import TypeVar
 
-from migctl import clock
+T = TypeVar("T")
 
 
 class News:
@@ -58,27 +58,38 @@ async def within(seconds: float | None, awaitable: Awaitable[object]) -> bool:
     return True
 
 
-@asynccontextmanager
-async def until_silent(silent_at: Callable[[], float]) -> AsyncIterator[None]:
-    """A block that may last until `silent_at()`, on `clock.mono`: then it is ended with TimeoutError.
+async def staggered(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    apart_s: float,
+    most_s: float,
+    drop: Callable[[T], object] = lambda _: None,
+) -> T:
+    """The first result of an attempt, or what it raises. Another one is begun whenever none has ended for `apart_s`; the ones
+    before go on, for a line may be slow. Who waited for one alone would wait long after a line that swallowed it has healed.
 
-    It is asked only when the time has come that it said last. So what is heard puts the end off for nothing, where a timer that is
-    set anew costs as much as an event. What it says may only grow.
+    drop: called with a result that came too late. Raises TimeoutError after `most_s`.
     """
-    loop = asyncio.get_running_loop()
-    timer: asyncio.Handle
-    async with asyncio.timeout(None) as limit:
+    ends_at = asyncio.get_running_loop().time() + most_s
+    attempts: set[asyncio.Task[T]] = set()
+    try:
+        while (left_s := ends_at - asyncio.get_running_loop().time()) > 0:
+            attempts.add(asyncio.ensure_future(_run(attempt)))
+            done, _ = await asyncio.wait(
+                attempts, timeout=min(apart_s, left_s), return_when=asyncio.FIRST_COMPLETED
+            )
+            if done:
+                first = next((one for one in done if one.exception() is None), next(iter(done)))
+                attempts.discard(first)
+                return first.result()
+        raise TimeoutError
+    finally:
+        for one in attempts:
+            one.cancel()
+        for result in await asyncio.gather(*attempts, return_exceptions=True):
+            if not isinstance(result, BaseException):
+                drop(result)
 
-        def check() -> None:
-            nonlocal timer
-            left_s = silent_at() - clock.mono()
-            if left_s > 0:
-                timer = loop.call_later(left_s, check)
-            else:
-                limit.reschedule(loop.time())
 
-        timer = loop.call_soon(check)
-        try:
-            yield
-        finally:
-            timer.cancel()
+async def _run(attempt: Callable[[], Awaitable[T]]) -> T:
+    return await attempt()

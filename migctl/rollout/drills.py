@@ -20,6 +20,7 @@ import msgspec
 from migctl.config import lines
 from migctl.config.files import read_own
 from migctl.errors import Usage
+from migctl.events.jsontext import read_as
 from migctl.rollout.walk import Step
 
 FILE = "drills.ndjson"
@@ -51,7 +52,7 @@ def read(folder: Path) -> list[Drilled]:
         raise Usage(f"{path}: {error.strerror}", do="make it readable, or take it away") from None
     for number, line in enumerate(whole, 1):
         try:
-            found.append(msgspec.json.decode(line, type=Drilled))
+            found.append(read_as(line, Drilled))
         except ValueError as error:
             raise Usage(f"{path}:{number}: this is no drill: {error}", do="take the line away") from None
     return found

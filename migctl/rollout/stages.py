@@ -19,7 +19,7 @@ from migctl.config.loading import MOST_BYTES, Resolved, written
 from migctl.config.modes import Mode
 from migctl.config.problems import Faulty, Problem
 from migctl.config.staged import StageSettings, laid, overlaid
-from migctl.config.validating import WithElsewhere, validate
+from migctl.config.validating import WithElsewhere, WithUnits, validate
 from migctl.config.yamlfile import Document
 from migctl.errors import Usage
 from migctl.flags.shares import ALL, EVERYTHING
@@ -33,8 +33,8 @@ WALKED = NAMES[:-1]
 _GATES: tuple[str, ...] = get_args(GateName)
 
 
-class _Section(WithElsewhere, BaseModel):
-    """Numbers are numbers here: no text, no true for 1, no inf."""
+class _Section(WithElsewhere, WithUnits, BaseModel):
+    """Numbers are numbers here: no other text, no true for 1, no inf."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

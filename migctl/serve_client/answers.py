@@ -9,6 +9,8 @@ from typing import TypeVar
 import msgspec
 
 from migctl.errors import MigctlError, Refused, Transient, Usage, Wanting
+from migctl.events.jsontext import typed
+from migctl.redaction import beginning
 
 # A Retry-After above this is taken for a mistake.
 LONGEST_WAIT_S = 60.0
@@ -58,12 +60,12 @@ class Answer:
         """The body as this shape. Raises ValueError that says what is wrong with it."""
         if not self.whole:
             raise ValueError(f"it is above {len(self.content)} bytes")
-        return msgspec.json.decode(self.content, type=shape)
+        return typed(msgspec.json.Decoder(shape), self.content)
 
     def wrong(self) -> list[Wrong]:
         """What a refusal names; empty where it is none of ours."""
         try:
-            return _refusal.decode(self.content).errors
+            return typed(_refusal, self.content).errors
         except ValueError:
             return []
 
@@ -71,12 +73,12 @@ class Answer:
         """`HTTP 503 the journal is full`: what a refusal says, or the beginning of whatever came."""
         wrong = self.wrong()
         text = wrong[0].reason if wrong else " ".join(self.content.decode("utf-8", "replace").split())
-        return f"HTTP {self.status} {text[:_MOST_CHARS]}".strip()
+        return f"HTTP {self.status} {beginning(text, _MOST_CHARS)}".strip()
 
     def failure(self) -> MigctlError | None:
         """The error with its way out that a command's request came to; None where this is no such answer."""
         try:
-            failure = _failure.decode(self.content)
+            failure = typed(_failure, self.content)
         except ValueError:
             return None
         return _KINDS.get(failure.exit_code, MigctlError)(failure.what, do=failure.do)

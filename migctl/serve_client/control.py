@@ -19,6 +19,7 @@ import msgspec
 from migctl.config import Mode
 from migctl.config.files import read_own, refuse_shared
 from migctl.errors import MigctlError, Refused, Transient, Usage
+from migctl.events.jsontext import read_as
 from migctl.serve_client.answers import Answer
 from migctl.serve_client.errors import NotRunning, NotUnderstood
 from migctl.serve_client.http import ServeHttp
@@ -43,7 +44,7 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
 def announced(folder: Path) -> Announced | None:
     """None where nothing is announced that can be read. Raises Refused where others could have written it."""
     try:
-        return msgspec.json.decode(read_own(folder / ANNOUNCEMENT), type=Announced)
+        return read_as(read_own(folder / ANNOUNCEMENT), Announced)
     except (OSError, ValueError):
         return None
 

@@ -12,13 +12,17 @@ from migctl.config.address import base_url, is_local
 from migctl.errors import Usage
 from migctl.serve_client.answers import Answer
 from migctl.serve_client.errors import NotRunning
+from migctl.target.bodies import read
 from migctl.target.errors import FAILED_REQUEST, words
-from migctl.target.rest import read
 
 # Above a page of the read API, and above the answer to the largest request.
 ANSWER_BYTES = 64 << 20
 # Of steps as long as the timeout that a request may take in all: a large body over a slow line has many, one that drips none.
 _STEPS = 10
+
+
+class _Compressed(Exception):
+    """A few bytes of it may be gigabytes."""
 
 
 class ServeHttp:
@@ -51,7 +55,12 @@ class ServeHttp:
         try:
             self._url_of("/")
             self._client = httpx.AsyncClient(
-                headers={"User-Agent": "migctl", **bearer(token), **(headers or {})},
+                headers={
+                    "User-Agent": "migctl",
+                    "Accept-Encoding": "identity",
+                    **bearer(token),
+                    **(headers or {}),
+                },
                 timeout=timeout_s,
                 transport=transport,
                 # To read the certificates takes a while, and on a busy machine longer than a brake may: not for nothing.
@@ -88,11 +97,15 @@ class ServeHttp:
             async with asyncio.timeout(self._whole_s):
                 answer = await client.send(request, stream=True)
                 try:
+                    if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                        raise _Compressed(f"HTTP {answer.status_code}, compressed, which was not asked for")
                     body, whole = await read(answer, self._answer_bytes)
                 finally:
                     await answer.aclose()
         except TimeoutError as error:
             raise self._unanswered(path, f"not within {self._whole_s:g} s", error) from None
+        except _Compressed as error:
+            raise self._unanswered(path, str(error), error) from None
         except FAILED_REQUEST as error:
             raise self._unanswered(path, words(error), error) from error
         return Answer(f"{self.url}{path}", answer.status_code, body, answer.headers, whole)

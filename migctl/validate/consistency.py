@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from migctl.config.files import private_opener
 from migctl.errors import Usage
 from migctl.validate import inputs as files
 from migctl.validate.document import build
@@ -118,7 +119,7 @@ def _power_of_two(count: int) -> int:
 
 def _concatenate(path: Path, parts: list[Path]) -> None:
     try:
-        with path.open("wb") as out:
+        with open(path, "wb", opener=private_opener) as out:
             for part in parts:
                 with part.open("rb") as file:
                     shutil.copyfileobj(file, out, 1 << 20)

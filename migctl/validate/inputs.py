@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from migctl.errors import Usage
+from migctl.events.jsontext import loads, read_as
 from migctl.events.times import parse_time
 from migctl.validate.kinds import TRANSPORTS, Side
 from migctl.validate.lines import BadLine, blocks, decode
@@ -170,7 +171,7 @@ def _summary(side: Side, capture: Path) -> Summary | None:
     if not path.exists():
         return None
     try:
-        value = msgspec.json.decode(path.read_bytes())
+        value = loads(path.read_bytes())
         start, end = value.get("from"), value.get("to")
         return Summary(
             side=side,
@@ -194,7 +195,7 @@ def _summary(side: Side, capture: Path) -> Summary | None:
         )
     except OSError as error:
         raise Usage(f"{path}: {error.strerror or error}", do="make it readable, or move it away") from None
-    except (msgspec.MsgspecError, ValueError, KeyError, TypeError, AttributeError, UnicodeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Usage(
             f"{path}: no capture's summary ({type(error).__name__}: {error})",
             do="mend it, or move it away: then the capture is taken to cover everything",
@@ -226,9 +227,9 @@ def _tombstones(path: Path) -> list[Tombstone]:
             if not text.strip():
                 continue
             try:
-                row = msgspec.json.decode(text, type=_Row)
+                row = read_as(text, _Row)
                 moment = None if row.committed_at is None else parse_time(row.committed_at)
-            except (msgspec.MsgspecError, ValueError) as error:
+            except ValueError as error:
                 raise Usage(
                     f"{path}:{number}: no tombstone: {error}",
                     do="export the rows of the tombstones table, one a line",

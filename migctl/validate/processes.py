@@ -6,9 +6,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
-
 from migctl.errors import MigctlError, Usage
+from migctl.events.jsontext import read_as
 from migctl.validate.shard import Job, Outcome, encode_message
 from migctl.validate.tally import Tally
 
@@ -47,7 +46,7 @@ def run_all(jobs: list[Job], shard_module: str = "migctl.validate.shard") -> Tal
                 f"a process of the report ended with {child.returncode}: {lines[-1] if lines else 'it said nothing'}",
                 do="try again with less memory in use beside it; if it stays so, report it",
             )
-        outcome = msgspec.json.decode(answer, type=Outcome)
+        outcome = read_as(answer, Outcome)
         if outcome.failure is not None:
             failures.append(outcome.failure)
         elif outcome.tally is not None:

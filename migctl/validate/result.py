@@ -14,7 +14,9 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from migctl.config.files import private_opener
 from migctl.errors import Usage
+from migctl.events.jsontext import typed
 from migctl.status import TransportName
 from migctl.validate.gates import Gate, Verdict
 from migctl.validate.latency import Quantiles
@@ -232,7 +234,8 @@ class Report(Struct, frozen=True, kw_only=True):
     def write(self, path: Path) -> None:
         """Keep it as JSON. Raises Usage where it can't be written."""
         try:
-            path.write_text(self.text(), encoding="utf-8")
+            with open(path, "w", encoding="utf-8", opener=private_opener) as file:
+                file.write(self.text())
         except OSError as error:
             raise Usage(f"{path}: {error.strerror or error}", do="name a file that can be written") from None
 
@@ -240,7 +243,7 @@ class Report(Struct, frozen=True, kw_only=True):
 def read(path: Path) -> Report:
     """A report that was kept. Raises Usage where it can't be read, or is none; it names the key."""
     try:
-        return _decoder.decode(path.read_bytes())
+        return typed(_decoder, path.read_bytes())
     except OSError as error:
         raise Usage(f"{path}: {error.strerror or error}", do="name a file that can be read") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

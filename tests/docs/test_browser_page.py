@@ -9,8 +9,10 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
+
 from tests.kit.conditions import until
-from tests.kit.node import CLIENT, JS, NODE
+from tests.kit.node import JS, NODE
 from tests.kit.serve_process import ServeProcess, serving_process
 
 PAGE = (Path(__file__).parents[2] / "docs" / "browser.md").read_text()
@@ -29,8 +31,11 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def opened(script: str, serve: ServeProcess, folder: Path) -> AsyncIterator[Page]:
-    """The script with what a browser has and Node has not; its imports are those of the address."""
-    code = script.replace("'/client.js'", json.dumps((CLIENT.parent / "client.js").as_uri()))
+    """The script with what a browser has and Node has not; what it imports is what serve hands out."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        client = folder / "client.mjs"
+        client.write_bytes((await http.get(f"{serve.url}/client.js")).content)
+    code = script.replace("'/client.js'", json.dumps(client.as_uri()))
     file = folder / "page.mjs"
     file.write_text(code)
     process = await asyncio.create_subprocess_exec(

@@ -29,6 +29,8 @@ def test_every_command_of_the_page_ends_well_on_a_target_that_is_well(
     monkeypatch.setenv("SUPABASE_JWT_SECRET", standin.need("jwt_secret"))
     monkeypatch.setenv("DATABASE_URL", standin.need("database_url"))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "supabase").mkdir()
+    (tmp_path / "supabase" / "config.toml").write_text("")  # as `supabase init` leaves it
 
     assert len(COMMANDS) > 10
     for line in COMMANDS:

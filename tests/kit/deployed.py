@@ -33,7 +33,7 @@ from tests.kit.statuses import status_of
 class Deployed:
     """url: of the server. target, assigned, live, fallback: what it answers everybody. asked: how often it was.
 
-    flags: say who has what in place of `assigned`, and over sockets too.
+    flags: say who has what in place of `assigned`, and over sockets too. heartbeat_s: of the gateway.
     """
 
     journal: SqliteJournal
@@ -46,6 +46,7 @@ class Deployed:
     asked: int = 0
     flags: HeldFlags | None = None
     joins_per_s: float = 50.0
+    heartbeat_s: float = 0.5
     _gateway: Gateway | None = None
     _down: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -61,7 +62,7 @@ class Deployed:
     async def start_gateway(self) -> None:
         flags = self.flags.service if self.flags is not None else None
         gateway = self._gateway = Gateway(
-            self.journal, heartbeat_s=0.5, flags=flags, joins_per_s=self.joins_per_s
+            self.journal, heartbeat_s=self.heartbeat_s, flags=flags, joins_per_s=self.joins_per_s
         )
         app = server.build(
             journal=self.journal,

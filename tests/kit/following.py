@@ -17,7 +17,7 @@ ENTRY = (CLIENT.parent / "client.js").as_uri()
 
 
 class Followed:
-    """attached: the transports that it said last. ready, error, end: what it said of that, if it did."""
+    """attached: the transports that it said last. ready, error, end: what it said of that, if it did. log: lines of stderr."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -28,6 +28,12 @@ class Followed:
         self.last: dict[str, Any] = {}
         self.ready: list[dict[str, Any]] = []
         self.errors: list[str] = []
+        self.log: list[str] = []
+
+    async def read_log(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.log.append(line.decode())
 
     async def read(self) -> None:
         assert self.process.stdout is not None
@@ -67,11 +73,10 @@ async def following(url: str, *, entry: str = ENTRY, **options: Any) -> AsyncIte
         NODE, JS / "follow.mjs", entry, url, json.dumps(QUICK | options),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=32 << 20,
     )  # fmt: skip
-    assert process.stderr is not None
     assert process.stdin is not None
     followed = Followed(process)
     reading = asyncio.create_task(followed.read())
-    complaints = asyncio.create_task(process.stderr.read())
+    complaints = asyncio.create_task(followed.read_log())
     try:
         await until(lambda: followed.ready or followed.errors or reading.done())
         yield followed
@@ -82,7 +87,8 @@ async def following(url: str, *, entry: str = ENTRY, **options: Any) -> AsyncIte
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        sys.stderr.write((await complaints).decode())
+        await complaints
+        sys.stderr.write("".join(followed.log))
         raise
     finally:
         with contextlib.suppress(ProcessLookupError):

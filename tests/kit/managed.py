@@ -51,14 +51,19 @@ class Managed:
 
 @contextlib.contextmanager
 def managing(
-    folder: Path, target: Target | None, *, more: Mapping[str, str] = TOKENS, config: str = ""
+    folder: Path,
+    target: Target | None,
+    *,
+    more: Mapping[str, str] = TOKENS,
+    config: str = "",
+    mode: str = "websocket",
 ) -> Iterator[Managed]:
-    """Mode websocket, on the record of `target`; None: a file is the record."""
+    """On the record of `target`; None: a file is the record."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "migctl.yaml").write_text(config)
     environ = {**(environment_of(target) if target is not None else {}), **more}
     with contextlib.ExitStack() as stack:
-        serve = stack.enter_context(serving_process(folder, "--mode", "websocket", more=environ))
+        serve = stack.enter_context(serving_process(folder, "--mode", mode, more=environ))
 
         def client(token: str | None) -> httpx.Client:
             headers = {"Authorization": f"Bearer {token}"} if token is not None else {}

@@ -16,9 +16,11 @@ from typing import Any, Literal
 import httpx
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
+from tests.kit.raw_server import bomb
+
 Request = Literal[
     "read heads", "move", "begin", "probe", "reach", "id at", "write", "read back", "tombstones",
-    "read tombstones back", "rows", "buried", "retry", "look",
+    "read tombstones back", "rows", "buried", "retry", "look", "socket", "flags", "stage",
 ]  # fmt: skip
 
 # What of (method, path, query) tells a request from the others; the first that fits is meant.
@@ -37,6 +39,8 @@ _TELLS: tuple[tuple[Request, str, str, str], ...] = (
     ("reach", "GET", "", "select=seq&epoch"),
     ("probe", "GET", "monitoring_events", "select=seq&limit=1"),
     ("rows", "GET", "", "seq=gt."),
+    ("flags", "POST", "rpc/monitoring_flags_read", ""),
+    ("stage", "GET", "monitoring_rollouts", ""),
 )
 
 
@@ -44,7 +48,7 @@ _TELLS: tuple[tuple[Request, str, str, str], ...] = (
 class Answer:
     """forwarded: the target gets the request, and only its answer is lost. cut: the connection is closed in the middle of the body.
 
-    repeat: the body again and again, as long as somebody reads it.
+    repeat: the body again and again, as long as somebody reads it. heard: as a frame, to who opens a socket and says something.
     """
 
     status: int = 200
@@ -53,6 +57,7 @@ class Answer:
     forwarded: bool = False
     repeat: bool = False
     cut: bool = False
+    heard: bool = False
 
 
 def refusal(status: int, code: Any, message: Any = "no") -> Answer:
@@ -92,6 +97,26 @@ NONSENSE: dict[str, Answer] = {
     "a fence": refusal(409, "PT409", "fence 1 is below 2"),
     "a taken position": Answer(409, b'{"code":"23505","details":"Key (epoch, seq)=(e, 5) already exists."}'),
 }
+# The same packed, which may be more than anybody can hold.
+PACKED: dict[str, Answer] = {
+    "a bomb": Answer(body=bomb(1 << 30), headers={"Content-Encoding": "gzip"}),
+    "a bomb in a bomb": Answer(body=bomb(16 << 30, 2), headers={"Content-Encoding": "gzip, gzip"}),
+    "a refusal that is a bomb": Answer(400, bomb(1 << 30), headers={"Content-Encoding": "gzip"}),
+}
+# What is said where a socket was asked for.
+SOCKETS: dict[str, Answer] = {
+    "a place that is no address": Answer(301, headers={"Location": "ws://["}),
+    "a port that is none": Answer(307, headers={"Location": "ws://a:99999999/"}),
+    "itself": Answer(302, headers={"Location": "/"}),
+    "a page": Answer(200, b"<html>Welcome to nginx</html>"),
+    "no such tenant": Answer(403, b"{}"),
+    "no frame": Answer(body=b"[1,2]", heard=True),
+    "a reason of 980 levels": Answer(
+        body=b'{"event":"phx_reply","topic":"realtime:public.monitoring_events","ref":"1",'
+        b'"payload":{"status":"error","response":%b}}' % (b"[" * 980 + b"]" * 980),
+        heard=True,
+    ),
+}
 # What blames what was written, where something was.
 BLAMES: dict[str, Answer] = {
     "413": Answer(413, b"<html>413 Request Entity Too Large</html>"),
@@ -110,6 +135,12 @@ class Front:
         self._always: dict[Request, Answer] = {}
         self.counts: dict[str, int] = defaultdict(int)
         self.url = ""
+        self._open: set[web.WebSocketResponse] = set()
+
+    async def hang_up(self) -> None:
+        """Close every socket that is passed through: who had one asks for another."""
+        for socket in list(self._open):
+            await socket.close()
 
     def next(self, request: Request, answers: Sequence[Answer]) -> None:
         """Answer the next requests of this kind so, each once."""
@@ -127,13 +158,16 @@ class Front:
         return len(self._waiting[request])
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._pass_through(request)
-        kind = _kind(request.method, request.path, request.raw_path.partition("?")[2])
+        is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+        kind = (
+            "socket" if is_socket else _kind(request.method, request.path, request.raw_path.partition("?")[2])
+        )
         answer = None
         if kind is not None:
             self.counts[kind] += 1
             answer = self._waiting[kind].popleft() if self._waiting[kind] else self._always.get(kind)
+        if is_socket and answer is None:
+            return await self._pass_through(request)
         if answer is None or answer.forwarded:
             told = await self._ask(request)
             if answer is None:
@@ -144,6 +178,7 @@ class Front:
         """A socket of Realtime."""
         near = web.WebSocketResponse(max_msg_size=0)
         await near.prepare(request)
+        self._open.add(near)
         url = f"ws{self._behind.removeprefix('http')}{request.raw_path}"
         async with ClientSession() as session, session.ws_connect(url, max_msg_size=0) as far:
             ways = [asyncio.create_task(_carry(*way)) for way in ((near, far), (far, near))]
@@ -153,6 +188,7 @@ class Front:
                 for way in ways:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
+        self._open.discard(near)
         await near.close()
         return near
 
@@ -191,6 +227,13 @@ def _kind(method: str, path: str, query: str) -> Request | None:
 
 
 async def _say(request: web.Request, answer: Answer) -> web.StreamResponse:
+    if answer.heard:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_str(answer.body.decode())
+        await socket.close()
+        return socket
     if not answer.repeat and not answer.cut:
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
     stream = web.StreamResponse(status=answer.status, headers=answer.headers)
@@ -201,7 +244,6 @@ async def _say(request: web.Request, answer: Answer) -> web.StreamResponse:
         await stream.write(answer.body)
         while answer.repeat:
             await stream.write(answer.body)
-    assert request.transport is None or answer.cut
     if request.transport is not None:
         request.transport.abort()
     return stream

@@ -60,7 +60,10 @@ class OldService:
 def _reply(message: str | bytes) -> str | bytes:
     if isinstance(message, bytes):
         return message[::-1]
-    command: dict[str, Any] = json.loads(message)
+    try:
+        command: dict[str, Any] = json.loads(message)
+    except (ValueError, RecursionError):
+        return json.dumps({"type": "stats", "answers": "what?"})
     return json.dumps({"type": "stats", "answers": command})
 
 

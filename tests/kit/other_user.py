@@ -9,8 +9,11 @@ from collections.abc import Callable
 NOBODY = 65534
 
 
-def as_nobody(attempt: Callable[[], str]) -> str:
-    """What `attempt` returns, or the error it ends with, run in a process of user nobody. Where we are not root: as us."""
+def as_nobody(attempt: Callable[[], str], *, most: int = 4096) -> str:
+    """What `attempt` returns, or the error it ends with, run in a process of user nobody. Where we are not root: as us.
+
+    most: bytes of it.
+    """
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -22,7 +25,8 @@ def as_nobody(attempt: Callable[[], str]) -> str:
             said = attempt()
         except BaseException as error:
             said = f"{type(error).__name__}: {error}"
-        os.write(writer, said.encode()[:4096])
+        with os.fdopen(writer, "wb") as out:
+            out.write(said.encode("utf-8", "replace")[:most])
         sys.stdout.flush()
         os._exit(0)
     os.close(writer)

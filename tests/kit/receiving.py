@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -80,6 +80,15 @@ def token_of(target: Target, *, ttl_s: float = 3600.0) -> Callable[[], Any]:
 
     async def access_token() -> str:
         return mint(target.need("jwt_secret"), "authenticated", ttl_s)
+
+    return access_token
+
+
+def given(token: str) -> Callable[[], Awaitable[str]]:
+    """This one, whoever asks."""
+
+    async def access_token() -> str:
+        return token
 
     return access_token
 

@@ -9,8 +9,10 @@ from typing import Any
 from migctl.events import Position
 from migctl.subscriber.core.attachment import Attachment, Observed, Reach
 from migctl.subscriber.core.catchup import Memory, Round, Stand
+from migctl.subscriber.core.liveness import Liveness
 from migctl.subscriber.core.merge import Item, Merge, Skip
 from migctl.target.chain import Head
+from tests.kit.recorded import RULES
 from tests.kit.releases import WHEN, release
 from tests.kit.vectors import Call, Life, plain, state_of
 
@@ -68,6 +70,16 @@ def replaying_attachment(attachment: Attachment) -> Replay:
     return call
 
 
+def replaying_liveness(liveness: Liveness) -> Replay:
+    def call(method: str, words: list[Any]) -> object:
+        if method == "join":
+            now, asks, took_s = words
+            return liveness.join(now, asks=asks, took_s=took_s)
+        return getattr(liveness, method)(*words)
+
+    return call
+
+
 def replaying_rounds() -> Replay:
     memory = Memory()
     rounds: list[Round] = []
@@ -96,12 +108,21 @@ def made(name: str, options: dict[str, Any]) -> tuple[Any, Replay]:
     if name == "attachment":
         attachment = Attachment(**options)
         return attachment, replaying_attachment(attachment)
+    if name == "liveness":
+        liveness = Liveness(**options)
+        return liveness, replaying_liveness(liveness)
     return None, replaying_rounds()
 
 
 def replayed(name: str, life: Life) -> Iterator[tuple[Call, object, object]]:
     """Each call with what it answers and the state after it, now."""
     options, calls = life
+    if name in RULES:
+        rule = RULES[name](**options)
+        for recorded in calls:
+            result = rule.call(recorded[0], recorded[1])
+            yield recorded, result, rule.state
+        return
     of, call = made(name, options)
     for recorded in calls:
         result = plain(call(recorded[0], recorded[1]))

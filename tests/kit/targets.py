@@ -15,7 +15,7 @@ from migctl.stack.standin_process import StandinProcess
 @contextmanager
 def standing(folder: Path, database: str, keys: Keys) -> Iterator[StandinProcess]:
     """A stand-in as a process, for the length of the block. database: the URL of the one that it works on."""
-    process = StandinProcess(folder, any_free_port(), database_url=database, jwt_secret=keys.jwt_secret)
+    process = StandinProcess(folder, any_free_port(), database_url=database, credentials=keys.credentials)
     process.start()
     try:
         yield process
@@ -27,9 +27,7 @@ def target_of(process: StandinProcess, database: str, keys: Keys) -> Target:
     """What a client of this stand-in needs. database: the URL of the one that it works on."""
     return Target(
         supabase_url=process.url,
-        anon_key=keys.anon_key,
-        service_role_key=keys.service_role_key,
-        jwt_secret=keys.jwt_secret,
+        **{name: key for name, key in keys.shown._asdict().items() if key is not None},
         database_url=database,
         embedded=True,
     )
@@ -37,10 +35,4 @@ def target_of(process: StandinProcess, database: str, keys: Keys) -> Target:
 
 def environment_of(target: Target) -> dict[str, str]:
     """What a command needs in its environment to work on this target."""
-    return {
-        "SUPABASE_URL": target.supabase_url,
-        "SUPABASE_ANON_KEY": target.need("anon_key"),
-        "SUPABASE_SERVICE_ROLE_KEY": target.need("service_role_key"),
-        "SUPABASE_JWT_SECRET": target.need("jwt_secret"),
-        "DATABASE_URL": target.need("database_url"),
-    }
+    return target.variables()

@@ -1,6 +1,6 @@
 """Vectors: what the cores of the subscriber did in the hands of the Hypothesis machines, as JSON, for every language that has one.
 
-    ./dev run python -m tests.kit.vectors     writes tests/vectors/*.ndjson anew
+    ./dev run python -m tests.kit.vectors [NAME...]     writes tests/vectors/*.ndjson anew, or those that are named
 
 A line is one life: `[what it was made with, [[method, arguments, result, state], ...]]`. A position is `[epoch, seq]`, a release
 `[epoch, seq, via, bytes of data]`, a skip `[epoch, seq]`, a head its values in the order of `HEAD_KEYS`; infinity is the text
@@ -12,35 +12,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from itertools import pairwise
-from math import ceil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import Any, ClassVar
 
 import msgspec
-from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from migctl.events import Position
 from migctl.subscriber.core.attachment import Attachment, Observed, Reach, Wanted
 from migctl.subscriber.core.catchup import Memory, Round, Stand, Step
+from migctl.subscriber.core.liveness import Liveness, Verdict
 from migctl.subscriber.core.merge import Item, Merge, Skip
 from migctl.subscriber.core.release import Discontinuity, Release
 from migctl.target.chain import Head
 from migctl.transports.protocol import TransportName
+from tests.kit.recorded import Call, Life
 
-NAMES = ("merge", "attachment", "catchup")
+NAMES = ("merge", "attachment", "catchup", "liveness", "repair", "assigned", "resuming")
 FOLDER = Path(__file__).parents[1] / "vectors"
-MOST_BYTES = 98_000
-# The beginning of a long life shows enough; what is only there for what nothing else shows is shorter.
-MOST_CALLS, MOST_CALLS_MORE = 400, 40
-
-Call = tuple[str, list[Any], Any, Any]
-Life = tuple[dict[str, Any], list[Call]]
 
 
 def lives(name: str) -> Iterator[Life]:
@@ -101,13 +90,16 @@ def _plainly(value: Observed) -> Observed:
     return Observed(value.up, value.since, value.heard_at)
 
 
-def state_of(of: Merge | Attachment | Round) -> Any:
+def state_of(of: Merge | Attachment | Round | Liveness) -> Any:
     if isinstance(of, Merge):
         counts = [of.repeats_dropped, of.gaps_repaired, of.buffers_dropped, of.put_off]
         known = [of.position, of.top, of.bytes, of.heard, of.behind, of.missing(), of.repair_at()]
         return plain([*known, *counts])
     if isinstance(of, Attachment):
         return [of.assigned, of.moving, of.fallen, of.falls, of.can_fall_back]
+    if isinstance(of, Liveness):
+        up, since, heard_at = (getattr(of.observed, key) for key in ("up", "since", "heard_at"))
+        return plain([up, since, heard_at, of.next_at, of.reason.partition(" for ")[0]])
     return None
 
 
@@ -216,6 +208,56 @@ class RecordedAttachment(Attachment):
         return wanted
 
 
+class RecordedLiveness(Liveness):
+    lives: ClassVar[list[Life]] = []
+
+    def __init__(self, now: float, *, silence_s: float) -> None:
+        super().__init__(now, silence_s=silence_s)
+        self._calls: list[Call] = []
+        self.lives.append(({"now": now, "silence_s": silence_s}, self._calls))
+
+    def _note(self, method: str, *words: object, result: object = None) -> None:
+        self._calls.append((method, plain(words), plain(result), state_of(self)))
+
+    def start(self, now: float) -> None:
+        super().start(now)
+        self._note("start", now)
+
+    def join(self, now: float, *, asks: bool = False, took_s: float | None = None) -> None:
+        super().join(now, asks=asks, took_s=took_s)
+        self._note("join", now, asks, took_s)
+
+    def hear(self, now: float) -> None:
+        super().hear(now)
+        self._note("hear", now)
+
+    def ask(self, now: float) -> None:
+        super().ask(now)
+        self._note("ask", now)
+
+    def answer(self, now: float) -> None:
+        super().answer(now)
+        self._note("answer", now)
+
+    def excuse(self, now: float) -> None:
+        super().excuse(now)
+        if not self._inside:
+            self._note("excuse", now)
+
+    def lose(self, now: float) -> None:
+        super().lose(now)
+        self._note("lose", now)
+
+    _inside = False
+
+    def decide(self, now: float) -> Verdict:
+        self._inside = True
+        verdict = super().decide(now)
+        self._inside = False
+        self._note("decide", now, result=verdict)
+        return verdict
+
+
 class RecordedRound(Round):
     """All rounds with one memory are one life."""
 
@@ -256,125 +298,7 @@ class RecordedRound(Round):
         return found
 
 
-# Writing
-
-
-def _steps(name: str, life: Life) -> set[Hashable]:
-    """What it shows: each way from one instruction of a core to the next, so also what decided an `or`."""
-    from tests.kit.replaying import replayed
-
-    shown: set[Hashable] = set()
-
-    def trace(frame: FrameType, event: str, _: object) -> Any:
-        if (
-            "/subscriber/core/" not in frame.f_code.co_filename
-            and "/target/chain" not in frame.f_code.co_filename
-        ):
-            return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        before = [0]
-
-        def within(frame: FrameType, event: str, _: object) -> Any:
-            shown.add((frame.f_code, before[0], frame.f_lasti))
-            before[0] = frame.f_lasti
-            return within
-
-        return within
-
-    sys.settrace(trace)
-    try:
-        for (method, words, *_), result, _state in replayed(name, life):
-            shown.add((method, str(result)[:14] if method == "next" else "", len(words)))
-    finally:
-        sys.settrace(None)
-    return shown
-
-
-def _shortened(calls: list[Call]) -> list[Call]:
-    """Without what only asks the same again."""
-    repeats = [one == before for before, one in pairwise([None, *calls])]
-    return [one for one, again in zip(calls, repeats, strict=True) if not again][:MOST_CALLS]
-
-
-def _noticing(name: str, found: list[Life]) -> list[Life]:
-    """The shortest beginnings of lives that notice each of the mutations that any of them notices."""
-    from tests.kit.mutations import MUTATIONS
-    from tests.kit.node import JS, node
-
-    chosen: list[Life] = []
-    for mutation in (one for one in MUTATIONS if one.machine == name):
-        with TemporaryDirectory() as folder:
-            (Path(folder) / f"{name}.ndjson").write_text("".join(f"{_line(life)}\n" for life in found))
-            done = node(JS / "replay.mjs", mutation.make(Path(folder)), folder, name, "each")
-        noticed = [(found[life][0], found[life][1][: at + 1]) for life, at in json.loads(done.stdout)]
-        if not noticed:
-            sys.stderr.write(f"{name}: nothing notices: {mutation.what}\n")
-        else:
-            chosen.append(min(noticed, key=lambda life: len(_line(life))))
-    return chosen
-
-
-def _line(life: Life) -> str:
-    return json.dumps(life, separators=(",", ":"))
-
-
-def _chosen(name: str, found: list[Life]) -> list[str]:
-    """Lines within the bound: those that notice mutations, then each for what few of the ones before it show."""
-    cut = [(made, _shortened(calls)) for made, calls in found]
-    noticing = _noticing(name, cut)
-    chosen = sorted({_line(life) for life in noticing})
-    shown = Counter(step for life in noticing for step in _steps(name, life))
-    more = [(made, calls[:MOST_CALLS_MORE]) for made, calls in cut if len(calls) > 5]
-    steps = {_line(life): _steps(name, life) for life in more}
-    room = MOST_BYTES - sum(len(line) + 1 for line in chosen)
-    while fitting := [line for line in steps if len(line) < room]:
-        worth = {
-            line: sum(0.3 ** shown[step] for step in steps[line]) / (len(line) + 500) for line in fitting
-        }
-        line = max(fitting, key=lambda line: (worth[line], line))
-        shown.update(steps.pop(line))
-        chosen.append(line)
-        room -= len(line) + 1
-    return chosen
-
-
-def _write(name: str, machine: type[RuleBasedStateMachine], found: list[Life], examples: int) -> None:
-    bound = settings(
-        max_examples=examples, stateful_step_count=25, deadline=None, derandomize=True, database=None
-    )
-    run_state_machine_as_test(machine, settings=bound)  # type: ignore[no-untyped-call]
-    (FOLDER / f"{name}.ndjson").write_text("\n".join(_chosen(name, found)) + "\n")
-
-
-def write() -> None:
-    from tests.property.subscriber import test_attachment_machine, test_catchup_machine, test_merge_machine
-
-    class Ticking:
-        """Times that are short as text, and yet exact."""
-
-        _now = 0.0
-
-        @property
-        def now(self) -> float:
-            return self._now
-
-        @now.setter
-        def now(self, value: float) -> None:
-            self._now = ceil(value * 64) / 64
-
-    class Merging(Ticking, test_merge_machine.Reader):
-        merge_class = RecordedMerge
-
-    class Attaching(Ticking, test_attachment_machine.Sides):
-        attachment_class = RecordedAttachment
-
-    class CatchingUp(Ticking, test_catchup_machine.Reader):
-        round_class = RecordedRound
-
-    _write("merge", Merging, RecordedMerge.lives, 600)
-    _write("attachment", Attaching, RecordedAttachment.lives, 1500)
-    _write("catchup", CatchingUp, RecordedRound.lives, 1000)
-
-
 if __name__ == "__main__":
-    write()
+    from tests.kit.choosing import write
+
+    write(*sys.argv[1:])

@@ -10,6 +10,7 @@ import asyncio
 import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import psycopg
 
 from migctl.config import Settings, Target
-from migctl.config.settings import BreakerSection, ResilienceSection, RetrySection
+from migctl.config.settings import BatchingSection, BreakerSection, ResilienceSection, RetrySection
 from migctl.delivery import Relay
 from migctl.events import Event, Position
 from migctl.faults import TcpProxy
@@ -37,15 +38,17 @@ from tests.kit.conditions import until
 from tests.kit.ledger import Place
 from tests.kit.receiving import token_of
 from tests.kit.relaying import relayed
+from tests.kit.set_back import TargetCopies
 
 RELAYED_WITHIN_S = 60.0
 # The product's own rules, in the time of a test.
 SETTINGS = Settings(
+    relay=BatchingSection(compare_every_s=0.1),
     resilience=ResilienceSection(
         breaker=BreakerSection(open_s=0.05, max_open_s=0.2),
         retry=RetrySection(first_delay_s=0.01, max_delay_s=0.1),
         systemic_retry=RetrySection(first_delay_s=0.05, max_delay_s=0.2),
-    )
+    ),
 )
 
 
@@ -106,6 +109,9 @@ class World:
         # Events taken since a copy was put back with its mark; None once heads were compared.
         self._taken_in_doubt: int | None = None
         self._heads: dict[str, tuple[int, int, int]] = {}
+        self.target_copies = TargetCopies(self._looking)
+        # The target went back in time, and nobody waited until the relay had made it whole.
+        self._in_pieces = False
 
     # Lives.
 
@@ -155,9 +161,10 @@ class World:
                 beside = path.with_name(path.name + suffix)
                 if beside.exists():
                     shutil.copy(beside, to.with_name(beside.name))
-        ledger.assert_cursor_is_behind_the_tables(
-            ledger.journal(to, self._folder / "looked_at"), ledger.tables(self._url)
-        )
+        if not self._in_pieces:
+            ledger.assert_cursor_is_behind_the_tables(
+                ledger.journal(to, self._folder / "looked_at"), ledger.tables(self._url)
+            )
 
     async def _forget(self) -> None:
         """What was running is gone, with the requests that nobody answered."""
@@ -170,6 +177,11 @@ class World:
         self._sending.clear()
         await self._stop_relay()
         await self.journal.aclose()
+
+    def set_back(self, how: Callable[[TargetCopies], None]) -> None:
+        """The target goes back in time, under whatever runs."""
+        how(self.target_copies)
+        self._in_pieces, self._heads = True, {}
 
     async def rotate(self) -> None:
         await self._stop_relay()
@@ -278,6 +290,8 @@ class World:
         for task in list(self._sending):
             if task.done():
                 task.result()
+        if self._in_pieces:
+            return
         rows = self._looking.execute(ledger.HEADS).fetchall()
         for epoch, *state, held in rows:
             tail, head, _ = state
@@ -310,6 +324,18 @@ class World:
     async def relay_all(self) -> None:
         await relayed(self.journal, self.relay, within_s=RELAYED_WITHIN_S)
         await until(lambda: self._told() == self.journal.head)
+        if self._in_pieces:
+            await until(self._is_whole, within_s=RELAYED_WITHIN_S)
+            self._in_pieces = False
+
+    def _is_whole(self) -> bool:
+        """The target has all of the journal again, and heads say so, each of its epoch."""
+        ours = ledger.journal(self._path, self._folder / "looked_at").heads()
+        theirs = {epoch: head for epoch, _, head, *_ in self._looking.execute(ledger.HEADS)}
+        there = ledger.tables(self._url).ids
+        return all(theirs.get(epoch) == head for epoch, head in ours.items()) and all(
+            (epoch, seq) in there for epoch, head in ours.items() for seq in range(1, head + 1)
+        )
 
     def _told(self) -> int | None:
         row = self._looking.execute(

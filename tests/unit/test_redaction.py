@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -90,3 +91,41 @@ def test_an_error_is_redacted_when_it_is_made() -> None:
     redaction.know("the-key-of-this-test-alone")
     error = Transient("refused the-key-of-this-test-alone", do="not the-key-of-this-test-alone")
     assert (error.what, error.do, error.args) == ("refused ***", "not ***", ("refused ***",))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "part", ["eyJ", "eyJa.", ":", "://", "://:", "?key", "?key=", "authorization ", "//a:", "-eyJ"]
+)
+def test_text_that_is_made_to_hurt_is_redacted_in_one_sweep(part: str) -> None:
+    """Looked at anew from each of its characters it would take hours, in which nobody else is served."""
+    text = "://" + part * (500_000 // len(part))
+    assert len(Redactor().redact(text)) <= 2 * len(text)
+
+
+@given(
+    st.lists(st.sampled_from(["eyJ", "aaaaaaaa", ".", "ab", "a", "_-", " ", '"']), max_size=16).map("".join)
+)
+def test_jwt_is_hidden_wherever_its_parts_stand(text: str) -> None:
+    plain = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*")
+    assert Redactor().redact(text) == plain.sub("***", text)
+
+
+def test_a_text_is_redacted_before_it_is_cut_wherever_the_secret_stands() -> None:
+    ours = Redactor()
+    secret = "sb_key_" + "".join(chr(97 + number % 26) for number in range(60))
+    ours.know(secret)
+    for before in range(0, 260, 3):
+        shown = ours.beginning("x" * before + " " + secret + " y" * 400, 200)
+        assert len(shown) <= 200
+        assert not any(secret[at : at + 8] in shown for at in range(len(secret) - 8)), before
+
+
+def test_a_secret_that_the_end_of_what_is_read_cuts_in_two_is_not_shown_however_short_the_rest_becomes() -> (
+    None
+):
+    ours = Redactor()
+    secret = "S3cr3t" * 40
+    ours.know(secret)
+    for before in range(0, 240, 7):
+        assert "S3cr3t" not in ours.beginning("x" * before + secret * 2000, 4000)

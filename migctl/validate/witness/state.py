@@ -15,13 +15,16 @@ from uuid import uuid4
 
 import msgspec
 
-from migctl.config.files import make_state_folder, open_private_log, read_own, write_whole
+from migctl.config.files import make_state_folder, open_own, open_private_log, read_own, write_whole
 from migctl.errors import Refused
+from migctl.events.jsontext import read_as
 from migctl.status import WitnessStatus
 from migctl.telemetry import get_logger
 from migctl.validate.witness.minute import Minute
+from migctl.validate.witness.trouble import Bounds
 
 STATE = "witness.json"
+BOUNDS = "evidence-bounds.json"
 KEPT = "evidence.ndjson"
 LOCK = "witness.lock"
 # A week of minutes.
@@ -33,7 +36,7 @@ log = get_logger("witness")
 def read_state(folder: Path) -> WitnessStatus | None:
     """What the witness of this state folder said last; None where it never did, or what stands there can't be read or believed."""
     try:
-        return msgspec.json.decode(read_own(folder / STATE), type=WitnessStatus)
+        return read_as(read_own(folder / STATE), WitnessStatus)
     except (OSError, ValueError, Refused):
         return None
 
@@ -46,6 +49,20 @@ def write_state(folder: Path, status: WitnessStatus) -> None:
         log.warning("the witness's state can't be written", reason=error.strerror)
 
 
+def read_bounds(folder: Path, otherwise: Bounds) -> Bounds:
+    """What the `serve` that keeps this witness asks of a window now; `otherwise` where that can't be read or believed."""
+    try:
+        return read_as(read_own(folder / BOUNDS), Bounds)
+    except (OSError, ValueError, Refused):
+        return otherwise
+
+
+def write_bounds(folder: Path, bounds: Bounds) -> None:
+    """For the witness, which is a process of its own. Raises OSError."""
+    make_state_folder(folder)
+    write_whole(folder / BOUNDS, msgspec.json.encode(bounds), durable=False)
+
+
 @contextlib.contextmanager
 def holding(folder: Path, *, lock: str = LOCK) -> Iterator[str | None]:
     """The name of this folder's witness, for as long as the block lasts; None where another process is it.
@@ -56,7 +73,7 @@ def holding(folder: Path, *, lock: str = LOCK) -> Iterator[str | None]:
     folder: who takes over after a kill has the lease at once.
     """
     make_state_folder(folder)
-    with os.fdopen(os.open(folder / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as file:
+    with os.fdopen(open_own(folder / lock, os.O_RDWR | os.O_CREAT), "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -125,5 +142,5 @@ class Kept:
             return found
         for line in lines:
             with contextlib.suppress(ValueError):
-                found.append(msgspec.json.decode(line, type=Minute))
+                found.append(read_as(line, Minute))
         return found

@@ -57,14 +57,14 @@ class Trouble:
     """out: what was raised and is not cleared, by a process before."""
 
     def __init__(self, bounds: Bounds, out: AlertStatus | None = None) -> None:
-        self._bounds = bounds
+        self.bounds = bounds
         self.out = out
 
     def after(self, minute: Minute) -> Alert | None:
         """What is to be told after this window."""
         if minute.verdict == "terminated" or minute.quiet:
             return None
-        fault, out = fault_of(minute, self._bounds), self.out
+        fault, out = fault_of(minute, self.bounds), self.out
         if fault is not None and out is None:
             self.out = AlertStatus(reason=fault, since=minute.started_at)
             return Alert(status="raised", reason=fault, since=minute.started_at, window=minute)

@@ -24,7 +24,7 @@ from migctl.validate.witness.cohorts import cohorts_of
 from migctl.validate.witness.listening import Make, listen
 from migctl.validate.witness.live import Live, Side
 from migctl.validate.witness.minute import Minute
-from migctl.validate.witness.state import Kept, holding, read_state, write_state
+from migctl.validate.witness.state import Kept, holding, read_bounds, read_state, write_state
 from migctl.validate.witness.sums import TRANSPORTS
 from migctl.validate.witness.tail import Tail
 from migctl.validate.witness.trouble import Bounds, Trouble, fault_of
@@ -44,7 +44,7 @@ class Witness:
 
     http: of the `serve` that it watches. makes: a subscriber for each transport, at a position. record: of its target; None where
     nothing is to be written. classes, rates: as the relay classes events. folder: where it keeps what is not written yet.
-    closed: called with each window.
+    closed: called with each window. kept: by the serve of this folder, which says there what a window has to hold.
     """
 
     http: ServeHttp
@@ -58,6 +58,7 @@ class Witness:
     rates: Rates = field(default_factory=Rates)
     closed: Callable[[Minute], None] = lambda _: None
     notify: Callable[[str], None] = lambda _: None
+    kept: bool = False
     _count: int = 0
     _last: Minute | None = None
     _changed: bool = True
@@ -129,6 +130,8 @@ class Witness:
         self._last, self._changed = minute, True
         log.debug("window closed", window=minute.id, verdict=minute.verdict, reason=minute.reason)
         self.closed(minute)
+        if self.kept:
+            self.bounds = trouble.bounds = read_bounds(self.folder, self.bounds)
         alert = trouble.after(minute)
         self._alert = trouble.out
         if alert is not None:

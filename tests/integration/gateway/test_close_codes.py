@@ -61,6 +61,22 @@ async def test_reader_that_retention_overtakes_is_closed_with_4410_and_told_trim
             assert await hello(again) == ("unrecoverable", "trimmed")
 
 
+async def test_page_without_a_position_is_of_what_is_held_while_more_is_cut_away(tmp_path: Path) -> None:
+    keep = Keep(hours=0.0, min_events=10, readers=frozenset({"relay"}), check_every_s=0.01)
+    async with serving(tmp_path, keep=keep) as served:
+        for _ in range(30):
+            await served.journal.append([event(b'{"x":"%b"}' % (b"y" * 500)) for _ in range(500)])
+        await served.journal.move_cursor("relay", Position(served.journal.epoch, 15_000))
+        tail = 0
+        while tail < 14_991:
+            pages = await asyncio.gather(*(served.http.get("/events?limit=1") for _ in range(8)))
+            for page in pages:
+                assert page.status_code == 200, page.text
+                (first,) = page.json()["events"]
+                assert first["seq"] >= tail
+            tail = served.journal.tail
+
+
 async def test_epoch_that_is_opened_under_a_socket_closes_it_with_4411_after_what_the_old_one_had(
     tmp_path: Path,
 ) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from migctl.transports.wire import ASK
 from tests.kit.served import DEADLINE_S, Served, event, serving, until
 
 
@@ -66,8 +68,37 @@ async def test_hello_comes_first_and_tells_an_empty_journal(served: Served) -> N
             "resume": "fresh",
             "reason": None,
             "heartbeat_s": 5.0,
+            "asks": True,
         }
         assert (await frame(ws))["data"] == {"seq": 0}
+
+
+async def test_who_asks_hears_where_the_journal_is_and_who_asks_all_the_time_now_and_then(
+    served: Served,
+) -> None:
+    async with connect(served.ws_url + "?v=2") as ws:
+        assert [(await frame(ws))["type"] for _ in range(2)] == ["sys.hello", "sys.caught_up"]
+        for _ in range(1000):
+            await ws.send(ASK, text=True)
+        assert await frame(ws) == {"type": "sys.hb", "data": ANY, "timestamp": ANY}
+        await served.journal.append([event()])
+        frames = [await frame(ws)]
+        while frames[-1].get("seq") is None:
+            frames.append(await frame(ws))
+        assert len(frames) < 100
+
+
+async def test_no_other_word_and_no_other_socket_is_answered(served: Served) -> None:
+    async with connect(served.ws_url) as legacy, connect(served.ws_url + "?v=2") as ws:
+        assert [(await frame(ws))["type"] for _ in range(2)] == ["sys.hello", "sys.caught_up"]
+        await legacy.send(ASK, text=True)
+        for word in ('{"type": "sys.ask"}', "{}", "x" * 1000):
+            await ws.send(word)
+        await ws.send(ASK)  # no text
+        for socket in (legacy, ws):
+            await (await socket.ping())  # what was sent before it was read
+        await served.journal.append([event()])
+        assert (await frame(legacy))["type"] == (await frame(ws))["type"] == event().event_type
 
 
 async def test_subprotocol_opts_in_and_is_confirmed(served: Served) -> None:

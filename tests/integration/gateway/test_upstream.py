@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from migctl.config import Settings
 from migctl.server.access.tokens import Tokens, mint_token
+from migctl.transports.websocket import Upstream
 from tests.kit.old_service import FLAT, WRAPPED, OldService, old_service
 from tests.kit.served import DEADLINE_S, Served, event, serving, until
 
@@ -25,7 +28,7 @@ async def old() -> AsyncIterator[OldService]:
 
 @pytest.fixture
 async def served(tmp_path: Path, old: OldService) -> AsyncIterator[Served]:
-    async with serving(tmp_path, upstream=old.url, grace_s=0.5) as it:
+    async with serving(tmp_path, upstream=Upstream(old.url), grace_s=0.5) as it:
         yield it
 
 
@@ -99,7 +102,7 @@ async def test_token_of_ours_never_reaches_the_old_service(tmp_path: Path, old: 
     text, token = mint_token("ingest", "a")
     settings = Settings(legacy={"open": True})  # type: ignore[arg-type]
     async with (
-        serving(tmp_path, settings=settings, upstream=old.url, tokens=Tokens((token,))) as served,
+        serving(tmp_path, settings=settings, upstream=Upstream(old.url), tokens=Tokens((token,))) as served,
         connect(served.ws_url, additional_headers={"Authorization": f"Bearer {text}"}) as ws,
     ):
         await heard(ws)
@@ -143,6 +146,55 @@ async def test_dashboard_that_vanishes_leaves_no_socket_at_the_old_service(
     assert not old.clients
 
 
+@pytest.mark.parametrize("code", [5000, 65535])
+async def test_code_that_nobody_may_send_is_an_error_of_the_protocol_to_both(
+    served: Served, old: OldService, code: int
+) -> None:
+    ws = await connect(served.ws_url)
+    await heard(ws)
+    ws.transport.write(b"\x88\x82\0\0\0\0" + code.to_bytes(2))
+    assert (await closed(ws))[0] == 1002
+    await until(lambda: bool(old.closed_with))
+    assert old.closed_with == [(1002, "")]
+    await until(lambda: not served.gateway.status().subscribers)
+
+
+@pytest.mark.parametrize("stays", [False, True])
+async def test_old_service_that_takes_nothing_keeps_no_socket_of_a_client(
+    tmp_path: Path, stays: bool
+) -> None:
+    """A client that says much, and goes or stays, while the old service does not read."""
+
+    async def deaf(client: ServerConnection) -> None:
+        client.transport.pause_reading()
+        await client.wait_closed()
+
+    async with serve(deaf, "127.0.0.1", 0, ping_interval=None, close_timeout=0.1) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with (
+            serving(tmp_path, upstream=Upstream(url, pass_within_s=0.3), grace_s=0.5) as served,
+            connect(served.ws_url, ping_interval=None) as ws,
+        ):
+            await until(lambda: served.gateway.status().subscribers_piped == 1)
+            saying = asyncio.create_task(_say(ws))
+            try:
+                await until(lambda: ws.transport.get_write_buffer_size() > 0)
+                if not stays:
+                    ws.transport.abort()
+                await until(lambda: not served.gateway.status().subscribers_piped)
+                await until(lambda: not served.gateway.subscribers())
+                assert not stays or (await closed(ws))[0] in (1012, None)
+            finally:
+                saying.cancel()
+                await asyncio.wait([saying])
+
+
+async def _say(ws: ClientConnection) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await ws.send(bytes(1 << 20))
+
+
 async def test_old_service_that_breaks_off_closes_the_dashboard_with_1012(
     served: Served, old: OldService
 ) -> None:
@@ -155,7 +207,7 @@ async def test_old_service_that_breaks_off_closes_the_dashboard_with_1012(
 async def test_old_service_that_is_away_closes_with_1012_and_comes_back_by_itself(tmp_path: Path) -> None:
     async with old_service() as old:
         port = int(old.url.split(":")[2].split("/")[0])
-    async with serving(tmp_path, upstream=old.url) as served:
+    async with serving(tmp_path, upstream=Upstream(old.url)) as served:
         async with connect(served.ws_url, subprotocols=["stats.v1"]) as ws:  # type: ignore[list-item]
             assert (await closed(ws))[0] == 1012
         told = served.gateway.status().upstream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from migctl import clock
 from migctl.config import Target
-from migctl.flags.record import Record
+from migctl.flags.record import Changed, Record
 from migctl.flags.snapshot import Brake
 from migctl.rollout.walk import State
 from tests.kit.conditions import until
@@ -27,12 +28,16 @@ async def record(standin: Target) -> AsyncIterator[Record]:
 
 
 async def a_person_writes(record: Record, **changed: object) -> None:
-    at = await record.rollout("transport")
-    state = msgspec.structs.replace(msgspec.convert(at.state, State), version=at.version + 1, **changed)
-    await record.write_rollout(
-        "transport", msgspec.json.encode(state), expected=at.version, fence=None, action="pause", actor="ada",
-        reason="a test",
-    )  # fmt: skip
+    """As a command does: again where the walker wrote between reading and writing."""
+    while True:
+        at = await record.rollout("transport")
+        state = msgspec.structs.replace(msgspec.convert(at.state, State), version=at.version + 1, **changed)
+        with contextlib.suppress(Changed):
+            await record.write_rollout(
+                "transport", msgspec.json.encode(state), expected=at.version, fence=None, action="pause", actor="ada",
+                reason="a test",
+            )  # fmt: skip
+            return
 
 
 async def ended(walker: WalkerProcess) -> int:

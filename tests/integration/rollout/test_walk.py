@@ -10,7 +10,6 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,8 @@ async def test_a_walk_reaches_the_end_over_kills_silence_a_bad_gate_and_stores_t
 ) -> None:
     folder, ledger = tmp_path / "serve", Ledger(migrated)
     write_settings(folder)
-    alike = {"min_match_percent": 90, "min_events": 5, "failure_limit": 1}
-    write_stages(folder, s2b_50={"soak_minutes": 3, "gates": [{"max_lost": 0, "min_events": 5}, alike]})
+    in_time = {"max_latency_p99_ms": 700, "min_events": 5, "failure_limit": 1}
+    write_stages(folder, s2b_50={"soak_minutes": 3, "gates": [{"max_lost": 0, "min_events": 5}, in_time]})
     (folder / "configs" / "stages" / "2c-deprecate.yaml").write_text(
         last_stage(rampdown_minutes=0.1, drain_minutes=0.02)
     )
@@ -86,24 +85,12 @@ async def test_a_walk_reaches_the_end_over_kills_silence_a_bad_gate_and_stores_t
         source.silent = False
 
         await until(lambda: at("2b-50", "soaking"), within_s=WITHIN_S)
-        proxy.swallow()
-        soak_from = datetime.fromisoformat(ledger.state()["soak_from"])
-        differing: set[str] = set()
-
-        async def differ() -> bool:
-            """Windows of the soak that were seen whole, in which Realtime brought too little: it looked connected all the time."""
-            of = (await get(serve, "/api/status")).json()["witness"]["window"]
-            counts = datetime.fromisoformat(of["started_at"]) >= soak_from and of["verdict"] == "pass"
-            if counts and of["match_percent"] < 90:
-                differing.add(of["id"])
-            return len(differing) > 1
-
-        await until(differ, within_s=WITHIN_S)
-        proxy.heal()
-        proxy.cut_all()
+        # Nothing is lost, and it comes too late: 0.4 s to Supabase, and as long from there.
+        proxy.delay_s = 0.4
         await until(lambda: walker.exit_code is not None, within_s=WITHIN_S)
         assert (walker.exit_code, ledger.state()["phase"]) == (1, "aborted"), walker.log()
-        assert "min_match_percent" in ledger.state()["reason"]
+        assert "max_latency_p99_ms" in ledger.state()["reason"]
+        proxy.delay_s = 0.0
         assert {await transport(serve, f"user-{n}") for n in range(30)} == {"websocket"}
         (brake,) = ledger.brakes()
         code, resumed = await rollout("resume", "--lift", brake, "--yes", *WHY)

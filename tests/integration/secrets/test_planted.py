@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -38,16 +38,17 @@ BREAKS = {
     "percent": f"{HEAD}%41{TAIL}",
 }
 KEYS = ("SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET")
+TODAY = ("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_USER_EMAIL", "SUPABASE_USER_PASSWORD")
 
 
-def environment(supabase_url: str, broken: str) -> dict[str, str]:
+def environment(supabase_url: str, broken: str, keys: Sequence[str] = KEYS) -> dict[str, str]:
     """Each variable with a secret of its own, all broken in the same way."""
     dead = any_free_port()
     inside = broken.strip(" \r\n\ufeff")
     around = broken.replace(inside, "{}")
     return {
         "SUPABASE_URL": supabase_url,
-        **{name: around.format(f"{name}-{inside}-{name}") for name in KEYS},
+        **{name: around.format(f"{name}-{inside}-{name}") for name in keys},
         "DATABASE_URL": around.format(f"postgresql://u:{inside}@127.0.0.1:{dead}/db"),
         "REDIS_URL": around.format(f"redis://:{inside}@127.0.0.1:{dead}/0"),
         "MIGCTL_TOKENS": around.format(f"admin:ops:{hashlib.sha256(TOKEN.encode()).hexdigest()}")
@@ -175,7 +176,23 @@ async def test_nothing_of_a_secret_comes_out_of_commands_whose_target_is_dead(
     await commands(tmp_path, environment(f"http://127.0.0.1:{any_free_port()}", BREAKS[how]))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["crlf and blanks", "hash"])
+async def test_nothing_of_a_key_of_today_or_of_a_user_comes_out_though_the_target_quotes_it(
+    how: str, tmp_path: Path
+) -> None:
+    async with quoting() as url:
+        environ = environment(url, BREAKS[how], TODAY)
+        await whole_serve(tmp_path / "serve", as_files(environ, tmp_path / "files"))
+        await commands(tmp_path / "commands", environ)
+
+
 REFUSED = [
+    *[(name, f"{HEAD}\x07{TAIL}") for name in (*TODAY, "MIGCTL_ACCESS_TOKEN")],
+    ("SUPABASE_SIGNING_KEY", f"{HEAD}-{TAIL}"),
+    ("SUPABASE_SIGNING_KEY", json.dumps({"kty": "EC", "crv": "P-256", "kid": "k", "d": f"{HEAD}-{TAIL}"})),
+    ("SUPABASE_SIGNING_KEY", json.dumps({"kty": "oct", "k": f"{HEAD}-{TAIL}"})),
+    ("MIGCTL_ACCESS_TOKEN", f"{HEAD}.{TAIL}.x"),
     *[(name, f"{HEAD}ä{TAIL}") for name in (*KEYS[:2], "MIGCTL_TOKEN")],
     *[(name, f"{HEAD}\n{TAIL}") for name in ("SUPABASE_JWT_SECRET", "REDIS_URL")],
     *[("DATABASE_URL", f"postgresql://u:{HEAD}{mark}{TAIL}@127.0.0.1/db") for mark in ("@", "/", "%", " ")],
@@ -190,10 +207,12 @@ def test_what_can_t_be_used_ends_the_command_with_2_and_the_name_of_the_variable
     name: str, value: str, tmp_path: Path
 ) -> None:
     environ = environment("http://127.0.0.1:9", BREAKS["whole"]) | {name: value}
+    if name in ("SUPABASE_SIGNING_KEY", "MIGCTL_ACCESS_TOKEN"):  # only who has no other way looks at it
+        del environ["SUPABASE_JWT_SECRET"]
     words = (
         ("status", "--url", "http://127.0.0.1:9")
         if name == "MIGCTL_TOKEN"
-        else ("serve", "--listen", "127.0.0.1:0")
+        else ("serve", "--mode", "dual", "--listen", "127.0.0.1:0")
     )
     ended = run(tmp_path, *words, more=environ)
     assert ended.returncode == 2, ended.stderr

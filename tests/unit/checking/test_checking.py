@@ -43,7 +43,7 @@ def test_every_mistake_of_every_file_is_told_in_the_order_of_files_and_lines(tmp
         tmp_path, "migctl.yaml", "mode: both\nlisten: 127.0.0.1:80\nfallback: {hold: 1, hold_s: -1}\nx: 1\n"
     )
     bad = GOOD.format(name="2b-25", percent=125).replace("max_lost: 0", "max_lots: 0, failure_limit: -1")
-    write(tmp_path, "configs/stages/2b-25.yaml", bad + "rampdown_minutes: 1h\n")
+    write(tmp_path, "configs/stages/2b-25.yaml", bad + "rampdown_minutes: 1x\n")
     write(
         tmp_path, "configs/flags/segments.yaml", "segments:\n  internal: {user: [a]}\n  two: {users: [4]}\n"
     )
@@ -65,7 +65,7 @@ def test_every_mistake_of_every_file_is_told_in_the_order_of_files_and_lines(tmp
     assert next(one for one in found.problems if one.key == "gates.0.max_lots").do == "did you mean max_lost?"
     assert (
         next(one for one in found.problems if one.key == "rampdown_minutes").do
-        == "write 1; the unit is in the key"
+        == "write a number in the unit of the key, or a time such as 500ms, 30s, 5m, 1h or 2d"
     )
 
 

@@ -110,7 +110,7 @@ def test_what_is_right_is_accepted_by_both(tmp_path: Path, name: SchemaName, fil
             STAGE.replace("{max_lost: 0}", ""), STAGE.replace("max_lost: 0", "max_lost: 0, max_rejected: 0"),
             STAGE.replace("max_lost: 0", "min_events: 5"), STAGE.replace("max_lost: 0", "max_lost: null"),
             STAGE.replace("max_lost: 0", "max_lost: 0.5"), STAGE.replace("max_lost: 0", "max_lost: 0, dry_run: true"),
-            STAGE.replace("max_lost: 0", "max_latency_p99_ms: 0"), STAGE.replace("max_lost: 0", "max_latency_p99_ms: 100ms"),
+            STAGE.replace("max_lost: 0", "max_latency_p99_ms: 0"), STAGE.replace("max_lost: 0", "max_latency_p99_ms: 100x"),
             STAGE.replace("max_lost: 0", "max_lost: 0, no_data: pass"), STAGE.replace("max_lost: 0", "max_lots: 0"),
             STAGE.replace("5", "0"), STAGE + "mode: none\n", STAGE + "settings: {journal: {}}\n", STAGE + "drills: failover\n",
             STAGE + "settings: {relay: {claim_s: 1}}\n", STAGE + "settings: {fallback: {hold_s: -1}}\n", STAGE + "x: 1\n",

@@ -67,4 +67,20 @@ def test_a_bug_is_never_hidden_by_an_error_that_came_with_it(
 def test_an_error_of_ours_ends_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert context.report(ExceptionGroup("", [Refused("no", do="name it")])) == 4
     assert context.report(KeyboardInterrupt()) == 130
-    assert capsys.readouterr().err == "error: no\n  name it\nerror: interrupted\n"
+    assert capsys.readouterr().err == "error: no\n  name it\ninterrupted\n"
+
+
+def test_in_a_pipe_nothing_is_wrapped_or_padded_unless_a_width_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [["a", "word " * 60, "x"], ["bc", "short", ""]]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    output.table(["ONE", "TWO", "THREE"], rows)
+    wide = capsys.readouterr().out.splitlines()
+    assert any("word " * 59 + "word" in line for line in wide)
+    assert all(line == line.rstrip() for line in wide)
+    monkeypatch.setenv("COLUMNS", "80")
+    output.table(["ONE", "TWO", "THREE"], rows)
+    narrow = capsys.readouterr().out.splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert all(line == line.rstrip() for line in narrow)

@@ -57,3 +57,14 @@ def test_letters_may_come_together_and_are_taken_back_by_backspace() -> None:
 def test_a_key_of_several_bytes_is_no_escape_and_no_text() -> None:
     keys, last = fed("a", "w", "\x1b[A", "\x1bOP", "\t", "\x00")
     assert last is None and keys.prompt.endswith("Why? w_")
+
+
+def test_afar_nothing_is_said_of_a_throttle_and_its_keys_do_nothing() -> None:
+    keys = Keys(afar=True)
+    assert "throttle" not in keys.prompt and "abort" in keys.prompt
+    for key in ("t", "n"):
+        assert keys.feed(key) is None
+        assert "control socket" in keys.hint and keys.prompt == Keys(afar=True).prompt
+    keys.feed("a")
+    assert keys.feed("gaps\r") is None
+    assert keys.feed("y") == Wanted("abort", "gaps")

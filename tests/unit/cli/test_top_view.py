@@ -17,9 +17,9 @@ from tests.kit.statuses import NAMES, status
 NOW = datetime(2026, 11, 25, 17, 36, tzinfo=UTC)
 
 
-def drawn(of: Shown) -> list[str]:
+def drawn(of: Shown, width: int = 80) -> list[str]:
     screen = StringIO()
-    Console(file=screen, width=80).print(view(of, NOW))
+    Console(file=screen, width=width).print(view(of, NOW))
     return [line.rstrip() for line in screen.getvalue().splitlines()]
 
 
@@ -29,6 +29,20 @@ def test_it_fits_a_terminal_and_its_last_line_says_the_keys(name: str) -> None:
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 24
     assert lines[-1] == IDLE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_sixty_columns_no_word_of_a_table_is_cut_and_the_clock_is_there(name: str) -> None:
+    lines = drawn(Shown(status=status(name), backlog=[0, 3, 9], prompt=IDLE), width=60)
+    assert max(map(len, lines)) <= 60 and len(lines) <= 26
+    assert lines[0].endswith("17:36:00 UTC")
+    begin = next(number for number, line in enumerate(lines) if line.startswith("WAY"))
+    end = next(number for number, line in enumerate(lines) if line.startswith(("backlog", "match")))
+    ways = lines[begin:end]
+    assert not any("…" in line for line in ways), ways
+    # What is longer than its line ends with a mark, so that nobody takes its half for all of it.
+    (does,) = [line for line in lines if line.startswith("does")]
+    assert len(does) < 60 or does.endswith("…")
 
 
 def test_rates_breakers_backlog_match_and_what_is_not_known_are_on_the_screen() -> None:

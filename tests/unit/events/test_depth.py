@@ -29,7 +29,7 @@ def test_bound_is_the_one_that_is_documented() -> None:
     ("text", "depth"),
     [
         (b"1", 0), (b"{}", 1), (b"[[],[[]],{}]", 3), (rb'{"a":"[[[","b":"\"{[","c":"\\","d":[1]}', 2),
-        (b'{"[":[],"{":{}}', 2), (nested(511), 511), (nested(200_000), 200_000), (b"]]}}", 0), (b'"[[[', 3),
+        (b'{"[":[],"{":{}}', 2), (nested(511), 511), (nested(200_000), 200_000), (b"]]}}", 0), (b'"[[[', 0), (b'[["[\\', 2),
     ],
 )  # fmt: skip
 def test_depth_is_that_of_brackets_outside_of_strings(text: bytes, depth: int) -> None:
@@ -93,3 +93,23 @@ def test_a_mapping_that_is_too_deep_is_refused_too(levels: int) -> None:
 def test_a_member_that_a_later_one_of_its_name_hides_counts() -> None:
     with pytest.raises(BadEvent, match="512 levels"):
         _decoded(b'{"a":%b,"a":1}' % nested(600))
+
+
+def test_source_id_is_checked_as_an_id_is() -> None:
+    """It goes to subscribers, tables and captures: what none of them could hold is refused at the door."""
+    for source_id, code in ((b"\\ud800", "surrogate"), (b"x" * 513, "long"), (b"a\\u0000", "control")):
+        text = b'{"event_type":"x","data":{},"source_id":"%b"}' % source_id
+        with pytest.raises(BadEvent) as refused:
+            decode_event(text, arrived=START, default_source="s")
+        assert (refused.value.field, refused.value.code) == ("source_id", code)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [b'"' + b'\\"' * 500_000, b'"\\' * 300_000, b'["' * 500_000],
+    ids=["quotes", "one string", "brackets"],
+)
+def test_quotes_without_end_are_counted_in_one_sweep(text: bytes) -> None:
+    """Looked at once more from each quote on they would take hours, in which nobody else is served."""
+    assert depth_of(text) >= 0

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migctl.events.jsontext import dumps, loads, one_line, quote, split_array, split_object, type_word
+from migctl.events.jsontext import (
+    dumps,
+    loads,
+    one_line,
+    quote,
+    read_as,
+    split_array,
+    split_object,
+    type_word,
+)
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -100,3 +110,41 @@ def test_a_line_is_one_line_and_the_same_json() -> None:
 )
 def test_a_value_is_called_what_json_calls_it(value: object, word: str) -> None:
     assert type_word(value) == word
+
+
+@pytest.mark.parametrize("quick", ["a", "\ud800"])
+def test_what_is_written_is_the_same_json_with_half_a_character_beside_it(quick: str) -> None:
+    value = {"a": quick, "inf": float("inf"), "list": [float("nan"), (1, 2)]}
+    assert loads(dumps(value)) == {"a": quick, "inf": None, "list": [None, [1, 2]]}
+    assert loads(quote(quick)) == quick
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 5000,
+        b'{"b":' * 3000,
+        b'{"a":1,"b":' + b"[" * 1500 + b"]" * 1500 + b"}",
+        b"\xff",
+        b'{"a":"\xed\xa0\x80"}',
+        b'{"a":%b}' % (b"9" * 5000),
+        b"",
+    ],
+    ids=[
+        "open",
+        "open objects",
+        "deep below a key that the type has not",
+        "no UTF-8",
+        "half a character",
+        "digits",
+        "nothing",
+    ],
+)
+def test_text_that_is_no_value_of_a_type_is_a_value_error_and_nothing_else(text: bytes) -> None:
+    for kind in (dict[str, int], list[str], _Shape):
+        with pytest.raises(ValueError, match=r"."):
+            read_as(text, kind)
+
+
+class _Shape(msgspec.Struct):
+    a: int

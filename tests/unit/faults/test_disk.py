@@ -54,6 +54,15 @@ def test_who_entered_it_has_no_room_while_it_is_full_and_room_again_afterwards(d
     assert written(disk, "afterwards", 1 << 20) == 0
 
 
+def test_one_that_runs_low_has_what_was_left_and_no_more(disk: SmallDisk) -> None:
+    disk.fill(leave=1 << 20)
+    assert (1 << 20) - 8192 <= disk.free_bytes <= 1 << 20
+    assert written(disk, "fits", 512 << 10) == 0
+    assert written(disk, "does not", 1 << 20) == errno.ENOSPC
+    disk.fill(leave=1 << 20)
+    assert disk.free_bytes < 1 << 20  # there was less already
+
+
 def test_what_is_on_it_is_there_for_others_once_it_was_brought_out_and_gone_with_its_keeper(
     disk: SmallDisk,
 ) -> None:

@@ -77,6 +77,8 @@ def test_what_a_rule_says_is_read_back(
             ]
         },
         {"if": [{"var": "x"}, "realtime"]},
+        {"if": []},
+        {"if": [{"in": []}, "realtime", {"fractional": [["realtime", 25], ["websocket", 75]]}]},
         None,
     ],
 )

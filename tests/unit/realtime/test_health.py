@@ -278,3 +278,22 @@ def test_a_way_that_is_open_anew_lets_the_trial_go_at_once() -> None:
     assert one.state == "open"
     assert one.due(now + 0.1) is not None
     assert one.state == "half_open"
+
+
+def test_another_bound_of_silence_holds_for_what_is_awaited_already() -> None:
+    one = watch()
+    one.arrived(one.sent(0.0), 0.02)
+    one.sent(0.5)
+    one.follow(every_s=0.5, silent_s=4.0)
+    assert silent_from(one, 0.5, 3.9) is None
+    one.follow(every_s=0.2, silent_s=1.0)
+    assert one.probe(4.0)
+
+
+def test_the_first_canary_is_waited_for_as_before_whatever_was_changed() -> None:
+    one = watch()
+    one.sent(0.0)
+    one.follow(every_s=0.5, silent_s=0.6)
+    assert silent_from(one, 0.0, 4.9) is None
+    found = silent_from(one, 5.0, 6.0)
+    assert found is not None

@@ -105,3 +105,16 @@ def test_clock_that_was_set_back_leaves_a_contiguous_run() -> None:
     entries[2] = replace(entries[2], committed_at=now - timedelta(seconds=60))
     live = [each.seq for each in hints.live_edge(entries, now=now)]
     assert live == list(range(live[0], 6))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"a":"\\ud800","a":0}', b'{"a":{"b":["\\ud800"]},"a":1}', b'{"\\udfff":1,"x":{"a":0,"a":1e400}}'],
+)
+def test_what_a_client_would_drop_goes_as_a_reference_also_below_a_key_that_is_there_twice(
+    data: bytes,
+) -> None:
+    """The last of the two counts, but what reads the frame stumbles over the first."""
+    (hint,) = _messages(entry(1, data))
+    (event,) = json.loads(hint.payload)["events"]
+    assert "data" not in event

@@ -62,5 +62,5 @@ def test_what_is_no_frame_is_refused(text: str) -> None:
 
 
 def test_missing_parts_of_a_frame_are_nothing_and_not_an_error() -> None:
-    assert frames.decode('{"event":"phx_close"}') == frames.Frame("None", "phx_close", {}, None)
+    assert frames.decode('{"event":"phx_close"}') == frames.Frame("", "phx_close", {}, None)
     assert frames.decode('{"topic":"t","event":"e","payload":[],"ref":3}') == frames.Frame("t", "e", {}, "3")

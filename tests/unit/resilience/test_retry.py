@@ -97,3 +97,13 @@ async def test_a_wait_is_no_shorter_than_asked() -> None:
     began = loop.time()
     await retry().wait(least_s=0.01)
     assert loop.time() - began >= 0.009
+
+
+def test_other_bounds_count_from_the_next_failure_on_and_the_row_goes_on() -> None:
+    one = retry(slow=Backoff(2.0, 2.0))
+    assert [one.failed(LOST).delay_s for _ in range(3)] == [0.1, 0.2, 0.4]
+    one.follow(Backoff(1.0, 3.0), slow=Backoff(7.0, 7.0))
+    assert one.failed(LOST).delay_s == 3.0
+    assert one.failed(FORBIDDEN).delay_s == 7.0
+    one.succeeded()
+    assert one.failed(LOST).delay_s == 1.0

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from migctl import clock
 from migctl.errors import Transient, Usage, first_error
-from migctl.resilience import News, until_silent, within
+from migctl.resilience import News, staggered, within
 
 
 async def test_a_wake_ends_the_waits_under_way_and_none_that_begins_later() -> None:
@@ -37,52 +36,6 @@ async def test_a_timeout_of_the_awaited_itself_is_not_taken_for_ours() -> None:
         await within(60, times_out())
 
 
-async def test_silence_that_is_put_off_is_not_over_before_its_last_word() -> None:
-    asked: list[float] = []
-    ends = [clock.mono(), clock.mono() + 0.01, clock.mono() + 0.02]
-
-    def silent_at() -> float:
-        asked.append(clock.mono())
-        return ends[min(len(asked), len(ends) - 1)]
-
-    with pytest.raises(TimeoutError):
-        async with until_silent(silent_at):
-            await asyncio.Event().wait()
-    assert asked[-1] >= ends[-1]
-
-
-async def test_who_is_heard_all_the_time_costs_no_timer() -> None:
-    asked = 0
-
-    def silent_at() -> float:
-        nonlocal asked
-        asked += 1
-        return clock.mono() + 60
-
-    async with until_silent(silent_at):
-        for _ in range(100):
-            await asyncio.sleep(0)
-    assert asked == 1
-
-
-async def test_a_block_that_ends_in_time_is_not_ended_later() -> None:
-    async with until_silent(lambda: clock.mono() + 0.001):
-        await asyncio.sleep(0)
-    assert not await within(0.01, asyncio.Event().wait())
-
-
-async def test_a_cancel_within_the_block_is_no_timeout() -> None:
-    async def listen() -> None:
-        async with until_silent(lambda: clock.mono() + 60):
-            await asyncio.Event().wait()
-
-    listening = asyncio.create_task(listen())
-    await asyncio.sleep(0)
-    listening.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await listening
-
-
 def test_a_bug_is_never_hidden_by_an_expected_error() -> None:
     expected, bug = Transient("away", do="wait"), ValueError("a bug")
     group = BaseExceptionGroup(
@@ -96,3 +49,101 @@ def test_a_bug_is_never_hidden_by_an_expected_error() -> None:
 def test_a_cancellation_comes_last() -> None:
     expected = Transient("away", do="wait")
     assert first_error(BaseExceptionGroup("", [asyncio.CancelledError(), expected])) is expected
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_an_attempt_that_hangs_is_joined_by_another_and_the_first_that_succeeds_wins() -> None:
+    begun: list[int] = []
+
+    async def attempt() -> int:
+        begun.append(len(begun))
+        number = begun[-1]
+        if number < 2:
+            await never()
+        return number
+
+    assert await staggered(attempt, apart_s=0.01, most_s=60) == 2
+
+
+async def test_a_slow_attempt_is_not_given_up_for_those_after_it() -> None:
+    begun: list[int] = []
+    third = asyncio.Event()
+
+    async def attempt() -> int:
+        begun.append(len(begun))
+        number = begun[-1]
+        if number == 2:
+            third.set()
+        await (third.wait() if number == 0 else never())
+        return number
+
+    assert await staggered(attempt, apart_s=0.01, most_s=60) == 0
+
+
+async def test_what_an_attempt_raises_is_raised_though_another_hangs() -> None:
+    begun: list[int] = []
+
+    async def attempt() -> int:
+        begun.append(len(begun))
+        if len(begun) == 1:
+            await never()
+        raise Usage("refused", do="ask otherwise")
+
+    with pytest.raises(Usage):
+        await staggered(attempt, apart_s=0.01, most_s=60)
+
+
+async def test_attempts_that_all_hang_end_in_time_and_none_is_left_behind() -> None:
+    left: list[int] = []
+
+    async def attempt() -> int:
+        left.append(1)
+        try:
+            await never()
+        finally:
+            left.pop()
+        return 0
+
+    with pytest.raises(TimeoutError):
+        await staggered(attempt, apart_s=0.01, most_s=0.05)
+    assert left == []
+
+
+async def test_a_result_that_comes_too_late_is_dropped() -> None:
+    dropped: list[int] = []
+    begun: list[int] = []
+    both = asyncio.Event()
+
+    async def attempt() -> int:
+        begun.append(len(begun))
+        number = begun[-1]
+        if number == 1:
+            both.set()
+        await both.wait()
+        return number
+
+    first = await staggered(attempt, apart_s=0.01, most_s=60, drop=dropped.append)
+    assert sorted([first, *dropped]) == [0, 1]
+
+
+async def test_a_cancel_ends_all_attempts() -> None:
+    left: list[int] = []
+
+    async def attempt() -> int:
+        left.append(1)
+        try:
+            await never()
+        finally:
+            left.pop()
+        return 0
+
+    trying = asyncio.create_task(staggered(attempt, apart_s=60, most_s=60))
+    while not left:
+        await asyncio.sleep(0)
+    trying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await trying
+    assert left == []

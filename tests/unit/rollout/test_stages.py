@@ -48,7 +48,7 @@ def test_a_file_of_ones_own_wins(tmp_path: Path) -> None:
         ("gates: []", "bad.yaml:5: gates: "),
         ("gates: [{max_lost: 0, max_rejected: 0}]", "bad.yaml:5: gates.0: expected one bound of"),
         ("gates: [{failure_limit: 0}]", "bad.yaml:5: gates.0: expected one bound of"),
-        ('gates: [{max_latency_p99_ms: "100ms"}]', "bad.yaml:5: gates.0.max_latency_p99_ms: "),
+        ('gates: [{max_latency_p99_ms: "100 apples"}]', "bad.yaml:5: gates.0.max_latency_p99_ms: "),
         ("gates: [{max_lost: 0, dry_run: true}]", "expected one at least that is no dry_run"),
         ("gates: [{max_lost: 0, min_event: 5}]", "bad.yaml:5: gates.0.min_event: no such key"),
         (

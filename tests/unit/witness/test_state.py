@@ -8,7 +8,18 @@ import msgspec
 
 from migctl.status import WitnessStatus
 from migctl.validate.witness.minute import Minute
-from migctl.validate.witness.state import KEPT, LOCK, Kept, holding, read_state, write_state
+from migctl.validate.witness.state import (
+    BOUNDS,
+    KEPT,
+    LOCK,
+    Kept,
+    holding,
+    read_bounds,
+    read_state,
+    write_bounds,
+    write_state,
+)
+from migctl.validate.witness.trouble import Bounds
 from tests.kit.witnessing import at
 
 
@@ -58,3 +69,18 @@ def test_what_it_said_is_read_and_what_is_none_is_none(tmp_path: Path) -> None:
     assert read_state(tmp_path) == said
     (tmp_path / "witness.json").write_text("{")
     assert read_state(tmp_path) is None
+
+
+def test_bounds_come_from_the_serve_that_keeps_it_and_what_can_not_be_read_or_believed_changes_none(
+    tmp_path: Path,
+) -> None:
+    own = Bounds(max_lost=3)
+    assert read_bounds(tmp_path, own) == own
+    write_bounds(tmp_path, Bounds(min_match_percent=99.0, max_lost=1))
+    assert read_bounds(tmp_path, own) == Bounds(min_match_percent=99.0, max_lost=1)
+    path = tmp_path / BOUNDS
+    path.chmod(0o666)
+    assert read_bounds(tmp_path, own) == own
+    path.chmod(0o600)
+    path.write_text('{"max_lost":')
+    assert read_bounds(tmp_path, own) == own
