@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import brotli
 import httpx
 import pytest
 
@@ -19,6 +21,11 @@ from migctl.server.access.tokens import Token, Tokens
 from tests.kit.memory import at_most_mib
 from tests.kit.raw_server import bomb
 from tests.kit.served import Served, serving
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 GOOD = {"event_type": "a", "data": {"n": 1}}
 MIB = 1 << 20
@@ -57,6 +64,9 @@ async def test_what_is_packed_is_taken_as_what_it_was(tmp_path: Path) -> None:
             (gzip.compress(body[:5000]) + gzip.compress(body[5000:]), "gzip"),
             (zlib.compress(body), "deflate"),
             (raw.compress(body) + raw.flush(), "deflate"),
+            (brotli.compress(body), "br"),
+            (zstd.compress(body), "zstd"),
+            (zstd.compress(body[:5000]) + zstd.compress(body[5000:]), "zstd"),
             (body, "identity"),
         ):
             answer = await _post(served, packed, Content_Encoding=coding)
@@ -71,10 +81,22 @@ async def test_what_is_packed_is_taken_as_what_it_was(tmp_path: Path) -> None:
         (gzip.compress(bytes(15 * MIB)), "gzip", 413, "large"),
         (gzip.compress(b"{}")[:-5], "gzip", 400, "encoding"),
         (b"{}", "gzip", 400, "encoding"),
-        (b"{}", "br", 415, "encoding"),
+        (brotli.compress(bytes(64 * MIB), quality=1), "br", 413, "large"),
+        (zstd.compress(bytes(64 * MIB)), "zstd", 413, "large"),
+        (b"{}", "lzma", 415, "encoding"),
         (b"{}", "gzip, gzip", 415, "encoding"),
     ],
-    ids=["a bomb", "zeros, deflated", "zeros", "cut", "not packed", "unknown", "packed twice"],
+    ids=[
+        "a bomb",
+        "zeros deflated",
+        "zeros",
+        "cut",
+        "not packed",
+        "a bomb of br",
+        "of zstd",
+        "unknown",
+        "packed twice",
+    ],
 )
 async def test_what_is_packed_to_hurt_is_refused_in_little_memory(
     tmp_path: Path, body: bytes, coding: str, status: int, code: str

@@ -6,7 +6,6 @@ The listener inflates nothing. What is packed is inflated here, off the event lo
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from migctl.server.access.memory import Memory, is_starved
+from migctl.server.access.packing import PACKINGS, Unreadable, unpacked
 from migctl.server.answers import refusal
 from migctl.server.counts import Held
 
@@ -25,10 +25,6 @@ MOST_BYTES = 16 << 20
 LEAST_BYTES_PER_S = 16 << 10
 # JSON packs to a tenth or a fiftieth. What packs better than this is made to, unless it is little.
 MOST_RATIO = 250
-_STEP_BYTES = 256 << 10
-
-_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
-_PACKINGS = ("gzip", "x-gzip", "deflate")
 
 
 class BadBody(Exception):
@@ -110,14 +106,14 @@ async def body_of(request: web.Request, most_bytes: int = SMALL_BYTES) -> bytes:
     """The body, inflated. Raises BadBody."""
     share = request.get(SHARE) or Share(Held())
     packing = request.headers.get("Content-Encoding", "").strip().lower()
-    if packing not in ("", "identity", *_PACKINGS):
+    if packing not in ("", "identity", *PACKINGS):
         raise BadBody(
-            415, "encoding", f"Content-Encoding {packing[:40]!r} is not taken: gzip and deflate are"
+            415, "encoding", f"Content-Encoding {packing[:40]!r} is not taken: gzip, deflate, br and zstd are"
         )
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
     body = await _received(request, share, most_bytes)
-    if packing not in _PACKINGS or not body:
+    if packing not in PACKINGS or not body:
         return body
     room = min(most_bytes, max(SMALL_BYTES, MOST_RATIO * len(body)))
     share.take(room)
@@ -146,22 +142,13 @@ async def _received(request: web.Request, share: Share, most_bytes: int) -> byte
 
 def inflated(body: bytes, packing: str, room: int, most_bytes: int) -> bytes:
     """What was packed, in steps. room: no more than that. Raises BadBody."""
-    # Some send deflate without its header, as browsers once did.
-    raw = packing == "deflate" and body[0] & 0xF != 8
-    window = _RAW if raw else _ZLIB if packing == "deflate" else _GZIP
-    found, left = bytearray(), body
+    found = bytearray()
     try:
-        while left:
-            inflater = zlib.decompressobj(window)
-            while left and not inflater.eof:
-                found += inflater.decompress(left, _STEP_BYTES)
-                left = inflater.unconsumed_tail
-                if len(found) > room:
-                    raise _too_large(most_bytes) if room == most_bytes else _too_packed()
-            if not inflater.eof:
-                raise BadBody(400, "encoding", f"the body can't be read: its {packing} does not end")
-            left = inflater.unused_data
-    except zlib.error as error:
+        for piece in unpacked(body, packing):
+            found += piece
+            if len(found) > room:
+                raise _too_large(most_bytes) if room == most_bytes else _too_packed()
+    except Unreadable as error:
         raise BadBody(400, "encoding", f"the body can't be read: {error}") from None
     return bytes(found)
 
