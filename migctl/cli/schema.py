@@ -42,7 +42,7 @@ def plan(
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, Plan]:
-        target, url = await resolve(settings)
+        target, url = await resolve(settings, reads_only=True)
         return target, await room.plan(url, name)
 
     target, found = context.run(work())
@@ -105,7 +105,7 @@ def apply(
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, room.Applied]:
-        target, url = await resolve(settings)
+        target, url = await resolve(settings, reads_only=dry_run)
         output.note(where(target, name))
         before = await room.apply(url, name, who=operator(), dry_run=True)
         for remark in before.plan.findings.remarks:
@@ -165,7 +165,7 @@ def status(
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, tuple[Step, ...]]:
-        target, url = await resolve(settings)
+        target, url = await resolve(settings, reads_only=True)
         return target, await room.status(url, name)
 
     target, steps = context.run(work())

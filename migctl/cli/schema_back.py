@@ -60,7 +60,7 @@ def rollback(
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, room.Rollback]:
-        target, url = await resolve(settings)
+        target, url = await resolve(settings, reads_only=dry_run)
         output.note(where(target, name))
         before = await room.rollback(url, name, who=operator(), to=to, dry_run=True)
         if dry_run or not before.files:

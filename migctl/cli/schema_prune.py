@@ -54,7 +54,7 @@ def prune(
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, Prune]:
-        target, url = await resolve(settings)
+        target, url = await resolve(settings, reads_only=dry_run)
         output.note(where(target, name))
         chosen = await room.prune_plan(url, name, age, adopted=adopted)
         if dry_run or not (chosen.epochs or chosen.total):

@@ -26,10 +26,15 @@ LockOption = Annotated[
 ]
 
 
-async def resolve(settings: Settings, *, need: tuple[Need, ...] = ()) -> tuple[Target, str]:
+async def resolve(
+    settings: Settings, *, need: tuple[Need, ...] = (), reads_only: bool = False
+) -> tuple[Target, str]:
+    """reads_only: of a command that changes nothing, which restarts nothing either."""
     from migctl.runtime import target as runtime
 
-    target = await runtime.resolve(settings, need=need or ("database_url",), notify=output.note)
+    target = await runtime.resolve(
+        settings, need=need or ("database_url",), notify=output.note, reads_only=reads_only
+    )
     return target, target.need("database_url")
 
 

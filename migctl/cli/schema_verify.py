@@ -76,7 +76,9 @@ async def _work(
     from migctl import doctor
     from migctl.target.authenticated import need_authenticated
 
-    target, url = await resolve(settings, need=tuple(doctor.NEEDS) if delivery else ())
+    target, url = await resolve(
+        settings, need=tuple(doctor.NEEDS) if delivery else (), reads_only=not delivery
+    )
     authenticated = need_authenticated(target, settings) if delivery else None
     if form != "json":
         output.note(where(target, name))

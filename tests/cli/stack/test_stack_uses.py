@@ -66,6 +66,10 @@ def migctl(folder: Path) -> Run:
 def test_schema_of_the_settings_is_served_from_then_on_and_its_tables_pass_the_check(
     migctl: Run, folder: Path
 ) -> None:
+    before = (folder / ".migctl" / "stack.json").read_text()
+    planned = migctl("schema", "plan", "--schema", "monitoring")
+    assert (planned.returncode, "restarted" in planned.stderr) == (0, False), planned.stderr
+    assert (folder / ".migctl" / "stack.json").read_text() == before
     first = migctl("schema", "apply", MIGCTL_SCHEMA="monitoring")
     assert first.returncode == 0, first.stderr
     assert "restarted the stand-in, with schemas public, graphql_public, monitoring" in first.stderr
