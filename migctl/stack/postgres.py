@@ -257,7 +257,8 @@ class Postgres(Running):
 
 def bootstrap_sql() -> str:
     """What a fresh project's database has, as far as we touch it."""
-    return Path(__file__).with_name("bootstrap.sql").read_text(encoding="utf-8")
+    parts = (Path(__file__).with_name(name) for name in ("bootstrap.sql", "realtime.sql"))
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
 def bootstrap(admin_url: str, passwords: Mapping[str, str] | None = None) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from migctl.config import Target
 from migctl.stack.launcher import any_free_port
+from migctl.stack.postgres import Postgres
 from migctl.target.schema import EVENTS
 from tests.kit.serve_process import run, serving_process
 from tests.kit.targets import environment_of
@@ -70,9 +71,11 @@ async def test_they_hear_what_a_subscriber_hears_with_a_foreign_project_and_writ
 
 @pytest.mark.slow
 async def test_where_realtime_brings_nothing_nothing_is_found_out_and_it_is_said_why(
-    tmp_path: Path, target: Target
+    tmp_path: Path, target: Target, postgres: Postgres
 ) -> None:
-    with psycopg.connect(target.need("database_url"), autocommit=True) as connection:
+    # What belongs to Realtime can't be altered by the owner of a project.
+    url = postgres.admin_url(target.need("database_url").rpartition("/")[2])
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("alter table realtime.messages disable row level security")
         connection.execute("revoke all on realtime.messages from authenticated")
     with serving_process(tmp_path / "serve", "--mode", "dual", more=environment_of(target)) as serve:

@@ -226,6 +226,38 @@ async def test_a_table_without_publication_is_refused_and_the_channel_stays(site
         await eventually(lambda: "Unable to subscribe to changes with given parameters" in str(watch.refused))
 
 
+async def test_column_lists_row_filters_and_partition_roots_of_the_publication_do_not_count(
+    alone: Site,
+) -> None:
+    alone.sql(
+        "alter publication supabase_realtime drop table plain;"
+        " alter publication supabase_realtime add table plain (id) where (id > 5);"
+        " create table parts (id int primary key) partition by range (id);"
+        " create table parts_1 partition of parts for values from (0) to (9);"
+        " alter publication supabase_realtime add table parts;"
+        " alter publication supabase_realtime set (publish_via_partition_root = true)"
+    )
+    async with client(alone, alone.token()) as user:
+        watch, whole = await Watch(user, "plain").begin(), await Watch(user, "parts").begin()
+        alone.sql("insert into parts values (1)")
+        alone.sql("insert into plain (id, name) values (1, 'a')")
+        (change,) = await watch.hears(1)
+        assert (change["record"]["id"], change["record"]["name"]) == (1, "a")
+        assert [column["name"] for column in change["columns"]][:3] == ["id", "name", "secret"]
+        assert whole.changes == []
+
+
+async def test_a_change_of_a_table_that_is_unpublished_before_the_poll_is_told_to_nobody(alone: Site) -> None:
+    async with client(alone, alone.token()) as user:
+        watch, notes = await Watch(user, "plain").begin(), await Watch(user).begin()
+        alone.sql(
+            "insert into plain (id) values (1); alter publication supabase_realtime drop table plain;"
+            " insert into notes (seq) values (1)"
+        )
+        await notes.hears(1)
+        assert watch.changes == []
+
+
 async def test_a_row_too_large_comes_short_with_error_413(site: Site) -> None:
     async with client(site, site.token()) as user:
         watch = await Watch(user).begin()

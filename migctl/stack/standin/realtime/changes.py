@@ -34,6 +34,8 @@ _log = get_logger("standin.changes")
 # What one reading of the slot costs the real server at the least, before it reads again at once.
 _PROBE_S = 0.003
 _IDLE_POLLS = 5
+# What is in the publication, without its column lists and row filters: the real server's decoder does not know them.
+_DECODED = "standin_changes"
 # How long the real server waits before it makes a new slot after a reading that failed.
 _POISONED_S = (0.1, 0.3)
 _MAX_RETRIES = 6
@@ -104,7 +106,7 @@ class Changes:
             while self._faults.on("slot-loss", time.monotonic()):
                 await asyncio.sleep(_FAULT_PROBE_S)
             try:
-                stream = self._stream = await Stream.open(self._dsn, self._limits.publication)
+                stream = self._stream = await Stream.open(self._dsn, _DECODED)
             except DatabaseDown as error:
                 failures += 1
                 if failures > _MAX_RETRIES:

@@ -49,8 +49,12 @@ class Fanout:
         Raises Poisoned, and psycopg.Error: for a policy that raises, a value that is no JSON, a filter that can't be asked.
         """
         await self._visibility.committed(conn, batch.xids)
+        # The real server reads the log for the tables that are published now, whatever was when they changed.
+        published = await self._visibility.published(conn)
         receivers: list[Receivers] = [[] for _ in batch.changes]
         for relation, numbers in batch.by_table().items():
+            if relation.oid not in published:
+                continue
             concerned = [item for item in subscriptions if relation.oid in item.tables]
             if concerned:
                 await self._table(conn, batch, relation, numbers, concerned, receivers)

@@ -32,9 +32,12 @@ select a.attname, t.typname, format_type(a.atttypid, a.atttypmod), coalesce(a.at
 
 _NAMES = "select attname from pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped"
 _PUBLISHED = """
-select format('%I.%I', p.schemaname, p.tablename)::regclass::oid, p.schemaname, p.tablename
-  from pg_publication_tables p
- where p.pubname = $1 and ($2 = '*' or p.schemaname = $2) and ($3 = '*' or p.tablename = $3)
+select t.relid
+  from pg_publication p
+  cross join lateral pg_get_publication_tables(p.pubname) t
+  join pg_class c on c.oid = t.relid
+  join pg_namespace n on n.oid = c.relnamespace
+ where p.pubname = $1 and ($2 = '*' or n.nspname = $2) and ($3 = '*' or c.relname = $3)
 """
 
 # The log has the lower half of an xid; the upper one is that of the snapshot's, or its neighbour's.
