@@ -24,6 +24,7 @@ from migctl.cli import (
     flags,
     journal,
     output,
+    rejected,
     replay,
     rollout,
     schema,
@@ -48,6 +49,7 @@ _ORDER = (
     "clients",
     "rollout",
     "flags",
+    "rejected",
     "deadletter",
     "capture",
     "replay",
@@ -105,6 +107,7 @@ app.add_typer(
     rollout.app, name="rollout", short_help="How many users have Realtime: up step by step, down at once."
 )
 app.add_typer(flags.app, name="flags", short_help="Who has which transport, and other variants.")
+app.add_typer(rejected.app, name="rejected", short_help="What a source brought and did not fit.")
 app.add_typer(deadletter.app, name="deadletter", short_help="Events that the table refused.")
 app.command("capture", short_help="Record what a subscriber really receives.")(capture.capture)
 app.command("replay", short_help="Recorded events through both transports.")(replay.replay)

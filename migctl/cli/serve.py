@@ -69,7 +69,8 @@ def serve(
     until_done: Annotated[
         bool,
         typer.Option(
-            "--until-done", help="End once the source is read and relayed, rather than go on serving."
+            "--until-done",
+            help="End once the source is read and relayed, rather than go on serving. Exit 1 where anything of it was rejected.",
         ),
     ] = False,
     log_level: Annotated[
@@ -108,7 +109,7 @@ def serve(
     settings = found.settings
     telemetry.set_level(settings.log_level)
     if supervised and given is None:
-        raise typer.Exit(_supervise(settings))
+        raise typer.Exit(_supervise(settings, until_done))
 
     async def work() -> Left:
         from migctl.config.systemd import systemd
@@ -150,15 +151,19 @@ def serve(
                 service.witness = KeptWitness(settings, token=token, config=config)
             return await service.run(stop, ready)
 
+    from migctl.status.losses import losses, rejects
+
     left = context.run_fast(work())
     if left.backlog:
         output.note(
             f"{left.backlog} events are in the journal and not yet in the table; the next start sends them"
         )
-    output.note(f"stopped at seq {left.head}")
+    output.note("; ".join([f"stopped at seq {left.head}", *losses(left.source)]))
+    if until_done and rejects(left.source):
+        raise typer.Exit(1)
 
 
-def _supervise(settings: Settings) -> int:
+def _supervise(settings: Settings, until_done: bool) -> int:
     """Keep workers of the same command line; the exit code."""
     from migctl.config.systemd import systemd
     from migctl.server import hold
@@ -174,6 +179,7 @@ def _supervise(settings: Settings) -> int:
             settings.supervision,
             heart=Heart.for_systemd(systemd()),
             notify=output.note,
+            until_done=until_done,
         ).run()
 
     return context.run(work())

@@ -18,6 +18,7 @@ from migctl.status import (
     FlagsStatus,
     GatewayStatus,
     JournalStatus,
+    MappedStatus,
     MovesStatus,
     Part,
     PositionStatus,
@@ -264,7 +265,13 @@ def _fallback(of: FallbackStatus, since: datetime, now: datetime) -> str:
 
 def _source(of: AnySource, *, done: bool) -> Iterator[tuple[str, str]]:
     state = "read to its end" if done else of.state
-    yield "source", f"{of.kind} {of.source}: {state}; {of.accepted:,} accepted, {of.rejected:,} rejected"
+    without = (
+        f", {of.without_time:,} without a time" if isinstance(of, MappedStatus) and of.without_time else ""
+    )
+    yield (
+        "source",
+        f"{of.kind} {of.source}: {state}; {of.accepted:,} accepted, {of.rejected:,} rejected{without}",
+    )
     if isinstance(of, TapStatus) and of.outages.count:
         lasting = of.outages.lasting
         since = (

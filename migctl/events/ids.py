@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from hashlib import sha256
 from uuid import UUID, uuid5
 
 # Fixed for ever: the id of a foreign event is made from it, and must be the same in every release and on every machine.
@@ -45,6 +46,11 @@ def canonical_id(text: str) -> tuple[str, str | None]:
 def id_of_line(source: str, offset: int) -> str:
     """The id of an event that has none, from where it stands: the same line read again is the same event."""
     return str(uuid5(NAMESPACE, f"{source}\0{offset}"))
+
+
+def id_of_conflict(event_id: str, text: bytes) -> str:
+    """Of a line that is kept aside as its event's id is there with another body: the same line again is the same."""
+    return str(uuid5(NAMESPACE, f"conflict\0{event_id}\0{sha256(text).hexdigest()}"))
 
 
 def id_of_renewal(epoch: str, seq: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from migctl.clock import mono, now
 from migctl.events import BadEvent, Event
+from migctl.events.ids import id_of_conflict
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Conflict, JournalUnavailable, Log
 from migctl.resilience import Backoff, Retry
@@ -111,6 +112,7 @@ class Deposit:
                 source=self._source,
                 offset=item.offset,
                 at=now(),
+                id=id_of_conflict(item.event.id, item.text),
             )
         self.conflicts += len(indexes)
         return [item for index, item in enumerate(items) if index not in indexes]

@@ -68,6 +68,7 @@ class FileSource:
         deposit = self._deposit = Deposit(journal, source=self._name, rejected=self._rejected)
         fd, own = self._open()
         try:
+            await asyncio.to_thread(self._rejected.load)
             status = os.fstat(fd)
             regular = stat.S_ISREG(status.st_mode)
             if regular and own:
@@ -134,13 +135,13 @@ class FileSource:
         self._lines += 1
         self._end = line.end
         text = line.text.removeprefix(_BOM) if line.offset == 0 else line.text
+        make_id = None if self._key is None else partial(id_of_line, self._key, line.offset)
         try:
             if line.cut:
                 raise BadEvent(
                     "", "large", f"the line has {line.size} bytes; at most {len(line.text)} are read"
                 )
             if text and not text.isspace():
-                make_id = None if self._key is None else partial(id_of_line, self._key, line.offset)
                 event = self._mapper.event(text, arrived=now(), make_id=make_id)
                 if event is None:
                     self._ignored += 1
@@ -148,7 +149,8 @@ class FileSource:
                     self._batch.append(Item(event, line.text, line.offset))
         except BadEvent as error:
             self._bad += 1
-            self._rejected.add(line.text, error, source=self._name, offset=line.offset, at=now())
+            id = None if make_id is None else make_id()
+            self._rejected.add(line.text, error, source=self._name, offset=line.offset, at=now(), id=id)
         if len(self._batch) >= BATCH_EVENTS:
             await self._flush(deposit)
         elif self._lines % _LINES_BETWEEN_YIELDS == 0:
@@ -179,6 +181,8 @@ class FileSource:
             ignored=self._ignored,
             rejected=self._bad + (deposit.conflicts if deposit else 0),
             rejected_file=str(self._rejected.path),
+            rejected_waiting=self._rejected.waiting(),
+            rejected_lost=self._rejected.not_written,
         )
 
 

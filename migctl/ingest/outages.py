@@ -23,6 +23,7 @@ from migctl.telemetry import get_logger
 FILE = "outages.ndjson"
 NOTE_EVERY_S = 2.0
 KEPT = 100
+RECENT_S = 3600.0
 
 _log = get_logger("ingest")
 
@@ -108,8 +109,12 @@ class Outages:
     def lasting(self) -> Outage | None:
         return self._open
 
-    def status(self) -> OutagesStatus:
+    def status(self, at: datetime) -> OutagesStatus:
         return OutagesStatus(
+            recent=sum(
+                (at - outage.ended).total_seconds() < RECENT_S for outage in self.ended if outage.ended
+            ),
+            file=str(self._file),
             count=self.count + (self._open is not None),
             total_s=round(self.total_s, 3),
             lasting=self._open.status() if self._open else None,

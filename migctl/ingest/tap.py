@@ -105,6 +105,7 @@ class TapSource:
     async def run(self, journal: Journal) -> None:
         self._deposit = Deposit(journal, source=self._name, rejected=self._rejected)
         self._outages.resume(now())
+        await asyncio.to_thread(self._rejected.load)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._store(self._deposit))
@@ -262,12 +263,14 @@ class TapSource:
             ignored=self._ignored,
             rejected=self._bad + (deposit.conflicts if deposit else 0),
             rejected_file=str(self._rejected.path),
+            rejected_waiting=self._rejected.waiting(),
+            rejected_lost=self._rejected.not_written,
             buffered_frames=len(self._frames),
             buffered_bytes=self._frames.bytes,
             behind_s=round(max(0.0, (at - self._frames.stored_until(at)).total_seconds()), 3),
             unread_bytes=_unread(self._socket) if self._state == "connected" else 0,
             rests=self._turns.rests,
-            outages=self._outages.status(),
+            outages=self._outages.status(at),
         )
 
 

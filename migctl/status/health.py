@@ -12,7 +12,7 @@ from migctl.resilience import BreakerStatus
 from migctl.status.delivery import BreakersStatus, ConnectionsStatus, ConnectionStatus, Part
 from migctl.status.document import Health, Problem, Readiness, ServeParts
 from migctl.status.flags import FlagsStatus
-from migctl.status.sources import AnySource, TapStatus
+from migctl.status.sources import AnySource, MappedStatus, TapStatus
 from migctl.status.words import wait
 
 # A batch takes less, and a Realtime reader that waits longer has already repaired its gap from elsewhere.
@@ -121,6 +121,8 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
         )  # fmt: skip
     if of.source is not None and not of.source_done:
         yield from _source(of.source)
+    if isinstance(of.source, MappedStatus):
+        yield from _before_journal(of.source)
     if of.flags is not None:
         yield from _flags(of.flags)
     if of.witness_silent_s is not None and of.witness_silent_s > WITNESS_SILENT_S:
@@ -185,4 +187,27 @@ def _source(of: AnySource) -> Iterator[Problem]:
             part="source", state=of.state, reason=of.reason if isinstance(of, TapStatus) else None,
             do=f"see whether {of.source} answers; it is tried again by itself",
             since=lasting.began if lasting is not None else None,
+        )  # fmt: skip
+
+
+def _before_journal(of: MappedStatus) -> Iterator[Problem]:
+    """What the producer sent and no reader gets as it was, however the rest is delivered; also of a source that has ended."""
+    if of.rejected_lost:
+        yield Problem(
+            part="source", state=f"rejected {of.rejected_lost:,} that could not be kept",
+            reason=f"{of.rejected_file} has no room, or can't be written",
+            do="see the log for which; mend the mapping, and read the source again: `migctl rejected list`",
+        )  # fmt: skip
+    if of.rejected_waiting:
+        nothing = of.rejected and not of.accepted and not of.duplicates
+        yield Problem(
+            part="source", state=f"{'rejects everything: ' if nothing else ''}{of.rejected_waiting:,} rejected",
+            reason=f"they wait in {of.rejected_file}",
+            do="`migctl rejected list`; mend the mapping, then `migctl rejected retry`",
+        )  # fmt: skip
+    if isinstance(of, TapStatus) and of.outages.recent:
+        yield Problem(
+            part="source", state=f"{of.outages.recent:,} outage{'s' * (of.outages.recent != 1)} within the last hour",
+            reason=f"what {of.source} sent then is lost, {of.outages.total_s:.1f} s in all",
+            do=f"each stands in {of.outages.file}; what the source has of that time, publish with ids: POST /events",
         )  # fmt: skip

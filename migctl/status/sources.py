@@ -29,12 +29,18 @@ class SourceStatus(Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class MappedStatus(SourceStatus, frozen=True, kw_only=True):
-    """Of a source whose events are somebody else's. without_time: got that of their arrival. ignored: by the mapping."""
+    """Of a source whose events are somebody else's. without_time: got that of their arrival. ignored: by the mapping.
+
+    rejected_waiting: lines in rejected_file, of earlier runs too, that nobody has retried or dismissed. rejected_lost: of rejected,
+    those that had no room there, and are only counted.
+    """
 
     duplicates: int
     without_time: int
     ignored: int
     rejected_file: str
+    rejected_waiting: int = 0
+    rejected_lost: int = 0
 
 
 class FileStatus(MappedStatus, frozen=True, kw_only=True, tag="file"):
@@ -61,12 +67,17 @@ class OutageStatus(Struct, frozen=True, kw_only=True):
 
 
 class OutagesStatus(Struct, frozen=True, kw_only=True):
-    """count: the one that lasts included. total_s: of those that ended. latest: the last ten of them."""
+    """count: the one that lasts included. total_s: of those that ended. latest: the last ten of them.
+
+    recent: that ended within the last hour. file: where all of them stand.
+    """
 
     count: int
     total_s: float
     lasting: OutageStatus | None
     latest: list[OutageStatus]
+    recent: int = 0
+    file: str = ""
 
 
 class TapStatus(MappedStatus, frozen=True, kw_only=True, tag="tap"):

@@ -4,6 +4,7 @@
 |---------------------------------------|----------------------------------------------------------------------------|
 | 0: asked to stop, or done             | the end, with the same code                                                |
 | 2, 4: settings, or refused for safety | the end, with the same code: nothing is better the next time               |
+| 1, with `--until-done`: was rejected  | the end, with the same code                                                |
 | else, after `settled_s` or more       | started again at once                                                      |
 | else, sooner                          | the first at once, then after a bound that doubles; after `most` the end   |
 """
@@ -34,9 +35,13 @@ class End:
 
 
 class Deaths:
-    """settled_s: one that served for so long did not fail at its start. most: quick deaths in a row, before it is the end."""
+    """settled_s: one that served for so long did not fail at its start. most: quick deaths in a row, before it is the end.
 
-    def __init__(self, backoff: Backoff, *, settled_s: float, most: int) -> None:
+    until_done: a worker may also be done and have found something wanting (1).
+    """
+
+    def __init__(self, backoff: Backoff, *, settled_s: float, most: int, until_done: bool = False) -> None:
+        self._final = FINAL | {1} if until_done else FINAL
         self._backoff = backoff
         self._settled_s = settled_s
         self._most = most
@@ -44,7 +49,7 @@ class Deaths:
 
     def died(self, code: int, served_s: float) -> Again | End:
         """code: as of Popen, below 0 the signal that killed it. served_s: since it was ready, 0 where it never was."""
-        if code in FINAL:
+        if code in self._final:
             return End(code)
         if served_s >= self._settled_s:
             self.quick = 0

@@ -40,6 +40,7 @@ class Supervisor:
         *,
         heart: Heart,
         notify: Callable[[str], None],
+        until_done: bool = False,
     ) -> None:
         self._program = program
         self._listening = listening
@@ -50,6 +51,7 @@ class Supervisor:
             Backoff(rules.first_delay_s, rules.max_delay_s),
             settled_s=rules.settled_s,
             most=rules.max_quick_deaths,
+            until_done=until_done,
         )
         self._changed = News()
         self._stop = asyncio.Event()

@@ -210,7 +210,28 @@ def _source(source: AnySource) -> Iterator[Metric]:
     labels = {"kind": source.kind}
     up = source.state not in ("waiting", "connecting", "closed")
     yield gauges("migctl_source_up", "1 while the source brings events.", [(labels, up)])
+    if isinstance(source, MappedStatus):
+        yield gauges(
+            "migctl_source_rejected_waiting",
+            "Rejected lines, of earlier runs too, that nobody has retried or dismissed.",
+            [(labels, source.rejected_waiting)],
+        )
+        yield counters(
+            "migctl_source_rejected_lost_total",
+            "Rejected lines that could not be kept, and are only counted.",
+            [(labels, source.rejected_lost)],
+        )
+        yield counters(
+            "migctl_source_without_time_total",
+            "Events that have the time of their arrival.",
+            [(labels, source.without_time)],
+        )
     if isinstance(source, TapStatus):
+        yield gauges(
+            "migctl_source_outages_recent",
+            "Those that ended within the last hour.",
+            [(labels, source.outages.recent)],
+        )
         yield counters(
             "migctl_source_outages_total",
             "Times in which the tap did not listen, one that lasts included.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from migctl.events import BadEvent
 from migctl.ingest.outages import Outages
 from migctl.ingest.rejected import Rejected
+from migctl.ingest.rejections import Settled, read, settle
 from migctl.status import OutageStatus
 
 AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -22,10 +23,11 @@ def lines_of(path: Path) -> list[dict[str, object]]:
 
 def test_a_rejected_line_is_kept_raw_with_reason_and_place(tmp_path: Path) -> None:
     rejected = Rejected(tmp_path / "state" / "rejected.ndjson")
-    rejected.add(b'{"data": 7}', BAD, source="a.ndjson", offset=42, at=AT)
+    rejected.add(b'{"data": 7}', BAD, source="a.ndjson", offset=42, at=AT, id="its-own")
     rejected.add(b"\xff\x00raw", BAD, source="a.ndjson", offset=None, at=AT)
     first, second = lines_of(rejected.path)
     assert first == {
+        "id": "its-own",
         "at": "2026-01-31T12:00:00.000000Z",
         "source": "a.ndjson",
         "offset": 42,
@@ -63,7 +65,7 @@ def test_an_outage_is_written_once_with_its_first_reason(tmp_path: Path) -> None
     outages = Outages(tmp_path, "ws://old/ws")
     outages.begin(AT, "Connection refused")
     outages.begin(AT + timedelta(seconds=1), "another")
-    assert outages.status().lasting == OutageStatus(
+    assert outages.status(AT).lasting == OutageStatus(
         source="ws://old/ws", began=AT, ended=None, reason="Connection refused"
     )
     outages.end(AT + timedelta(seconds=2.5))
@@ -75,7 +77,7 @@ def test_an_outage_is_written_once_with_its_first_reason(tmp_path: Path) -> None
             "reason": "Connection refused",
         }
     ]
-    assert (outages.status().count, outages.status().total_s) == (1, 2.5)
+    assert (outages.status(AT).count, outages.status(AT).total_s) == (1, 2.5)
 
 
 def test_the_time_in_which_migctl_was_killed_is_an_outage(tmp_path: Path) -> None:
@@ -127,5 +129,40 @@ def test_an_outage_is_kept_in_memory_where_the_disk_refuses(tmp_path: Path) -> N
     outages = Outages(tmp_path / "file", "ws://old/ws")
     outages.begin(AT, "gone")
     outages.end(AT + timedelta(seconds=1))
-    assert outages.status().count == 1
-    assert outages.status().latest[0].reason == "gone"
+    assert outages.status(AT).count == 1
+    assert outages.status(AT).latest[0].reason == "gone"
+
+
+def test_what_waits_is_what_was_rejected_and_not_settled_over_restarts(tmp_path: Path) -> None:
+    rejected = Rejected(tmp_path / "rejected.ndjson")
+    for id in ("a", "b", "b"):  # read again after a crash
+        rejected.add(b"{}", BAD, source="s", offset=0, at=AT, id=id)
+    assert rejected.waiting() == 2
+    settle(tmp_path, [Settled(id="a", at=AT, outcome="retried", event_id="e", epoch="p", seq=4)])
+    assert rejected.waiting() == 1
+    rejected.add(b"{}", BAD, source="s", offset=0, at=AT, id="a")
+    assert rejected.waiting() == Rejected(rejected.path).waiting() == 1
+    kept = read(tmp_path)
+    assert [(one.line, one.of.id) for one in kept.found] == [(1, "a"), (2, "b")]
+    assert [one.of.id for one in kept.waiting] == ["b"]
+    assert (tmp_path / "rejected.settled.ndjson").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_was_torn_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
+    rejected = Rejected(tmp_path / "rejected.ndjson")
+    rejected.add(b"\xff", BAD, source="s", offset=None, at=AT)
+    settle(tmp_path, [Settled(id="x", at=AT, outcome="retried")])
+    for name in ("rejected.ndjson", "rejected.settled.ndjson"):
+        with (tmp_path / name).open("ab") as file:
+            file.write(b'{"id":"torn","at":"20')
+    kept = read(tmp_path)
+    assert ([one.of.content for one in kept.found], kept.unreadable) == ([b"\xff"], 1)
+    assert rejected.waiting() == 1
+
+
+def test_a_line_of_before_has_an_id_of_its_own_that_stays(tmp_path: Path) -> None:
+    old = '{"at":"2026-01-31T12:00:00Z","source":"s","offset":null,"field":null,"code":"json","reason":"no","bytes":1,"text":"x"}\n'
+    (tmp_path / "rejected.ndjson").write_text(old)
+    (tmp_path / "rejected.ndjson").chmod(0o600)
+    first, second = read(tmp_path).found[0].of, read(tmp_path).found[0].of
+    assert first.id and first.id == second.id and not first.cut

@@ -47,7 +47,6 @@ NOT_MEASURED = {
     "http.requests",
     "http.answered_5xx",
     "http.by_code.*",
-    "source.without_time",
     "source.ignored",
     "source.connections",
     "source.frames",

@@ -18,6 +18,7 @@ from migctl.status import (
     FlagTierStatus,
     GatewayStatus,
     HostStatus,
+    OutagesStatus,
     Problem,
     RelayStatus,
     RequestsStatus,
@@ -28,6 +29,7 @@ from migctl.status import (
     UpstreamStatus,
 )
 from migctl.status.health import OLDEST_WAITS_S, health, problems, readiness
+from migctl.status.losses import losses, rejects
 from tests.kit.statuses import NAMES, document, status
 
 SINCE = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -47,6 +49,7 @@ RELAY = RelayStatus(
 )  # fmt: skip
 HEARD = FlagTierStatus(state="running", since=SINCE, reason=None, do=None, age_s=0.1)
 LOST = replace(HEARD, state="retrying", reason="refused")
+OUTAGES = OutagesStatus(count=0, total_s=0.0, lasting=None, latest=[])
 HOST = HostStatus(
     source="host", state="measuring", waiting_for=None, accepted=1, rejected=0, rate_wanted_per_s=1.0,
     deadlines_missed=0, by_event_type={}, not_measured={},
@@ -88,7 +91,15 @@ def gateway_with(upstream: UpstreamStatus | None) -> GatewayStatus:
 def tap(**changes: Any) -> TapStatus:
     of = status("everything").source
     assert isinstance(of, TapStatus)
-    return replace(of, **{"state": "connected", "waiting_for": None, "reason": None, **changes})
+    outages = replace(of.outages, recent=0)
+    well = {
+        "state": "connected",
+        "waiting_for": None,
+        "reason": None,
+        "rejected_waiting": 0,
+        "outages": outages,
+    }
+    return replace(of, **{**well, **changes})
 
 
 def test_nothing_is_wrong_where_all_parts_say_they_are_well() -> None:
@@ -273,3 +284,34 @@ def test_a_relay_that_somebody_holds_is_throttled_and_not_behind() -> None:
     assert (found.part, found.state, found.since) == ("relay", "throttled", SINCE)
     assert "vacuum (by kim)" in str(found.reason)
     assert "no-throttle" in found.do
+
+
+def test_what_was_lost_before_the_journal_is_wrong_also_once_the_source_has_ended() -> None:
+    lost = tap(
+        accepted=0, duplicates=0, rejected=3, rejected_waiting=2, rejected_lost=1,
+        outages=OutagesStatus(count=4, total_s=3.2, lasting=None, latest=[], recent=1, file="/s/outages.ndjson"),
+    )  # fmt: skip
+    for done in (False, True):
+        found = problems(replace(well(), source=lost, source_done=done))
+        assert [one.state for one in found] == [
+            "rejected 1 that could not be kept", "rejects everything: 2 rejected", "1 outage within the last hour",
+        ]  # fmt: skip
+        assert "migctl rejected list" in found[1].do and "/s/outages.ndjson" in found[2].do
+
+
+def test_a_source_of_which_nothing_waits_is_well() -> None:
+    assert problems(replace(well(), source=tap(rejected=7, outages=OUTAGES))) == []
+    assert losses(tap(rejected=7, without_time=0, outages=OUTAGES)) == []
+    assert losses(None) == losses(HOST) == []
+
+
+def test_losses_are_said_with_their_figures_and_where_to_look() -> None:
+    of = tap(rejected_waiting=2, rejected_lost=1, without_time=5)
+    assert losses(of) == [
+        "2 rejected: `migctl rejected list`",
+        "1 rejected and not kept: see the log",
+        "5 with the time of their arrival",
+        f"2 outages, 3.2 s: {of.outages.file}",
+    ]
+    assert rejects(of) and rejects(tap(rejected_lost=1))
+    assert not rejects(tap(rejected=3)) and not rejects(None)

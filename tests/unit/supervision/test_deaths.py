@@ -20,6 +20,11 @@ def test_who_is_done_or_refused_is_not_started_again(code: int) -> None:
     assert _deaths().died(code, 100.0) == End(code)
 
 
+def test_who_is_done_and_rejected_something_is_not_started_again() -> None:
+    deaths = Deaths(Backoff(0.1, 1.0), settled_s=5.0, most=3, until_done=True)
+    assert deaths.died(1, 100.0) == End(1)
+
+
 @pytest.mark.parametrize("code", [-9, -11, 1, 3, 70])
 def test_who_served_for_a_while_is_started_again_at_once(code: int) -> None:
     deaths = _deaths()
