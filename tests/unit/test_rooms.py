@@ -95,6 +95,7 @@ WITHOUT_A_FAST_TEST = {
     "migctl.stack.standin.realtime.checks": DATABASE,
     "migctl.stack.standin.realtime.fanout": EDGE,
     "migctl.stack.standin.realtime.http": WIRE,
+    "migctl.stack.standin.realtime.messages": DATABASE,
     "migctl.stack.standin.realtime.socket": EDGE,
     "migctl.stack.standin.realtime.visibility": DATABASE,
     "migctl.stack.standin.rest.handlers": DATABASE,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import psycopg
 from aiohttp import web
@@ -22,6 +23,7 @@ from migctl.stack.standin.realtime.changes import Changes
 from migctl.stack.standin.realtime.client import Parts
 from migctl.stack.standin.realtime.http import BroadcastApi
 from migctl.stack.standin.realtime.hub import Hub
+from migctl.stack.standin.realtime.messages import Messages
 from migctl.stack.standin.realtime.presence import Presence
 from migctl.stack.standin.realtime.socket import Realtime
 from migctl.stack.standin.rest.catalog import Catalog
@@ -50,7 +52,8 @@ def build(*, dsn: str, keyring: Keyring, limits: Limits) -> web.Application:
     hub = Hub(limits)
     faults = Faults()
     changes = Changes(owner, dsn, limits, faults)
-    parts = Parts(tokens, limits, hub, Presence(), authorizer, changes, faults)
+    messages = Messages(owner, dsn, hub, limits)
+    parts = Parts(tokens, limits, hub, messages, Presence(), authorizer, changes, faults)
     realtime = Realtime(parts)
 
     async def health(request: web.Request) -> web.Response:
@@ -65,7 +68,7 @@ def build(*, dsn: str, keyring: Keyring, limits: Limits) -> web.Application:
         await realtime.close()
 
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
-        work = asyncio.create_task(changes.run())
+        work = asyncio.create_task(_all(changes.run(), messages.run(), messages.keep_partitions()))
         app[WORK] = work
         yield
         work.cancel()
@@ -84,3 +87,9 @@ def build(*, dsn: str, keyring: Keyring, limits: Limits) -> web.Application:
     app.on_shutdown.append(close_sockets)
     app.cleanup_ctx.append(lifetime)
     return app
+
+
+async def _all(*work: Coroutine[Any, Any, None]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for each in work:
+            tasks.create_task(each)

@@ -34,11 +34,19 @@ class Room:
     """A channel, and what came of it."""
 
     def __init__(
-        self, supabase: AsyncClient, topic: str, *, private: bool = True, ack: bool = True, own: bool = False
+        self,
+        supabase: AsyncClient,
+        topic: str,
+        *,
+        private: bool = True,
+        ack: bool = True,
+        own: bool = False,
+        **more: Any,
     ) -> None:
+        """more: of the broadcasts."""
         config: Any = {
             "private": private,
-            "broadcast": {"ack": ack, "self": own},
+            "broadcast": {"ack": ack, "self": own, **more},
             "presence": {"key": "", "enabled": False},
         }
         self.channel = supabase.channel(topic, {"config": config})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from migctl.stack.standin.limits import PLANS, Limits
-from migctl.stack.standin.realtime.frames import Version
+from migctl.stack.standin.realtime.frames import UserBroadcast, Version
 from migctl.stack.standin.realtime.hub import TOO_MANY, Hub
 
 
@@ -16,6 +16,7 @@ class Ear:
     version: Version = "1.0.0"
     hears: bool = True
     follows: bool = True
+    replayed: frozenset[str] = frozenset()
     got: list[bytes] = field(default_factory=list)
     shut: list[str] = field(default_factory=list)
 
@@ -87,3 +88,13 @@ def test_rate_above_the_plan_shuts_every_receiving_channel() -> None:
     hub.send("t", True, b"{}")
     assert [ear.shut for ear in ears] == [[TOO_MANY]] * 99
     assert other.shut == []
+
+
+def test_a_row_that_was_replayed_is_not_sent_again() -> None:
+    before, new = Ear(replayed=frozenset({"i"})), Ear()
+    hub = hub_with(before, new)
+    assert hub.send("t", True, b"", user=UserBroadcast("e", b'{"n": 1.50}', True, id="i")) == 1
+    assert before.got == []
+    assert new.got[0].endswith(
+        b'"payload":{"type":"broadcast","event":"e","payload":{"n": 1.50},"meta":{"id":"i"}}}'
+    )

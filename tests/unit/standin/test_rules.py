@@ -144,8 +144,8 @@ def test_a_token_is_refused_in_one_way_at_the_join_and_in_another_later(
     assert (str(denied), denied.message, denied.closes) == (answered, ends_with, False)
 
 
-def test_a_join_that_wants_a_replay_or_has_no_database_behind_it_is_refused() -> None:
-    assert str(rules.no_replay()).startswith("UnableToReplayMessages: ")
+def test_a_join_that_has_no_database_behind_it_or_no_partition_in_it_is_refused() -> None:
+    assert str(rules.no_partition()).startswith("MissingPartition: ")
     assert str(rules.no_database()).startswith("UnableToConnectToProject: ")
 
 

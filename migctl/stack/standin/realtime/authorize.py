@@ -33,6 +33,10 @@ class Unavailable(Exception):
     """The database can't be asked now."""
 
 
+class NoPartition(Unavailable):
+    """The table that is asked has no place for a row of today."""
+
+
 class Authorizer:
     """Asks over connections that pass row level security themselves."""
 
@@ -62,6 +66,8 @@ class Authorizer:
         except (DatabaseDown, PoolTimeout) as error:
             raise Unavailable(str(error)) from error
         except psycopg.Error as error:
+            if error.sqlstate == "23514" and "no partition" in str(error):
+                raise NoPartition(str(error)) from error
             _log.warning("policy error", topic=topic, role=identity.role, reason=str(error))
             return dict.fromkeys(extensions, False)
         visible = {row[0] for row in rows}

@@ -15,14 +15,15 @@ from typing import Any
 
 from migctl.stack.standin.auth import BadToken, Identity
 from migctl.stack.standin.faults import CLOSED_BECAUSE, EARLY_S
-from migctl.stack.standin.realtime import frames, rules
-from migctl.stack.standin.realtime.authorize import Unavailable
+from migctl.stack.standin.realtime import frames, rules, stored
+from migctl.stack.standin.realtime.authorize import NoPartition, Unavailable
 from migctl.stack.standin.realtime.bindings import BadBinding
 from migctl.stack.standin.realtime.client import Client
 from migctl.stack.standin.realtime.config import Join
 from migctl.stack.standin.realtime.frames import Message, Version
 from migctl.stack.standin.realtime.presence import Calls
 from migctl.stack.standin.realtime.rules import Denied, Extension, Policies
+from migctl.stack.standin.realtime.stored import Again
 from migctl.stack.standin.realtime.subscriptions import Feed
 from migctl.telemetry import get_logger
 
@@ -49,6 +50,8 @@ class Channel:
         self._presence_enabled = asked.presence
         self._calls = Calls(self._parts.limits.presence_calls, self._parts.limits.presence_window_s)
         self._closed = False
+        self._again: list[Again] = []
+        self.replayed: frozenset[str] = frozenset()
 
     # What the hub needs
 
@@ -79,16 +82,24 @@ class Channel:
     async def join(self) -> bytes:
         """Returns the response of the join. Raises Denied."""
         self._identity = self._checked_token()
-        if self.asked.replay:
-            raise rules.no_replay()
         self._policies = await self._read_policies(self._identity)
+        self._again = await self._replayed()
+        self.replayed = frozenset(row.id for row in self._again)
         self._parts.hub.join(self.name, self.asked.private, self)
+        self._parts.messages.want()
         self._arm()
         asked = [{**binding.asked, "id": binding.id} for binding in self.asked.bindings]
         return frames.dumps({"postgres_changes": asked})
 
     def joined(self) -> None:
-        """After the reply has gone out: presence, then the subscription to changes, which reports for itself."""
+        """After the reply: the replay, presence, then the subscription to changes, which reports for itself."""
+        for row in self._again:
+            frame = stored.frame_of(row, self.version, self.topic, self.join_ref)
+            if frame is not None:
+                self.push(frame)
+        self._again = []
+        if self.asked.replication_ready:
+            self._socket.spawn(self._announce_ready())
         if self._presence_enabled and self.follows:
             state = self._parts.presence.state(self.name, self.asked.private)
             self._message("presence_state", frames.dumps(state))
@@ -162,6 +173,8 @@ class Channel:
                 return None
             wanted = rules.to_read(self._presence_enabled)
             allowed = await authorizer.read(identity, self.name, wanted, self._socket.headers)
+        except NoPartition:
+            raise rules.no_partition() from None
         except Unavailable:
             raise rules.no_database() from None
         policies = Policies(broadcast_read=allowed["broadcast"], presence_read=allowed.get("presence"))
@@ -169,6 +182,23 @@ class Channel:
         if refusal is not None:
             raise refusal
         return policies
+
+    async def _replayed(self) -> list[Again]:
+        """What the join wants of before. Raises Denied."""
+        may_read = None if self._policies is None else self._policies.broadcast_read
+        wanted = stored.window(self.asked.replay, self.name, private=self.asked.private, may_read=may_read)
+        if wanted is None:
+            return []
+        try:
+            return await self._parts.messages.replay(self.name, wanted)
+        except Unavailable:
+            raise stored.failed() from None
+
+    async def _announce_ready(self) -> None:
+        if await self._parts.messages.ready():
+            self._system("system", "ok", "Replication connection established")
+        else:
+            self.shut_down(rules.NOT_READY)
 
     async def _renew(self, payload: Any) -> None:
         token = rules.renewal(payload, self._token)

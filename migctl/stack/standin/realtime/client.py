@@ -14,6 +14,7 @@ from migctl.stack.standin.realtime.authorize import Authorizer
 from migctl.stack.standin.realtime.changes import Changes
 from migctl.stack.standin.realtime.frames import Message, Version
 from migctl.stack.standin.realtime.hub import Hub
+from migctl.stack.standin.realtime.messages import Messages
 from migctl.stack.standin.realtime.presence import Presence
 
 
@@ -24,6 +25,7 @@ class Parts:
     tokens: Tokens
     limits: Limits
     hub: Hub
+    messages: Messages
     presence: Presence
     authorizer: Authorizer
     changes: Changes

@@ -17,15 +17,26 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """A wish for broadcasts of before. params: None where they are no object."""
+
+    params: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
-    """The config of a channel. access_token: None where the join brought none."""
+    """The config of a channel. access_token: None where the join brought none.
+
+    replication_ready: it wants to hear when broadcasts from the database will reach it.
+    """
 
     private: bool
     ack: bool
     to_self: bool
     presence: bool
     presence_key: str
-    replay: bool
+    replay: Replay | None
+    replication_ready: bool
     bindings: tuple[Binding, ...]
     access_token: str | None
 
@@ -44,7 +55,8 @@ def parse(payload: Any) -> Join:
         to_self=_flag(broadcast.get("self")),
         presence=_flag(presence.get("enabled")),
         presence_key=key if isinstance(key, str) else "",
-        replay="replay" in broadcast,
+        replay=_replay(broadcast),
+        replication_ready=broadcast.get("replication_ready") not in (None, False),
         bindings=tuple(
             Binding(_id(item), item)
             for item in (asked if isinstance(asked, list) else ())
@@ -52,6 +64,13 @@ def parse(payload: Any) -> Join:
         ),
         access_token=token if isinstance(token, str) else None,
     )
+
+
+def _replay(broadcast: dict[str, Any]) -> Replay | None:
+    if "replay" not in broadcast:
+        return None
+    params = broadcast["replay"]
+    return Replay(params if isinstance(params, dict) else None)
 
 
 def _dict(value: Any) -> dict[str, Any]:

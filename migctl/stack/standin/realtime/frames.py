@@ -7,6 +7,7 @@ exact, fractions go through doubles, and a frame that its JSON reader refuses is
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,11 +40,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class UserBroadcast:
-    """A broadcast in its binary form: the payload is passed on unread."""
+    """A broadcast whose payload is passed on unread. id: of the row that it is, where it comes from the database."""
 
     event: str
     payload: bytes
     is_json: bool
+    id: str | None = None
 
 
 class _V1(msgspec.Struct):
@@ -144,19 +146,20 @@ def reply(
     return message(version, topic, "phx_reply", payload, ref=ref, join_ref=join_ref)
 
 
-def broadcast(event: str, payload: bytes, *, meta_id: str | None = None) -> bytes:
+def broadcast(event: str | None, payload: bytes, *, meta: Mapping[str, object] | None = None) -> bytes:
     """The payload of a broadcast that did not come from a socket."""
-    meta = b"" if meta_id is None else b',"meta":{"id":%b}' % _encode(meta_id)
-    return b'{"type":"broadcast","event":%b,"payload":%b%b}' % (_encode(event), payload, meta)
+    more = b"" if meta is None else b',"meta":%b' % _encode(meta)
+    return b'{"type":"broadcast","event":%b,"payload":%b%b}' % (_encode(event), payload, more)
 
 
-def user_broadcast(topic: str, user: UserBroadcast) -> bytes:
+def user_broadcast(topic: str, user: UserBroadcast, *, replayed: bool = False) -> bytes:
     """The binary form of a broadcast for clients of protocol 2.0.0."""
+    meta = b"" if user.id is None else _encode({"id": user.id, **({"replayed": True} if replayed else {})})
     name, event = topic.encode(), user.event.encode()
     if len(name) > 255 or len(event) > 255:
         raise BadFrame("topic or event is longer than 255 bytes")
-    head = bytes([_USER_BROADCAST, len(name), len(event), 0, int(user.is_json)])
-    return head + name + event + user.payload
+    head = bytes([_USER_BROADCAST, len(name), len(event), len(meta), int(user.is_json)])
+    return head + name + event + meta + user.payload
 
 
 def text_frame(data: bytes) -> bytes:

@@ -7,7 +7,7 @@ every channel that receives is shut down, as on the real server.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from migctl.stack.standin.limits import Limits
@@ -43,6 +43,11 @@ class Listener(Protocol):
         """May it receive presence?"""
         ...
 
+    @property
+    def replayed(self) -> Collection[str]:
+        """The rows that it got when it joined: they are not sent again."""
+        ...
+
     def push(self, frame: bytes) -> None:
         """Hand over a finished WebSocket frame. Never waits."""
         ...
@@ -73,6 +78,11 @@ class Hub:
             if not listeners:
                 del self._topics[topic, private]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody has joined anything."""
+        return not self._topics
+
     def listeners(self, topic: str, private: bool) -> Iterable[Listener]:
         return list(self._topics.get((topic, private), ()))
 
@@ -94,6 +104,8 @@ class Hub:
             for listener in self._topics.get((topic, private), ())
             if listener is not but and (listener.follows if event == "presence_diff" else listener.hears)
         ]
+        if user is not None and user.id is not None:
+            receivers = [listener for listener in receivers if user.id not in listener.replayed]
         for listener in receivers:
             frame = frames.get(listener.version)
             if frame is None:
@@ -117,6 +129,9 @@ def _frame(version: Version, topic: str, event: str, payload: bytes, user: UserB
         return binary_frame(user_broadcast(topic, user))
     if not user.is_json:
         return b""  # protocol 1.0.0 has no way to say it
+    if user.id is not None:  # PostgreSQL's own JSON: it is not read
+        payload = broadcast(user.event, user.payload, meta={"id": user.id})
+        return text_frame(message(version, topic, event, payload))
     try:
         return text_frame(message(version, topic, event, broadcast(user.event, respelled(user.payload))))
     except BadFrame:

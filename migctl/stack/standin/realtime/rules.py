@@ -22,9 +22,10 @@ A join, the first that is so; each refusal is answered after a while, and the se
 | joins over the rate | ClientJoinRateLimitReached |
 | a socket with as many channels as it may have | ChannelRateLimitReached |
 | a token that is not good | InvalidJWTToken, JwtSignatureError, JwtSignerError, MalformedJWT |
-| a wish for replay | UnableToReplayMessages |
 | no database behind it | UnableToConnectToProject |
+| a private topic, and no partition of today | MissingPartition |
 | a private topic, and may read neither broadcasts nor presence | Unauthorized |
+| a wish for a replay that can't be | Unauthorized, UnableToReplayMessages (`stored`) |
 
 A broadcast:
 
@@ -60,6 +61,7 @@ PresenceCall = Literal["track", "not-a-map", "untrack", "unknown"]
 PREFIX = "realtime:"
 # The real server checks a token at the latest every five minutes, and when it expires.
 CONFIRM_S = 300
+NOT_READY = "Replication connection was not established in time"
 TOO_MANY_CALLS = "Client presence rate limit exceeded"
 TRACK_TOO_LARGE = "Track message size exceeded"
 _NO_CLAIMS = "Fields `role` and `exp` are required in JWT"
@@ -176,12 +178,12 @@ def refused_token(error: BadToken) -> Denied:
     return Denied("MalformedJWT", _NO_JWT)
 
 
-def no_replay() -> Denied:
-    return Denied("UnableToReplayMessages", "Replay is not part of the stand-in")
-
-
 def no_database() -> Denied:
     return Denied("UnableToConnectToProject", CLOSED_BECAUSE)
+
+
+def no_partition() -> Denied:
+    return Denied("MissingPartition", "Realtime was unable to find the expected messages partition")
 
 
 def to_read(presence: bool) -> tuple[Extension, ...]:

@@ -29,7 +29,7 @@ _SPELLING = (
 
 
 class Stream:
-    """Made by `open`. `lost` says why it ended, once it did."""
+    """Made by `open`. `lost` says why it ended, once it did. `news` is set when something came or it ended; who waits clears it."""
 
     def __init__(self, conn: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         self._conn = conn
@@ -45,6 +45,7 @@ class Stream:
         self._reading = False
         self._feedback: asyncio.TimerHandle | None = None
         self.lost: str | None = None
+        self.news = asyncio.Event()
 
     @classmethod
     async def open(cls, dsn: str, publication: str) -> Stream:
@@ -160,6 +161,7 @@ class Stream:
                 size, self._open_bytes = self._open_bytes, 0
                 if transaction.changes:
                     self._ready.append((transaction, size))
+                    self.news.set()
                     self._ready_bytes += size
         elif data[0] == 0x6B:  # k: keepalive
             end_lsn, _, asked = struct.unpack_from(">qqb", data, 1)
@@ -191,6 +193,7 @@ class Stream:
         if self.lost is not None:
             return
         self.lost = reason
+        self.news.set()
         self._stop_reading()
         if self._feedback is not None:
             self._feedback.cancel()
