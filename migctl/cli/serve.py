@@ -12,6 +12,7 @@ import typer
 
 from migctl.cli import context, output
 from migctl.cli.context import ConfigOption
+from migctl.errors import Usage
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -64,6 +65,15 @@ def serve(
         float | None,
         typer.Option(
             "--rate", min=0.1, help="Events/s of --source host, all types together.", show_default=False
+        ),
+    ] = None,
+    follow: Annotated[
+        Literal["name", "descriptor"] | None,
+        typer.Option(
+            "--follow",
+            help="Read --source FILE on as it grows. name: and on in the file that takes its place. descriptor: that file only, "
+            "wherever it is moved.",
+            show_default=False,
         ),
     ] = None,
     until_done: Annotated[
@@ -122,9 +132,19 @@ def serve(
         heart = Heart.for_systemd(systemd()) if given is None else given.heart
         opened = None
         spec = source or settings.legacy.upstream
+        if follow is not None and (spec is None or until_done):
+            what = "has no end, and --until-done waits for one" if until_done else "needs --source FILE"
+            raise Usage(f"--follow: it {what}", do="leave it out")
         if spec is not None:
             mapper = parse_map(map_ or [], settings.source, ignore=[ignore] if ignore else [])
-            opened = open_source(spec, mapper=mapper, state_dir=settings.state, rate=rate)
+            opened = open_source(
+                spec,
+                mapper=mapper,
+                state_dir=settings.state,
+                rate=rate,
+                follow=follow,
+                waits=not until_done,
+            )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
 

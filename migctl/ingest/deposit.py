@@ -15,7 +15,7 @@ from migctl.clock import mono, now
 from migctl.events import BadEvent, Event
 from migctl.events.ids import id_of_conflict
 from migctl.ingest.rejected import Rejected
-from migctl.journal import Conflict, JournalUnavailable, Log
+from migctl.journal import Bookmark, Conflict, JournalUnavailable, Log
 from migctl.resilience import Backoff, Retry
 from migctl.telemetry import get_logger
 from migctl.telemetry.summary import Summary
@@ -69,14 +69,14 @@ class Deposit:
         self.waiting_for: str | None = None
         self.summary = Summary(_log, "events taken in", position=lambda: {"source": source})
 
-    async def put(self, items: Sequence[Item], *, offset: tuple[str, int] | None = None) -> None:
-        """Return once the batch is durable, with `offset` in the same transaction."""
+    async def put(self, items: Sequence[Item], *, read: Bookmark | None = None) -> None:
+        """Return once the batch is durable, with `read` in the same transaction."""
         left = list(items)
         began = mono()
         retry = Retry(self._backoff, random=self._random)
-        while left or offset is not None:
+        while left or read is not None:
             try:
-                appended = await self._journal.append([item.event for item in left], offset=offset)
+                appended = await self._journal.append([item.event for item in left], read=read)
             except Conflict as conflict:
                 left = self._set_aside(left, conflict)
                 continue

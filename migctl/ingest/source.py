@@ -6,7 +6,7 @@ A source runs beside the journal until it is done or cancelled; whatever can be 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from migctl import redaction
@@ -15,6 +15,9 @@ from migctl.ingest.mapping import Mapper
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
 from migctl.status import AnySource
+
+if TYPE_CHECKING:
+    from migctl.ingest.file import Follow
 
 
 class Source(Protocol):
@@ -33,11 +36,18 @@ class Source(Protocol):
 
 
 def open_source(
-    spec: str, *, mapper: Mapper | None = None, state_dir: Path, rate: float | None = None
+    spec: str,
+    *,
+    mapper: Mapper | None = None,
+    state_dir: Path,
+    rate: float | None = None,
+    follow: Follow | None = None,
+    waits: bool = False,
 ) -> Source:
     """The source that `spec` names: `-`, `host`, `ws://...` or `wss://...`, else a file.
 
     rate: events per second of `host`, all types together; other sources have their own pace.
+    follow, waits: of a file, as FileSource has them.
     Nothing is read before `run`. Raises Usage where the spec can't be meant, or names no file that can be read.
     """
     mapper = mapper or Mapper()
@@ -50,6 +60,10 @@ def open_source(
     if rate is not None and not rate > 0:
         raise Usage(
             f"--rate {rate:g}: expected more than 0 events per second", do="leave it out for the default"
+        )
+    if follow is not None and (spec in ("-", "host") or "://" in spec):
+        raise Usage(
+            f"--follow has no meaning for the source {spec}", do="leave it out; only a file is followed"
         )
     if spec == "host":
         from migctl.ingest.host import HostSource
@@ -67,4 +81,4 @@ def open_source(
         )
     from migctl.ingest.file import FileSource
 
-    return FileSource(spec, mapper=mapper, rejected=rejected)
+    return FileSource(spec, mapper=mapper, rejected=rejected, follow=follow, waits=waits)

@@ -9,11 +9,12 @@ from migctl.journal.errors import (
     JournalUnavailable,
     SecondWriter,
 )
-from migctl.journal.model import Appended, DeadLetter, EpochInfo, Lost, Mark, Outcome
+from migctl.journal.model import Appended, Bookmark, DeadLetter, EpochInfo, Lost, Mark, Outcome
 from migctl.journal.protocol import DeadLetters, Journal, Log, Places, Room
 
 __all__ = [
     "Appended",
+    "Bookmark",
     "Conflict",
     "DeadLetter",
     "DeadLetters",

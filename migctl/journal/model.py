@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from migctl.events import Position
+
+
+class Bookmark(NamedTuple):
+    """How far a source was read. offset: bytes. about: how the source knows again what it read; the journal does not ask."""
+
+    source: str
+    offset: int
+    about: str = ""
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):

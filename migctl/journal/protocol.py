@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from migctl.events import Entry, Event, Position
-from migctl.journal.model import Appended, DeadLetter, EpochInfo, Lost, Outcome
+from migctl.journal.model import Appended, Bookmark, DeadLetter, EpochInfo, Lost, Outcome
 from migctl.telemetry.metrics import Histogram
 
 
@@ -48,10 +48,10 @@ class Log(Protocol):
         """The first seq of the epoch that is still held; 1 when it has had none."""
         ...
 
-    async def append(self, events: Sequence[Event], *, offset: tuple[str, int] | None = None) -> Appended:
+    async def append(self, events: Sequence[Event], *, read: Bookmark | None = None) -> Appended:
         """Store the events of one request, all or none, and return once they are durable.
 
-        offset: (source, byte offset) stored in the same transaction, for a file that is read again after a crash.
+        read: stored in the same transaction, for a file that is read on after a crash.
         Idempotent by event id: an event that is there with the same body counts as a duplicate.
         Raises Conflict, and JournalUnavailable where it takes none now: full, stalled, broken or closed.
         """
@@ -123,7 +123,7 @@ class Log(Protocol):
 
 @runtime_checkable
 class Places(Protocol):
-    """How far somebody is: durable positions of ours, byte offsets of files, and short texts of those who go on after a restart."""
+    """How far somebody is: durable positions of ours, bookmarks in files, and short texts of those who go on after a restart."""
 
     async def cursor(self, name: str) -> Position | None:
         """A durable position of ours; None where it was never moved."""
@@ -137,7 +137,7 @@ class Places(Protocol):
         """Let it stand here, whatever is before or after: what was carried from here on is gone. Durable when this returns."""
         ...
 
-    async def offset(self, source: str) -> int | None:
+    async def bookmark(self, source: str) -> Bookmark | None:
         """How far `append` has stored a file source; None where it was never read."""
         ...
 

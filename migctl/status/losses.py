@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migctl.status.sources import AnySource, MappedStatus, TapStatus
+from migctl.status.sources import AnySource, FileStatus, MappedStatus, TapStatus
 
 
 def losses(of: AnySource | None) -> list[str]:
@@ -13,8 +13,13 @@ def losses(of: AnySource | None) -> list[str]:
 
 
 def rejects(of: AnySource | None) -> bool:
-    """Whether anything of this source was rejected and has not become an event since."""
-    return isinstance(of, MappedStatus) and bool(of.rejected_waiting or of.rejected_lost)
+    """Whether anything of this source was rejected and has not become an event since, or was left as half a line."""
+    return isinstance(of, MappedStatus) and bool(of.rejected_waiting or of.rejected_lost or _half_a_line(of))
+
+
+def _half_a_line(of: MappedStatus) -> int:
+    """Its bytes, where nobody waits for the rest."""
+    return of.unfinished_bytes if isinstance(of, FileStatus) and of.state == "finished" else 0
 
 
 def _losses(of: MappedStatus) -> Iterator[str]:
@@ -24,5 +29,7 @@ def _losses(of: MappedStatus) -> Iterator[str]:
         yield f"{of.rejected_lost:,} rejected and not kept: see the log"
     if of.without_time:
         yield f"{of.without_time:,} with the time of their arrival"
+    if half := _half_a_line(of):
+        yield f"its last line has no end, and was not read: {half:,} bytes"
     if isinstance(of, TapStatus) and of.outages.count:
         yield f"{of.outages.count:,} outages, {of.outages.total_s:.1f} s: {of.outages.file}"

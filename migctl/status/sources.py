@@ -44,13 +44,18 @@ class MappedStatus(SourceStatus, frozen=True, kw_only=True):
 
 
 class FileStatus(MappedStatus, frozen=True, kw_only=True, tag="file"):
-    """size_bytes: None for what has no size, such as a pipe."""
+    """size_bytes: None for what has no size, such as a pipe.
+
+    unfinished_bytes: of a last line that has no end, and is not read. begun_anew: how often it was another file, or was cut.
+    """
 
     resumable: bool
     resumed_from_bytes: int
     offset_bytes: int
     size_bytes: int | None
     lines: int
+    unfinished_bytes: int = 0
+    begun_anew: int = 0
 
 
 class StdinStatus(FileStatus, frozen=True, kw_only=True, tag="stdin"):

@@ -18,7 +18,7 @@ from migctl.config.files import make_private_folder
 from migctl.errors import Usage
 from migctl.events import Entry, Event, Position
 from migctl.journal.errors import JournalUnavailable
-from migctl.journal.model import Appended, EpochInfo, Lost
+from migctl.journal.model import Appended, Bookmark, EpochInfo, Lost
 from migctl.journal.sqlite import outlook, queries
 from migctl.journal.sqlite.highwater import HighWater, extents
 from migctl.journal.sqlite.housekeeper import MAKE_ROOM, Housekeeper
@@ -186,13 +186,13 @@ class SqliteJournal(Records):
     def tail(self) -> int:
         return self._tail
 
-    async def append(self, events: Sequence[Event], *, offset: tuple[str, int] | None = None) -> Appended:
-        if not events and offset is None:
+    async def append(self, events: Sequence[Event], *, read: Bookmark | None = None) -> Appended:
+        if not events and read is None:
             return Appended(0, 0, self.epoch, None, None, ())
         if events and self.full is not None:
             raise JournalUnavailable(self.full, do=MAKE_ROOM)
         size = 200 * len(events) + sum([len(event.data) for event in events])
-        request = Request(events=events, offset=offset, size=size)
+        request = Request(events=events, read=read, size=size)
         answer: Appended | None = await self._store.submit(request)
         return answer or Appended(0, 0, self.epoch, None, None, ())
 

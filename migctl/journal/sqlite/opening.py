@@ -146,6 +146,8 @@ def _add_columns(database: sqlite3.Connection) -> None:
     """What the tables of an earlier migctl lack."""
     if not has_column(database, "epochs", "reason"):
         database.execute("ALTER TABLE epochs ADD COLUMN reason TEXT")
+    if not has_column(database, "offsets", "about"):
+        database.execute("ALTER TABLE offsets ADD COLUMN about TEXT NOT NULL DEFAULT ''")
     if not has_column(database, "dead_letters", "outcome"):
         for column in ("outcome TEXT", "settled_at INTEGER", "new_id TEXT"):
             database.execute(f"ALTER TABLE dead_letters ADD COLUMN {column}")

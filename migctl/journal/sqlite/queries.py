@@ -1,10 +1,11 @@
-"""What the SQLite journal asks and moves beside its events: entries of a range, cursors, offsets, notes."""
+"""What the SQLite journal asks and moves beside its events: entries of a range, cursors, bookmarks, notes."""
 
 from __future__ import annotations
 
 import sqlite3
 
 from migctl.events import Entry, Position
+from migctl.journal.model import Bookmark
 from migctl.journal.sqlite.rows import COLUMNS, Row, id_bytes, to_entry
 
 
@@ -35,10 +36,10 @@ def newest(database: sqlite3.Connection, event_id: str) -> Row | None:
     return row
 
 
-def offset(database: sqlite3.Connection, source: str) -> int | None:
+def bookmark(database: sqlite3.Connection, source: str) -> Bookmark | None:
     """How far a file was read."""
-    row = database.execute("SELECT offset FROM offsets WHERE source = ?", (source,)).fetchone()
-    return None if row is None else int(row[0])
+    row = database.execute("SELECT source, offset, about FROM offsets WHERE source = ?", (source,)).fetchone()
+    return None if row is None else Bookmark(*row)
 
 
 def cursor(database: sqlite3.Connection, name: str) -> Position | None:

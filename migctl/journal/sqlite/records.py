@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from migctl.events import Position
-from migctl.journal.model import DeadLetter, Outcome
+from migctl.journal.model import Bookmark, DeadLetter, Outcome
 from migctl.journal.sqlite import dead_letters, queries
 from migctl.journal.sqlite.store import Store
 
@@ -27,8 +27,8 @@ class Records:
     async def set_cursor_back(self, name: str, position: Position) -> None:
         await self._store.operate(lambda database: queries.set_cursor(database, name, position))
 
-    async def offset(self, source: str) -> int | None:
-        return await self._store.read(lambda database: queries.offset(database, source))
+    async def bookmark(self, source: str) -> Bookmark | None:
+        return await self._store.read(lambda database: queries.bookmark(database, source))
 
     async def note(self, key: str) -> str | None:
         return await self._store.read(lambda database: queries.note(database, key))

@@ -18,7 +18,7 @@ from migctl.events import Event, Position
 from migctl.events.canonical import body_hash
 from migctl.events.times import micros_of
 from migctl.journal.errors import Conflict, JournalStalled, JournalUnavailable
-from migctl.journal.model import Appended, EpochInfo
+from migctl.journal.model import Appended, Bookmark, EpochInfo
 from migctl.journal.sqlite import queries
 from migctl.journal.sqlite.faults import broken_disk, fault_here, fault_of, stalled
 from migctl.journal.sqlite.highwater import HighWater, extents
@@ -39,7 +39,7 @@ class Request:
     """Events of one request, or a control operation, on its way to the disk."""
 
     events: Sequence[Event] = ()
-    offset: tuple[str, int] | None = None
+    read: Bookmark | None = None
     operation: Callable[[sqlite3.Connection], Any] | None = None
     rotates: bool = False  # the operation begins another epoch, and answers with Rotated
     confirms: bool = False  # the operation says that a table was asked about all there is
@@ -212,11 +212,11 @@ class Writer(Part):
             head = self._head + len(group.events)
             self._db.execute("UPDATE epochs SET head = ? WHERE ord = ?", (head, self._ordinal))
         for request in group.requests:
-            if request.error is None and request.offset is not None:
+            if request.error is None and request.read is not None:
                 self._db.execute(
-                    "INSERT INTO offsets (source, offset) VALUES (?, ?) "
-                    "ON CONFLICT (source) DO UPDATE SET offset = excluded.offset",
-                    request.offset,
+                    "INSERT INTO offsets (source, offset, about) VALUES (?, ?, ?) "
+                    "ON CONFLICT (source) DO UPDATE SET offset = excluded.offset, about = excluded.about",
+                    request.read,
                 )
             if request.operation is not None:
                 self._operate(request)

@@ -10,6 +10,7 @@ import pytest
 
 from migctl.events import Position
 from migctl.journal import (
+    Bookmark,
     Conflict,
     DeadLetter,
     DeadLetters,
@@ -34,16 +35,16 @@ async def test_a_cursor_survives_and_never_goes_back(log: Log, places: Places) -
     assert await places.cursor("relay") == Position(log.epoch, 5)
 
 
-async def test_an_offset_is_stored_with_its_events(log: Log, places: Places) -> None:
-    assert await places.offset("events.ndjson") is None
-    await log.append([event(1)], offset=("events.ndjson", 120))
-    await log.append([], offset=("events.ndjson", 150))
-    assert await places.offset("events.ndjson") == 150
+async def test_a_bookmark_is_stored_with_its_events(log: Log, places: Places) -> None:
+    assert await places.bookmark("events.ndjson") is None
+    await log.append([event(1)], read=Bookmark("events.ndjson", 120))
+    await log.append([], read=(last := Bookmark("events.ndjson", 150, "its inode")))
+    assert await places.bookmark("events.ndjson") == last
     with pytest.raises(Conflict):
         await log.append(
-            [event(1), event(id="a"), event(id="a", data=b'{"z":0}')], offset=("events.ndjson", 200)
+            [event(1), event(id="a"), event(id="a", data=b'{"z":0}')], read=Bookmark("events.ndjson", 200)
         )
-    assert await places.offset("events.ndjson") == 150
+    assert await places.bookmark("events.ndjson") == last
 
 
 async def test_a_note_is_replaced_and_never_touches_the_identity(log: Log, places: Places) -> None:
@@ -130,7 +131,7 @@ async def test_what_it_has_outlives_who_wrote_it(open_again: Open) -> None:
     sent = [event(n) for n in range(3)]
     first = await open_again()
     identity = (first.epoch, first.writer_id)
-    await first.append(sent, offset=("events.ndjson", 120))
+    await first.append(sent, read=Bookmark("events.ndjson", 120))
     await first.move_cursor("relay", Position(first.epoch, 1))
     await first.set_note("key", "text")
     await first.add_dead_letter(DeadLetter(Position(first.epoch, 2), sent[1].id, "22P05", "no", MOMENT))
@@ -142,7 +143,10 @@ async def test_what_it_has_outlives_who_wrote_it(open_again: Open) -> None:
         assert (second.head, second.tail) == (3, 1)
         assert [entry.event for entry in await second.read(0)] == sent
         assert await second.cursor("relay") == Position(second.epoch, 1)
-        assert (await second.offset("events.ndjson"), await second.note("key")) == (120, "text")
+        assert (await second.bookmark("events.ndjson"), await second.note("key")) == (
+            Bookmark("events.ndjson", 120),
+            "text",
+        )
         assert await second.count_dead_letters() == (1, {"22P05": 1})
         assert (await second.append([event(9)])).first_seq == 4
         assert [info.epoch for info in await second.epochs()] == [second.epoch]

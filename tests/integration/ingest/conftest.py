@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from migctl.events import Event
-from migctl.journal import Appended, JournalUnavailable
+from migctl.journal import Appended, Bookmark, JournalUnavailable
 from migctl.journal.sqlite import SqliteJournal
 
 
@@ -24,11 +24,11 @@ class Refusing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
 
-    async def append(self, events: Sequence[Event], *, offset: tuple[str, int] | None = None) -> Appended:
+    async def append(self, events: Sequence[Event], *, read: Bookmark | None = None) -> Appended:
         if self.full:
             self.refused += 1
             raise JournalUnavailable("the journal's disk is full", do="free disk space")
-        return await self._journal.append(events, offset=offset)
+        return await self._journal.append(events, read=read)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from migctl.ingest.deposit import Deposit, Item, finish
 from migctl.ingest.rejected import Rejected
+from migctl.journal import Bookmark
 from migctl.journal.sqlite import SqliteJournal
 from tests.kit.entries import event
 
@@ -30,12 +31,12 @@ async def test_what_is_put_is_in_the_journal_with_its_offset_and_counted(
     journal: SqliteJournal, deposit: Deposit
 ) -> None:
     batch = items(b'{"n":0}', b'{"n":1}')
-    await deposit.put(batch, offset=("file", 20))
-    await deposit.put(batch, offset=("file", 40))
-    assert (journal.head, await journal.offset("file")) == (2, 40)
+    await deposit.put(batch, read=Bookmark("file", 20))
+    await deposit.put(batch, read=Bookmark("file", 40))
+    assert (journal.head, await journal.bookmark("file")) == (2, Bookmark("file", 40))
     assert (deposit.accepted, deposit.duplicates, deposit.waiting_for) == (2, 2, None)
-    await deposit.put([], offset=("file", 50))
-    assert await journal.offset("file") == 50
+    await deposit.put([], read=Bookmark("file", 50))
+    assert await journal.bookmark("file") == Bookmark("file", 50)
 
 
 async def test_what_conflicts_is_set_aside_and_the_rest_of_its_batch_goes_on(
