@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from migctl.errors import Usage
 from migctl.ingest import Mapper
 from migctl.ingest.file import FileSource, Follow
 from migctl.ingest.rejected import Rejected
@@ -182,14 +181,6 @@ async def test_a_packed_file_is_read_as_what_is_in_it_and_only_once(
     assert (await numbers(journal))[3001:3051] == list(range(50))
 
 
-@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_a_file_of_another_coding_is_refused_by_its_name(path: Path, coding: str) -> None:
-    path.write_bytes(lines(0).decode().encode(coding))
-    with pytest.raises(Usage, match="UTF-16") as caught:
-        source_of(path)
-    assert "iconv" in str(caught.value.do)
-
-
 async def test_a_file_that_is_followed_is_read_on_over_rotations_and_cuts(
     path: Path, journal: Refusing
 ) -> None:
@@ -237,12 +228,3 @@ async def test_by_its_descriptor_a_file_is_followed_wherever_it_goes(path: Path,
     async with running(source_of(path, follow="descriptor"), journal):
         await until(lambda: journal.head == 3)
     assert await numbers(journal) == [0, 1, 2]
-
-
-def test_what_has_no_end_or_does_not_grow_is_not_followed(path: Path) -> None:
-    path.write_bytes(gzip.compress(b""))
-    with pytest.raises(Usage, match="packed"):
-        source_of(path, follow="name")
-    os.mkfifo(path.with_name("pipe"))
-    with pytest.raises(Usage, match="no file"):
-        source_of(path.with_name("pipe"), follow="name")
