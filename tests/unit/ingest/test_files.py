@@ -102,13 +102,13 @@ def test_what_has_no_end_or_does_not_grow_is_not_followed(path: Path) -> None:
 async def test_of_a_packed_file_that_is_cut_comes_what_can_come(path: Path) -> None:
     for cut in (False, True):
         path.write_bytes(gzip.compress(TEXT)[: -3 if cut else None])
-        file, pieces = File.open(path), []
+        file, text = File.open(path), bytearray()
         file.offset = 23
         try:
             async for piece in of_file(file):
-                pieces.append(piece)
+                text += piece
         except Unpackable:
             assert cut
         finally:
             file.close()
-        assert TEXT[23:].startswith(b"".join(pieces)) and pieces
+        assert TEXT[23:].startswith(text) and text
