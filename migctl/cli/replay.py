@@ -199,10 +199,13 @@ def _draw(scene: ReplayScene) -> RenderableType | None:
 def _print(result: ReplayResult, facts: Facts) -> None:
     from rich.text import Text
 
+    from migctl.cli.report_view import before_journal
+
     of = result.document
     verdict = Text(of.verdict.upper(), style="bold green" if result.passed else "bold red")
     verdict.append(f"   lost {of.lost}   match {of.match_percent} %", style="bold")
     output.show(verdict)
+    output.show(*(Text(*part) for part in before_journal(of.before_journal)))
     if facts.reading.rejected or facts.reading.torn_last_line:
         torn = " and a torn last line" if facts.reading.torn_last_line else ""
         output.note(f"left out: {facts.reading.rejected} lines that are no events{torn}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from migctl.status import TransportName
     from migctl.validate.latency import Quantiles
-    from migctl.validate.result import Cell, Discrepancy, Report
+    from migctl.validate.result import BeforeJournal, Cell, Discrepancy, Report
 
 _STYLES = {"pass": "bold green", "fail": "bold red"}
 _BOUNDS = {"min": "at least", "max": "at most"}
@@ -85,6 +85,7 @@ def _headline(report: Report) -> None:
         ", ",
         (f"{report.lost:,} lost", "bold"),
     )
+    _line(*before_journal(report.before_journal))
     truth = any(each.side == "journal" for each in report.inputs)
     against = "the journal" if truth else "each other"
     window = report.window
@@ -92,6 +93,26 @@ def _headline(report: Report) -> None:
     if window.kind == "captures" and not window.starts and not window.ends:
         what = "everything, for no capture says when it ran"
     _line((f"{' and '.join(report.compared)} against {against}; expected: {what}", "dim"))
+
+
+def before_journal(of: BeforeJournal) -> list[tuple[str, str]]:
+    """Beside lost: what no comparison can see."""
+    if of.rejected is None:
+        replaced = f"; {of.times_replaced:,} with the time of their arrival" if of.times_replaced else ""
+        return [(f"before the journal: not known here{replaced}", "dim")]
+    found = [
+        (of.rejected, "rejected"),
+        (of.unmapped_fields, "fields left out"),
+        (of.times_replaced, "with the time of their arrival"),
+        (of.source_outages, f"outages of the source, {of.source_outage_s or 0:.1f} s"),
+    ]
+    lost = ", ".join(f"{count:,} {words}" for count, words in found if count)
+    return [
+        (
+            f"before the journal: {lost or 'nothing lost'}",
+            "bold red" if of.rejected else "yellow" if lost else "dim",
+        )
+    ]
 
 
 def _missing_evidence(report: Report) -> None:

@@ -92,6 +92,16 @@ def report(
             show_default=False,
         ),
     ] = None,
+    max_rejected: Annotated[
+        int | None,
+        typer.Option(
+            "--max-rejected",
+            metavar="N",
+            min=0,
+            help="Gate: what sources rejected before the journal. Default: none.",
+            show_default=False,
+        ),
+    ] = None,
     examples: Annotated[
         int, typer.Option("--examples", metavar="N", min=0, help="Discrepancies of each kind to name.")
     ] = 5,
@@ -139,7 +149,7 @@ def report(
         tombstones=tombstones,
         window=window,
         late_after_s=late_after,
-        bounds=Bounds(min_match_percent, max_lost, min_events, max_latency_p99_ms),
+        bounds=Bounds(min_match_percent, max_lost, min_events, max_latency_p99_ms, max_rejected),
         examples=examples,
         discrepancies=discrepancies,
     )

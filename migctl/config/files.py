@@ -25,7 +25,7 @@ STATE_FOLDER = ".migctl"
 OURS = (
     "journal.db*", "serve.json", "serve.sock", "stack", "stack.*", "drills", "drills.ndjson", "exposures", "openfeature",
     "error.log", "witness.*", "walker.lock", "rejected.ndjson", "rejected.settled.ndjson", "evidence.ndjson", "kept.ndjson",
-    "outages.ndjson", "ctl.ndjson",
+    "outages.ndjson", "unmapped.ndjson", "ctl.ndjson",
     "revoked-tokens.json",
     "tap.seen.json", "clients.json", "stage.json", "flag*.json", "signoff.*",
 )  # fmt: skip

@@ -21,6 +21,7 @@ from migctl.status import OutagesStatus, OutageStatus
 from migctl.telemetry import get_logger
 
 FILE = "outages.ndjson"
+NOTE_FILE = "tap.seen.json"
 NOTE_EVERY_S = 2.0
 KEPT = 100
 RECENT_S = 3600.0
@@ -67,7 +68,7 @@ class Outages:
 
     def __init__(self, state_dir: Path, source: str) -> None:
         self._file = state_dir / FILE
-        self._note_file = state_dir / "tap.seen.json"
+        self._note_file = state_dir / NOTE_FILE
         self._source = source
         self._open: Outage | None = None
         self._noted_at: datetime | None = None

@@ -20,12 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from msgspec.structs import replace
+
 from migctl.clock import mono
 from migctl.config import Mode, Target
 from migctl.config.files import make_private_folder, whole_file, write_whole
 from migctl.errors import MigctlError, Refused, Transient, Usage
 from migctl.events import Position
 from migctl.events.codec import encode_entry
+from migctl.events.jsontext import dumps
+from migctl.ingest.losses import lost_before
 from migctl.runtime.journals import read_file
 from migctl.serve_client import NotRunning, ServeHttp
 from migctl.serve_client.status import status_by
@@ -34,7 +38,9 @@ from migctl.stack.keys import Kind
 from migctl.stack.launcher import Child, any_free_port, launch
 from migctl.stack.standin_process import StandinOptions
 from migctl.status import ServeStatus
+from migctl.status.losses import SourceLosses
 from migctl.transports.protocol import TransportName
+from migctl.validate.inputs import BEFORE_NAME
 from migctl.validate.result import Report
 
 READY_S = 30.0
@@ -294,8 +300,11 @@ class Rehearsal:
             await asyncio.sleep(POLL_S)
         return False
 
-    async def finish(self) -> Path:
-        """End subscribers, serve and stack, in this order; write the journal's export. Returns `out`."""
+    async def finish(self, beside: SourceLosses | None = None) -> Path:
+        """End subscribers, serve and stack, in this order; write the journal's export, and what was lost before it. Returns `out`.
+
+        beside: what was lost on the way to serve.
+        """
         for child in self._captures.values():
             child.send(signal.SIGTERM)
         for name, child in self._captures.items():
@@ -311,6 +320,14 @@ class Rehearsal:
             for entry in read_file(self._journal_path):
                 if entry.epoch == self._before.epoch and entry.seq > self._before.seq:
                     file.write(encode_entry(entry) + b"\n")
+        lost = lost_before(self._work / "serve", None, None) or SourceLosses()
+        if beside is not None:
+            lost = replace(
+                lost,
+                rejected=lost.rejected + beside.rejected,
+                unmapped_fields=lost.unmapped_fields + beside.unmapped_fields,
+            )
+        write_whole(self.out / BEFORE_NAME, dumps(lost), durable=False)
         return self.out
 
     async def _ended(self, child: Child, what: str, *, also: int = 0) -> None:

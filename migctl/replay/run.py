@@ -22,8 +22,9 @@ from migctl.events.jsontext import one_line
 from migctl.rehearsal.rehearsal import Progress, Rehearsal, compare, transports_of
 from migctl.replay.pacing import Pacer, Speed, schedule
 from migctl.replay.recording import Facts, Recorded, Recording
+from migctl.status.losses import SourceLosses
 from migctl.validate.gates import Verdict
-from migctl.validate.result import Discrepancies, Latency, Report
+from migctl.validate.result import BeforeJournal, Discrepancies, Latency, Report
 
 REQUEST_BYTES = 4 << 20
 POLL_S = 0.25
@@ -56,6 +57,7 @@ class ReplayDocument(msgspec.Struct, frozen=True, kw_only=True):
     wanted_per_s: float | None
     achieved_per_s: float
     lost: int
+    before_journal: BeforeJournal
     match_percent: float | None
     discrepancies: Discrepancies
     latency_ms: Latency
@@ -137,7 +139,7 @@ async def replay(
         notify("everything is published; waiting until every subscriber has everything")
         await rehearsal.settle(lambda progress: _show(scene, progress, show))
         notify("stopping the parts and comparing what each subscriber received")
-        await rehearsal.finish()
+        await rehearsal.finish(SourceLosses(rejected=facts.reading.rejected))
     transports = transports_of(mode)
     report = await compare(out, transports)
     return ReplayResult(_document(recording, facts, scene, report, out), report, out)
@@ -213,6 +215,7 @@ def _document(
         wanted_per_s=scene.wanted_per_s,
         achieved_per_s=round(scene.achieved_per_s, 1),
         lost=report.lost,
+        before_journal=report.before_journal,
         match_percent=report.match_percent,
         discrepancies=report.discrepancies,
         latency_ms=report.latency_ms,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from migctl.status.sources import AnySource, FileStatus, MappedStatus, TapStatus
+
+
+class SourceLosses(Struct, frozen=True, kw_only=True):
+    """What sources lost before the journal in some span of time. unmapped_fields: members of messages that a mapping left out."""
+
+    rejected: int = 0
+    unmapped_fields: int = 0
+    source_outages: int = 0
+    source_outage_s: float = 0.0
 
 
 def losses(of: AnySource | None) -> list[str]:

@@ -96,6 +96,7 @@ def report(
         late_after_s=late_after_s,
         examples=examples,
         digests=sums,
+        losses=files.losses_of(found, folder, covered, reader),
     )
 
 

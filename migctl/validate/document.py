@@ -10,12 +10,14 @@ from typing import TypeVar
 import msgspec
 
 from migctl.events.times import format_time
+from migctl.status.losses import SourceLosses
 from migctl.validate.evidence import weigh
 from migctl.validate.gates import Bounds, evaluate, overall
 from migctl.validate.inputs import Inputs, Tombstone
 from migctl.validate.kinds import KINDS, TRANSPORTS, Side
 from migctl.validate.latency import Histogram
 from migctl.validate.result import (
+    BeforeJournal,
     Begin,
     CaptureSummary,
     Cell,
@@ -50,8 +52,9 @@ def build(
     late_after_s: float,
     examples: int,
     digests: Mapping[Path, str],
+    losses: SourceLosses | None = None,
 ) -> Report:
-    """The report.
+    """The report. losses: of sources, within the window; None where nobody knows.
 
     first: (epoch, seq, committed_at) of the journal's first entry. digests: file to sha256.
     """
@@ -66,6 +69,7 @@ def build(
         match_percent=percent,
         lost=lost,
         latency_p99_ms=[(each.p99, each.n) for _, each in latency.named()],
+        rejected=losses.rejected if losses is not None else None,
     )
     return Report(
         verdict=overall(gates, hidden=bool(evidence.hidden), cut_short=bool(evidence.cut_short)),
@@ -73,6 +77,7 @@ def build(
         matched=tally.matched,
         match_percent=percent,
         lost=lost,
+        before_journal=_before(losses, tally.times_replaced if found.has_journal else None),
         discrepancies=_discrepancies(found, tally),
         tombstones=_tombstones(found.tombstones, window),
         latency_ms=latency,
@@ -101,6 +106,16 @@ def _each(compared: tuple[Side, ...], of: Callable[[Side], T]) -> Each[T]:
     return Each(
         websocket=of(Side.WEBSOCKET) if Side.WEBSOCKET in compared else None,
         realtime=of(Side.REALTIME) if Side.REALTIME in compared else None,
+    )
+
+
+def _before(losses: SourceLosses | None, times_replaced: int | None) -> BeforeJournal:
+    return BeforeJournal(
+        rejected=losses.rejected if losses is not None else None,
+        unmapped_fields=losses.unmapped_fields if losses is not None else None,
+        times_replaced=times_replaced,
+        source_outages=losses.source_outages if losses is not None else None,
+        source_outage_s=losses.source_outage_s if losses is not None else None,
     )
 
 

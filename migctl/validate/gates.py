@@ -23,6 +23,7 @@ class Bounds:
     max_lost: int | None = 0
     min_events: int | None = 1
     max_latency_p99_ms: float | None = None
+    max_rejected: int | None = None
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -42,10 +43,12 @@ def evaluate(
     match_percent: float | None,
     lost: int,
     latency_p99_ms: Sequence[tuple[float | None, int]],
+    rejected: int | None = None,
 ) -> list[Gate]:
     """Judge each bound that was asked for.
 
     latency_p99_ms: (p99, samples) of each transport under comparison; the slowest counts, and none may be without samples.
+    rejected: before the journal; None where nobody knows.
     """
     gates: list[Gate] = []
     if bounds.min_match_percent is not None:
@@ -65,6 +68,11 @@ def evaluate(
         if worst is not None and worst > bounds.max_latency_p99_ms:
             verdict = "fail"  # one transport is enough to fail, whatever the other has to show
         gates.append(Gate("max_latency_p99_ms", bounds.max_latency_p99_ms, worst, samples, verdict))
+    if bounds.max_rejected is not None:
+        verdict = _at_most(rejected, bounds.max_rejected, expected)
+        if rejected is not None and rejected > bounds.max_rejected:
+            verdict = "fail"  # a source that rejects everything leaves no event to expect
+        gates.append(Gate("max_rejected", bounds.max_rejected, rejected, expected, verdict))
     return gates
 
 

@@ -13,13 +13,15 @@ import msgspec
 from migctl.errors import Usage
 from migctl.events.jsontext import loads, read_as
 from migctl.events.times import parse_time
+from migctl.status.losses import SourceLosses
 from migctl.validate.kinds import TRANSPORTS, Side
 from migctl.validate.lines import BadLine, blocks, decode
-from migctl.validate.shard import Input, ReadJournal, is_database
+from migctl.validate.shard import Input, JournalReader, ReadJournal, is_database
 from migctl.validate.window import Edge, Window, WindowKind
 
 JOURNAL_NAMES = ("journal.ndjson", "journal.db")
 TOMBSTONES_NAME = "tombstones.ndjson"
+BEFORE_NAME = "before_journal.json"
 
 
 class Summary(msgspec.Struct):
@@ -130,6 +132,26 @@ def window_of(inputs: Inputs, kind: WindowKind) -> Window:
         ),
         ends=tuple(each.end for each in summaries if each.end.at is not None),
     )
+
+
+def losses_of(
+    inputs: Inputs, folder: Path | None, window: Window, reader: JournalReader
+) -> SourceLosses | None:
+    """What sources lost before the journal: of its own file's state folder, or as a rehearsal left it beside its captures."""
+    journal = next((each for each in inputs.files if each.side is Side.JOURNAL), None)
+    if journal is not None and journal.is_database:
+        starts = [edge.at for edge in window.starts if edge.at is not None]
+        ends = [edge.at for edge in window.ends if edge.at is not None]
+        return reader.losses(journal.path.parent, max(starts, default=None), min(ends, default=None))
+    kept = (folder or (journal.path.parent if journal is not None else None) or Path()) / BEFORE_NAME
+    try:
+        return read_as(kept.read_bytes(), SourceLosses)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise Usage(
+            f"{kept}: {error}", do="mend it, or move it away: then nothing is known of what was lost before"
+        ) from None
 
 
 def first_of_journal(

@@ -42,6 +42,7 @@ class Line(msgspec.Struct, gc=False):
     received_at: _Time | None = None
     received_mono_ns: int | None = None
     via: str | None = None
+    clock: str | None = None
     side: int = msgspec.field(default=0, name="migctl.side")
     number: int = msgspec.field(default=0, name="migctl.number")
     text: bytes = msgspec.field(default=b"", name="migctl.text")
@@ -119,6 +120,7 @@ def _patient(text: bytes) -> Line:
         received_at=_time(members, "received_at"),
         received_mono_ns=_whole(members, "received_mono_ns"),
         via=_text(members, "via"),
+        clock="arrival" if members.get("clock") == b'"arrival"' else None,
     )
 
 

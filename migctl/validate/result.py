@@ -182,6 +182,19 @@ class InputFile(Struct, frozen=True, kw_only=True):
     lines: int
 
 
+class BeforeJournal(Struct, frozen=True, kw_only=True):
+    """What was lost, or changed, before the journal, where no comparison can see it. None: not known here.
+
+    times_replaced: expected events that have the time of their arrival, for want of one that could be read.
+    """
+
+    rejected: int | None
+    unmapped_fields: int | None
+    times_replaced: int | None
+    source_outages: int | None
+    source_outage_s: float | None
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """latency_ms: of live events, from latency_basis on; catch_up_ms: of those that were caught up. late_after_s: what late means.
 
@@ -195,6 +208,9 @@ class Report(Struct, frozen=True, kw_only=True):
     matched: int
     match_percent: float | None
     lost: int
+    before_journal: BeforeJournal = BeforeJournal(
+        rejected=None, unmapped_fields=None, times_replaced=None, source_outages=None, source_outage_s=None
+    )
     discrepancies: Discrepancies
     tombstones: dict[str, int] | None
     latency_ms: Latency

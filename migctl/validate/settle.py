@@ -83,6 +83,8 @@ class Settler:
         if self._excused and (truth.epoch, truth.seq) in self._excused:
             self._tally.excused += 1
             return
+        if truth.clock == "arrival":
+            self._tally.times_replaced += 1
         absent: list[Side] = []
         verdict = Equality.SAME
         for side in self._compared:

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ import msgspec
 
 from migctl.errors import Usage
 from migctl.events import Entry, encode_entry
+from migctl.status.losses import SourceLosses
 from migctl.validate.join import Join
 from migctl.validate.kinds import TRANSPORTS, Side
 from migctl.validate.lines import BLOCK_BYTES, Block, blocks
@@ -35,10 +37,14 @@ ReadJournal = Callable[[Path], Iterator[Entry]]
 
 @dataclass(frozen=True, slots=True)
 class JournalReader:
-    """How a journal's own file is read: here, and in the processes of a report, each of which runs this module."""
+    """How a journal's own file is read: here, and in the processes of a report, each of which runs this module.
+
+    losses: what sources lost before the journal, as the state folder has it that this journal lies in; None where it is none.
+    """
 
     read: ReadJournal
     shard_module: str
+    losses: Callable[[Path, datetime | None, datetime | None], SourceLosses | None] = lambda *_: None
 
 
 def no_journal(path: Path) -> Iterator[Entry]:

@@ -76,7 +76,7 @@ class SideTally(msgspec.Struct):
 
 
 class Tally(msgspec.Struct):
-    """sides: journal, websocket, realtime. by_minute: minutes since 1970 to a cell."""
+    """sides: journal, websocket, realtime. by_minute: minutes since 1970 to a cell. times_replaced: by that of the arrival."""
 
     expected: int = 0
     matched: int = 0
@@ -86,6 +86,7 @@ class Tally(msgspec.Struct):
     number_precision: int = 0
     unexpected: int = 0
     outside: int = 0
+    times_replaced: int = 0
     excused: int = 0
     spilled_bytes: int = 0
     peak_bytes: int = 0
@@ -105,6 +106,7 @@ class Tally(msgspec.Struct):
             "number_precision",
             "unexpected",
             "outside",
+            "times_replaced",
             "excused",
             "spilled_bytes",
             "peak_bytes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,24 @@ def test_a_histogram_is_bounded() -> None:
 def judged(**found: object) -> dict[str, str]:
     facts = {"expected": 10, "match_percent": 100.0, "lost": 0, "latency_p99_ms": [(5.0, 10)]} | found
     return {gate.name: gate.verdict for gate in evaluate(Bounds(max_latency_p99_ms=100), **facts)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rejected", "expected", "verdict"),
+    [(2, 10, "pass"), (3, 10, "fail"), (3, 0, "fail"), (0, 0, "inconclusive"), (None, 10, "inconclusive")],
+)
+def test_rejected_fail_though_nothing_is_expected_and_not_known_is_no_pass(
+    rejected: int | None, expected: int, verdict: str
+) -> None:
+    gates = evaluate(
+        Bounds(max_rejected=2),
+        expected=expected,
+        match_percent=100.0,
+        lost=0,
+        latency_p99_ms=[],
+        rejected=rejected,
+    )
+    assert gates[-1] == Gate("max_rejected", 2, rejected, expected, verdict)  # type: ignore[arg-type]
 
 
 def test_gates_without_samples_are_inconclusive() -> None:

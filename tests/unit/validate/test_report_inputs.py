@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from migctl.errors import Usage
-from migctl.events import make_event
+from migctl.events import BadEvent, make_event
+from migctl.ingest.rejected import Rejected
 from migctl.journal.sqlite import SqliteJournal, read_file
 from migctl.runtime.report import READER
 from migctl.validate import Bounds, report
@@ -368,8 +369,27 @@ def test_the_sqlite_journal_is_read_as_its_export_is(tmp_path: Path) -> None:
         assert (made["expected"], made["matched"], made["lost"]) == (25, 24, 1)
         assert made["latency_ms"]["websocket"]["p50"] == 12.0
 
+    assert made["before_journal"]["rejected"] is None, "no state folder: nobody knows"
+    (tmp_path / "clients.json").write_text("{}")
+    kept = Rejected(tmp_path / "rejected.ndjson")
+    kept.add(b"{}", BadEvent("", "json", "no"), source="s", offset=None, at=START)
+    judged = report(tmp_path, reader=READER, bounds=Bounds(max_lost=1, min_match_percent=0, max_rejected=0))
+    assert (judged.before_journal.rejected, judged.before_journal.times_replaced) == (1, 0)
+    assert (judged.verdict, judged.gates[-1].name) == ("fail", "max_rejected")
+
     with pytest.raises(Usage, match="only exports are read here"):
         report(tmp_path)
+
+
+def test_what_a_rehearsal_lost_before_its_journal_stands_beside_its_captures(tmp_path: Path) -> None:
+    scene = Scene(4)
+    scene.journal[1]["clock"] = "arrival"
+    folder = scene.write(tmp_path / "s")
+    assert report(folder).before_journal.times_replaced == 1
+    assert report(folder, bounds=Bounds(max_rejected=0)).verdict == "inconclusive"
+    (folder / "before_journal.json").write_text('{"rejected":3,"unmapped_fields":2}')
+    made = report(folder, bounds=Bounds(max_rejected=3))
+    assert (made.before_journal.rejected, made.before_journal.unmapped_fields, made.verdict) == (3, 2, "pass")
 
 
 @pytest.mark.parametrize("missing", ["folder", "captures", "partner", "file"])
