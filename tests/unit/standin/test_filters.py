@@ -149,6 +149,23 @@ def test_prefer_is_a_list_in_any_order_with_or_without_spaces() -> None:
     assert two.count == "exact"
 
 
+def test_what_was_applied_is_named_where_it_applies() -> None:
+    prefer = Prefer.parse(
+        [
+            "handling=strict, max-affected=2, missing=default, count=exact, resolution=merge-duplicates, return=minimal"
+        ]
+    )
+    assert prefer.applied("GET", rpc=False) == "count=exact, handling=strict"
+    assert prefer.applied("POST", rpc=True) == "count=exact, handling=strict, max-affected=2"
+    assert (
+        prefer.applied("POST", rpc=False)
+        == "resolution=merge-duplicates, missing=default, return=minimal, count=exact, handling=strict"
+    )
+    assert (
+        prefer.applied("DELETE", rpc=False) == "return=minimal, count=exact, handling=strict, max-affected=2"
+    )
+
+
 def test_range_and_limit_narrow_each_other() -> None:
     asked = parse([("limit", "10"), ("offset", "3")], range_header="5-9")
     assert (asked.limit, asked.offset) == (5, 5)

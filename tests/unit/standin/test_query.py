@@ -26,6 +26,10 @@ def test_count_goes_over_all_rows_that_the_filters_name() -> None:
     assert statement.params == ["5"]
 
 
+def test_an_update_of_no_column_changes_nothing() -> None:
+    assert "UPDATE" not in query.update(TABLE, parse([]), "{}", [], representation=True).sql
+
+
 def test_value_of_a_filter_never_stands_in_the_text() -> None:
     evil = "'; drop table events; --"
     for statement in (

@@ -13,13 +13,21 @@ _BELIEVED_S = 2.0
 
 _TABLE = """
 select a.attname, format_type(a.atttypid, a.atttypmod), t.typname,
-       coalesce(a.attnum = any(i.indkey), false), pg_get_expr(d.adbin, d.adrelid)
+       coalesce(a.attnum = any(i.indkey), false),
+       case
+         when t.typbasetype <> 0 and d.adbin is null then pg_get_expr(t.typdefaultbin, 0)
+         when a.attidentity = 'd' then format('nextval(%L)', s.objid::regclass)
+         when a.attgenerated <> '' then null
+         else pg_get_expr(d.adbin, d.adrelid)
+       end
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   join pg_type t on t.oid = a.atttypid
   left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
   left join pg_index i on i.indrelid = c.oid and i.indisprimary
+  left join pg_depend s on s.refclassid = 'pg_class'::regclass and s.refobjid = a.attrelid and s.refobjsubid = a.attnum
+       and s.classid = 'pg_class'::regclass and s.deptype = 'i'
  where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')
  order by a.attnum
 """

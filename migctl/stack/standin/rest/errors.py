@@ -159,6 +159,14 @@ def too_many_affected(rows: int) -> RestError:
     )
 
 
+def max_affected_of_one() -> RestError:
+    return RestError(
+        400,
+        "PGRST128",
+        "Function must return SETOF or TABLE when max-affected preference is used with handling=strict",
+    )
+
+
 def no_table(schema: str, table: str) -> RestError:
     return RestError(404, "PGRST205", f"Could not find the table '{schema}.{table}' in the schema cache")
 

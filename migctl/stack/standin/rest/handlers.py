@@ -17,15 +17,15 @@ from migctl.stack.standin.rest import errors, query
 from migctl.stack.standin.rest.catalog import Catalog, Function, Table
 from migctl.stack.standin.rest.errors import RestError
 from migctl.stack.standin.rest.filters import BadQuery
+from migctl.stack.standin.rest.media import Media, negotiated
 from migctl.stack.standin.rest.request import Asked, Prefer, parse
 
 _JSON = "application/json; charset=utf-8"
-_OBJECT = "application/vnd.pgrst.object+json"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """total: rows in all, if asked. count: rows in `body`, which is their JSON array (or a function's value)."""
+    """total: rows in all, if asked. count: rows in `body`, which is in the form that was negotiated."""
 
     total: int | None
     count: int
@@ -94,26 +94,26 @@ class Rest:
         schema = self._schema(request, "Accept-Profile" if reads else "Content-Profile")
         asked = parse(request.query.items(), range_header=request.headers.get("Range") if reads else None)
         prefer = Prefer.parse(request.headers.getall("Prefer", ()))
+        media = negotiated(request.headers.get("Accept"))
         body = "" if reads else await _body(request)
         async with self._pool.connection() as conn:
             table = await self._catalog.table(conn, schema, request.match_info["name"])
             if table is None:
                 raise errors.no_table(schema, request.match_info["name"])
-            statement = self._statement(request.method, table, asked, prefer, body)
-            wanted = (
-                None if reads else _wanted(request, None if request.method == "POST" else prefer.max_affected)
-            )
+            statement = self._statement(request.method, table, asked, prefer, media, body)
+            wanted = _wanted(media, prefer.max_affected if request.method in ("PATCH", "DELETE") else None)
             result = await self._run(conn, request, identity, schema, statement, wanted)
-        return _reply(request, schema, asked, prefer, result)
+        return _reply(request, schema, asked, prefer, media, result)
 
     def _statement(
-        self, method: str, table: Table, asked: Asked, prefer: Prefer, body: str
+        self, method: str, table: Table, asked: Asked, prefer: Prefer, media: Media, body: str
     ) -> query.Statement:
         representation = prefer.returned == "representation"
+        missing_default = prefer.missing == "default"
         match method:
             case "GET" | "HEAD":
-                counts = prefer.count in ("exact", "planned", "estimated")
-                return query.read(table, asked, max_rows=self._limits.max_rows, count=counts)
+                most = self._limits.max_rows
+                return query.read(table, asked, max_rows=most, count=prefer.counts, media=media)
             case "POST":
                 return query.insert(
                     table,
@@ -122,13 +122,21 @@ class Rest:
                     _columns(table, asked, body),
                     resolution=prefer.resolution,
                     representation=representation,
-                    missing_default=prefer.missing == "default",
+                    missing_default=missing_default,
+                    media=media,
                 )
             case "PATCH":
-                columns = _columns(table, asked, body)
-                return query.update(table, asked, body, columns, representation=representation)
+                return query.update(
+                    table,
+                    asked,
+                    body,
+                    _columns(table, asked, body),
+                    representation=representation,
+                    missing_default=missing_default,
+                    media=media,
+                )
             case "DELETE":
-                return query.delete(table, asked, representation=representation)
+                return query.delete(table, asked, representation=representation, media=media)
         raise RestError(405, "PGRST117", f"Unsupported HTTP method: {method}")
 
     async def _rpc(self, request: web.Request) -> web.Response:
@@ -144,16 +152,27 @@ class Rest:
             raise errors.invalid_body("An rpc takes one JSON object")
         name = request.match_info["name"]
         prefer = Prefer.parse(request.headers.getall("Prefer", ()))
+        media = negotiated(request.headers.get("Accept"))
         async with self._pool.connection() as conn:
             found = await self._catalog.functions(conn, schema, name)
             function = _choose(schema, name, found, names)
             given = [argument for argument in function.arguments if argument in names]
-            statement = query.call(function, body, given, asked, max_rows=self._limits.max_rows)
-            wanted = _wanted(request, prefer.max_affected) if function.returns_set else None
+            if prefer.max_affected is not None and not function.returns_set:
+                raise errors.max_affected_of_one()
+            statement = query.call(
+                function,
+                body,
+                given,
+                asked,
+                max_rows=self._limits.max_rows,
+                count=prefer.counts,
+                media=media,
+            )
+            wanted = _wanted(media, prefer.max_affected)
             result = await self._run(conn, request, identity, schema, statement, wanted)
         if function.returns_nothing:
             return web.Response(status=204)
-        return _reply(request, schema, asked, prefer, result, single=not function.returns_set)
+        return _reply(request, schema, asked, prefer, media, result)
 
     def _schema(self, request: web.Request, header: str) -> str:
         schema = request.headers.get(header) or self._limits.schemas[0]
@@ -199,9 +218,9 @@ def _enter(settings: list[tuple[str, str]]) -> tuple[str, list[str]]:
     return f"select {calls}", [text for setting in settings for text in setting]
 
 
-def _wanted(request: web.Request, max_affected: int | None) -> Callable[[int], None] | None:
-    """How many rows a write may be of, where that is limited."""
-    single = _OBJECT in request.headers.get("Accept", "")
+def _wanted(media: Media, max_affected: int | None) -> Callable[[int], None] | None:
+    """How many rows a request may be of, where that is limited."""
+    single = media.form == "object"
     if not single and max_affected is None:
         return None
 
@@ -277,53 +296,36 @@ def _choose(schema: str, name: str, found: list[Function], names: frozenset[str]
 
 
 def _reply(
-    request: web.Request,
-    schema: str,
-    asked: Asked,
-    prefer: Prefer,
-    result: Result,
-    *,
-    single: bool = False,
+    request: web.Request, schema: str, asked: Asked, prefer: Prefer, media: Media, result: Result
 ) -> web.Response:
-    """The status, range and body of a result, as PostgREST forms them. single: the body is no array."""
+    """The status, range and body of a result, as PostgREST forms them."""
+    rpc = "rpc" in request.path.split("/")
     headers = {"Content-Profile": schema}
-    applied = [
-        f"{name}={value}"
-        for name, value in (
-            ("resolution", prefer.resolution),
-            ("return", prefer.returned),
-            ("count", prefer.count),
-        )
-        if value
-    ]
+    applied = prefer.applied(request.method, rpc=rpc)
     if applied:
-        headers["Preference-Applied"] = ", ".join(applied)
-    total = "*" if result.total is None else str(result.total)
+        headers["Preference-Applied"] = applied
     status = 200
-    if request.method in ("GET", "HEAD"):
-        last = asked.offset + result.count - 1
-        headers["Content-Range"] = f"{asked.offset}-{last}/{total}" if result.count else f"*/{total}"
-        if result.total is not None:
-            if asked.offset > result.total:
-                raise RestError(
-                    416,
-                    "PGRST103",
-                    "Requested range not satisfiable",
-                    details=f"An offset of {asked.offset} was requested, but there are only {result.total} rows.",
-                )
-            status = 206 if result.count < result.total else 200
+    if rpc or request.method in ("GET", "HEAD"):
+        status, headers["Content-Range"] = _range(asked.offset, result)
     else:
-        headers["Content-Range"] = f"*/{result.count if prefer.count else '*'}"
-        if "rpc" not in request.path.split("/"):
-            minimal = prefer.returned != "representation"
-            status = 201 if request.method == "POST" else 204 if minimal else 200
-            if minimal:
-                return web.Response(status=status, headers=headers)
-    body, kind = result.body, _JSON
-    if _OBJECT in request.headers.get("Accept", ""):
-        kind = f"{_OBJECT}; charset=utf-8"
-        if not single:
-            if result.count != 1:
-                raise errors.not_single(result.count)
-            body = body[1:-1]
-    return web.Response(status=status, body=body.encode(), headers={**headers, "Content-Type": kind})
+        headers["Content-Range"] = f"*/{result.count if prefer.counts else '*'}"
+        minimal = prefer.returned != "representation"
+        status = 201 if request.method == "POST" else 204 if minimal else 200
+        if minimal:
+            return web.Response(status=status, headers=headers)
+    headers["Content-Type"] = media.content_type
+    return web.Response(status=status, body=result.body.encode(), headers=headers)
+
+
+def _range(offset: int, result: Result) -> tuple[int, str]:
+    """The status of a read, and its Content-Range. Raises RestError where it begins behind the end."""
+    if result.total is not None and offset > result.total:
+        raise RestError(
+            416,
+            "PGRST103",
+            "Requested range not satisfiable",
+            details=f"An offset of {offset} was requested, but there are only {result.total} rows.",
+        )
+    total = "*" if result.total is None else str(result.total)
+    rows = f"{offset}-{offset + result.count - 1}" if result.count and result.total != 0 else "*"
+    return 206 if result.total is not None and result.count < result.total else 200, f"{rows}/{total}"

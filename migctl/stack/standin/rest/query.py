@@ -6,25 +6,28 @@ on the way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from migctl.stack.standin.database import quote_ident
 from migctl.stack.standin.rest.catalog import Function, Table
-from migctl.stack.standin.rest.filters import Params, to_sql
+from migctl.stack.standin.rest.filters import Logic, Params, Tree, to_sql
+from migctl.stack.standin.rest.media import Media, body_sql
 from migctl.stack.standin.rest.request import Asked, Selected
+
+ARRAY = Media()
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Answers one row: how many rows there are in all (null if not asked), how many came, and their JSON."""
+    """Answers one row: how many rows there are in all (null if not asked), how many came, and the body they make."""
 
     sql: str
     params: Sequence[Any]
 
 
-def read(table: Table, asked: Asked, *, max_rows: int, count: bool) -> Statement:
+def read(table: Table, asked: Asked, *, max_rows: int, count: bool, media: Media = ARRAY) -> Statement:
     """SELECT. At most max_rows rows, whatever the request says."""
     params = Params()
     where = _where(table.types, asked, params)
@@ -39,7 +42,7 @@ def read(table: Table, asked: Asked, *, max_rows: int, count: bool) -> Statement
         f"LIMIT {limit} OFFSET {asked.offset}",
     )
     total = _join("SELECT 1 FROM", _name(table.schema, table.name), where) if count else None
-    return Statement(_answer(source, total), params.values)
+    return Statement(_answer(source, total, media), params.values)
 
 
 def insert(
@@ -51,6 +54,7 @@ def insert(
     resolution: str | None,
     representation: bool,
     missing_default: bool = False,
+    media: Media = ARRAY,
 ) -> Statement:
     """INSERT, with `ON CONFLICT` where a resolution is preferred.
 
@@ -79,14 +83,24 @@ def insert(
         conflict,
         _returning(asked, representation),
     )
-    return Statement(_mutation(source, asked, table, representation), params.values)
+    return Statement(_mutation(source, asked, table, representation, media), params.values)
 
 
 def update(
-    table: Table, asked: Asked, body: str, columns: Sequence[str], *, representation: bool
+    table: Table,
+    asked: Asked,
+    body: str,
+    columns: Sequence[str],
+    *,
+    representation: bool,
+    missing_default: bool = False,
+    media: Media = ARRAY,
 ) -> Statement:
-    """UPDATE of what the filters name, from one object."""
+    """UPDATE of what the filters name, from one object. Without a column it is of nothing."""
     params = Params()
+    if not columns:
+        source = _join("SELECT * FROM", _name(table.schema, table.name), "WHERE false")
+        return Statement(_mutation(source, asked, table, representation, media), params.values)
     params.add(body)
     sets = ", ".join(f"{quote_ident(column)} = pgrst_body.{quote_ident(column)}" for column in columns)
     where = _where(table.types, asked, params, of=table)
@@ -95,14 +109,14 @@ def update(
         _name(table.schema, table.name),
         "SET",
         sets,
-        _recordset(table, columns, body),
+        _recordset(table, columns, body, missing_default=missing_default),
         where,
         _returning(asked, representation, of=table),
     )
-    return Statement(_mutation(source, asked, table, representation), params.values)
+    return Statement(_mutation(source, asked, table, representation, media), params.values)
 
 
-def delete(table: Table, asked: Asked, *, representation: bool) -> Statement:
+def delete(table: Table, asked: Asked, *, representation: bool, media: Media = ARRAY) -> Statement:
     """DELETE of what the filters name."""
     params = Params()
     source = _join(
@@ -111,11 +125,23 @@ def delete(table: Table, asked: Asked, *, representation: bool) -> Statement:
         _where(table.types, asked, params),
         _returning(asked, representation),
     )
-    return Statement(_mutation(source, asked, table, representation), params.values)
+    return Statement(_mutation(source, asked, table, representation, media), params.values)
 
 
-def call(function: Function, body: str, names: Sequence[str], asked: Asked, *, max_rows: int) -> Statement:
-    """A function with named arguments, taken from one JSON object; what it returns can be filtered and ordered."""
+def call(
+    function: Function,
+    body: str,
+    names: Sequence[str],
+    asked: Asked,
+    *,
+    max_rows: int,
+    count: bool = False,
+    media: Media = ARRAY,
+) -> Statement:
+    """A function with named arguments, taken from one JSON object; what it returns can be filtered and ordered.
+
+    count: also of all rows that pass the filters.
+    """
     params = Params()
     payload = ""
     if names:
@@ -129,28 +155,43 @@ def call(function: Function, body: str, names: Sequence[str], asked: Asked, *, m
     given = ", ".join(f"{quote_ident(name)} := pgrst_body.{quote_ident(name)}" for name in names)
     called = f"{_name(function.schema, function.name)}({given})"
     if function.returns_rows:
-        inner = _join("SELECT pgrst_call.* FROM", payload, called, "pgrst_call")
-        rows = "json_agg(_postgrest_t)"
+        inner = _join("SELECT", _columns_of_call(asked), "FROM", payload, called, "pgrst_call")
     else:
         inner = _join(
             "SELECT pgrst_call.pgrst_scalar FROM", payload, f"(SELECT {called} pgrst_scalar) pgrst_call"
         )
-        rows = "json_agg(_postgrest_t.pgrst_scalar)"
-    result = f"coalesce({rows}, '[]')" if function.returns_set else f"coalesce({rows}->0, 'null')"
+    result = body_sql(media, scalar=not function.returns_rows, single=not function.returns_set)
+    where = _where({}, asked, params)
     outer = _join(
         "SELECT",
         _items(asked.select, {}),
         "FROM pgrst_source",
-        _where({}, asked, params),
+        where,
         _order({}, asked),
         f"LIMIT {max_rows if asked.limit is None else min(asked.limit, max_rows)} OFFSET {asked.offset}",
     )
-    sql = _join(
-        f"WITH pgrst_source AS ({inner})",
-        f"SELECT null::bigint, count(_postgrest_t), ({result})::text",
-        f"FROM ({outer}) _postgrest_t",
-    )
+    total = _join("SELECT 1 FROM pgrst_source", where) if count else None
+    head, counted = _counted(inner, total)
+    came = "count(_postgrest_t)" if function.returns_set else "1"
+    sql = _join(head, f"SELECT {counted}, {came}, {result}", f"FROM ({outer}) _postgrest_t")
     return Statement(sql, params.values)
+
+
+def _columns_of_call(asked: Asked) -> str:
+    """Those that the answer is made of, and those that it is filtered and ordered by."""
+    selected = [item.field.name for item in asked.select]
+    if not selected or "*" in selected:
+        return "pgrst_call.*"
+    names = dict.fromkeys([*selected, *_named(asked.where), *(item.field.name for item in asked.order)])
+    return ", ".join(f"pgrst_call.{quote_ident(name)}" for name in names)
+
+
+def _named(trees: Iterable[Tree]) -> Iterator[str]:
+    for tree in trees:
+        if isinstance(tree, Logic):
+            yield from _named(tree.items)
+        else:
+            yield tree.field.name
 
 
 def _recordset(table: Table, columns: Sequence[str], body: str, *, missing_default: bool = False) -> str:
@@ -198,7 +239,7 @@ def _returning(asked: Asked, representation: bool, of: Table | None = None) -> s
     )
 
 
-def _mutation(source: str, asked: Asked, table: Table, representation: bool) -> str:
+def _mutation(source: str, asked: Asked, table: Table, representation: bool, media: Media) -> str:
     if not representation:
         return _join(
             f"WITH pgrst_source AS ({source})", "SELECT null::bigint, count(*), '' FROM pgrst_source"
@@ -208,22 +249,26 @@ def _mutation(source: str, asked: Asked, table: Table, representation: bool) -> 
     )
     return _join(
         f"WITH pgrst_source AS ({source})",
-        "SELECT null::bigint, count(_postgrest_t), coalesce(json_agg(_postgrest_t), '[]')::text",
+        f"SELECT null::bigint, count(_postgrest_t), {body_sql(media)}",
         f"FROM ({outer}) _postgrest_t",
     )
 
 
-def _answer(source: str, total: str | None) -> str:
-    counted = "null::bigint"
-    head = f"WITH pgrst_source AS ({source})"
-    if total is not None:
-        head += f", pgrst_source_count AS ({total})"
-        counted = "(SELECT count(*) FROM pgrst_source_count)"
+def _answer(source: str, total: str | None, media: Media) -> str:
+    head, counted = _counted(source, total)
     return _join(
         head,
-        f"SELECT {counted}, count(_postgrest_t), coalesce(json_agg(_postgrest_t), '[]')::text",
+        f"SELECT {counted}, count(_postgrest_t), {body_sql(media)}",
         "FROM (SELECT * FROM pgrst_source) _postgrest_t",
     )
+
+
+def _counted(source: str, total: str | None) -> tuple[str, str]:
+    """What a statement begins with, and the expression for how many rows there are in all."""
+    head = f"WITH pgrst_source AS ({source})"
+    if total is None:
+        return head, "null::bigint"
+    return f"{head}, pgrst_source_count AS ({total})", "(SELECT count(*) FROM pgrst_source_count)"
 
 
 def _items(select: Sequence[Selected], types: dict[str, str]) -> str:

@@ -61,6 +61,7 @@ class Prefer:
     count: str | None = None
     missing: str | None = None
     max_affected: int | None = None
+    handling: str | None = None
 
     @classmethod
     def parse(cls, headers: Iterable[str]) -> Prefer:
@@ -90,7 +91,33 @@ class Prefer:
             found.get("count"),
             found.get("missing"),
             int(most) if strict and most.isdigit() else None,
+            found.get("handling"),
         )
+
+    @property
+    def counts(self) -> bool:
+        return self.count in _PREFERENCES["count"]
+
+    def applied(self, method: str, *, rpc: bool) -> str:
+        """What `Preference-Applied` says of them for a request."""
+        names = ["count", "handling"]
+        if not rpc and method in ("POST", "PATCH"):
+            names.append("missing")
+        if not rpc and method == "POST":
+            names.append("resolution")
+        if not rpc and method in ("POST", "PATCH", "DELETE"):
+            names.append("return")
+        values = {
+            "resolution": self.resolution,
+            "missing": self.missing,
+            "return": self.returned,
+            "count": self.count,
+            "handling": self.handling,
+        }
+        taken = [f"{n}={v}" for n, v in values.items() if n in names and v in _PREFERENCES[n]]
+        if self.max_affected is not None and (rpc or method in ("PATCH", "DELETE")):
+            taken.append(f"max-affected={self.max_affected}")
+        return ", ".join(taken)
 
 
 @dataclass(frozen=True, slots=True)
