@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output, schema_back, schema_export, schema_prune, schema_verify
+from migctl.cli.schema_plan import adoption_document, held_document, show_locks, show_sql, sql_of
 from migctl.cli.schema_shared import (
     LockOption,
+    RetryOption,
     SchemaOption,
     files,
     head,
+    patience_of,
     resolve,
     settings_of,
     show_steps,
@@ -36,14 +39,13 @@ def plan(
 ) -> None:
     """Say what apply would do, and what stands in its way. Changes nothing."""
     from migctl import schema as room
-    from migctl.schema.files import render
 
     settings = settings_of(config, schema)
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, Plan]:
         target, url = await resolve(settings, reads_only=True)
-        return target, await room.plan(url, name)
+        return target, await room.plan(url, name, patience=patience_of(settings))
 
     target, found = context.run(work())
     blocked = found.blocker()
@@ -53,12 +55,14 @@ def plan(
             | {
                 "pending": [
                     {"version": m.version, "file": m.file, "sha256": m.sha256}
-                    | ({"sql": render(m.up, name)} if sql else {})
+                    | ({"sql": sql_of(found, m)} if sql else {})
                     for m in found.pending
                 ],
                 "recognised": [m.version for m in found.recognised],
                 "steps": [step_document(step) for step in found.steps],
                 "lacks": [{"what": lack.what, "do": lack.do} for lack in found.findings.lacks],
+                **adoption_document(found),
+                "locks": [held_document(held) for held in found.locks],
                 "remarks": list(found.findings.remarks),
                 "blocked": blocked is not None,
             }
@@ -66,10 +70,10 @@ def plan(
     else:
         output.note(where(target, name))
         if sql:
-            for migration in found.pending:
-                output.plain(f"-- {migration.file}\n{render(migration.up, name)}")
+            show_sql(found)
         else:
             show_steps(found.steps)
+            show_locks(found)
         for remark in found.findings.remarks:
             output.note(remark)
         if blocked is None:
@@ -91,7 +95,8 @@ def apply(
     *,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
-    lock_timeout: LockOption = 10.0,
+    lock_timeout: LockOption = None,
+    retry_for: RetryOption = None,
     schema: SchemaOption = None,
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
@@ -101,13 +106,13 @@ def apply(
     from migctl.cli.prompt import confirm
     from migctl.config.person import operator
 
-    settings = settings_of(config, schema)
+    settings = settings_of(config, schema, lock_timeout, retry_for)
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, room.Applied]:
         target, url = await resolve(settings, reads_only=dry_run)
         output.note(where(target, name))
-        before = await room.apply(url, name, who=operator(), dry_run=True)
+        before = await room.apply(url, name, who=operator(), dry_run=True, patience=patience_of(settings))
         for remark in before.plan.findings.remarks:
             output.note(remark)
         if dry_run or not (before.plan.pending or before.plan.recognised):
@@ -115,7 +120,7 @@ def apply(
         acts = [("record", before.plan.recognised), ("apply", before.plan.pending)]
         what = "; ".join(f"{act} {', '.join(m.file for m in these)}" for act, these in acts if these)
         confirm(what, yes=yes, target=target)
-        done = await room.apply(url, name, who=operator(), lock_timeout_s=lock_timeout, notice=output.note)
+        done = await room.apply(url, name, who=operator(), patience=patience_of(settings), notice=output.note)
         return target, done
 
     target, result = context.run(work())

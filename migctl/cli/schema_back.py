@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from migctl.cli import context, output
-from migctl.cli.schema_shared import LockOption, SchemaOption, files, head, resolve, settings_of, where
+from migctl.cli.schema_shared import (
+    LockOption,
+    RetryOption,
+    SchemaOption,
+    files,
+    head,
+    patience_of,
+    resolve,
+    settings_of,
+    where,
+)
 
 if TYPE_CHECKING:
     from migctl import schema as room
@@ -45,7 +55,8 @@ def rollback(
     ] = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
-    lock_timeout: LockOption = 10.0,
+    lock_timeout: LockOption = None,
+    retry_for: RetryOption = None,
     schema: SchemaOption = None,
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
@@ -56,7 +67,7 @@ def rollback(
     from migctl.config.person import operator
     from migctl.schema.taking_back import refuse_rows
 
-    settings = settings_of(config, schema)
+    settings = settings_of(config, schema, lock_timeout, retry_for)
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, room.Rollback]:
@@ -84,7 +95,7 @@ def rollback(
             to=to,
             drop_data=drop_data,
             reason=reason,
-            lock_timeout_s=lock_timeout,
+            patience=patience_of(settings),
             notice=output.note,
         )
         return target, done
@@ -123,7 +134,8 @@ def repair(
     ],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the ledger.")],
     yes: context.YesOption = False,
-    lock_timeout: LockOption = 10.0,
+    lock_timeout: LockOption = None,
+    retry_for: RetryOption = None,
     schema: SchemaOption = None,
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
@@ -133,7 +145,7 @@ def repair(
     from migctl.cli.prompt import confirm
     from migctl.config.person import operator
 
-    settings = settings_of(config, schema)
+    settings = settings_of(config, schema, lock_timeout, retry_for)
     name = settings.supabase.schema_
 
     async def work() -> tuple[Target, tuple[room.Migration, ...]]:
@@ -151,7 +163,7 @@ def repair(
             to,
             who=operator(),
             reason=reason,
-            lock_timeout_s=lock_timeout,
+            patience=patience_of(settings),
             notice=output.note,
         )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from migctl.config import Settings, Target
     from migctl.config.target import Need
-    from migctl.schema import Step
+    from migctl.schema import Patience, Step
 
 SchemaOption = Annotated[
     str | None,
@@ -22,7 +22,24 @@ SchemaOption = Annotated[
     ),
 ]
 LockOption = Annotated[
-    float, typer.Option("--lock-timeout", min=0.1, metavar="SECONDS", help="How long to wait for any lock.")
+    float | None,
+    typer.Option(
+        "--lock-timeout",
+        min=0.1,
+        metavar="SECONDS",
+        help="How long one wait for a table's lock may be. Default: supabase.lock_timeout_s, else 1.",
+        show_default=False,
+    ),
+]
+RetryOption = Annotated[
+    float | None,
+    typer.Option(
+        "--retry-for",
+        min=0,
+        metavar="SECONDS",
+        help="How long to try again. Default: supabase.lock_retry_s, else 60.",
+        show_default=False,
+    ),
 ]
 
 
@@ -38,10 +55,20 @@ async def resolve(
     return target, target.need("database_url")
 
 
-def settings_of(config: Path | None, schema: str | None) -> Settings:
+def settings_of(
+    config: Path | None, schema: str | None, lock_timeout: float | None = None, retry_for: float | None = None
+) -> Settings:
     from migctl.config import load
 
-    return load(file=config, flags={("supabase", "schema"): schema})
+    flags = {"schema": schema, "lock_timeout_s": lock_timeout, "lock_retry_s": retry_for}
+    return load(file=config, flags={("supabase", name): value for name, value in flags.items()})
+
+
+def patience_of(settings: Settings) -> Patience:
+    from migctl.schema import Patience
+
+    lock_timeout_s = settings.supabase.lock_timeout_s
+    return Patience(lock_timeout_s, settings.supabase.lock_retry_s, in_place_s=lock_timeout_s)
 
 
 def head(kind: str, target: Target, schema: str) -> dict[str, object]:

@@ -129,6 +129,7 @@ CHANGEABLE: tuple[Changeable, ...] = (
 _WHERE = "it is where this serve lives, and others know it by that"
 _ROLES = "it decides of what parts a serve is made"
 _ACCESS = "who may connect is decided by a start, as tokens are: nobody gets in by a word over a socket"
+_SCHEMA = "it is for `migctl schema`, and serve makes no tables"
 _SOURCE = "the source reads it when it is opened"
 _SUPERVISED = "it is the supervisor's, which is a process of its own"
 _SECRET = "it is, or may hold, a secret, and those come with a start"
@@ -137,6 +138,7 @@ _SECRET = "it is, or may hold, a secret, and those come with a start"
 FIXED: Mapping[str, str] = {
     "mode": _ROLES, "witness": _ROLES,
     "listen": _WHERE, "state_dir": _WHERE, "journal.path": _WHERE, "supabase.url": _WHERE, "supabase.schema": _WHERE,
+    "supabase.lock_timeout_s": _SCHEMA, "supabase.lock_retry_s": _SCHEMA,
     "flags.target": _WHERE, "flags.file": _WHERE,
     **dict.fromkeys(("source.map", "source.ignore", "source.time_formats", "source.zones"), _SOURCE),
     "legacy.frame": "sockets that are open have half of their events in the one form",

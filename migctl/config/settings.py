@@ -52,6 +52,8 @@ class SupabaseSection(Section):
         str,
         Field(alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="a schema name in lower case"),
     ] = "public"
+    lock_timeout_s: Annotated[float, Field(ge=0.1, le=60, description="seconds, 0.1 to 60")] = 1.0
+    lock_retry_s: Annotated[float, Field(ge=0, description="seconds")] = 60.0
 
 
 class JournalSection(Section):

@@ -22,10 +22,12 @@ from migctl.schema import (
     taking_back,
     verification,
 )
+from migctl.schema.adoption import running
 from migctl.schema.applying import Done, Run
 from migctl.schema.connection import connect, snapshot
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, canary_topic, load, topic
 from migctl.schema.mending import Status
+from migctl.schema.patience import PATIENCE, Patience
 from migctl.schema.planning import Plan, Step
 from migctl.schema.pruning import Pace, Prune
 from migctl.schema.taking_back import Rollback
@@ -41,6 +43,7 @@ __all__ = [
     "Difference",
     "Migration",
     "Pace",
+    "Patience",
     "Plan",
     "Prune",
     "Rollback",
@@ -59,7 +62,6 @@ __all__ = [
 ]
 
 CANARY_TYPE, CANARY_SOURCE = canary.EVENT_TYPE, canary.SOURCE
-LOCK_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,13 @@ class Applied:
     recorded: tuple[Migration, ...] = ()
 
 
-async def plan(database_url: str, schema: str, *, folder: Path | None = None) -> Plan:
+async def plan(
+    database_url: str, schema: str, *, patience: Patience = PATIENCE, folder: Path | None = None
+) -> Plan:
     """What `apply` would do and what stands in its way. Changes nothing; `Plan.blocker()` is why apply would refuse."""
     files = load(folder)
     async with connect(database_url) as connection:
-        return await planning.read(connection, schema, files)
+        return await planning.read(connection, schema, files, patience)
 
 
 async def apply(
@@ -86,24 +90,32 @@ async def apply(
     *,
     who: str,
     dry_run: bool = False,
-    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    patience: Patience = PATIENCE,
     notice: Callable[[str], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Applied:
-    """Apply the pending files, each whole or not at all. Twice is once. What is recognised is recorded, and not run.
+    """Apply the pending files, each whole or not at all. Twice is once. What is recognised is recorded, and not run; a table that
+    is there is adopted step by step, instead of the first file.
 
     who: for the ledger (user@host); notice: prints what is waited for; folder: other files than those of this migctl.
     """
     files = load(folder)
     async with connect(database_url) as connection:
-        before = await planning.read(connection, schema, files)
+        before = await planning.read(connection, schema, files, patience)
         if (blocked := before.blocker()) is not None:
             raise blocked
         if dry_run or not (before.pending or before.recognised):
             return Applied(before, ())
-        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, notice=notice)
+        run = Run(connection, schema, files, who=who, patience=patience, notice=notice)
         recorded = await run.record(before.recognised) if before.recognised else ()
-        return Applied(before, await run.apply(before.pending), recorded)
+        pending = before.pending
+        done: tuple[Done, ...] = ()
+        if before.findings.adoption is not None:
+            async with connect(database_url) as guard:
+                adopted = await running.adopt(run, guard, pending[0])
+            pending = pending[1:]
+            done = () if adopted is None else (adopted,)
+        return Applied(before, (*done, *await run.apply(pending)), recorded)
 
 
 async def rollback(
@@ -115,7 +127,7 @@ async def rollback(
     drop_data: bool = False,
     dry_run: bool = False,
     reason: str | None = None,
-    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    patience: Patience = PATIENCE,
     notice: Callable[[str], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Rollback:
@@ -128,7 +140,7 @@ async def rollback(
         chosen = await taking_back.prepare(connection, schema, files, to)
         if dry_run:
             return chosen
-        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, notice=notice)
+        run = Run(connection, schema, files, who=who, patience=patience, notice=notice)
         done = await taking_back.carry_out(run, chosen, drop_data=drop_data, reason=reason)
         return Rollback(done, chosen.rows)
 
@@ -141,14 +153,14 @@ async def repair(
     *,
     who: str,
     reason: str,
-    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    patience: Patience = PATIENCE,
     notice: Callable[[str], None] = lambda _: None,
     folder: Path | None = None,
 ) -> tuple[Migration, ...]:
     """Say in the ledger that files are applied or reverted, without running them. Returns those whose row was changed."""
     files = load(folder)
     async with connect(database_url) as connection:
-        run = Run(connection, schema, files, who=who, lock_timeout_s=lock_timeout_s, notice=notice)
+        run = Run(connection, schema, files, who=who, patience=patience, notice=notice)
         return await mending.carry_out(run, versions, to, reason=reason)
 
 

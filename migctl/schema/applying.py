@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
@@ -17,8 +18,11 @@ from migctl.errors import MigctlError, Transient, Wanting
 from migctl.schema import ledger
 from migctl.schema.connection import Connection, message, translate
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, render
+from migctl.schema.patience import LOCKED_OUT, Patience
 from migctl.schema.planning import compare, refusal
 from migctl.schema.statements import Statement, split
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One call's way through the files: where, by whom, and how long it waits for a lock."""
+    """One call's way through the files: where, by whom, and how it waits for locks."""
 
     connection: Connection
     schema: str
     files: Sequence[Migration]
     who: str
-    lock_timeout_s: float
+    patience: Patience
     notice: Callable[[str], None]
 
     async def apply(self, pending: Sequence[Migration]) -> tuple[Done, ...]:
@@ -90,7 +94,10 @@ class Run:
         """
         statements = split(render(text, self.schema))
         at: Statement | None = None
-        try:
+
+        async def attempt() -> int | None:
+            nonlocal at
+            at = None
             async with self.connection.transaction():
                 await self.lock()
                 if not await wanted():
@@ -107,16 +114,32 @@ class Run:
                     reason=reason,
                     tool_version=__version__,
                 )
+            return len(statements)
+
+        try:
+            return await self.retried(attempt, file)
         except psycopg.Error as error:
-            failure = await self._failure(file, at, error)
+            failure = await self.failure(file, at, error)
             if state == "applied" and at is not None and not self.connection.closed:
                 await self._record(migration, at, error)
             raise failure from error
-        return len(statements)
+
+    async def retried(self, attempt: Callable[[], Awaitable[T]], what: str) -> T:
+        """As `Patience.retried`; who holds the lock is told whenever that is somebody else."""
+        known = ""
+
+        async def waits(left_s: float) -> None:
+            nonlocal known
+            held = await table_holders(self.connection, self.schema)
+            if held != known:
+                self.notice(f"{what}: its lock is held by {held}; trying again for {left_s:.0f} s")
+            known = held
+
+        return await self.patience.retried(attempt, waits=waits)
 
     async def lock(self) -> None:
         """Be the only writer of this transaction, with a ledger to write to."""
-        await ledger.lock(self.connection, who=self.who, timeout_s=self.lock_timeout_s, notice=self.notice)
+        await ledger.lock(self.connection, who=self.who, patience=self.patience, notice=self.notice)
         await ledger.create(self.connection)
 
     async def notify_postgrest(self) -> None:
@@ -132,7 +155,7 @@ class Run:
                 return step.state == "applied"
         return False
 
-    async def _failure(self, file: str, at: Statement | None, error: psycopg.Error) -> MigctlError:
+    async def failure(self, file: str, at: Statement | None, error: psycopg.Error) -> MigctlError:
         where = f"{file}, statement {at.number} (line {at.line}: {at.first_line})" if at is not None else file
         stays = f"nothing of {file} was kept"
         state = error.sqlstate or ""
@@ -141,11 +164,11 @@ class Run:
                 f"{where}: the connection was lost: {message(error)}",
                 do="migctl schema status lists what was applied",
             )
-        if state == "55P03":
+        if isinstance(error, LOCKED_OUT):
             held = await table_holders(self.connection, self.schema)
             return Transient(
-                f"{where}: waited {self.lock_timeout_s:g} s for a lock, held by {held}; {stays}",
-                do="end that session or wait for it, then run this again (--lock-timeout waits longer)",
+                f"{where}: waited {self.patience.retry_for_s:g} s for a lock, held by {held}; {stays}",
+                do="end that session or wait for it, then run this again (--retry-for tries longer)",
             )
         if state == "42501" or state[:2] in ("08", "53", "57"):
             known = translate(error, where)

@@ -55,6 +55,19 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
         async with self.transaction():
             return await super().execute(*args, **options)
 
+    async def execute_alone(self, statement: bytes) -> None:
+        """A statement that PostgreSQL runs only outside of a transaction, such as `create index concurrently`.
+
+        It waits for whoever is in its way, and nobody waits for it. A session that is shared by a pooler is left as it is: then its
+        timeouts hold.
+        """
+        row = await (await self.execute("select pg_backend_pid()")).fetchone()
+        is_own = row is not None and row[0] == self.info.backend_pid
+        if is_own:
+            for setting in ("statement_timeout", "lock_timeout"):
+                await super().execute(f"set {setting} = 0".encode())
+        await super().execute(statement)
+
     def _is_idle(self) -> bool:
         return self.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 

@@ -15,6 +15,7 @@ import psycopg
 from migctl.errors import Transient
 from migctl.schema.connection import Connection
 from migctl.schema.files import Migration
+from migctl.schema.patience import Patience, ms
 
 State = Literal["applied", "failed", "reverted"]
 
@@ -132,20 +133,22 @@ async def write(
 
 
 async def lock(
-    connection: Connection, *, who: str, timeout_s: float, notice: Callable[[str], None] = lambda _: None
+    connection: Connection,
+    *,
+    who: str,
+    patience: Patience,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Be the only writer until the transaction ends; also bounds every later wait for a lock in it.
 
-    notice: prints who is waited for. Raises Transient that names the holder after timeout_s.
+    notice: prints who is waited for. Raises Transient that names the holder when the patience ends. Nobody waits behind this one
+    lock but commands like this, so that it is waited for in one piece.
     """
-    await connection.execute(
-        "select set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true),"
-        " set_config('application_name', %s, true)",
-        [f"{max(1, round(timeout_s * 1000))}ms", f"migctl schema by {who}"[:63]],
-    )
-    got = await (await connection.execute("select pg_try_advisory_xact_lock(%s)", [_LOCK])).fetchone()
-    if got is not None and got[0]:
+    timeout_s = patience.retry_for_s
+    if await try_lock(connection, who=who):
+        await _bound(connection, patience.lock_timeout_s)
         return
+    await _bound(connection, timeout_s)
     held = await holder(connection)
     notice(f"waiting at most {timeout_s:g} s for another migctl schema command: {held}")
     try:
@@ -155,6 +158,20 @@ async def lock(
             f"another migctl schema command held the lock for {timeout_s:g} s: {held}",
             do="wait until it has ended and run this again, or end it: select pg_terminate_backend(PID)",
         ) from None
+    await _bound(connection, patience.lock_timeout_s)
+
+
+async def try_lock(connection: Connection, *, who: str) -> bool:
+    """Be the only writer until the transaction ends, if nobody is; waits for nothing."""
+    await connection.execute(
+        "select set_config('application_name', %s, true)", [f"migctl schema by {who}"[:63]]
+    )
+    row = await (await connection.execute("select pg_try_advisory_xact_lock(%s)", [_LOCK])).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def _bound(connection: Connection, timeout_s: float) -> None:
+    await connection.execute("select set_config('lock_timeout', %s, true)", [ms(timeout_s)])
 
 
 async def holder(connection: Connection) -> str:

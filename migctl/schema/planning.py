@@ -11,8 +11,11 @@ from typing import Literal
 
 from migctl.errors import MigctlError, Refused, Systemic
 from migctl.schema import ledger, preflight, recognising
+from migctl.schema.adoption.refusals import in_one
 from migctl.schema.connection import Connection, snapshot
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration
+from migctl.schema.locking import Held, locks
+from migctl.schema.patience import Patience
 from migctl.schema.preflight import Findings, Lack
 
 StepState = Literal["applied", "recognised", "pending", "failed", "changed", "vanished", "late"]
@@ -52,13 +55,23 @@ class Plan:
         """What is only to be recorded."""
         return tuple(step.file for step in self.steps if step.state == "recognised" and step.file is not None)
 
+    @property
+    def locks(self) -> tuple[Held, ...]:
+        """Of what is to be done, each statement that takes a lock on a table that is there."""
+        steps = self.findings.adoption.steps if self.findings.adoption is not None else None
+        return locks(self.pending, self.schema, self.findings.tables, steps)
+
     def blocker(self) -> MigctlError | None:
-        """Why `apply` will not run, or None. Refused for history that does not fit, Systemic for what the database lacks."""
+        """Why `apply` will not run, or None. Refused for history that does not fit, or a table that can't be adopted; Systemic for
+        what the database lacks.
+        """
         for step in self.steps:
             if (refused := refusal(step)) is not None:
                 return refused
         if self.findings.lacks:
             return lacking(self.findings.lacks)
+        if self.findings.adoption is not None and self.findings.adoption.refusals:
+            return in_one(self.findings.adoption.refusals)
         return None
 
 
@@ -116,7 +129,7 @@ def compare(files: Sequence[Migration], rows: Mapping[int, ledger.Row]) -> tuple
     return tuple(steps)
 
 
-async def read(connection: Connection, schema: str, files: Sequence[Migration]) -> Plan:
+async def read(connection: Connection, schema: str, files: Sequence[Migration], patience: Patience) -> Plan:
     """The plan for this database as it is now."""
     async with snapshot(connection):
         rows = await ledger.rows(connection, schema)
@@ -133,4 +146,5 @@ async def read(connection: Connection, schema: str, files: Sequence[Migration]) 
             for step in steps
             if step.state not in ("applied", "recognised") and step.version in makes
         )
-        return Plan(schema, steps, await preflight.examine(connection, schema, pending=pending))
+        findings = await preflight.examine(connection, schema, pending=pending, limit_s=patience.in_place_s)
+        return Plan(schema, steps, findings)

@@ -1,7 +1,7 @@
 """What a database lacks before the files can be applied to it, found without changing anything.
 
-A lack blocks `apply` and comes with its way out; a remark is only printed. Adoption of a table that was there is decided here:
-which of its columns would make every later insert fail, and what would not survive the widening of types.
+A lack blocks `apply` and comes with its way out; a remark is only printed. Of a table that was there it is said what stands in the
+way of its adoption, and the steps of it (`migctl.schema.adoption`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from psycopg import sql
-
+from migctl.schema.adoption import estimates
+from migctl.schema.adoption.refusals import Refusal, refusals, replaced
+from migctl.schema.adoption.shape import OURS, Shape
+from migctl.schema.adoption.shape import read as read_shape
+from migctl.schema.adoption.steps import Step, steps
+from migctl.schema.adoption.wanted import WANTED, change
 from migctl.schema.connection import Connection
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES
 
@@ -27,9 +31,23 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """Of the table that is there. steps: what is to be done with it; none where it is refused. remark: one sentence about it."""
+
+    shape: Shape
+    refusals: tuple[Refusal, ...]
+    steps: tuple[Step, ...]
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
+    """adoption: None where there is no table to adopt, or it was before. tables: those that are there, which files act on."""
+
     lacks: tuple[Lack, ...]
     remarks: tuple[str, ...]
+    adoption: Adoption | None = None
+    tables: tuple[str, ...] = ()
 
 
 _ENVIRONMENT: LiteralString = """
@@ -52,45 +70,34 @@ select current_setting('server_version_num')::int as version,
 """
 
 _TABLES: LiteralString = """
-select c.relname, c.relkind, c.relpersistence, pg_has_role(c.relowner, 'usage') as mine, pg_get_userbyid(c.relowner)::text as owner
+select c.relname, pg_has_role(c.relowner, 'usage') as mine, pg_get_userbyid(c.relowner)::text as owner
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %(schema)s and c.relname = any(%(tables)s)
 """
 
-_COLUMNS: LiteralString = """
-select a.attname, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull,
-       a.atthasdef or a.attidentity <> '' or a.attgenerated <> '' as has_default
-from pg_attribute a where a.attrelid = to_regclass(%(table)s) and a.attnum > 0 and not a.attisdropped
-"""
-
 _KEPT: LiteralString = """
 select 'policy ' || polname from pg_policy where polrelid = to_regclass(%(table)s)
+  and polname not in ('migctl_read', 'migctl_write')
 union all
-select 'constraint ' || conname from pg_constraint where conrelid = to_regclass(%(table)s) and contype in ('c', 'f', 'x', 'u')
+select 'constraint ' || conname from pg_constraint where conrelid = to_regclass(%(table)s)
+  and contype in ('c', 'f', 'x', 'u') and not starts_with(conname, %(ours)s)
+  and conname <> 'monitoring_events_epoch_seq_key'
 union all
-select 'trigger ' || tgname from pg_trigger where tgrelid = to_regclass(%(table)s) and not tgisinternal
+select 'trigger ' || tgname from pg_trigger where tgrelid = to_regclass(%(table)s)
+  and not tgisinternal and not starts_with(tgname, %(ours)s)
 order by 1
 """
 
-# What each column of an adopted table may have been: the types that can be widened without a loss.
-_WIDENS: dict[str, tuple[str, ...]] = {
-    "id": ("uuid", "text", "character varying", "character"),
-    "event_type": ("text", "character varying", "character"),
-    "timestamp": ("timestamp",),
-    "data": ("jsonb", "json", "text"),
-    "source": ("text", "character varying", "character"),
-    "created_at": ("timestamp",),
-    "epoch": ("text",),
-    "seq": ("bigint",),
-    "committed_at": ("timestamp with time zone",),
-}
-_REQUIRED = ("id", "event_type", "timestamp", "data", "source")
 
-
-async def examine(connection: Connection, schema: str, *, pending: frozenset[str]) -> Findings:
-    """Look at the database. pending: the tables that files not yet applied are going to make."""
+async def examine(
+    connection: Connection, schema: str, *, pending: frozenset[str], limit_s: float
+) -> Findings:
+    """Look at the database. pending: the tables that files not yet applied are going to make. limit_s: for how long a change of a
+    type may hold up readers, by estimate.
+    """
     lacks: list[Lack] = []
     remarks: list[str] = []
+    adoption: Adoption | None = None
     cursor = await connection.execute(_ENVIRONMENT, {"schema": schema})
     row = await cursor.fetchone()
     assert row is not None and cursor.description is not None
@@ -104,7 +111,9 @@ async def examine(connection: Connection, schema: str, *, pending: frozenset[str
             f"a hosted project's API serves only {', '.join(exposed)}: add {schema} to its exposed schemas (Settings, API)"
         )
     tables = await connection.execute(_TABLES, {"schema": schema, "tables": [EVENTS, TOMBSTONES, HEADS]})
-    for name, kind, persistence, mine, owner in await tables.fetchall():
+    there = ["realtime.messages"] if found["messages"] else []  # Realtime's own, where our policy stands
+    for name, mine, owner in await tables.fetchall():
+        there.append(name)
         full = f"{schema}.{name}"
         if not mine:
             lacks.append(
@@ -120,15 +129,11 @@ async def examine(connection: Connection, schema: str, *, pending: frozenset[str
                     " else rename it",
                 )
             )
-        elif kind != "r" or persistence != "p":
-            lacks.append(
-                Lack(f"{full} is no ordinary table, so it can't be adopted", "rename it, and run this again")
-            )
         else:
-            refused, remark = await _adoption(connection, schema)
-            lacks += refused
-            remarks.append(remark)
-    return Findings(tuple(lacks), tuple(remarks))
+            adoption = await _adoption(connection, schema, limit_s)
+    if adoption is not None and not adoption.refusals:
+        remarks.append(adoption.remark)
+    return Findings(tuple(lacks), tuple(remarks), adoption, tuple(there))
 
 
 def _environment(found: dict[str, Any], schema: str) -> list[Lack]:
@@ -198,73 +203,28 @@ def _environment(found: dict[str, Any], schema: str) -> list[Lack]:
     return lacks
 
 
-async def _adoption(connection: Connection, schema: str) -> tuple[list[Lack], str]:
-    """Whether the events table that is there can be adopted, and one sentence about it."""
-    name = f"{schema}.{EVENTS}"
-    table = sql.Identifier(schema, EVENTS)
-    cursor = await connection.execute(_COLUMNS, {"table": table.as_string(connection)})
-    columns = {row[0]: (row[1], row[2], row[3]) for row in await cursor.fetchall()}
-    changes: list[str] = []
-    lacks = [
-        Lack(f"{name} has no column {column}, so it can't be adopted", "add and fill it, or rename the table")
-        for column in _REQUIRED
-        if column not in columns
+async def _adoption(connection: Connection, schema: str, limit_s: float) -> Adoption | None:
+    shape = await read_shape(connection, schema)
+    if shape is None:
+        return None
+    in_place = estimates.in_place(shape, limit_s)
+    refused = refusals(shape, in_place=in_place)
+    remark = f"{shape.name} is there with {shape.rows} rows: it is adopted, its rows stay"
+    changes = [
+        f"{name} from {column.type} to {WANTED[name]}"
+        for name, column in shape.columns.items()
+        if name in WANTED and change(name, column.type) in ("noted", "rewritten")
     ]
-    for column, (kind, not_null, has_default) in columns.items():
-        if column not in _WIDENS:
-            if not_null and not has_default:
-                lacks.append(
-                    Lack(
-                        f"{name}.{column} is not ours, not null and has no default: every insert of ours would fail",
-                        f"alter table {name} alter column {column} drop not null; (or set a default)",
-                    )
-                )
-        elif not kind.startswith(_WIDENS[column]):
-            lacks.append(
-                Lack(
-                    f"{name}.{column} is {kind}: it can't be widened without a loss",
-                    "convert it, or rename the table",
-                )
-            )
-        elif column in _REQUIRED and not not_null:
-            nulls = await _count(
-                connection,
-                sql.SQL("select count(*) from {} where {} is null").format(table, sql.Identifier(column)),
-            )
-            if nulls:
-                lacks.append(
-                    Lack(
-                        f"{name}.{column} is null in {nulls} rows, and an event always has one",
-                        f"give {column} a value in those rows",
-                    )
-                )
-        wanted = _TYPES.get(column)
-        if wanted and kind != wanted:
-            changes.append(f"{column} from {kind} to {wanted}")
-    rows = await _count(connection, sql.SQL("select count(*) from {}").format(table))
-    remark = f"{name} is there with {rows} rows: it is adopted, its rows stay"
     if changes:
-        remark += f"; types: {', '.join(changes)} (the table is locked while it is rewritten)"
+        remark += f"; types: {', '.join(changes)}"
+    others = replaced(shape, in_place)
+    if others:
+        remark += f"; {' and '.join(others)} move to the end of the columns"
     remark += "; anon and authenticated lose what they were granted on it, but for reading as authenticated"
-    cursor = await connection.execute(_KEPT, {"table": table.as_string(connection)})
+    cursor = await connection.execute(_KEPT, {"table": shape.name, "ours": OURS})
     kept = [row[0] for row in await cursor.fetchall()]
     if kept:
         remark += (
             f"; kept, though they may hide or refuse rows (schema verify will say so): {', '.join(kept)}"
         )
-    return lacks, remark
-
-
-_TYPES = {
-    "id": "uuid",
-    "event_type": "text",
-    "timestamp": "timestamp with time zone",
-    "data": "jsonb",
-    "source": "text",
-    "created_at": "timestamp with time zone",
-}
-
-
-async def _count(connection: Connection, query: sql.Composed) -> int:
-    row = await (await connection.execute(query)).fetchone()
-    return int(row[0]) if row is not None else 0
+    return Adoption(shape, refused, () if refused else steps(shape, in_place), remark)

@@ -125,6 +125,43 @@ def test_json_is_one_document_on_stdout(tmp_path: Path, migrated: str, database:
     assert json.loads(run(tmp_path, migrated, "verify", "-o", "json").stdout)["verdict"] == "pass"
 
 
+def test_plan_names_statements_locks_and_whom_they_hold_up_and_apply_tells_each_step(
+    tmp_path: Path, database: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "create table monitoring_events (id uuid primary key, event_type text not null, timestamp timestamptz not null,"
+            " data jsonb not null, source text not null)"
+        )
+    planned = run(tmp_path, database, "plan")
+    assert planned.returncode == 0, planned.stderr
+    [fill] = [line for line in planned.stdout.splitlines() if "fill created_at" in line]
+    assert fill.split()[:4] == ["0001", "fill", "created_at", "RowExclusive"]
+    assert "estimates: bytes or rows of the table" in planned.stderr
+    assert "create unique index concurrently" in run(tmp_path, database, "plan", "--sql").stdout
+    document = json.loads(run(tmp_path, database, "plan", "-o", "json").stdout)
+    assert document["adoption"]["rows"] == 0
+    assert {one["lock"] for one in document["locks"]} >= {"AccessExclusive", "ShareUpdateExclusive"}
+    applied = run(tmp_path, database, "apply", "--yes")
+    assert applied.returncode == 0, applied.stderr
+    assert "fill created_at" in applied.stderr
+
+
+def test_a_table_that_can_not_be_adopted_leaves_with_4_and_prints_the_way_out(
+    tmp_path: Path, database: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("create table monitoring_events (id int primary key, source text[])")
+    for words in (["plan"], ["apply", "--yes"]):
+        refused = run(tmp_path, database, *words)
+        assert refused.returncode == 4
+        assert "alter table public.monitoring_events drop constraint" in refused.stderr
+    document = json.loads(run(tmp_path, database, "plan", "-o", "json").stdout)
+    assert document["adoption"]["way_out"][0].startswith(
+        "alter table public.monitoring_events drop constraint"
+    )
+
+
 def test_verify_tells_each_difference_on_a_line_and_leaves_with_1(tmp_path: Path, migrated: str) -> None:
     with psycopg.connect(migrated, autocommit=True) as connection:
         connection.execute("alter table monitoring_events disable row level security")

@@ -13,7 +13,7 @@ import pytest
 
 from migctl import clock
 from migctl.errors import Transient
-from migctl.schema import apply, plan, status, verify
+from migctl.schema import Patience, apply, plan, status, verify
 from migctl.stack.postgres import Postgres
 
 ELSEWHERE = True
@@ -27,7 +27,7 @@ async def start(url: str, tmp_path: object) -> Process:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MIGCTL_", "SUPABASE_"))}
     environment |= {"SUPABASE_URL": "http://127.0.0.1:9", "DATABASE_URL": url}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "migctl", "schema", "apply", "--yes", "--lock-timeout", "60"),
+        *(sys.executable, "-m", "migctl", "schema", "apply", "--yes", "--retry-for", "60"),
         env=environment,
         cwd=str(tmp_path),
         stdout=PIPE,
@@ -88,8 +88,8 @@ async def test_waiting_too_long_names_the_holder(database: str) -> None:
         with pytest.raises(
             Transient, match=rf"held the lock for 0\.2 s: pid {pid}, user postgres, a long one"
         ):
-            await apply(database, "public", who="ann@host", lock_timeout_s=0.2)
-    await apply(database, "public", who="ann@host", lock_timeout_s=0.2)
+            await apply(database, "public", who="ann@host", patience=Patience(0.2, 0.2))
+    await apply(database, "public", who="ann@host", patience=Patience(0.2, 0.2))
 
 
 async def test_a_table_that_somebody_holds_is_waited_for_and_the_holder_named(
@@ -100,7 +100,7 @@ async def test_a_table_that_somebody_holds_is_waited_for_and_the_holder_named(
     async with await psycopg.AsyncConnection.connect(migrated, application_name="a report") as holder:
         await holder.execute("lock table monitoring_events in access share mode")
         with pytest.raises(Transient, match=r"0004_access.*waited 0\.2 s.*a report.*nothing of"):
-            await apply(migrated, "public", who="ann@host", lock_timeout_s=0.2)
+            await apply(migrated, "public", who="ann@host", patience=Patience(0.2, 0.2))
         assert [step.state for step in await status(migrated, "public")][3:5] == ["failed", "pending"]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from migctl import clock
 from migctl.errors import Refused
-from migctl.schema import apply, plan, rollback, status, verify
+from migctl.schema import Patience, apply, plan, rollback, status, verify
 from migctl.stack.launcher import any_free_port
 
 # MIGCTL_PGBOUNCER names the program where it is not on the PATH; /usr/sbin is not on everybody's.
@@ -73,6 +73,23 @@ async def test_up_down_up_again_and_verify(pooled: str) -> None:
 
 async def test_writers_at_once_share_two_sessions_and_all_end_well(pooled: str) -> None:
     done = await asyncio.gather(*(apply(pooled, "public", who=f"w{n}") for n in range(6)))
+    assert sum(len(one.done) for one in done) == 8
+    assert await verify(pooled, "public") == []
+
+
+async def test_writers_at_once_adopt_a_table_once_with_two_sessions_for_all(
+    database: str, pooled: str
+) -> None:
+    import psycopg
+
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "create table public.monitoring_events (id varchar(36) primary key default gen_random_uuid()::text,"
+            " event_type text, timestamp timestamp default now(), data json default '{}', source varchar(9) default 'app');"
+            "insert into public.monitoring_events (event_type) select 'cpu' from generate_series(1, 9)"
+        )
+    beside = Patience(in_place_s=0)
+    done = await asyncio.gather(*(apply(pooled, "public", who=f"w{n}", patience=beside) for n in range(3)))
     assert sum(len(one.done) for one in done) == 8
     assert await verify(pooled, "public") == []
 
