@@ -131,7 +131,8 @@ def of_answer(
 
     if code == _FENCED and fenced:
         return Fenced(what, do=error.hint or "stop this process: another one has taken over")
-    if status == 401:
+    # 42501 comes with 401 where the key is good and is the one of `anon`: then it is the key of a client.
+    if status == 401 and code != "42501":
         kind = Transient if retry_401 else Unauthorized
         return kind(
             what,

@@ -92,6 +92,30 @@ async def test_a_user_signs_up_and_is_in_at_once(project: Site) -> None:
     assert "correct horse" not in row[0]
 
 
+async def test_a_server_adds_users_and_a_client_does_not(project: Site) -> None:
+    mail, ann = address(), await client(project)
+    wish = {
+        "email": mail,
+        "password": "correct horse",
+        "user_metadata": {"name": "Ann"},
+        "email_confirm": True,
+    }
+    with pytest.raises(AuthApiError) as found:
+        await ann.auth.admin.create_user(wish)  # type: ignore[arg-type]
+    assert code_of(found) == (403, "not_admin")
+    key = project.keys.shown.service_role_key
+    assert key is not None
+    boss = await acreate_client(project.url, key, AsyncClientOptions(auto_refresh_token=False))
+    made = await boss.auth.admin.create_user(wish)  # type: ignore[arg-type]
+    assert (made.user.email, made.user.user_metadata["name"]) == (mail, "Ann")
+    with pytest.raises(AuthApiError) as found:
+        await boss.auth.admin.create_user(wish)  # type: ignore[arg-type]
+    assert code_of(found) == (422, "email_exists")
+    entered = await ann.auth.sign_in_with_password({"email": mail, "password": "correct horse"})
+    assert entered.user is not None
+    assert entered.user.id == made.user.id
+
+
 async def test_the_official_client_checks_a_token_by_the_public_keys(project: Site) -> None:
     ann = await client(project)
     await ann.auth.sign_up({"email": address(), "password": "correct horse"})

@@ -38,6 +38,7 @@ def test_what_is_no_hash_of_ours_fits_no_password(kept: str | None) -> None:
         ("[]", 400, "bad_json"),
         ('{"email": 1}', 400, "bad_json"),
         ('{"data": []}', 400, "bad_json"),
+        ('{"user_metadata": []}', 400, "bad_json"),
         ('{"email": "a@b.c"}', 400, "validation_failed"),
         ('{"email": "a@b.c", "phone": "1", "password": "123456"}', 400, "validation_failed"),
         ('{"email": "a@b.c", "password": "12345"}', 422, "weak_password"),

@@ -84,6 +84,12 @@ def test_taken_position_is_a_regressed_journal_and_blames_no_event() -> None:
     assert isinstance(errors.of_answer("write seq 5", 409, named), errors.JournalRegressed)
 
 
+def test_what_the_key_of_a_client_may_not_do_is_no_matter_of_a_retry_and_names_the_key_of_a_server() -> None:
+    error = errors.of_answer("write", 401, _said("42501", "permission denied for table x"), retry_401=True)
+    assert type(error) is Systemic
+    assert "SUPABASE_SERVICE_ROLE_KEY) is a server's key" in error.do
+
+
 def test_only_the_first_401_in_a_row_is_worth_a_retry() -> None:
     assert isinstance(errors.of_answer("write", 401, b"{}", retry_401=True), Transient)
     assert isinstance(errors.of_answer("write", 401, b"{}"), Systemic)

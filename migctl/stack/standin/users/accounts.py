@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,21 +80,15 @@ class Accounts:
         self, email: str | None, password_hash: str | None, data: Mapping[str, Any], user_agent: str
     ) -> tuple[User, Session]:
         """A user who is in at once; without an address an anonymous one."""
-        user_id = str(uuid.uuid4())
-        app = {} if email is None else {"provider": "email", "providers": ["email"]}
-        verified = {} if email is None else {"email_verified": True}
-        values = (email, password_hash, Jsonb(app), Jsonb({**data, **verified}))
         async with self._pool.connection() as conn, conn.transaction():
-            try:
-                await conn.execute(_INSERT.encode(), [_NOBODY, user_id, AUDIENCE, *values])
-            except psycopg.errors.UniqueViolation as error:
-                if error.diag.constraint_name != _SAME_EMAIL:  # a trigger of the project's own
-                    raise
-                raise errors.user_exists() from None
-            if email is not None:
-                await _identify(conn, user_id, email, data)
+            user_id = await _insert(conn, email, password_hash, data, errors.user_exists)
             method = "anonymous" if email is None else "password"
             return await _enter(conn, user_id, method, user_agent)
+
+    async def add(self, email: str, password_hash: str | None, data: Mapping[str, Any]) -> User:
+        """A user who is not in yet."""
+        async with self._pool.connection() as conn, conn.transaction():
+            return await _known(conn, await _insert(conn, email, password_hash, data, errors.email_exists))
 
     async def enter(self, user_id: str, user_agent: str) -> tuple[User, Session]:
         """Another session of one whose password fits."""
@@ -118,9 +112,7 @@ class Accounts:
             except psycopg.errors.UniqueViolation as error:
                 if error.diag.constraint_name != _SAME_EMAIL:
                     raise
-                raise errors.AuthError(
-                    422, "email_exists", "A user with this email address has already been registered"
-                ) from None
+                raise errors.email_exists() from None
             if email is not None:
                 await _identify(conn, user.id, email, {})
             return await _known(conn, user.id)
@@ -172,6 +164,29 @@ class Accounts:
                 await conn.execute(b"delete from auth.sessions where user_id = $1::uuid", [user_id])
             else:
                 await conn.execute(_LEAVE[scope], [user_id, session_id])
+
+
+async def _insert(
+    conn: Connection,
+    email: str | None,
+    password_hash: str | None,
+    data: Mapping[str, Any],
+    exists: Callable[[], errors.AuthError],
+) -> str:
+    """Returns the id. exists: what it is where the address is another's."""
+    user_id = str(uuid.uuid4())
+    app = {} if email is None else {"provider": "email", "providers": ["email"]}
+    verified = {} if email is None else {"email_verified": True}
+    values = (email, password_hash, Jsonb(app), Jsonb({**data, **verified}))
+    try:
+        await conn.execute(_INSERT.encode(), [_NOBODY, user_id, AUDIENCE, *values])
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name != _SAME_EMAIL:  # a trigger of the project's own
+            raise
+        raise exists() from None
+    if email is not None:
+        await _identify(conn, user_id, email, data)
+    return user_id
 
 
 async def _one(conn: Connection, where: str, value: str) -> User | None:

@@ -53,6 +53,14 @@ def user_exists() -> AuthError:
     return AuthError(422, "user_already_exists", "User already registered")
 
 
+def email_exists() -> AuthError:
+    return AuthError(422, "email_exists", "A user with this email address has already been registered")
+
+
+def not_admin() -> AuthError:
+    return AuthError(403, "not_admin", "User not allowed")
+
+
 def no_such_refresh_token() -> AuthError:
     return AuthError(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
 

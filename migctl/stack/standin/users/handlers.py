@@ -51,6 +51,7 @@ class Auth:
             web.get(PATH + "/user", self._answered(self._user)),
             web.put(PATH + "/user", self._answered(self._change)),
             web.post(PATH + "/logout", self._answered(self._logout)),
+            web.post(PATH + "/admin/users", self._answered(self._add)),
         ]
 
     def _answered(
@@ -159,6 +160,21 @@ class Auth:
             raise errors.invalid(f"Unsupported logout scope {json.dumps(scope)}")
         await self._accounts.leave(found.user.id, found.session_id, scope)
         return web.Response(status=204)
+
+    async def _add(self, request: web.Request) -> web.Response:
+        """For the holder of a server's key."""
+        try:
+            role = self._tokens.for_realtime(admitted(request).token, self._wall()).role
+        except BadToken as error:
+            raise errors.bad_jwt(f"invalid JWT: unable to parse or verify signature, {error.flaw}") from None
+        if role != "service_role":
+            raise errors.not_admin()
+        wish = rules.asked(await request.read())
+        email = rules.mail_address(wish.email)
+        if wish.password:
+            rules.check_password(wish.password)
+        kept = await _hashed(wish.password) if wish.password else None
+        return web.json_response((await self._accounts.add(email, kept, wish.user_metadata or {})).shown())
 
     def _entered(self, request: web.Request, user: User, session: Session) -> web.Response:
         issued, ttl_s = int(self._wall()), self._limits.token_s

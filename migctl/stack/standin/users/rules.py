@@ -26,13 +26,14 @@ _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The fields of a body that Auth reads. data: None where it was not given."""
+    """The fields of a body that Auth reads. data, user_metadata: None where they were not given."""
 
     email: str = ""
     phone: str = ""
     password: str = ""
     refresh_token: str = ""
     data: dict[str, Any] | None = field(default=None)
+    user_metadata: dict[str, Any] | None = field(default=None)
 
 
 def asked(body: bytes) -> Asked:
@@ -49,10 +50,10 @@ def asked(body: bytes) -> Asked:
         if value is not None and not isinstance(value, str):
             raise errors.bad_json(f"cannot unmarshal into field {name} of type string")
         texts[name] = value or ""
-    data = document.get("data")
-    if data is not None and not isinstance(data, dict):
-        raise errors.bad_json("cannot unmarshal into field data of type object")
-    return Asked(**texts, data=data)
+    for name in ("data", "user_metadata"):
+        if document.get(name) is not None and not isinstance(document[name], dict):
+            raise errors.bad_json(f"cannot unmarshal into field {name} of type object")
+    return Asked(**texts, data=document.get("data"), user_metadata=document.get("user_metadata"))
 
 
 def check_signup(wish: Asked) -> None:
