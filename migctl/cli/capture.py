@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from migctl.cli import context, output
+from migctl.cli.listening import Transport, subscriber_of
 
 if TYPE_CHECKING:
-    from migctl.config import Settings
-    from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
-    from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
-    from migctl.subscriber.subscriber import Subscriber
     from migctl.validate.capture_file import CaptureSummary
 
 
 def capture(
     transport: Annotated[
-        Literal["websocket", "realtime", "dual"],
+        Transport,
         typer.Option(
             "--transport",
             "-t",
@@ -99,7 +96,7 @@ def capture(
 
     async def work() -> CaptureSummary:
         stop, stop_now = _signals()
-        async with await _subscriber(transport, settings, url, wait) as subscriber:
+        async with await subscriber_of(transport, settings, url=url, wait_s=wait) as subscriber:
             role = "subscriber" if transport == "websocket" else AUTHENTICATED
             return await Capture(subscriber, transport, role, file, until, output.note).run(stop, stop_now)
 
@@ -113,43 +110,6 @@ def capture(
         _print(summary, file.path)
     if not summary.complete:
         raise typer.Exit(1)
-
-
-async def _subscriber(
-    transport: Literal["websocket", "realtime", "dual"], settings: Settings, url: str | None, wait_s: float
-) -> WebsocketSubscriber | RealtimeSubscriber | Subscriber:
-    from migctl.config import secret
-
-    if transport == "websocket":
-        from migctl.config.address import socket_url
-        from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
-
-        return WebsocketSubscriber(
-            socket_url(url or f"http://{settings.listen}"), token=secret("MIGCTL_TOKEN"), wait_s=wait_s
-        )
-    if transport == "dual":
-        from migctl.subscriber.subscriber import Subscriber
-
-        return Subscriber(url or f"http://{settings.listen}", token=secret("MIGCTL_TOKEN"), wait_s=wait_s)
-    from migctl.errors import Usage
-    from migctl.runtime.target import resolve
-    from migctl.runtime.witness import access_token_of
-    from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
-
-    if url is not None:
-        raise Usage(
-            "--url is for --transport websocket and dual",
-            do="leave it out; the Realtime target is SUPABASE_URL, or the embedded stack",
-        )
-    target = await resolve(settings, need=("anon_key",), notify=output.note)
-    return RealtimeSubscriber(
-        target.supabase_url,
-        target.need("anon_key"),
-        access_token_of(settings, target),
-        schema=settings.supabase.schema_,
-        live=settings.realtime.live,
-        wait_s=wait_s,
-    )
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:

@@ -54,6 +54,7 @@ LiftOption = Annotated[
 ]
 
 EXIT_INTERRUPTED = 130
+EXIT_UNREAD = 141  # as a shell has it for SIGPIPE
 EXIT_OURS = 70
 
 
@@ -109,6 +110,9 @@ def hide_proxies() -> None:
 def report(error: BaseException) -> int:
     """Print an error to stderr the way operators get it, and return the exit code."""
     error = first_error(error)
+    if isinstance(error, BrokenPipeError) and output.nobody_reads():  # `| head` has had enough
+        output.drop_unwritten(sys.stdout)
+        return EXIT_UNREAD
     if isinstance(error, MigctlError):
         output.error(error.what, error.do)
         return error.exit_code

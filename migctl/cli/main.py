@@ -31,6 +31,7 @@ from migctl.cli import (
     serve,
     stack,
     status,
+    tail,
     token,
     top,
     validate,
@@ -47,6 +48,7 @@ _ORDER = (
     "top",
     "ctl",
     "clients",
+    "tail",
     "rollout",
     "flags",
     "rejected",
@@ -103,6 +105,7 @@ app.command("status", short_help="What a running serve does.")(status.status)
 app.command("top", short_help="The migration live, with keys to stop it.")(top.top)
 app.add_typer(ctl.app, name="ctl", short_help="Steer a running serve: settings, and a throttle.")
 app.command("clients", short_help="Who is subscribed, and to which transport.")(clients.clients)
+app.command("tail", short_help="Events as they come, a line each.")(tail.tail)
 app.add_typer(
     rollout.app, name="rollout", short_help="How many users have Realtime: up step by step, down at once."
 )
@@ -129,9 +132,15 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+    streams = sys.stdout, sys.stderr
     try:
         app(args=words, prog_name="migctl")
     except SystemExit as leave:  # typer has told usage errors by then: 2
+        if (
+            sys.stdout is not streams[0]
+        ):  # what typer does with every broken pipe, and then it exits with 1: a verdict of ours
+            sys.stdout, sys.stderr = streams
+            return context.report(leave.__context__ or leave)
         return leave.code if isinstance(leave.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - the edge of the program: everything ends as a message and an exit code
         return context.report(error)

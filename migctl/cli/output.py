@@ -11,6 +11,7 @@ import functools
 import io
 import json
 import os
+import select
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -89,6 +90,16 @@ def _to_stderr(text: Text) -> None:
     drawn = io.StringIO()
     _console(file=drawn, force_terminal=stderr_is_terminal()).print(text, soft_wrap=True, end="")
     remark(drawn.getvalue(), drawn=True)
+
+
+def nobody_reads() -> bool:
+    """Whether stdout is a pipe whose other end is closed."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+        return any(events & select.POLLERR for _, events in poll.poll(0))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def drop_unwritten(stream: TextIO | None = None) -> None:

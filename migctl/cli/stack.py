@@ -121,7 +121,6 @@ def logs(
     output_format: context.OutputOption = "text",
 ) -> None:
     """Show what the parts have written, up or down. With --output json: a line {"part", "line"} for each."""
-    import os
 
     from migctl.stack import logs as written
 
@@ -142,8 +141,6 @@ def logs(
                 output.plain(line if part is not None else f"{source:<10} {line}")
     except KeyboardInterrupt:  # how following ends
         return
-    except BrokenPipeError:  # `| head` has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 @app.command(short_help="Addresses and keys, to be evaluated by a shell.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from migctl import redaction
 from migctl.errors import Usage
+
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:/@?#]+):\d{1,5}(/|\Z)")
 
 
 def socket_url(url: str) -> str:
@@ -18,10 +21,10 @@ def socket_url(url: str) -> str:
 
 
 def base_url(url: str) -> str:
-    """`http(s)://HOST:PORT[/PATH]` of what may be written with ws:// or end in /ws. Raises Usage."""
+    """`http(s)://HOST:PORT[/PATH]` of what may be written with ws://, without a scheme, or end in /ws. Raises Usage."""
     redaction.know_address(url)
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if "://" in url or not _HOST_AND_PORT.match(url) else f"http://{url}")
         good = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False

@@ -138,3 +138,17 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     assert ended.returncode == 3
     assert str(port) in ended.stderr
     assert "--listen" in ended.stderr
+
+
+def test_a_reader_that_has_had_enough_is_no_verdict(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "migctl", "config", "schema", "settings"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (141, b"")

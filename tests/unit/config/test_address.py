@@ -16,6 +16,9 @@ from migctl.errors import Usage
         ("wss://h/live/ws/", "https://h/live"),
         ("https://h/live/", "https://h/live"),
         ("http://[::1]:80", "http://[::1]:80"),
+        ("h:8080", "http://h:8080"),
+        ("127.0.0.1:8080/ws", "http://127.0.0.1:8080"),
+        ("[::1]:80", "http://[::1]:80"),
     ],
 )
 def test_a_server_is_meant_by_the_address_of_its_socket_too(written: str, meant: str) -> None:
@@ -23,7 +26,8 @@ def test_a_server_is_meant_by_the_address_of_its_socket_too(written: str, meant:
 
 
 @pytest.mark.parametrize(
-    "written", ["h:8080", "ftp://h", "http://", "http://h:port", "http://h:0", "http://[::1"]
+    "written",
+    ["h", "h:port", "h:", "me@h:80", "ftp://h", "http://", "http://h:port", "http://h:0", "http://[::1"],
 )
 def test_what_is_no_address_of_a_server_is_refused(written: str) -> None:
     with pytest.raises(Usage, match="no address of a server"):
