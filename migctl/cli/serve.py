@@ -17,6 +17,7 @@ from migctl.errors import Usage
 if TYPE_CHECKING:
     from migctl.config import Settings
     from migctl.runtime.service import Left, Service
+    from migctl.status import AnySource
     from migctl.supervision.turn import Given
 
 MODE_HELP = "websocket, realtime or dual (both). Also MIGCTL_MODE. Default: dual."
@@ -121,7 +122,7 @@ def serve(
     if supervised and given is None:
         raise typer.Exit(_supervise(settings, until_done))
 
-    async def work() -> Left:
+    async def work() -> tuple[Left, AnySource | None]:
         from migctl.config.systemd import systemd
         from migctl.ingest import open_source, parse_map
         from migctl.runtime.composing import compose
@@ -169,17 +170,18 @@ def serve(
             if settings.witness and service.mode == "dual" and not until_done:
                 token = with_witness(service.tokens)
                 service.witness = KeptWitness(settings, token=token, config=config)
-            return await service.run(stop, ready)
+            left = await service.run(stop, ready)
+            return left, opened.status() if opened is not None else None
 
     from migctl.status.losses import losses, rejects
 
-    left = context.run_fast(work())
+    left, source_left = context.run_fast(work())
     if left.backlog:
         output.note(
             f"{left.backlog} events are in the journal and not yet in the table; the next start sends them"
         )
-    output.note("; ".join([f"stopped at seq {left.head}", *losses(left.source)]))
-    if until_done and rejects(left.source):
+    output.note("; ".join([f"stopped at seq {left.head}", *losses(source_left)]))
+    if until_done and rejects(source_left):
         raise typer.Exit(1)
 
 

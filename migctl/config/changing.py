@@ -140,7 +140,14 @@ FIXED: Mapping[str, str] = {
     "listen": _WHERE, "state_dir": _WHERE, "journal.path": _WHERE, "supabase.url": _WHERE, "supabase.schema": _WHERE,
     "supabase.lock_timeout_s": _SCHEMA, "supabase.lock_retry_s": _SCHEMA,
     "flags.target": _WHERE, "flags.file": _WHERE,
-    **dict.fromkeys(("source.map", "source.ignore", "source.time_formats", "source.zones"), _SOURCE),
+    **dict.fromkeys(
+        (
+            "source.map", "source.ignore", "source.unmapped", "source.time_formats", "source.zones", "source.zone",
+            "source.unread_times",
+        ),
+        _SOURCE,
+    ),
+    "ingest.unknown_keys": "a producer would be answered one thing, and then another",
     "legacy.frame": "sockets that are open have half of their events in the one form",
     "legacy.upstream": "sockets that are open are piped there, and would not know of another",
     **dict.fromkeys(("http.head_s", "http.body_s", "http.max_connections"), "the listener is made with it, once"),

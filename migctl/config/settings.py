@@ -72,13 +72,30 @@ class SourceSection(Section):
         Field(description="field to path, or to a list of paths of which the first there counts"),
     ] = {}
     ignore: Annotated[list[str], Field(description="a list of event types that are no events")] = []
+    unmapped: Annotated[
+        Literal["keep", "refuse", "drop"],
+        Field(description="keep, refuse or drop: a message of which fields would be left out"),
+    ] = "keep"
     time_formats: Annotated[
-        list[str], Field(description="a list of: unix_seconds, unix_millis, or a strptime format")
+        list[str], Field(description="a list of strptime formats, tried after RFC 3339 and Unix time")
     ] = []
+    zone: Annotated[
+        str, Field(description="the zone of times that name none: an offset such as '+11:00', or a name")
+    ] = "UTC"
+    unread_times: Annotated[
+        Literal["reject", "arrival"] | None,
+        Field(
+            description="reject or arrival: events whose time can't be read; unset: texts are rejected, odd numbers are arrival"
+        ),
+    ] = None
     zones: Annotated[dict[str, str], Field(description="abbreviation to offset, such as AEDT: '+11:00'")] = {}
 
 
 class IngestSection(Section):
+    unknown_keys: Annotated[
+        Literal["refuse", "keep"],
+        Field(description="refuse or keep: a posted event with keys that no event has"),
+    ] = "refuse"
     max_events_per_second: Annotated[
         float | None, Field(gt=0, description="events a second that each token may post, above 0")
     ] = None

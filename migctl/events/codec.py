@@ -7,8 +7,9 @@ tombstones.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -24,7 +25,7 @@ from migctl.events.jsontext import (
     type_word_of,
 )
 from migctl.events.model import Entry, Event
-from migctl.events.times import format_time, parse_time
+from migctl.events.times import format_time, parse_time, read_time
 
 MAX_DATA_BYTES = 1 << 20
 MAX_FIELD_CHARS = 512
@@ -56,7 +57,18 @@ class _Fields(msgspec.Struct):
     clock: msgspec.Raw | None = None
 
 
+class _OnlyFields(_Fields, forbid_unknown_fields=True):
+    pass
+
+
 _fields = msgspec.json.Decoder(_Fields)
+_only_fields = msgspec.json.Decoder(_OnlyFields)
+
+# What our own lines have beside an event's fields: exports and captures.
+LINE_KEYS = frozenset(("epoch", "seq", "committed_at", "transport", "via", "received_at", "received_mono_ns"))
+
+# What becomes of members that no event has: passed over, refused, or kept, and then the whole object is the data.
+Unknown = Literal["pass", "refuse", "keep"]
 
 
 def too_deep(field: str = "data") -> BadEvent:
@@ -64,16 +76,28 @@ def too_deep(field: str = "data") -> BadEvent:
     return BadEvent(field, "depth", f"is nested too deeply; data may have {MAX_DATA_DEPTH} levels")
 
 
+def is_own_line(members: Container[str]) -> bool:
+    """Whether this is a line of an export or a capture of ours."""
+    return "epoch" in members and "seq" in members and ("committed_at" in members or "received_at" in members)
+
+
 def decode_event(
-    text: bytes, *, arrived: datetime, default_source: str, allow_control: bool = False
+    text: bytes,
+    *,
+    arrived: datetime,
+    default_source: str,
+    allow_control: bool = False,
+    unknown: Unknown = "pass",
+    read_time: Callable[[str], datetime | None] = read_time,
 ) -> Event:
     """One event from the JSON that a producer posts: `event_type` and `data` needed, `id`, `timestamp`, `source` optional.
 
     arrived: aware UTC; the timestamp of an event that has none, which then says `clock: arrival`.
-    Unknown members are ignored. Raises BadEvent with the field and the reason.
+    unknown: what becomes of members that no event has. read_time: of a text or a number; None is that of the arrival.
+    Raises BadEvent with the field and the reason.
     """
     try:
-        fields = _fields.decode(text)
+        fields = (_fields if unknown == "pass" else _only_fields).decode(text)
         members: Mapping[str, bytes | None] = {
             name: None if raw is None else bytes(raw)
             for name, raw in (
@@ -95,18 +119,44 @@ def decode_event(
             raise too_deep("") from None
         except ValueError as error:
             raise BadEvent("", "json", str(error)) from None
+    strange = [] if unknown == "pass" else _strange(members)
+    if strange and unknown == "refuse":
+        names = ", ".join(repr(name[:80]) for name in strange[:20])
+        raise BadEvent(
+            strange[0], "unknown", f"an event has no such key: {names}; put it into data, or leave it out"
+        )
     return make_event(
         id=_text(members, "id"),
         event_type=_text(members, "event_type"),
-        timestamp=_text(members, "timestamp"),
+        timestamp=_time(members, read_time),
         source=_text(members, "source"),
-        data=members.get("data"),
+        data=text if strange else members.get("data"),
         arrived=arrived,
         default_source=default_source,
         source_id=_text(members, "source_id"),
         arrival_clock=_text(members, "clock") == "arrival",
         allow_control=allow_control,
     )
+
+
+def _strange(members: Mapping[str, bytes | None]) -> list[str]:
+    """Keys that no event has, and no line of ours."""
+    known = (*_Fields.__struct_fields__, *(LINE_KEYS if is_own_line(members) else ()))
+    return [name for name in members if name not in known]
+
+
+def _time(members: Mapping[str, bytes | None], read: Callable[[str], datetime | None]) -> datetime | None:
+    raw = members.get("timestamp")
+    if raw is None or raw == b"null":
+        return None
+    text = raw.decode("ascii") if raw[0] in b"-0123456789" else _text(members, "timestamp")
+    assert text is not None
+    try:
+        return read(text)
+    except BadEvent:
+        raise
+    except ValueError as error:
+        raise BadEvent("timestamp", "time", str(error)) from None
 
 
 def _text(members: Mapping[str, bytes | None], field: str) -> str | None:
@@ -159,7 +209,7 @@ def make_event(
         moment, clock = timestamp, "arrival" if arrival_clock else None
     else:
         try:
-            moment = parse_time(timestamp)
+            moment = read_time(timestamp)
         except ValueError as error:
             raise BadEvent("timestamp", "time", str(error)) from None
         clock = "arrival" if arrival_clock else None

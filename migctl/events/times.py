@@ -1,9 +1,10 @@
-"""Times as text: RFC 3339 out, RFC 3339 and its everyday relatives in. Always UTC, always microseconds."""
+"""Times as text: RFC 3339 out, RFC 3339 and its everyday relatives in, and Unix time. Always UTC, always microseconds."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from typing import Annotated
 
 from msgspec import Meta
@@ -12,7 +13,7 @@ from msgspec import Meta
 Moment = Annotated[datetime, Meta(tz=True)]
 
 _TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,30}))?\s*(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,30}))?\s*(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
 # As PostgreSQL writes them in JSON, whatever the session's DateStyle: in its TimeZone, whose offset had seconds once, and in years
@@ -26,6 +27,11 @@ _INFINITE = ("infinity", "-infinity")
 _CYCLE_YEARS, _CYCLE = 400, timedelta(days=146_097)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SECOND, _NOTHING = timedelta(seconds=1), timedelta()
+
+NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,2})?", re.ASCII)
+_LEAST, _MOST = 10**8, 10**11
+_UNITS = (("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
 
 
 def format_time(moment: datetime) -> str:
@@ -33,21 +39,48 @@ def format_time(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
-def parse_time(text: str) -> datetime:
-    """Read RFC 3339 or `YYYY-MM-DD HH:MM:SS[.f]` with `Z`, `UTC`, `GMT`, an offset or nothing (UTC).
+def parse_time(text: str, zone: tzinfo = UTC) -> datetime:
+    """Read RFC 3339 or `YYYY-MM-DD HH:MM:SS[.f]` with `Z`, `UTC`, `GMT`, an offset or nothing: then it is in `zone`.
 
-    Digits below the microsecond are cut off. Raises ValueError that says what was expected.
+    A leap second (`:60`) is the first moment after it. Digits below the microsecond are cut off. Raises ValueError that says what
+    was expected.
     """
     match = _TIME.fullmatch(text)
     if match is None:
         raise ValueError(f"expected a time such as 2026-01-31T12:00:00.25Z, got {text[:80]!r}")
-    day, clock, fraction, zone = match.groups()
+    day, clock, fraction, written = match.groups()
     micros = int((fraction or "0")[:6].ljust(6, "0"))
+    leap = clock.endswith(":60")
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}").replace(microsecond=micros, tzinfo=_zone(zone))
-        return moment.astimezone(UTC)
+        moment = datetime.fromisoformat(f"{day}T{clock[:-2]}59" if leap else f"{day}T{clock}")
+        moment = moment.replace(microsecond=micros, tzinfo=zone if written is None else _zone(written))
+        return moment.astimezone(UTC) + (_SECOND if leap else _NOTHING)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"no such time: {text[:80]!r} ({error})") from None
+
+
+def unix_time(text: str) -> tuple[datetime, str] | None:
+    """The moment that a number says since 1970, and its unit: the one of four in which it lies between 1973 and 5138.
+
+    The ranges touch, so there is one at the most. None where it is no wall time, as a monotonic clock's.
+    """
+    if not NUMBER.fullmatch(text):
+        return None
+    value = Decimal(text)
+    for unit, per_second in _UNITS:
+        if _LEAST * per_second <= value < _MOST * per_second:
+            return from_micros(int(value * 1_000_000 / per_second)), unit
+    return None
+
+
+def read_time(text: str, zone: tzinfo = UTC) -> datetime:
+    """What a producer says of when: `parse_time`, and the text of a number as `unix_time`. Raises ValueError."""
+    if not NUMBER.fullmatch(text):
+        return parse_time(text, zone)
+    found = unix_time(text)
+    if found is None:
+        raise ValueError(f"{text} is no wall time in Unix seconds, milliseconds, microseconds or nanoseconds")
+    return found[0]
 
 
 def stored_time(text: str) -> datetime | None:
@@ -90,8 +123,8 @@ def stored_text(text: str) -> str | None:
     return None if moment is None else format_time(moment)
 
 
-def _zone(text: str | None) -> timezone:
-    if text is None or text in ("Z", "z", "UTC", "GMT"):
+def _zone(text: str) -> timezone:
+    if text in ("Z", "z", "UTC", "GMT"):
         return UTC
     digits = text[1:].replace(":", "")
     hours, minutes = int(digits[:2]), int(digits[2:] or "0")

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from migctl.clock import mono, now
 from migctl.events import BadEvent, Event
 from migctl.events.ids import id_of_conflict
+from migctl.ingest.left_out import Leaving
+from migctl.ingest.mapping import Mapped, Mapper
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Bookmark, Conflict, JournalUnavailable, Log
 from migctl.resilience import Backoff, Retry
+from migctl.status.sources import Expected
 from migctl.telemetry import get_logger
 from migctl.telemetry.summary import Summary
 
@@ -38,11 +41,49 @@ async def finish(work: Coroutine[Any, Any, None], *, within_s: float) -> None:
 
 
 class Item(NamedTuple):
-    """An event, the text it came from, and the offset of that text (None where the source has none)."""
+    """An event, the text it came from, and the offset of that text (None where the source has none).
+
+    left_out: paths of what the event does not have of it. replaced: its time is that of the arrival though it had one.
+    """
 
     event: Event
     text: bytes
     offset: int | None
+    left_out: tuple[str, ...] = ()
+    replaced: bool = False
+
+
+def item_of(event: Event, found: Mapped, text: bytes, offset: int | None) -> Item:
+    """What a mapping made of this text. event: its event."""
+    return Item(event, text, offset, found.left_out, found.when is not None and found.when.replaced)
+
+
+class Lossy(TypedDict):
+    """What a MappedStatus says of what its events lack."""
+
+    without_time: int
+    times_replaced: int
+    unmapped: dict[str, int]
+    unmapped_messages: int
+    unmapped_file: str
+    expected: list[Expected]
+
+
+def losses_of(deposit: Deposit | None, mapper: Mapper) -> Lossy:
+    """deposit: None before the source has begun."""
+    expected: list[Expected] = []
+    if mapper.times.unread == "arrival":
+        expected.append("times")
+    if mapper.unmapped == "drop":
+        expected.append("fields")
+    return Lossy(
+        without_time=deposit.without_time if deposit else 0,
+        times_replaced=deposit.times_replaced if deposit else 0,
+        unmapped=dict(deposit.leaving.fields) if deposit else {},
+        unmapped_messages=deposit.leaving.messages if deposit else 0,
+        unmapped_file=str(deposit.leaving.file) if deposit else "",
+        expected=expected,
+    )
 
 
 class Deposit:
@@ -66,6 +107,8 @@ class Deposit:
         self.duplicates = 0
         self.conflicts = 0
         self.without_time = 0
+        self.times_replaced = 0
+        self.leaving = Leaving(rejected.path.parent, source)
         self.waiting_for: str | None = None
         self.summary = Summary(_log, "events taken in", position=lambda: {"source": source})
 
@@ -94,12 +137,20 @@ class Deposit:
                 self.waiting_for = None
             self.accepted += appended.accepted
             self.duplicates += appended.duplicates
-            self.without_time += sum(item.event.clock == "arrival" for item in left)
+            self._count(left)
             if left:
                 self.summary.carried(
                     took_s=mono() - began, events=appended.accepted, duplicates=appended.duplicates
                 )
             return
+
+    def _count(self, items: Sequence[Item]) -> None:
+        at = now()
+        for item in items:
+            self.without_time += item.event.clock == "arrival"
+            self.times_replaced += item.replaced
+            if item.left_out:
+                self.leaving.add(item.left_out, at)
 
     def _set_aside(self, items: list[Item], conflict: Conflict) -> list[Item]:
         indexes = {index for index, _ in conflict.conflicts}

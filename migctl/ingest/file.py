@@ -25,7 +25,7 @@ from msgspec.structs import asdict
 from migctl.clock import mono, now
 from migctl.events import BadEvent
 from migctl.events.ids import id_of_line
-from migctl.ingest.deposit import Deposit, Item, finish
+from migctl.ingest.deposit import Deposit, Item, finish, item_of, losses_of
 from migctl.ingest.files import File, Lost, check, find, known_of, unreadable
 from migctl.ingest.lines import Line, Lines
 from migctl.ingest.mapping import Mapper
@@ -104,6 +104,7 @@ class FileSource:
         finally:
             if self._state != "finished":
                 self._state = "stopped"
+            deposit.leaving.flush()
             if fd:
                 os.close(fd)
 
@@ -260,11 +261,11 @@ class FileSource:
                     "", "large", f"the line has {line.size} bytes; at most {len(line.text)} are read"
                 )
             if text and not text.isspace():
-                event = self._mapper.event(text, arrived=now(), make_id=make_id)
-                if event is None:
+                found = self._mapper.read(text, arrived=now(), make_id=make_id)
+                if found.event is None:
                     self._ignored += 1
                 else:
-                    self._batch.append(Item(event, line.text, line.offset))
+                    self._batch.append(item_of(found.event, found, line.text, line.offset))
         except BadEvent as error:
             self._refuse(line, error)
         if len(self._batch) >= BATCH_EVENTS:
@@ -318,7 +319,7 @@ class FileSource:
             lines=self._lines,
             accepted=deposit.accepted if deposit else 0,
             duplicates=deposit.duplicates if deposit else 0,
-            without_time=deposit.without_time if deposit else 0,
+            **losses_of(deposit, self._mapper),
             ignored=self._ignored,
             rejected=self._bad + (deposit.conflicts if deposit else 0),
             rejected_file=str(self._rejected.path),

@@ -1,12 +1,14 @@
 """The body of `POST /events`: bytes and content type in, events out, or every error of the request with its item.
 
-Pure. A body is one JSON object, an array, or NDJSON, by content type or by looking. Nothing of a request with an error is taken.
+Pure. A body is one JSON object, an array, or NDJSON, by content type or by looking. Nothing of a request with an error is taken,
+unless it asks for that.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Literal
@@ -15,9 +17,10 @@ from uuid import uuid5
 from msgspec.structs import replace
 
 from migctl.events import BadEvent, Event, decode_event
-from migctl.events.codec import too_deep
+from migctl.events.codec import Unknown, too_deep
 from migctl.events.ids import NAMESPACE
 from migctl.events.jsontext import TooDeep, TooMany, loads, split_array, split_object, type_word
+from migctl.ingest.times import Times
 
 MAX_BODY_BYTES = 16 << 20
 MAX_EVENTS = 10_000
@@ -34,6 +37,7 @@ _NDJSON = frozenset(
         "application/json-seq",
     )
 )
+_TIMES = Times(unread="reject")
 _WHITE = b" \t\r\n"
 _BLANK = b" \t\r\n\x1e"
 _LINE = re.compile(rb"[ \t\r\n\x1e]*+([^\n]++)")
@@ -63,6 +67,26 @@ class BadBody(ValueError):
         self.errors = errors
 
 
+@dataclass(slots=True)
+class Body:
+    """What a request holds: its events, in order, which item each of them is, and what is wrong with the others."""
+
+    events: list[Event] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
+    errors: list[ItemError] = field(default_factory=list)
+
+    def bad(self) -> BadBody:
+        """As an error of the request."""
+        # "large" can be mended by nobody but the sender's limits, so it names the status where it is the only fault.
+        return BadBody(413 if all(error.code == "large" for error in self.errors) else 422, self.errors)
+
+    def drop(self, wrong: Mapping[int, ItemError]) -> None:
+        """Some of the events are wrong after all. wrong: by their place among the events."""
+        self.errors += wrong.values()
+        left = [at for at in range(len(self.events)) if at not in wrong]
+        self.events, self.indexes = [self.events[at] for at in left], [self.indexes[at] for at in left]
+
+
 def parse_events(
     body: bytes,
     content_type: str = "",
@@ -71,13 +95,43 @@ def parse_events(
     default_source: str,
     idempotency_key: str | None = None,
     key_scope: str = "",
+    unknown: Unknown = "refuse",
+    times: Times = _TIMES,
 ) -> list[Event]:
     """The events of one request, in its order. Raises BadBody.
 
     arrived: aware UTC, for events without a time. default_source: for events without a source.
     idempotency_key: events without an id get one made from it and their index, so that a retry with the same key adds nothing.
     key_scope: whose key it is; the same key of another scope is another key.
+    unknown: what becomes of keys that no event has. times: how producers write theirs.
     """
+    found = read_events(
+        body,
+        content_type,
+        arrived=arrived,
+        default_source=default_source,
+        idempotency_key=idempotency_key,
+        key_scope=key_scope,
+        unknown=unknown,
+        times=times,
+    )
+    if found.errors:
+        raise found.bad()
+    return found.events
+
+
+def read_events(
+    body: bytes,
+    content_type: str = "",
+    *,
+    arrived: datetime,
+    default_source: str,
+    idempotency_key: str | None = None,
+    key_scope: str = "",
+    unknown: Unknown = "refuse",
+    times: Times = _TIMES,
+) -> Body:
+    """The same, with the errors of items beside the events of others. Raises BadBody where the request as a whole is wrong."""
     if len(body) > MAX_BODY_BYTES:
         raise _too_large(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken")
     if idempotency_key is not None:
@@ -85,21 +139,24 @@ def parse_events(
     items = split_body(body, content_type)
     if len(items) > MAX_EVENTS:
         raise _too_many()
-    events: list[Event] = []
-    errors: list[ItemError] = []
+    found = Body()
     for index, item in enumerate(items):
         try:
-            event = decode_event(item, arrived=arrived, default_source=default_source)
+            event = decode_event(
+                item,
+                arrived=arrived,
+                default_source=default_source,
+                unknown=unknown,
+                read_time=times.of_posted,
+            )
         except BadEvent as error:
-            errors.append(ItemError(index, _id_of(item), error.field or None, error.code, error.reason))
+            found.errors.append(ItemError(index, _id_of(item), error.field or None, error.code, error.reason))
             continue
         if idempotency_key is not None and _has_no_id(item):
             event = replace(event, id=id_of_key(idempotency_key, index, key_scope))
-        events.append(event)
-    if errors:
-        # "large" can be mended by nobody but the sender's limits, so it names the status where it is the only fault.
-        raise BadBody(413 if all(error.code == "large" for error in errors) else 422, errors)
-    return events
+        found.events.append(event)
+        found.indexes.append(index)
+    return found
 
 
 def _check_key(key: str) -> None:

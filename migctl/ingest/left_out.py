@@ -44,7 +44,7 @@ class Leaving:
     """The counts of one source. fields: since the start, the first MOST_FIELDS by name, all else as OTHERS."""
 
     def __init__(self, state_dir: Path, source: str) -> None:
-        self._file = state_dir / FILE
+        self.file = state_dir / FILE
         self._source = source
         self._minute: datetime | None = None
         self._messages = 0
@@ -77,13 +77,13 @@ class Leaving:
         )
         self._messages, self._pending = 0, Counter()
         try:
-            make_private_folder(self._file.parent)
-            with open_private_log(self._file) as file:
+            make_private_folder(self.file.parent)
+            with open_private_log(self.file) as file:
                 if file.tell() < MAX_FILE_BYTES:
                     file.write(dumps(line) + b"\n")
         except OSError as error:
             _log.error(
-                "what a mapping leaves out can't be written down", file=str(self._file), error=str(error)
+                "what a mapping leaves out can't be written down", file=str(self.file), error=str(error)
             )
 
 

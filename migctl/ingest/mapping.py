@@ -7,6 +7,9 @@ Without a mapping of the operator's, DEFAULT_MAP holds. It reads our own events 
 frames of legacy streams: wrapped (`type`, `data`, `timestamp`) and flat (`type`, `broadcast_time`, no `data`: then the whole
 frame is the data). With one, a field that the operator does not name keeps its default, except the id: only a named id is taken,
 because two events with one id are one event. Nothing is ignored unless the operator says so.
+
+No field vanishes in silence. Where `data` would be all that is kept of a message that has more, the whole message is the data, or
+it is refused, as `source.unmapped` says; where the operator names what the data is, what that leaves out is counted.
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal, NamedTuple
 
 from migctl.config.settings import SourceSection
 from migctl.errors import Usage
 from migctl.events import BadEvent, Event, make_event
 from migctl.events.codec import too_deep
 from migctl.events.jsontext import TooDeep, loads, split_object, type_word_of
-from migctl.ingest.paths import WHOLE, BadPath, Path, parse_paths
+from migctl.ingest.messages import Message, left_out, ours_of
+from migctl.ingest.paths import WHOLE, BadPath, Path, format_path, parse_paths
 from migctl.ingest.times import Times, read_times
 
 FIELDS = ("id", "event_type", "timestamp", "source", "data")
@@ -34,6 +39,33 @@ DEFAULT_MAP: Mapping[str, tuple[Path, ...]] = {
 }
 
 _NUMBER_START = b"-0123456789"
+_NO_TIME = "none: the time of its arrival"
+
+Unmapped = Literal["keep", "refuse", "drop"]
+
+
+class When(NamedTuple):
+    """moment: None is that of the arrival. how: it was read, in words. path: where it stood.
+
+    replaced: there was one, which can't be read.
+    """
+
+    moment: datetime | None
+    how: str
+    path: Path | None = None
+    replaced: bool = False
+
+
+class Mapped(NamedTuple):
+    """What became of a message. event: None where its type is ignored. left_out: paths of what the event does not have.
+
+    kept_whole: keys for which the whole message is the data.
+    """
+
+    event: Event | None
+    when: When | None = None
+    left_out: tuple[str, ...] = ()
+    kept_whole: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +74,7 @@ class Mapper:
 
     default_source: of events that name none; `open_source` puts the upstream's host or the file's name here.
     ours: no mapping was given, so `clock` and `source_id` of our own lines are read too.
+    unmapped: what becomes of a message of which something would be left out. names_data: the operator says what the data is.
     """
 
     paths: Mapping[str, tuple[Path, ...]] = field(default_factory=lambda: dict(DEFAULT_MAP))
@@ -49,6 +82,8 @@ class Mapper:
     times: Times = field(default_factory=Times)
     default_source: str | None = None
     ours: bool = True
+    unmapped: Unmapped = "keep"
+    names_data: bool = False
 
     def named(self, source: str) -> Mapper:
         """The same mapping, with this default source unless it has one."""
@@ -62,51 +97,60 @@ class Mapper:
         make_id: Callable[[], str] | None = None,
         allow_control: bool = False,
     ) -> Event | None:
-        """The event in `text`, or None where its type is ignored.
+        """The event of `read`, or None where its type is ignored."""
+        return self.read(text, arrived=arrived, make_id=make_id, allow_control=allow_control).event
+
+    def read(
+        self,
+        text: bytes,
+        *,
+        arrived: datetime,
+        make_id: Callable[[], str] | None = None,
+        allow_control: bool = False,
+    ) -> Mapped:
+        """The event in `text`, and what of it the event does not have.
 
         arrived: aware UTC; the time of an event that has none, which then says `clock: arrival`.
         make_id: called for an event that has none; without it such an event gets a new UUIDv7.
         allow_control: take `sys.*` types too, for what migctl itself recorded.
         Raises BadEvent with the field and the reason.
         """
-        try:
-            members = split_object(text)
-        except UnicodeDecodeError as error:
-            raise BadEvent("", "json", f"not UTF-8 at byte {error.start}") from None
-        except TooDeep:
-            raise too_deep("") from None
-        except ValueError as error:
-            reason = str(error)
-            raise BadEvent(
-                "", "json", reason if "JSON object" in reason else f"is not JSON: {reason}"
-            ) from None
-        frame = _Frame(text, members)
-        event_type = self._text(frame, "event_type")
+        message = _message(text)
+        used: set[Path] = set()
+        event_type = self._text(message, "event_type", used)
         if event_type in self.ignore:
-            return None
+            return Mapped(None)
+        members = message.members
         clock = members.get("clock") if self.ours else None
         source_id = members.get("source_id") if self.ours else None
-        own_id = self._text(frame, "id")
+        own_id = self._text(message, "id", used)
+        when = self._when(message, used)
+        source = self._text(message, "source", used)
+        data, left = self._data(message, used)
         if own_id is None and make_id is not None:
             own_id = make_id()
-        return make_event(
+        event = make_event(
             id=own_id,
             event_type=event_type,
-            timestamp=self._time(frame),
-            source=self._text(frame, "source") or self.default_source or "unknown",
-            data=self._data(frame),
+            timestamp=when.moment,
+            source=source or self.default_source or "unknown",
+            data=data,
             arrived=arrived,
             default_source="",
             source_id=_ours("source_id", source_id),
             arrival_clock=clock == b'"arrival"',
             allow_control=allow_control,
         )
+        kept = () if left and data is not message.text else left
+        return Mapped(event, when, left if not kept else (), kept)
 
-    def _text(self, frame: _Frame, name: str) -> str | None:
+    def _text(self, message: Message, name: str, used: set[Path]) -> str | None:
         for path in self.paths[name]:
-            raw = frame.get(name, path)
+            raw = message.get(name, path)
             if raw is None or raw == b'""':
+                used.add(path)  # nothing that could be missed
                 continue
+            used.add(path)
             if raw[:1] == b'"':
                 return _string(name, raw)
             if raw[0] in _NUMBER_START:
@@ -114,62 +158,60 @@ class Mapper:
             raise BadEvent(name, "type", f"expected a string or a number, got {type_word_of(raw)}")
         return None
 
-    def _time(self, frame: _Frame) -> datetime | None:
+    def _when(self, message: Message, used: set[Path]) -> When:
+        why: BadEvent | None = None
+        unread: list[Path] = []
         for path in self.paths["timestamp"]:
-            raw = frame.get("timestamp", path)
+            raw = message.get("timestamp", path)
             if raw is None or raw == b'""':
+                used.add(path)
                 continue
-            if raw[:1] == b'"':
-                return self.times.of_text(_string("timestamp", raw))
-            if raw[0] not in _NUMBER_START:
-                raise BadEvent("timestamp", "type", f"expected a time, got {type_word_of(raw)}")
-            moment = self.times.of_number(raw.decode("ascii"))
-            if moment is not None:
-                return moment
-            # A number that YAML does not name is no wall time (a monotonic clock, a counter): the next path may have one.
-        return None
-
-    def _data(self, frame: _Frame) -> bytes | None:
-        for path in self.paths["data"]:
-            raw = frame.get("data", path)
-            if raw is not None:
-                return raw
-        return None
-
-
-class _Frame:
-    """A message, and what has been cut out of it so far."""
-
-    __slots__ = ("_inner", "members", "text")
-
-    def __init__(self, text: bytes, members: dict[str, bytes]) -> None:
-        self.text = text
-        self.members = members
-        self._inner: dict[Path, dict[str, bytes]] | None = None
-
-    def get(self, name: str, path: Path) -> bytes | None:
-        """The text at `path`; None where there is nothing, or null."""
-        if len(path) == 1:
-            raw = self.members.get(path[0])
-        elif path:
-            raw = self._members_of(name, path[:-1]).get(path[-1])
-        else:
-            return self.text
-        return None if raw == b"null" else raw
-
-    def _members_of(self, name: str, path: Path) -> Mapping[str, bytes]:
-        if self._inner is None:
-            self._inner = {}
-        found = self._inner.get(path)
-        if found is None:
-            raw = self.get(name, path)
-            if raw is None or raw[:1] != b"{":
-                return {}
             try:
-                found = self._inner[path] = split_object(raw)
-            except ValueError as error:
-                raise BadEvent(name, "json", str(error)) from None
-        return found
+                moment, how = self.times.read(raw)
+            except BadEvent as error:
+                # The next path may have one: streams mix wall clocks with monotonic ones.
+                why = why or error
+                unread.append(path)
+                continue
+            used.add(path)
+            return When(moment, how, path)
+        if why is None:
+            return When(None, _NO_TIME)
+        if self.times.rejects(why):
+            raise why
+        used.update(unread)  # what they are is said: the event has another time
+        return When(None, f"{why.reason}: the time of its arrival", unread[0], replaced=True)
+
+    def _data(self, message: Message, used: set[Path]) -> tuple[bytes | None, tuple[str, ...]]:
+        """The text of the data, and the paths of what would be left out beside it; then the whole message where that is kept."""
+        for path in self.paths["data"]:
+            raw = message.get("data", path)
+            if raw is None:
+                continue
+            if not path:
+                return raw, ()
+            used.add(path)
+            if self.ours:
+                used |= ours_of(message.members)
+            if not self.names_data and all((key,) in used for key in message.members):
+                return raw, ()
+            left = tuple(format_path(each) for each in left_out(message, used))
+            if left and self.unmapped == "refuse":
+                raise BadEvent("", "unmapped", f"the mapping leaves out {', '.join(left[:20])}")
+            return (message.text if left and not self.names_data and self.unmapped == "keep" else raw), left
+        return None, ()
+
+
+def _message(text: bytes) -> Message:
+    try:
+        return Message(text, split_object(text))
+    except UnicodeDecodeError as error:
+        raise BadEvent("", "json", f"not UTF-8 at byte {error.start}") from None
+    except TooDeep:
+        raise too_deep("") from None
+    except ValueError as error:
+        reason = str(error)
+        raise BadEvent("", "json", reason if "JSON object" in reason else f"is not JSON: {reason}") from None
 
 
 def _string(name: str, raw: bytes) -> str:
@@ -213,6 +255,8 @@ def parse_map(
         ignore=frozenset(settings.ignore) | _parse_ignore(ignore),
         times=read_times(settings),
         ours=not given,
+        unmapped=settings.unmapped,
+        names_data="data" in given,
     )
 
 

@@ -30,7 +30,7 @@ from migctl.clock import now
 from migctl.config.address import is_local, socket_host
 from migctl.errors import Transient, Usage
 from migctl.events import BadEvent
-from migctl.ingest.deposit import Deposit, Item, finish
+from migctl.ingest.deposit import Deposit, Item, finish, item_of, losses_of
 from migctl.ingest.frames import Frames, events_of, lost_since
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.outages import NOTE_EVERY_S, Outages
@@ -125,6 +125,7 @@ class TapSource:
                 reason=deposit.waiting_for,
             )
         deposit.summary.end()
+        deposit.leaving.flush()
         self._outages.stop(self._frames.stored_until(now()))
 
     # The socket.
@@ -235,14 +236,14 @@ class TapSource:
             return
         for text in texts:
             try:
-                event = self._mapper.event(text, arrived=arrived)
+                found = self._mapper.read(text, arrived=arrived)
             except BadEvent as error:
                 self._reject(text, error, arrived)
                 continue
-            if event is None:
+            if found.event is None:
                 self._ignored += 1
             else:
-                self._batch.append(Item(event, text, None))
+                self._batch.append(item_of(found.event, found, text, None))
 
     def _reject(self, text: bytes, error: BadEvent, arrived: datetime) -> None:
         self._bad += 1
@@ -259,7 +260,7 @@ class TapSource:
             frames=self._received,
             accepted=deposit.accepted if deposit else 0,
             duplicates=deposit.duplicates if deposit else 0,
-            without_time=deposit.without_time if deposit else 0,
+            **losses_of(deposit, self._mapper),
             ignored=self._ignored,
             rejected=self._bad + (deposit.conflicts if deposit else 0),
             rejected_file=str(self._rejected.path),

@@ -1,8 +1,8 @@
-"""The times of a foreign stream: what RFC 3339 can't say is named in YAML, and nothing is guessed.
+"""The times of a foreign stream: RFC 3339 and Unix time are read by themselves, all else is named in YAML, and nothing is guessed.
 
-A text is read as `migctl.events.parse_time` reads it; then with the zones table (`AEDT: '+11:00'`); then by the named formats, in
-their order. A number is a wall time only where `unix_seconds` or `unix_millis` is named, and only in the range of that unit:
-streams mix wall clocks with monotonic ones, and 81234.56 is no day in 1970.
+A text is read as `migctl.events.times` reads it, one without a zone in `source.zone`; then with the zones table (`AEDT: '+11:00'`);
+then by the named formats, in their order. A number is Unix time in the one unit in which it is a wall time; streams mix wall clocks
+with monotonic ones, and 81234.56 is no day in 1970.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 from migctl.config.settings import SourceSection
 from migctl.errors import Usage
 from migctl.events import BadEvent, parse_time
-from migctl.events.times import from_micros
+from migctl.events.jsontext import loads, type_word_of
+from migctl.events.times import NUMBER, read_time, unix_time
 
-# From 1973 to 5138 in seconds, and the same span in milliseconds: the ranges touch, so a number is read in one unit only.
-_SECONDS = (Decimal(10**8), Decimal(10**11))
-_MILLIS = (Decimal(10**11), Decimal(10**14))
+# A text that names its zone, in whatever way.
+_HAS_ZONE = re.compile(r"(?:[Zz]|[A-Za-z]{2,6}\)?|[+-]\d\d(?::?\d\d)?)$", re.ASCII)
+NO_WALL_TIME = "clock"
 
-_NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,2})?", re.ASCII)
 _ABBREVIATION = re.compile(r"(.*\S)\s+\(?([A-Za-z]{1,6})\)?", re.DOTALL)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 _HAS_YEAR = re.compile(r"%(?:Y|y|c|x|G)")
@@ -37,44 +38,82 @@ class _Format:
     by_table: bool
 
 
+Unread = Literal["reject", "arrival"]
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How this stream writes its times. `Times()` knows what needs no YAML."""
+    """How this stream writes its times. `Times()` knows what needs no YAML. zone: of a text that names none.
 
-    seconds: bool = False
-    millis: bool = False
+    unread: what becomes of an event whose time can't be read. None: one with a text is rejected, one with a number that is no wall
+    time has that of its arrival.
+    """
+
     formats: tuple[_Format, ...] = ()
     zones: Mapping[str, timezone] | None = None
+    zone: tzinfo = UTC
+    unread: Unread | None = None
 
     def of_number(self, text: str) -> datetime | None:
-        """The moment that a JSON number says; None where it is no wall time, or YAML does not say that it is one."""
-        if not (self.seconds or self.millis):
-            return None
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            return None
-        if self.seconds and _SECONDS[0] <= value < _SECONDS[1]:
-            return from_micros(int(value * 1_000_000))
-        if self.millis and _MILLIS[0] <= value < _MILLIS[1]:
-            return from_micros(int(value * 1000))
-        return None
+        """The moment that a JSON number says; None where it is no wall time."""
+        found = unix_time(text)
+        return None if found is None else found[0]
 
     def of_text(self, text: str) -> datetime:
         """The moment that a text says. Raises BadEvent("timestamp", ...) with the way out."""
         try:
-            return parse_time(text)
+            return read_time(text, self.zone)
         except ValueError as error:
             first = error
         text = text.strip()
         moment = self._by_zone(text) or self._by_format(text)
         if moment is not None:
             return moment
-        if _NUMBER.fullmatch(text):
+        if NUMBER.fullmatch(text):
             moment = self.of_number(text)
             if moment is not None:
                 return moment
         raise BadEvent("timestamp", "time", self._advice(text, first))
+
+    def read(self, raw: bytes) -> tuple[datetime, str]:
+        """The moment that a JSON value says, and how it was read, in words. Raises BadEvent("timestamp", ...)."""
+        if raw[:1] == b'"':
+            text = _text(raw)
+            if NUMBER.fullmatch(text):
+                return self._number(text)
+            return self.of_text(text), "text" if _HAS_ZONE.search(
+                text
+            ) else f"text without a zone, in {self.zone}"
+        if raw[0] not in b"-0123456789":
+            raise BadEvent("timestamp", "type", f"expected a time, got {type_word_of(raw)}")
+        return self._number(raw.decode("ascii"))
+
+    def _number(self, text: str) -> tuple[datetime, str]:
+        found = unix_time(text)
+        if found is None:
+            raise BadEvent("timestamp", NO_WALL_TIME, f"{text[:80]} is no wall time")
+        moment, unit = found
+        return moment, f"Unix {unit}"
+
+    def rejects(self, error: BadEvent) -> bool:
+        """Whether an event whose time could not be read for this reason is rejected, rather than gets that of its arrival."""
+        return (
+            error.code == "type"
+            or self.unread == "reject"
+            or (self.unread is None and error.code != NO_WALL_TIME)
+        )
+
+    def of_posted(self, text: str) -> datetime | None:
+        """The moment that a text or a number says; None: it can't be read, and the settings take that of the arrival.
+
+        Raises BadEvent("timestamp", ...).
+        """
+        try:
+            return self.of_text(text)
+        except BadEvent:
+            if self.unread == "arrival":
+                return None
+            raise
 
     def _by_zone(self, text: str) -> datetime | None:
         found = self._zone_of(text)
@@ -88,7 +127,7 @@ class Times:
 
     def _by_format(self, text: str) -> datetime | None:
         for known in self.formats:
-            zone: timezone = UTC
+            zone: tzinfo = self.zone
             rest = text
             if known.by_table:
                 found = self._zone_of(text)
@@ -118,26 +157,57 @@ class Times:
                 pass
             else:
                 return f"the zone {match[2]!r} is not known; name it in migctl.yaml: source.zones: {{{match[2]}: '+HH:MM'}}"
-        return f"{error}; name its format in migctl.yaml: source.time_formats: [unix_seconds, unix_millis or a strptime format]"
+        return f"{error}; name its format in migctl.yaml: source.time_formats: [a strptime format]"
 
 
 _BUILT_IN: dict[str, timezone] = {"Z": UTC, "UTC": UTC, "GMT": UTC}
 
 
+def _text(raw: bytes) -> str:
+    try:
+        value = loads(raw)
+    except ValueError as error:
+        raise BadEvent("timestamp", "json", str(error)) from None
+    assert isinstance(value, str)
+    return value
+
+
 def read_times(settings: SourceSection) -> Times:
     """What `source.time_formats` and `source.zones` say. Raises Usage that names the key."""
-    return compile_times(settings.time_formats, settings.zones)
+    return compile_times(
+        settings.time_formats, settings.zones, zone=settings.zone, unread=settings.unread_times
+    )
 
 
-def compile_times(formats: Sequence[str], zones: Mapping[str, str]) -> Times:
-    """Raises Usage for a format that can't be read back or has no year, and for an offset that is none."""
+def compile_times(
+    formats: Sequence[str], zones: Mapping[str, str], *, zone: str = "UTC", unread: Unread | None = None
+) -> Times:
+    """Raises Usage for a format that can't be read back or has no year, for an offset that is none, and for a zone that is unknown.
+
+    unix_seconds and unix_millis among the formats say nothing more: numbers are read by themselves.
+    """
     named = [_format(text) for text in formats if text not in ("unix_seconds", "unix_millis")]
     return Times(
-        seconds="unix_seconds" in formats,
-        millis="unix_millis" in formats,
         formats=tuple(named),
         zones={name: _offset(name, text) for name, text in zones.items()},
+        zone=zone_of(zone),
+        unread=unread,
     )
+
+
+def zone_of(text: str, where: str = "source.zone") -> tzinfo:
+    """The zone that an offset or a name of the time zone database says. Raises Usage that names the setting."""
+    if text in _BUILT_IN:
+        return UTC
+    if _OFFSET.fullmatch(text):
+        return _offset("", text, where)
+    try:
+        return ZoneInfo(text)
+    except (ValueError, OSError, KeyError):  # a name that is none may be a path to anything
+        raise Usage(
+            f"{where}: {text!r} is no zone that this machine knows",
+            do="write an offset in quotes, such as '+11:00', or a name such as Australia/Melbourne",
+        ) from None
 
 
 def _format(text: str) -> _Format:
@@ -145,7 +215,7 @@ def _format(text: str) -> _Format:
     if "%" not in text:
         raise Usage(
             f"{where} is no format",
-            do="write unix_seconds, unix_millis, or a strptime format such as '%d/%b/%Y %H:%M:%S'",
+            do="write a strptime format such as '%d/%b/%Y %H:%M:%S'",
         )
     if not _HAS_YEAR.search(text):
         raise Usage(f"{where} has no year, so it names no moment", do="use a format that has %Y")
@@ -165,11 +235,11 @@ def _format(text: str) -> _Format:
     return _Format(bare, by_table)
 
 
-def _offset(name: str, text: str) -> timezone:
+def _offset(name: str, text: str, where: str = "source.zones") -> timezone:
     match = _OFFSET.fullmatch(text)
     if match is None or int(match[2]) > 23 or int(match[3]) > 59:
         raise Usage(
-            f"source.zones.{name}: expected an offset such as '+11:00', got {text!r}",
+            f"{where}{'.' if name else ''}{name}: expected an offset such as '+11:00', got {text!r}",
             do="write it in quotes: YAML reads +11:00 without them as a number of minutes",
         )
     offset = timedelta(hours=int(match[2]), minutes=int(match[3]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
@@ -14,9 +14,14 @@ from migctl.errors import Poison
 from migctl.events import BadEvent, Event, make_event
 from migctl.events.codec import too_deep
 from migctl.events.jsontext import dumps
+from migctl.events.times import read_time
 
 # What `data` may be: a mapping, or the JSON text of an object, which is then kept byte for byte.
 Data = Mapping[str, Any] | bytes | str
+
+
+# An aware datetime, or one without a zone, a text, or Unix time in seconds, milliseconds, microseconds or nanoseconds.
+Timestamp = datetime | str | int | float
 
 
 class NewEvent(TypedDict):
@@ -25,7 +30,7 @@ class NewEvent(TypedDict):
     event_type: str
     data: Data
     id: NotRequired[str | UUID | None]
-    timestamp: NotRequired[datetime | str | None]
+    timestamp: NotRequired[Timestamp | None]
     source: NotRequired[str | None]
 
 
@@ -47,17 +52,21 @@ def draft(
     data: Data,
     *,
     id: str | UUID | None,
-    timestamp: datetime | str | None,
+    timestamp: Timestamp | None,
     source: str | None,
     default_source: str,
+    zone: tzinfo = UTC,
 ) -> Event:
-    """The event of these arguments, with an id and a time of our own where none was given. Raises Poison."""
+    """The event of these arguments, with an id and a time of our own where none was given. Raises Poison.
+
+    zone: of times that name none, as a datetime or as a text.
+    """
     try:
         return make_event(
             id=str(id) if id is not None else None,
             event_type=event_type,
             # Without a time it is now, marked as no word of the caller's: published again with its id, it is the same event.
-            timestamp=None if timestamp is None else _moment(timestamp),
+            timestamp=None if timestamp is None else _moment(timestamp, zone),
             source=source,
             data=_text(data),
             arrived=now(),
@@ -70,12 +79,17 @@ def draft(
         ) from None
 
 
-def _moment(timestamp: datetime | str) -> datetime | str:
-    if isinstance(timestamp, str):
-        return timestamp
-    if timestamp.tzinfo is None:
-        raise BadEvent("timestamp", "time", f"{timestamp} has no zone; use datetime.now(UTC)")
-    return timestamp.astimezone(UTC)
+def _moment(timestamp: Timestamp, zone: tzinfo) -> datetime:
+    """By the rules of `POST /events`."""
+    try:
+        if isinstance(timestamp, datetime):
+            aware = timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=zone)
+            return aware.astimezone(UTC)
+        if isinstance(timestamp, bool):
+            raise ValueError("expected a time, got a boolean")
+        return read_time(timestamp if isinstance(timestamp, str) else repr(timestamp), zone)
+    except (ValueError, OverflowError) as error:
+        raise BadEvent("timestamp", "time", str(error)) from None
 
 
 def _text(data: Data) -> bytes:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import UTC, tzinfo
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,7 @@ from migctl.config.address import base_url
 from migctl.config.modes import Mode
 from migctl.errors import MigctlError, Transient, Usage
 from migctl.events import Event
-from migctl.publisher.drafts import Data, NewEvent, Published, draft
+from migctl.publisher.drafts import Data, NewEvent, Published, Timestamp, draft
 from migctl.publisher.outlet import Outlet
 from migctl.publisher.sending import Sender, given_up
 from migctl.publisher.waiting import Full, Unit, Waiting
@@ -68,6 +68,7 @@ class Publisher:
     max_waiting_events, max_waiting_bytes: what may be accepted and not yet acknowledged; beyond, callers wait.
     give_up_s: how long an event is tried before its caller gets the error; None: without end (use asyncio.timeout).
     flush_s: how long leaving the block may wait for acknowledgements. request_timeout_s: for an answer of `serve`.
+    zone: of times that name none, as a datetime or as a text alike.
     Raises Usage for arguments that can't be meant; entering raises Refused for a second writer.
     """
 
@@ -84,6 +85,7 @@ class Publisher:
         give_up_s: float | None = None,
         flush_s: float = 10.0,
         request_timeout_s: float = 10.0,
+        zone: tzinfo = UTC,
     ) -> None:
         if (url is None) == (journal is None):
             raise Usage(
@@ -98,6 +100,7 @@ class Publisher:
         self._token = token
         self._journal = Path(journal) if journal is not None else None
         self._serve = serve
+        self._zone = zone
         self._source = source or platform.node() or "localhost"
         self._give_up_s = give_up_s
         self._flush_s = flush_s
@@ -143,12 +146,13 @@ class Publisher:
         data: Data,
         *,
         id: str | UUID | None = None,
-        timestamp: datetime | str | None = None,
+        timestamp: Timestamp | None = None,
         source: str | None = None,
     ) -> Published:
         """Return once the event is durable. While there is no room, wait.
 
-        data: a mapping, or the JSON text of an object, which is kept byte for byte. timestamp: aware; default now.
+        data: a mapping, or the JSON text of an object, which is kept byte for byte. timestamp: a datetime, a text, or
+        Unix time; default now.
         id: with one, publishing it again is harmless; a UUID is made where none is given.
         Cancelled, the event is withdrawn if it was not sent yet; else it may become durable. Others are not touched.
         Raises Poison for an event that can't be, Conflict where the id is there with another body, Transient after give_up_s,
@@ -156,7 +160,13 @@ class Publisher:
         """
         loop = self._own_loop()
         event = draft(
-            event_type, data, id=id, timestamp=timestamp, source=source, default_source=self._source
+            event_type,
+            data,
+            id=id,
+            timestamp=timestamp,
+            source=source,
+            default_source=self._source,
+            zone=self._zone,
         )
         return (await self._ask(loop, (event,), (id is not None,)))[0]
 
@@ -179,7 +189,7 @@ class Publisher:
         data: Data,
         *,
         id: str | UUID | None = None,
-        timestamp: datetime | str | None = None,
+        timestamp: Timestamp | None = None,
         source: str | None = None,
         timeout_s: float | None = 10.0,
     ) -> Future[Published]:
@@ -208,7 +218,7 @@ class Publisher:
 
     def _draft(self, event_type: str, data: Data, **more: Any) -> Event:
         fields = {"id": None, "timestamp": None, "source": None, **more}
-        return draft(event_type, data, **fields, default_source=self._source)
+        return draft(event_type, data, **fields, default_source=self._source, zone=self._zone)
 
     async def _ask(
         self, loop: asyncio.AbstractEventLoop, events: Sequence[Event], own_ids: Sequence[bool]

@@ -34,7 +34,7 @@ from migctl.runtime.threads import threads
 from migctl.runtime.witness import KeptWitness
 from migctl.server.access.held import HeldTokens
 from migctl.server.access.memory import Memory, Reserve
-from migctl.status import AnySource, SupervisionStatus, WitnessStatus
+from migctl.status import SupervisionStatus, WitnessStatus
 from migctl.status.indicators import Indicators
 from migctl.telemetry import get_logger
 from migctl.transports import TransportName
@@ -56,7 +56,6 @@ class Left:
     backlog: int = 0
     subscribers: int = 0
     head: int = 0
-    source: AnySource | None = None
 
 
 @dataclass(slots=True)
@@ -185,7 +184,6 @@ class Service:
                 log.info("draining", head=journal.head)
                 feeding.cancel()
                 await asyncio.wait([feeding])
-                self.left.source = self.source.status() if self.source is not None else None
                 await self._drain(parts)
             for task in (*watching, *carriers, watch, observing, flags):
                 task.cancel()

@@ -13,6 +13,7 @@ from migctl import __version__
 from migctl.clock import mono
 from migctl.config import Settings
 from migctl.ingest.http import MAX_BODY_BYTES
+from migctl.ingest.times import read_times
 from migctl.journal import Log
 from migctl.server.access.allowance import Allowances
 from migctl.server.access.bodies import bodies
@@ -147,7 +148,14 @@ def build(
         ],
     )
     app[GATE] = gate
-    events = Events(journal, refusing, counts=counts, events_per_second=settings.ingest.max_events_per_second)
+    events = Events(
+        journal,
+        refusing,
+        counts=counts,
+        events_per_second=settings.ingest.max_events_per_second,
+        unknown=settings.ingest.unknown_keys,
+        times=read_times(settings.source),
+    )
 
     def allow(settings: Settings) -> None:
         events.follow(settings.ingest.max_events_per_second)

@@ -102,7 +102,13 @@ EVENT: Schema = {
             "maxLength": 512,
             "pattern": r"^(?!sys\.)[^\x00-\x1f\x7f]+$",
         },
-        "timestamp": {"type": ["string", "null"], "format": "date-time", "description": "none: now"},
+        "timestamp": {
+            "type": ["string", "number", "null"],
+            "format": "date-time",
+            "minimum": 10**8,
+            "exclusiveMaximum": 10**20,
+            "description": "none: now; a number is Unix time, from seconds to nanoseconds",
+        },
         "source": {"type": ["string", "null"], "minLength": 1, "maxLength": 512, "pattern": LINE},
         "data": {"type": "object"},
     },
@@ -118,6 +124,16 @@ TAKEN: Schema = {
         "last_seq": {"type": ["integer", "null"]},
         "items": {"type": "array", "items": OBJECT},
     },
+}
+PARTLY: Schema = {
+    "allOf": [
+        TAKEN,
+        {
+            "type": "object",
+            "required": ["rejected", "errors"],
+            "properties": {"rejected": NUMBER, "errors": {"type": "array", "items": OBJECT}},
+        },
+    ]
 }
 PAGE: Schema = {
     "type": "object",
@@ -251,10 +267,12 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "post", "/events", "take events; they are durable when this is answered",
-        {201: Answer("durable", TAKEN), 400: Answer("the body can't be read"), 409: Answer("an id is there with another body"),
+        {201: Answer("durable", TAKEN), 207: Answer("with `partial=1`: durable but for `errors`", PARTLY),
+         400: Answer("the body can't be read"), 409: Answer("an id is there with another body"),
          413: Answer("too large"), 422: Answer("an item is wrong; none was stored"),
          503: Answer("no events are taken now", headers={"Retry-After": "seconds"})},
         (Parameter("detail", "query", "`1`: say the seq of each", TEXT),
+         Parameter("partial", "query", "`1`: store the others where some are wrong, and answer 207", TEXT),
          Parameter("Idempotency-Key", "header", "a retry with it adds nothing",
                    {"type": "string", "minLength": 1, "maxLength": 255})),
         {"application/json": {"anyOf": [EVENT, {"type": "array", "maxItems": 10_000, "items": EVENT}]}},

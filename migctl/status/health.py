@@ -205,6 +205,22 @@ def _before_journal(of: MappedStatus) -> Iterator[Problem]:
             reason=f"they wait in {of.rejected_file}",
             do="`migctl rejected list`; mend the mapping, then `migctl rejected retry`",
         )  # fmt: skip
+    if of.unmapped_messages and "fields" not in of.expected:
+        named = sorted(of.unmapped, key=lambda path: -of.unmapped[path])
+        more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+        yield Problem(
+            part="source", state=f"{of.unmapped_messages:,} events lack fields of their messages",
+            reason=f"the mapping leaves out {', '.join(named[:5])}{more}; counted in {of.unmapped_file}",
+            do="see `migctl map preview`, and mend source.map; or say that it is so: source.unmapped: drop",
+        )  # fmt: skip
+    if of.without_time and "times" not in of.expected:
+        had = f"{of.times_replaced:,} had one that can't be read; " if of.times_replaced else ""
+        yield Problem(
+            part="source", state=f"{of.without_time:,} events have the time of their arrival",
+            reason=f"{had}each says `clock: arrival`",
+            do="see `migctl map preview`, and name where it stands: source.map.timestamp; or say that it is so: "
+            "source.unread_times: arrival",
+        )  # fmt: skip
     if isinstance(of, TapStatus) and of.outages.recent:
         yield Problem(
             part="source", state=f"{of.outages.recent:,} outage{'s' * (of.outages.recent != 1)} within the last hour",

@@ -38,6 +38,8 @@ def _losses(of: MappedStatus) -> Iterator[str]:
         yield f"{of.rejected_waiting:,} rejected: `migctl rejected list`"
     if of.rejected_lost:
         yield f"{of.rejected_lost:,} rejected and not kept: see the log"
+    if of.unmapped_messages:
+        yield f"{of.unmapped_messages:,} without some of their fields: {of.unmapped_file}"
     if of.without_time:
         yield f"{of.without_time:,} with the time of their arrival"
     if half := _half_a_line(of):

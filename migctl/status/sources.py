@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from migctl.events.times import Moment
 
+Expected = Literal["times", "fields"]
 SourceState = Literal[
     "new", "connecting", "connected", "reading", "measuring", "running", "waiting", "finished", "stopped", "closed"
 ]  # fmt: skip
@@ -33,6 +34,8 @@ class MappedStatus(SourceStatus, frozen=True, kw_only=True):
 
     rejected_waiting: lines in rejected_file, of earlier runs too, that nobody has retried or dismissed. rejected_lost: of rejected,
     those that had no room there, and are only counted.
+    times_replaced: of without_time, those that had one which can't be read. unmapped: paths of what events lack of their messages,
+    to how often, and in how many messages. expected: of times and fields, what the settings say is to be so.
     """
 
     duplicates: int
@@ -41,6 +44,11 @@ class MappedStatus(SourceStatus, frozen=True, kw_only=True):
     rejected_file: str
     rejected_waiting: int = 0
     rejected_lost: int = 0
+    times_replaced: int = 0
+    unmapped: dict[str, int] = {}
+    unmapped_messages: int = 0
+    unmapped_file: str = ""
+    expected: list[Expected] = []
 
 
 class FileStatus(MappedStatus, frozen=True, kw_only=True, tag="file"):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from migctl.clock import mono, now
 from migctl.events import Event
+from migctl.events.codec import Unknown
 from migctl.events.jsontext import quote
-from migctl.ingest.http import MAX_BODY_BYTES, BadBody, ItemError, parse_events
+from migctl.ingest.http import MAX_BODY_BYTES, BadBody, Body, ItemError, read_events
+from migctl.ingest.times import Times
 from migctl.journal import Appended, Conflict, JournalUnavailable, Log
 from migctl.server.access.allowance import Allowances, retry_after
 from migctl.server.access.bodies import body_of
@@ -40,35 +43,47 @@ class Events:
         *,
         counts: Counts,
         events_per_second: float | None = None,
+        unknown: Unknown = "refuse",
+        times: Times | None = None,
     ) -> None:
-        """counts: added to. events_per_second: what each token may send; None for no limit."""
+        """counts: added to. events_per_second: what each token may send; None for no limit.
+
+        unknown: what becomes of keys that no event has. times: how producers write theirs.
+        """
         self._journal = journal
         self._refusing = refusing
         self._counts = counts
         self._allowances = Allowances(events_per_second)
+        self._unknown: Unknown = unknown
+        self._times = times or Times(unread="reject")
 
     def follow(self, events_per_second: float | None) -> None:
         """What each token may send from now on."""
         self._allowances.follow(events_per_second)
 
     async def post(self, request: web.Request) -> web.StreamResponse:
-        """201 once everything of the request is durable; else nothing of it is stored."""
+        """201 once everything of the request is durable; else nothing of it is stored.
+
+        With `?partial=1` what is wrong is left out: 207 once the rest is durable, with the errors of what was not stored.
+        """
         why = self._refusing()
         if why is not None:
             return _unavailable(why)
+        partial = request.query.get("partial") in ("1", "true")
         try:
-            events = await self._read(request)
-            wait_s = self._allowances.take(name_of(request), len(events), mono())
+            found = await self._read(request)
+            if found.errors and not (partial and found.events):
+                raise found.bad()
+            wait_s = self._allowances.take(name_of(request), len(found.events), mono())
             if wait_s:
                 return _too_many(wait_s, self._allowances.per_second)
             began = mono()
-            appended = await self._journal.append(events)
+            appended = await self._append(found, partial=partial)
         except BadBody as error:
             self._reject(error.errors)
             return errors(error.status, error.errors)
         except Conflict as error:
-            reason = "is in the journal already, with another body; give the changed event an id of its own"
-            items = [ItemError(index, id_, "id", "conflict", reason) for index, id_ in error.conflicts]
+            items = [*found.errors, *_conflicts(error, found).values()]
             self._reject(items)
             return errors(409, items)
         except JournalUnavailable as error:
@@ -76,7 +91,8 @@ class Events:
         self._counts.append_seconds.observe(mono() - began)
         self._counts.accepted += appended.accepted
         self._counts.duplicates += appended.duplicates
-        log_at = log.info if events else log.debug
+        self._reject(found.errors)
+        log_at = log.info if found.events else log.debug
         log_at(
             "events taken",
             epoch=appended.epoch,
@@ -93,18 +109,34 @@ class Events:
             "last_seq": appended.last_seq,
         }
         if request.query.get("detail") in ("1", "true"):
-            body["items"] = detail_of(events, appended)
+            body["items"] = detail_of(found.events, appended)
+        if found.errors:
+            listed = sorted(found.errors, key=lambda one: one.index or 0)
+            return answer(
+                207, {**body, "rejected": len(listed), "errors": [asdict(one) for one in listed]}, as_is=True
+            )
         return answer(201, body, as_is=True)
+
+    async def _append(self, found: Body, *, partial: bool) -> Appended:
+        """partial: events that conflict become errors, and the others go on; Conflict where none is left."""
+        while True:
+            try:
+                return await self._journal.append(found.events)
+            except Conflict as conflict:
+                wrong = _conflicts(conflict, found)
+                if not partial or len(wrong) == len(found.events):
+                    raise
+                found.drop(wrong)
 
     def _reject(self, items: Sequence[ItemError]) -> None:
         at = now()
         known = [Rejection(at, one.id, one.code, one.reason) for one in items if one.id is not None]
         self._counts.reject(known, len(items))
 
-    async def _read(self, request: web.Request) -> list[Event]:
+    async def _read(self, request: web.Request) -> Body:
         body = await body_of(request, MAX_BODY_BYTES)
         parse = functools.partial(
-            parse_events,
+            read_events,
             body,
             request.headers.get("Content-Type", ""),
             arrived=now(),
@@ -112,6 +144,8 @@ class Events:
             idempotency_key=request.headers.get("Idempotency-Key"),
             # Two producers may count their requests alike.
             key_scope=name_of(request),
+            unknown=self._unknown,
+            times=self._times,
         )
         return parse() if len(body) <= PARSE_INLINE_BYTES else await asyncio.to_thread(parse)
 
@@ -143,6 +177,12 @@ class Events:
             b",".join([frames.event_text(entry) for entry in entries]),
         )
         return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _conflicts(error: Conflict, found: Body) -> dict[int, ItemError]:
+    """By place among the events."""
+    reason = "is in the journal already, with another body; give the changed event an id of its own"
+    return {at: ItemError(found.indexes[at], id_, "id", "conflict", reason) for at, id_ in error.conflicts}
 
 
 def _unavailable(reason: str) -> web.Response:

@@ -226,6 +226,21 @@ def _source(source: AnySource) -> Iterator[Metric]:
             "Events that have the time of their arrival.",
             [(labels, source.without_time)],
         )
+        yield counters(
+            "migctl_source_times_replaced_total",
+            "Those of them that had a time which can't be read.",
+            [(labels, source.times_replaced)],
+        )
+        yield counters(
+            "migctl_source_unmapped_messages_total",
+            "Events that lack something of their message, as the mapping says.",
+            [(labels, source.unmapped_messages)],
+        )
+        yield counters(
+            "migctl_source_unmapped_fields_total",
+            "What they lack, by where it stood.",
+            [({**labels, "path": path}, count) for path, count in sorted(source.unmapped.items())],
+        )
     if isinstance(source, TapStatus):
         yield gauges(
             "migctl_source_outages_recent",

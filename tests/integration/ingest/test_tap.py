@@ -18,7 +18,7 @@ from migctl.events import Event, parse_time
 from migctl.ingest import Mapper, parse_map
 from migctl.ingest.rejected import Rejected
 from migctl.ingest.tap import TapSource
-from migctl.journal import Appended
+from migctl.journal import Appended, Bookmark
 from migctl.resilience import Backoff
 from tests.integration.ingest.conftest import Refusing
 from tests.kit.conditions import until
@@ -267,14 +267,14 @@ async def test_what_was_heard_is_stored_before_the_tap_ends(
 class Hanging(Refusing):
     """Hangs in the next `append`, and takes events once that was broken off."""
 
-    async def append(self, events: Sequence[Event], *, offset: tuple[str, int] | None = None) -> Appended:
+    async def append(self, events: Sequence[Event], *, read: Bookmark | None = None) -> Appended:
         if self.full:
             self.refused += 1
             try:
                 await asyncio.Event().wait()
             finally:
                 self.full = False
-        return await super().append(events, offset=offset)
+        return await super().append(events, read=read)
 
 
 async def test_a_batch_that_was_broken_off_at_the_end_is_tried_again_with_what_came_after_it(

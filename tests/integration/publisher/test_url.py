@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,7 @@ async def test_a_conflict_is_its_callers_alone(tmp_path: Path) -> None:
         ("cpu", {"a": object()}, {}, "data"),
         ("cpu", b'{"a":', {}, "data"),
         ("cpu", {"pad": "x" * (1 << 20)}, {}, "data"),
-        ("cpu", {}, {"timestamp": datetime(2026, 1, 31, 12)}, "timestamp"),  # noqa: DTZ001 - no zone: that is the point
+        ("cpu", {}, {"timestamp": 81234.56}, "timestamp"),
         ("cpu", {}, {"timestamp": "soon"}, "timestamp"),
         ("cpu", {}, {"id": ""}, "id"),
     ],

@@ -61,6 +61,23 @@ async def test_first_and_last_are_null_when_nothing_was_accepted(served: Served)
         assert (answer.json()["first_seq"], answer.json()["last_seq"]) == (None, None)
 
 
+async def test_of_a_request_that_asks_for_it_only_what_is_wrong_is_left_out(served: Served) -> None:
+    taken = {"id": "taken", **GOOD}
+    await served.http.post("/events", json=taken)
+    changed = {**taken, "data": {"hit": 2}}
+    items = [{**GOOD, "timestamp": "never"}, GOOD, changed, {**GOOD, "more": 1}, GOOD]
+    answer = await served.http.post("/events?partial=1&detail=1", json=items)
+    body = answer.json()
+    assert (answer.status_code, body["accepted"], body["rejected"], served.journal.head) == (207, 2, 3, 3)
+    assert [(e["index"], e["code"]) for e in body["errors"]] == [(0, "time"), (2, "conflict"), (3, "unknown")]
+    assert [item["seq"] for item in body["items"]] == [2, 3]
+    for wrong, code in ((items[:1], 422), ([changed], 409), ([items[0], changed], 409)):
+        assert (await served.http.post("/events?partial=1", json=wrong)).status_code == code
+    assert (await served.http.post("/events?partial=1", json=[GOOD])).status_code == 201
+    assert (await served.http.post("/events", json=items)).status_code == 422
+    assert served.journal.head == 4
+
+
 async def test_bad_shape_is_422_and_nothing_of_the_request_is_stored(served: Served) -> None:
     answer = await served.http.post(
         "/events", json=[GOOD, {"event_type": "x", "data": 1}, {"id": "i", "data": {}}]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
+from msgspec.structs import replace
 
 from migctl.config.settings import SourceSection
 from migctl.errors import Usage
-from migctl.events import BadEvent, Event
+from migctl.events import BadEvent, Entry, Event, encode_entry
 from migctl.events.ids import canonical_id
 from migctl.ingest import Mapper, parse_map
+from tests.kit.entries import event
 
 ARRIVED = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -40,12 +43,55 @@ def test_a_flat_legacy_frame_is_its_own_data_byte_for_byte() -> None:
     assert event.timestamp == datetime(2025, 10, 23, 15, 11, 1, tzinfo=UTC)
 
 
-def test_an_adapter_frame_is_read_by_its_second_spelling() -> None:
-    event = mapped(
-        Mapper(),
-        b'{"event_type":"x","timestamp":"2026-01-01T00:00:00Z","source":"s","data":{},"metadata":{},"sequence_id":4}',
+def test_an_adapter_frame_is_read_by_its_second_spelling_and_is_whole_for_what_else_it_has() -> None:
+    frame = b'{"event_type":"x","timestamp":"2026-01-01T00:00:00Z","source":"s","data":{},"metadata":{},"sequence_id":4}'
+    found = Mapper().read(frame, arrived=ARRIVED)
+    assert found.event is not None
+    assert (found.event.event_type, found.event.source, found.event.data) == ("x", "s", frame)
+    assert (found.kept_whole, found.left_out) == ((".metadata", ".sequence_id"), ())
+
+
+MORE = b'{"type":"x","n":5,"timestamp":"2026-01-01T00:00:00Z","data":{}}'
+
+
+def test_no_field_vanishes_where_nobody_said_what_the_data_is() -> None:
+    assert mapped(Mapper(), MORE).data == MORE
+    assert mapped(parse_map(["event_type=.type"]), MORE).data == MORE
+    with pytest.raises(BadEvent, match=r"leaves out \.n"):
+        parse_map((), SourceSection(unmapped="refuse")).event(MORE, arrived=ARRIVED)
+    dropped = parse_map((), SourceSection(unmapped="drop")).read(MORE, arrived=ARRIVED)
+    assert dropped.event is not None
+    assert (dropped.event.data, dropped.left_out, dropped.kept_whole) == (b"{}", (".n",), ())
+
+
+def test_what_a_mapping_of_the_data_leaves_out_is_named_from_the_outside_in() -> None:
+    frame = b'{"k":"x","a":1,"null":null,"in":{"at":"2026-01-01T00:00:00Z","body":{"b":2},"by":"me"}}'
+    options = ["event_type=.k", "timestamp=.in.at", "data=.in.body"]
+    found = parse_map(options).read(frame, arrived=ARRIVED)
+    assert found.left_out == (".a", ".null", ".in.by")
+    with pytest.raises(BadEvent, match=r"\.a, \.null, \.in\.by"):
+        parse_map(options, SourceSection(unmapped="refuse")).event(frame, arrived=ARRIVED)
+    assert parse_map(["event_type=.k", "data=."]).read(frame, arrived=ARRIVED).left_out == ()
+
+
+def test_our_own_lines_lack_nothing_and_a_stranger_s_seq_is_his_own() -> None:
+    entry = Entry(
+        event=replace(event(), source_id="17", clock="arrival"), epoch="e", seq=4, committed_at=ARRIVED
     )
-    assert (event.event_type, event.source, event.data) == ("x", "s", b"{}")
+    found = Mapper().read(encode_entry(entry), arrived=ARRIVED)
+    assert found.event == entry.event
+    capture = (
+        encode_entry(entry)[:-1]
+        + b',"transport":"realtime","via":"live","received_at":"x","received_mono_ns":1}'
+    )
+    assert mapped(Mapper(), capture) == entry.event
+    stranger = b'{"type":"x","seq":4,"data":{}}'
+    assert mapped(Mapper(), stranger).data == stranger
+
+
+def test_null_and_empty_where_a_field_may_stand_are_nothing_that_is_missed() -> None:
+    frame = b'{"id":null,"type":"x","event_type":"","source":null,"timestamp":null,"data":{"a":1}}'
+    assert mapped(Mapper(), frame).data == b'{"a":1}'
 
 
 def test_our_own_line_keeps_id_clock_and_source_id() -> None:
@@ -96,19 +142,43 @@ def test_an_event_without_time_gets_the_arrival_time_and_says_so() -> None:
     assert (event.timestamp, event.clock) == (ARRIVED, "arrival")
 
 
-def test_a_number_is_a_time_only_if_yaml_says_so() -> None:
-    frame = b'{"type":"x","data":{},"timestamp":1767225600.25}'
-    assert mapped(Mapper(), frame).clock == "arrival"
-    named = parse_map((), SourceSection(time_formats=["unix_seconds"]))
-    event = mapped(named, frame)
-    assert event.timestamp == datetime(2026, 1, 1, 0, 0, 0, 250000, tzinfo=UTC)
-    assert event.clock is None
+@pytest.mark.parametrize(
+    "text",
+    [b"1767225600.25", b'"1767225600.25"', b"1767225600250", b"1767225600250000", b"1767225600250000000"],
+)
+def test_unix_time_is_read_in_the_unit_in_which_it_is_one(text: bytes) -> None:
+    event = mapped(Mapper(), b'{"type":"x","data":{},"timestamp":%b}' % text)
+    assert (event.timestamp, event.clock) == (datetime(2026, 1, 1, 0, 0, 0, 250000, tzinfo=UTC), None)
 
 
 def test_a_monotonic_clock_is_no_wall_time_and_the_next_path_counts() -> None:
-    named = parse_map((), SourceSection(time_formats=["unix_seconds"]))
     frame = b'{"type":"x","data":{},"timestamp":81234.56,"broadcast_time":"2026-01-01 00:00:00"}'
-    assert mapped(named, frame).timestamp == datetime(2026, 1, 1, tzinfo=UTC)
+    event = mapped(Mapper(), frame)
+    assert (event.timestamp, event.data) == (datetime(2026, 1, 1, tzinfo=UTC), frame)
+
+
+@pytest.mark.parametrize(
+    ("time", "unread", "arrives"),
+    [
+        (b"81234.56", None, True), (b"81234.56", "arrival", True), (b"81234.56", "reject", False),
+        (b'"soon"', None, False), (b'"soon"', "arrival", True), (b'"soon"', "reject", False),
+    ],
+)  # fmt: skip
+def test_a_time_that_can_t_be_read_is_rejected_or_is_that_of_the_arrival_as_the_setting_says(
+    time: bytes, unread: Literal["reject", "arrival"] | None, arrives: bool
+) -> None:
+    mapper = parse_map((), SourceSection(unread_times=unread))
+    frame = b'{"type":"x","data":{"a":1},"timestamp":%b}' % time
+    if not arrives:
+        with pytest.raises(BadEvent, match="timestamp"):
+            mapper.event(frame, arrived=ARRIVED)
+        return
+    found = mapper.read(frame, arrived=ARRIVED)
+    assert found.event is not None and found.when is not None
+    assert (found.event.timestamp, found.event.clock, found.event.data) == (ARRIVED, "arrival", b'{"a":1}')
+    assert found.when.replaced and "arrival" in found.when.how
+    without = mapper.read(b'{"type":"x","data":{}}', arrived=ARRIVED).when
+    assert without is not None and not without.replaced
 
 
 def test_an_ignored_type_is_no_event_even_when_the_rest_of_it_is_bad() -> None:

@@ -55,9 +55,30 @@ def test_digits_of_a_number_are_exact_to_the_microsecond() -> None:
     assert times.of_number("1761192661.9999999") == MOMENT.replace(microsecond=999999)
 
 
-def test_a_numeric_text_is_refused_where_yaml_does_not_name_its_unit() -> None:
-    with pytest.raises(BadEvent, match="unix_seconds"):
-        Times().of_text("1761192661")
+def test_a_text_without_a_zone_is_in_the_zone_that_is_set() -> None:
+    local = "2025-10-23 15:11:01"
+    for zone in ("+11:00", "Australia/Melbourne"):
+        times = compile_times(["%d/%m/%Y %H:%M:%S"], {}, zone=zone)
+        assert times.of_text(local) == times.of_text("23/10/2025 15:11:01") == MOMENT
+        assert times.of_text("2025-10-23T04:11:01Z") == MOMENT
+    assert Times().of_text(local) == MOMENT.replace(hour=15)
+
+
+@pytest.mark.parametrize("zone", ["AEDT", "Nowhere/Town", "+25:00", "../etc/passwd", ""])
+def test_a_zone_that_is_none_is_refused_with_its_key(zone: str) -> None:
+    with pytest.raises(Usage, match=r"source\.zone"):
+        compile_times([], {}, zone=zone)
+
+
+@pytest.mark.parametrize(
+    ("raw", "how"),
+    [
+        (b"1761192661", "Unix seconds"), (b'"1761192661000"', "Unix milliseconds"),
+        (b'"2025-10-23T04:11:01Z"', "text"), (b'"2025-10-23 04:11:01"', "text without a zone, in UTC"),
+    ],
+)  # fmt: skip
+def test_how_a_time_was_read_is_said(raw: bytes, how: str) -> None:
+    assert Times().read(raw) == (MOMENT, how)
 
 
 @pytest.mark.parametrize("bad", ["%H:%M:%S", "iso", "%Y %Q!", "%Z %Y-%m-%d"])

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from migctl.events import Event
-from migctl.ingest.http import MAX_EVENTS, BadBody, parse_events
+from migctl.events import Event, encode_entry
+from migctl.ingest.http import MAX_EVENTS, BadBody, parse_events, read_events
+from migctl.ingest.times import Times, compile_times
+from tests.kit.entries import entry
 
 ARRIVED = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 GOOD = b'{"event_type":"a","data":{"x": 1.50}}'
@@ -62,6 +64,42 @@ def test_every_bad_item_is_named_with_index_id_field_and_code() -> None:
         (2, None, "event_type", "reserved"),
         (3, None, None, "json"),
     ]
+
+
+MORE = b'{"event_type":"a","data":{"x":1},"host":"h","n":5}'
+
+
+def test_a_key_that_no_event_has_is_refused_by_name_or_kept() -> None:
+    error = refused(b"[%b,%b]" % (GOOD, MORE))
+    assert [(e.index, e.field, e.code) for e in error.errors] == [(1, "host", "unknown")]
+    assert "'host', 'n'" in error.errors[0].reason
+    assert parse(MORE, unknown="keep")[0].data == MORE
+    assert parse(GOOD, unknown="keep")[0].data == b'{"x": 1.50}'
+
+
+def test_lines_of_our_own_have_keys_of_their_own() -> None:
+    (event,) = parse(encode_entry(entry(7)))
+    assert event == entry(7, id=event.id).event
+
+
+@pytest.mark.parametrize(
+    "time", ["1769860800", "1769860800000", '"2026-01-31t12:00:00z"', '"2026-01-31 23:00:00"']
+)
+def test_times_are_read_as_a_source_s_are(time: str) -> None:
+    body = b'{"event_type":"a","data":{},"timestamp":%b}' % time.encode()
+    (event,) = parse(body, times=compile_times([], {}, zone="+11:00"))
+    assert (event.timestamp, event.clock) == (ARRIVED, None)
+
+
+@pytest.mark.parametrize("time", ["81234.56", '"soon"', "[]", "true"])
+def test_a_time_that_can_t_be_read_fails_its_event_or_is_that_of_the_arrival(time: str) -> None:
+    body = b'[{"event_type":"a","data":{},"timestamp":%b},%b]' % (time.encode(), GOOD)
+    found = read_events(body, arrived=ARRIVED, default_source="h")
+    assert [(e.index, e.field) for e in found.errors] == [(0, "timestamp")]
+    assert (found.indexes, len(found.events)) == ([1], 1)
+    if time not in ("[]", "true"):
+        event, _ = parse(body, times=Times(unread="arrival"))
+        assert (event.timestamp, event.clock) == (ARRIVED, "arrival")
 
 
 def test_torn_ndjson_line_is_refused_with_its_index() -> None:

@@ -83,7 +83,7 @@ def figures(of: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 def named(path: tuple[str, ...]) -> str:
     """Keys of a map, which are codes and reasons, are one figure."""
     if path[-2:-1] and re.search(
-        r"(_by_code|by_code|cuts|tombstones|refused|dropped_connections|by_event_type)$", path[-2]
+        r"(_by_code|by_code|cuts|tombstones|refused|dropped_connections|by_event_type|unmapped)$", path[-2]
     ):
         path = (*path[:-1], "*")
     return ".".join(path)

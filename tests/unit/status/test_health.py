@@ -97,6 +97,8 @@ def tap(**changes: Any) -> TapStatus:
         "waiting_for": None,
         "reason": None,
         "rejected_waiting": 0,
+        "without_time": 0,
+        "unmapped_messages": 0,
         "outages": outages,
     }
     return replace(of, **{**well, **changes})
@@ -306,12 +308,30 @@ def test_a_source_of_which_nothing_waits_is_well() -> None:
 
 
 def test_losses_are_said_with_their_figures_and_where_to_look() -> None:
-    of = tap(rejected_waiting=2, rejected_lost=1, without_time=5)
+    of = tap(rejected_waiting=2, rejected_lost=1, without_time=5, unmapped_messages=4)
     assert losses(of) == [
         "2 rejected: `migctl rejected list`",
         "1 rejected and not kept: see the log",
+        f"4 without some of their fields: {of.unmapped_file}",
         "5 with the time of their arrival",
         f"2 outages, 3.2 s: {of.outages.file}",
     ]
     assert rejects(of) and rejects(tap(rejected_lost=1))
     assert not rejects(tap(rejected=3)) and not rejects(None)
+
+
+@pytest.mark.parametrize(("expected", "count"), [([], 2), (["times"], 1), (["times", "fields"], 0)])
+def test_times_and_fields_that_readers_do_not_get_are_wrong_unless_the_settings_say_so(
+    expected: list[Any], count: int
+) -> None:
+    of = tap(
+        without_time=5, times_replaced=3, expected=expected,
+        unmapped={f".{one}": one for one in range(7)}, unmapped_messages=6, unmapped_file="/s/unmapped.ndjson",
+    )  # fmt: skip
+    found = problems(replace(well(), source=of))
+    assert len(found) == count
+    for one in found:
+        assert "migctl map preview" in one.do and "source." in one.do
+    if count == 2:
+        assert ".6, .5, .4, .3, .2 and 2 more; counted in /s/unmapped.ndjson" in str(found[0].reason)
+        assert "3 had one that can't be read" in str(found[1].reason)
