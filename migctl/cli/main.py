@@ -23,6 +23,7 @@ from migctl.cli import (
     drill,
     flags,
     journal,
+    map,
     output,
     rejected,
     replay,
@@ -43,6 +44,7 @@ _ORDER = (
     "stack",
     "schema",
     "config",
+    "map",
     "serve",
     "status",
     "top",
@@ -100,6 +102,7 @@ def root(
 
 app.command("demo", short_help="The whole job once, on a stack of its own.")(demo.demo)
 app.add_typer(config.app, name="config", short_help="Settings and stages: checked, and shown as they hold.")
+app.add_typer(map.app, name="map", short_help="How foreign messages become events, before they do.")
 app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
 app.command("status", short_help="What a running serve does.")(status.status)
 app.command("top", short_help="The migration live, with keys to stop it.")(top.top)

@@ -150,6 +150,8 @@ def _print_facts(facts: Facts, path: Path, speed: str, output_format: str) -> No
         ("span", _span(facts.span_s)),
         ("steps back in time", f"{facts.steps_back:,} (largest {_span(facts.largest_step_back_s)})"),
         ("without a time", f"{facts.without_time:,}"),
+        ("a time that can't be read", f"{read.times_replaced:,}"),
+        ("fields left out", f"{read.unmapped.total():,} {', '.join(read.unmapped)[:200]}".strip()),
         ("duplicate ids", f"{facts.duplicate_ids:,}"),
         ("event types", f"{len(facts.by_event_type):,}"),
         ("ignored", f"{read.ignored + read.control:,}"),

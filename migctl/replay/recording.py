@@ -42,7 +42,10 @@ class Recorded(NamedTuple):
 
 @dataclass(slots=True)
 class Reading:
-    """What became of the lines so far. reasons: the first KEPT_REASONS bad lines, as (line, reason)."""
+    """What became of the lines so far. reasons: the first KEPT_REASONS bad lines, as (line, reason).
+
+    unmapped: paths of what events lack of their lines, to how often. times_replaced: events that had a time which can't be read.
+    """
 
     lines: int = 0
     events: int = 0
@@ -51,6 +54,8 @@ class Reading:
     rejected: int = 0
     reasons: list[tuple[int, str]] = field(default_factory=list)
     torn_last_line: bool = False
+    unmapped: Counter[str] = field(default_factory=Counter)
+    times_replaced: int = 0
 
 
 class Recording:
@@ -104,7 +109,7 @@ class Recording:
                 raise BadEvent(
                     "", "large", f"the line has {line.size} bytes; at most {len(line.text)} are read"
                 )
-            event = self._mapper.event(
+            found = self._mapper.read(
                 text,
                 arrived=arrived,
                 make_id=partial(id_of_line, self._id_source, line.offset),
@@ -118,9 +123,12 @@ class Recording:
                 if len(reading.reasons) < KEPT_REASONS:
                     reading.reasons.append((reading.lines, str(error)))
             return None
+        event = found.event
         if event is None:
             reading.ignored += 1
             return None
+        reading.unmapped.update(found.left_out)
+        reading.times_replaced += found.when is not None and found.when.replaced
         if event.is_control:
             reading.control += 1
             return None
@@ -175,6 +183,8 @@ class Facts:
             "steps_back": self.steps_back,
             "largest_step_back_s": self.largest_step_back_s,
             "without_time": self.without_time,
+            "times_replaced": reading.times_replaced,
+            "unmapped": dict(reading.unmapped),
             "duplicate_ids": self.duplicate_ids,
             "by_event_type": self.by_event_type,
             "data_bytes": self.data_bytes,

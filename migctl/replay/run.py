@@ -21,7 +21,7 @@ from migctl.events import encode_event
 from migctl.events.jsontext import one_line
 from migctl.rehearsal.rehearsal import Progress, Rehearsal, compare, transports_of
 from migctl.replay.pacing import Pacer, Speed, schedule
-from migctl.replay.recording import Facts, Recorded, Recording
+from migctl.replay.recording import Facts, Reading, Recorded, Recording
 from migctl.status.losses import SourceLosses
 from migctl.validate.gates import Verdict
 from migctl.validate.result import BeforeJournal, Discrepancies, Latency, Report
@@ -139,10 +139,14 @@ async def replay(
         notify("everything is published; waiting until every subscriber has everything")
         await rehearsal.settle(lambda progress: _show(scene, progress, show))
         notify("stopping the parts and comparing what each subscriber received")
-        await rehearsal.finish(SourceLosses(rejected=facts.reading.rejected))
+        await rehearsal.finish(_lost_on_the_way(facts.reading))
     transports = transports_of(mode)
     report = await compare(out, transports)
     return ReplayResult(_document(recording, facts, scene, report, out), report, out)
+
+
+def _lost_on_the_way(reading: Reading) -> SourceLosses:
+    return SourceLosses(rejected=reading.rejected, unmapped_fields=reading.unmapped.total())
 
 
 async def _publish(

@@ -113,7 +113,9 @@ function facts(status, now) {
   const outages = source?.outages;
   const lost = [`${count(status.http.rejected + (source?.rejected ?? 0))} rejected`];
   if (source) lost.push(`${source.kind} ${source.state}`);
+  if (source?.rejected_waiting) lost.push(`${count(source.rejected_waiting)} wait: migctl rejected list`);
   if (source?.without_time) lost.push(`${count(source.without_time)} without a time`);
+  if (source?.unmapped_messages) lost.push(`${count(source.unmapped_messages)} without some of their fields`);
   if (outages) lost.push(`${count(outages.count)} outages, ${lasting(outages.total_s)}${outages.lasting ? `, away for ${ago(outages.lasting.from, now)}` : ""}`);
   write(at("before"), lost.join(" · "));
   const of = status.fallback;

@@ -114,6 +114,15 @@ def test_bad_lines_are_counted_with_line_and_reason_and_the_rest_is_read(tmp_pat
     assert facts.reading.reasons[1][1] == "data: expected a JSON object, got a number"
 
 
+def test_what_a_map_leaves_out_is_counted_and_without_one_nothing_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(b'{"type":"x","n":5,"timestamp":81234.5,"data":{}}\n' * 3)
+    facts = facts_of(path, "event_type=.type", "data=.data")
+    assert facts.document()["unmapped"] == {".n": 3}
+    assert facts.document()["times_replaced"] == facts.without_time == 3
+    assert facts_of(path).reading.unmapped.total() == 0
+
+
 def test_a_torn_last_line_is_told_apart_from_a_bad_one(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_bytes(b'{"type":"x","data":{}}\n{"type":"x","da')
