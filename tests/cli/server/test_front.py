@@ -18,6 +18,7 @@ legacy:
 source:
   map: {{event_type: .type, timestamp: .timestamp, data: [.data, .]}}
   ignore: [initial_stats, stats]
+  unread_times: arrival
 """
 
 
