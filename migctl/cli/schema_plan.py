@@ -49,7 +49,8 @@ def sql_of(plan: Plan, migration: Migration) -> str:
         "batches": "for some pages after the other",
     }
     parts = [
-        f"-- {step.what} ({ways[step.way]})\n" + "".join(f"{one};\n" for one in step.statements)
+        f"-- {step.what} ({ways[step.way]}; {step.lock}, holds up {step.holds_up}, about {_seconds(step.about_s)})\n"
+        + "".join(f"{one};\n" for one in step.statements)
         for step in adoption.steps
     ]
     return "\n".join(parts)

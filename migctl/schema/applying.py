@@ -17,8 +17,8 @@ from migctl import __version__
 from migctl.errors import MigctlError, Transient, Wanting
 from migctl.schema import ledger
 from migctl.schema.connection import Connection, message, translate
-from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, render
-from migctl.schema.patience import LOCKED_OUT, Patience
+from migctl.schema.files import EVENTS, HEADS, TOMBSTONES, Migration, identifier, render
+from migctl.schema.patience import LOCKED_OUT, Patience, ahead_of_vacuum
 from migctl.schema.planning import compare, refusal
 from migctl.schema.statements import Statement, split
 
@@ -102,6 +102,7 @@ class Run:
                 await self.lock()
                 if not await wanted():
                     return None
+                await ahead_of_vacuum(self.connection, await self._tables(), self.patience)
                 for at in statements:
                     await self.connection.execute(at.text.encode())
                 at = None
@@ -141,6 +142,15 @@ class Run:
         """Be the only writer of this transaction, with a ledger to write to."""
         await ledger.lock(self.connection, who=self.who, patience=self.patience, notice=self.notice)
         await ledger.create(self.connection)
+
+    async def _tables(self) -> list[str]:
+        """Those of ours that are there."""
+        cursor = await self.connection.execute(
+            "select c.oid::regclass::text from pg_catalog.pg_class c where c.relkind = 'r'"
+            " and c.relnamespace = to_regnamespace(%s) and c.relname = any(%s) order by 1",
+            [identifier(self.schema), [EVENTS, TOMBSTONES, HEADS]],
+        )
+        return [row[0] for row in await cursor.fetchall()]
 
     async def notify_postgrest(self) -> None:
         """PostgREST keeps a picture of the schema; without an event trigger it learns of a change only from this."""

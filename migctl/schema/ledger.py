@@ -15,7 +15,7 @@ import psycopg
 from migctl.errors import Transient
 from migctl.schema.connection import Connection
 from migctl.schema.files import Migration
-from migctl.schema.patience import Patience, ms
+from migctl.schema.patience import Patience, bound_waits
 
 State = Literal["applied", "failed", "reverted"]
 
@@ -146,9 +146,9 @@ async def lock(
     """
     timeout_s = patience.retry_for_s
     if await try_lock(connection, who=who):
-        await _bound(connection, patience.lock_timeout_s)
+        await bound_waits(connection, patience.lock_timeout_s)
         return
-    await _bound(connection, timeout_s)
+    await bound_waits(connection, timeout_s)
     held = await holder(connection)
     notice(f"waiting at most {timeout_s:g} s for another migctl schema command: {held}")
     try:
@@ -158,7 +158,7 @@ async def lock(
             f"another migctl schema command held the lock for {timeout_s:g} s: {held}",
             do="wait until it has ended and run this again, or end it: select pg_terminate_backend(PID)",
         ) from None
-    await _bound(connection, patience.lock_timeout_s)
+    await bound_waits(connection, patience.lock_timeout_s)
 
 
 async def try_lock(connection: Connection, *, who: str) -> bool:
@@ -168,10 +168,6 @@ async def try_lock(connection: Connection, *, who: str) -> bool:
     )
     row = await (await connection.execute("select pg_try_advisory_xact_lock(%s)", [_LOCK])).fetchone()
     return row is not None and bool(row[0])
-
-
-async def _bound(connection: Connection, timeout_s: float) -> None:
-    await connection.execute("select set_config('lock_timeout', %s, true)", [ms(timeout_s)])
 
 
 async def holder(connection: Connection) -> str:

@@ -6,7 +6,7 @@ ends, and the next one comes a while later, until the patience ends.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from migctl import clock
 from migctl.errors import Transient
 from migctl.resilience.backoff import Backoff
 from migctl.resilience.retry import Retry
+from migctl.schema.connection import Connection
 
 T = TypeVar("T")
 
@@ -66,6 +67,24 @@ class Patience:
 
 
 PATIENCE = Patience()
+# Above PostgreSQL's deadlock_timeout, after which an autovacuum gives way to who waits for it.
+_VACUUM_S = 5.0
+
+
+async def ahead_of_vacuum(connection: Connection, tables: Sequence[str], patience: Patience) -> None:
+    """Keep vacuums and changes of others away from these tables until the transaction ends, and set the bound of each later wait.
+
+    To wait for this lock holds up nobody; what is still in the way of a stronger one are readers and writers, who are quick.
+    """
+    await bound_waits(connection, max(_VACUUM_S, patience.lock_timeout_s))
+    for table in tables:
+        await connection.execute(f"lock table {table} in share update exclusive mode".encode())
+    await bound_waits(connection, patience.lock_timeout_s)
+
+
+async def bound_waits(connection: Connection, seconds: float) -> None:
+    """For the rest of the transaction."""
+    await connection.execute("select set_config('lock_timeout', %s, true)", [ms(seconds)])
 
 
 def ms(seconds: float) -> str:

@@ -84,7 +84,7 @@ select 'constraint ' || conname from pg_constraint where conrelid = to_regclass(
   and conname <> 'monitoring_events_epoch_seq_key'
 union all
 select 'trigger ' || tgname from pg_trigger where tgrelid = to_regclass(%(table)s)
-  and not tgisinternal and not starts_with(tgname, %(ours)s)
+  and not tgisinternal and strpos(tgname, %(ours)s) = 0
 order by 1
 """
 
@@ -220,6 +220,9 @@ async def _adoption(connection: Connection, schema: str, limit_s: float) -> Adop
     others = replaced(shape, in_place)
     if others:
         remark += f"; {' and '.join(others)} move to the end of the columns"
+    left = () if refused else steps(shape, in_place)
+    if shape.publishes_updates and any(one.way == "batches" for one in left):
+        remark += "; it is in a publication of updates, so whoever subscribes to those gets each row once"
     remark += "; anon and authenticated lose what they were granted on it, but for reading as authenticated"
     cursor = await connection.execute(_KEPT, {"table": shape.name, "ours": OURS})
     kept = [row[0] for row in await cursor.fetchall()]
@@ -227,4 +230,4 @@ async def _adoption(connection: Connection, schema: str, limit_s: float) -> Adop
         remark += (
             f"; kept, though they may hide or refuse rows (schema verify will say so): {', '.join(kept)}"
         )
-    return Adoption(shape, refused, () if refused else steps(shape, in_place), remark)
+    return Adoption(shape, refused, left, remark)

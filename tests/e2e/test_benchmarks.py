@@ -50,6 +50,17 @@ def test_latency_prints_percentiles_of_both_transports_and_of_the_floor(tmp_path
 
 
 @pytest.mark.slow
+def test_adopting_prints_the_longest_waits_of_both_ways(tmp_path: Path) -> None:
+    _, found = run(tmp_path, "adopting.py", "--rows", "5000")
+    for way in ("online", "plain"):
+        assert found[way]["duration_s"] > 0
+        for who in ("reader", "writer"):
+            assert found[way][who]["longest_s"] >= found[way][who]["median_s"] > 0
+    assert found["online"]["writer"]["refused"] == 0
+    assert found["ratio"] > 0
+
+
+@pytest.mark.slow
 def test_restart_prints_what_a_kill_takes_beside_a_start(tmp_path: Path) -> None:
     _, found = run(tmp_path, "restart.py", "--mode", "websocket", "--kills", "1")
     assert len(found["kills_ms"]) == 1

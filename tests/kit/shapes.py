@@ -53,7 +53,7 @@ def shape(*columns: Column, without: tuple[str, ...] = (), **more: Any) -> Shape
         updated_by=(),
         known_by="key",
         publishes_updates=False,
-        forced_rls=False,
+        hides_rows=False,
         repeated_ids=0,
         bad={},
     )

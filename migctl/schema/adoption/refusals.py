@@ -165,8 +165,7 @@ def _released(shape: Shape, column: str) -> tuple[tuple[Turn, str], ...]:
     for index in shape.indexes:
         if column in index.made_of and not index.primary:
             if index.constraint is not None:
-                drop = f"alter table {shape.name} drop constraint {identifier(index.constraint)}"
-                first.append((Turn.KEY, drop))
+                first += _without(shape, index)
             else:
                 drop = f"drop index concurrently {schema}.{identifier(index.name)}"
                 first.append((Turn.RELEASE, drop))
@@ -232,11 +231,15 @@ def _foreign(shape: Shape) -> Iterator[Refusal]:
 
 
 def _without_key(shape: Shape) -> list[tuple[Turn, str]]:
-    """A primary key can't go while other tables refer to it."""
     assert shape.primary is not None
-    key = identifier(shape.primary.constraint or shape.primary.name)
+    return _without(shape, shape.primary)
+
+
+def _without(shape: Shape, index: Index) -> list[tuple[Turn, str]]:
+    """A constraint can't go while foreign keys of other tables need it."""
+    key = identifier(index.constraint or index.name)
     return [
-        *((Turn.RELEASE, drop) for index, drop, _ in shape.referring if index == shape.primary.name),
+        *((Turn.RELEASE, drop) for needed, drop, _ in shape.referring if needed == index.name),
         (Turn.KEY, f"alter table {shape.name} drop constraint {key}"),
     ]
 
@@ -286,8 +289,7 @@ def _made_of(shape: Shape, in_place: frozenset[str]) -> Iterator[Refusal]:
 def _replaced(shape: Shape, column: str, index: Index) -> Refusal:
     what = f"index {index.name} is made of {shape.name}.{column}, whose type has to change"
     if index.constraint is not None:
-        drop = f"alter table {shape.name} drop constraint {identifier(index.constraint)}"
-        return _again(what, (Turn.KEY, drop), None)
+        return Refusal(what, tuple(_without(shape, index)), words="make it again afterwards")
     drop = f"drop index concurrently {identifier(shape.schema)}.{identifier(index.name)}"
     return _again(what, (Turn.RELEASE, drop), index.definition.replace(" INDEX ", " INDEX CONCURRENTLY ", 1))
 
@@ -300,7 +302,7 @@ def _again(what: str, first: tuple[Turn, str], again: str | None) -> Refusal:
 
 def _filled(shape: Shape, in_place: frozenset[str]) -> Iterator[Refusal]:
     """Rows that have to be updated, one batch after the other."""
-    if shape.forced_rls:
+    if shape.hides_rows:
         off = f"alter table {shape.name} no force row level security"
         what = f"{shape.name} hides rows from its owner (force row level security)"
         yield Refusal(what, ((Turn.RELEASE, off),))

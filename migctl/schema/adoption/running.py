@@ -22,12 +22,13 @@ from migctl.schema.adoption.steps import FIRST, NEXT, Step, steps
 from migctl.schema.applying import Done, Run, table_holders
 from migctl.schema.connection import Connection, message, snapshot, translate
 from migctl.schema.files import EVENTS, Migration
-from migctl.schema.patience import LOCKED_OUT, ms
+from migctl.schema.patience import LOCKED_OUT, ahead_of_vacuum, bound_waits, ms
 
 BATCH_ROWS = 2_000
 # Below PostgreSQL's deadlock_timeout: where a batch and a writer wait for each other, it is the batch that gives way.
 _ROW_WAIT_S = 0.5
 _TURN_S = 0.2
+_WORD_S = 10.0
 _ROUNDS = 5
 
 
@@ -133,7 +134,7 @@ async def _step(run: Run, shape: Shape, step: Step) -> None:
         await run.connection.execute_alone(step.statements[0].encode())
     else:
         try:
-            await run.retried(lambda: _in_one(run, step), step.what)
+            await run.retried(lambda: _in_one(run, shape.name, step), step.what)
         except psycopg.errors.QueryCanceled:
             if step.column is None:
                 raise
@@ -144,14 +145,12 @@ async def _step(run: Run, shape: Shape, step: Step) -> None:
             run.notice(f"{step.what}: it is not true of all rows, and stays not valid")
 
 
-async def _in_one(run: Run, step: Step) -> None:
+async def _in_one(run: Run, table: str, step: Step) -> None:
     """A transaction that ends in time, its waiting included, where it stops readers."""
     stops = step.lock == "AccessExclusive"
-    ends_at = clock.mono() + run.patience.hold_s
     async with run.connection.transaction():
-        await run.connection.execute(
-            "select set_config('lock_timeout', %s, true)", [ms(run.patience.lock_timeout_s)]
-        )
+        await ahead_of_vacuum(run.connection, [table], run.patience)
+        ends_at = clock.mono() + run.patience.hold_s
         for statement in step.statements:
             if stops:
                 left = ms(ends_at - clock.mono())
@@ -168,16 +167,20 @@ async def _in_batches(run: Run, shape: Shape, step: Step) -> None:
     ).fetchone()
     pages = int(row[0]) if row is not None else 0
     at_once = max(1, BATCH_ROWS * pages // max(1, shape.rows))
+    next_word_at = clock.mono() + _WORD_S
     for first in range(0, pages, at_once):
         text = step.statements[0].replace(FIRST, str(first)).replace(NEXT, str(first + at_once))
 
         async def batch(statement: bytes = text.encode()) -> None:
             async with run.connection.transaction():
-                wait = ms(min(_ROW_WAIT_S, run.patience.lock_timeout_s))
-                await run.connection.execute("select set_config('lock_timeout', %s, true)", [wait])
+                wait = min(_ROW_WAIT_S, run.patience.lock_timeout_s)
+                await bound_waits(run.connection, wait)
                 await run.connection.execute(statement)
 
         await run.retried(batch, step.what)
+        if clock.mono() > next_word_at:
+            run.notice(f"{step.what}: {100 * first // pages} %")
+            next_word_at = clock.mono() + _WORD_S
 
 
 async def _failure(run: Run, file: str, error: psycopg.Error) -> MigctlError:

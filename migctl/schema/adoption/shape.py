@@ -99,7 +99,7 @@ class Shape:
     updated_by: tuple[str, ...]
     known_by: Literal["key", "full", "none"]
     publishes_updates: bool
-    forced_rls: bool
+    hides_rows: bool
     repeated_ids: int
     bad: dict[str, str]
 
@@ -120,9 +120,9 @@ class Shape:
 
 
 _TABLE: LiteralString = """
-select c.relkind = 'r' and c.relpersistence = 'p' and not c.relispartition and not c.relhassubclass
-         and not exists (select from pg_inherits where inhrelid = c.oid),
-       pg_table_size(c.oid), c.relforcerowsecurity,
+select c.relkind = 'r' and c.relpersistence = 'p' and not c.relispartition
+         and not exists (select from pg_inherits where c.oid in (inhrelid, inhparent)),
+       pg_table_size(c.oid), row_security_active(c.oid),
        case c.relreplident when 'f' then 'full' when 'd' then 'key'
          when 'i' then case when exists (select from pg_index where indrelid = c.oid and indisreplident) then 'full' else 'none' end
          else 'none' end,
@@ -218,7 +218,7 @@ where k.confrelid = %(oid)s and k.contype = 'f' and k.conparentid = 0 order by 2
 _UPDATED_BY: LiteralString = """
 select 'trigger', tgname from pg_trigger
 where tgrelid = %(oid)s and not tgisinternal and tgenabled in ('O', 'A') and tgtype::int & 16 <> 0
-  and not starts_with(tgname, %(ours)s)
+  and strpos(tgname, %(ours)s) = 0
 union all select 'rule', rulename from pg_rewrite where ev_class = %(oid)s and ev_type = '2' and ev_enabled in ('O', 'A')
 order by 1, 2
 """
@@ -241,7 +241,7 @@ async def read(connection: Connection, schema: str) -> Shape | None:
     async def rows(query: LiteralString) -> list[tuple[Any, ...]]:
         return await (await connection.execute(query, asked)).fetchall()
 
-    [(ordinary, size, forced_rls, known_by, publishes_updates)] = await rows(_TABLE)
+    [(ordinary, size, hides_rows, known_by, publishes_updates)] = await rows(_TABLE)
     columns = {column[0]: Column(*column) for column in await rows(_COLUMNS)}
     indexes = tuple(
         Index(name, tuple(key), tuple(of), *rest) for name, key, of, *rest in await rows(_INDEXES)
@@ -267,13 +267,13 @@ async def read(connection: Connection, schema: str) -> Shape | None:
         tuple(
             Dependent(column, what, follows, drop, again)
             for column, what, follows, drop, again in await rows(_DEPENDENTS)
-            if drop is not None and f" {OURS}" not in what
+            if drop is not None and OURS not in what
         ),
         tuple((str(a), str(b), str(c)) for a, b, c in await rows(_REFERRING)),
         tuple(f"{kind} {name}" for kind, name in await rows(_UPDATED_BY)),
         known_by,
         bool(publishes_updates),
-        bool(forced_rls),
+        bool(hides_rows),
         repeated,
         bad,
     )

@@ -6,7 +6,7 @@ come again when the shape is read anew, so a run that was killed at any moment i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,8 +17,9 @@ from migctl.schema.adoption.shape import OURS, Check, Shape
 from migctl.schema.adoption.wanted import REQUIRED, WANTED, change
 from migctl.schema.files import identifier, literal
 
-KEY, KEY_INDEX = "monitoring_events_pkey", "monitoring_events_id_key"
-POSITIONS = "monitoring_events_epoch_seq_key"
+# An index is called as its constraint from the moment on when it is one.
+KEY, KEY_INDEX = "monitoring_events_pkey", f"{OURS}id_key"
+POSITIONS, POSITIONS_INDEX = "monitoring_events_epoch_seq_key", f"{OURS}epoch_seq_key"
 FIRST, NEXT = "{first}", "{next}"
 
 
@@ -56,10 +57,13 @@ def _steps(shape: Shape, in_place: frozenset[str]) -> Iterator[Step]:
     later = replaced(shape, in_place)
     for name in REQUIRED:
         if name not in later:
-            yield from _not_null(shape, name, name, fill=None)
+            yield from _not_null(shape, name, name)
     if "id" not in later:
         yield from _keyed(shape)
-    yield from _created_at(shape)
+    for name in later:
+        yield from _beside(shape, name)
+    yield from _filled(shape, later)
+    yield from _not_null(shape, "created_at", "created_at")
     for name in later:
         yield from _replaced(shape, name)
     yield from _positions(shape)
@@ -111,29 +115,34 @@ def _added(shape: Shape) -> Iterator[Step]:
         yield _short(f"columns {', '.join(missing)}" if missing else "default of created_at", *statements)
 
 
-def _created_at(shape: Shape) -> Iterator[Step]:
-    fill = _filling(shape, "created_at", '"timestamp"', "created_at is null")
-    yield from _not_null(shape, "created_at", "created_at", fill=fill)
+def _filled(shape: Shape, later: Sequence[str]) -> Iterator[Step]:
+    """All columns in one pass. Also those with a check that is not proven: a writer's null may have come before it."""
+    created = shape.columns.get("created_at")
+    values = {f"{OURS}{name}": _cast(name) for name in later if not _is_proven(shape, name)}
+    if (created is None or not created.not_null) and not _is_proven(shape, "created_at"):
+        values["created_at"] = 'coalesce(created_at, "timestamp")'
+    if values:
+        acts = ", ".join(f"{name} = {value}" for name, value in values.items())
+        pages = f"ctid >= '({FIRST},0)' and ctid < '({NEXT},0)'"
+        empty = " or ".join(f"{name} is null" for name in values)
+        statement = f"update {shape.name} set {acts} where {pages} and ({empty})"  # noqa: S608 - quoted
+        about_s = estimates.fill_s(shape)
+        yield Step(f"fill {', '.join(values)}", (statement,), "RowExclusive", about_s, "batches")
 
 
-def _filling(shape: Shape, column: str, value: str, where: str) -> Step:
-    pages = f"ctid >= '({FIRST},0)' and ctid < '({NEXT},0)'"
-    statement = f"update {shape.name} set {identifier(column)} = {value} where {pages} and {where}"  # noqa: S608 - quoted
-    return Step(f"fill {column}", (statement,), "RowExclusive", estimates.fill_s(shape), "batches")
+def _is_proven(shape: Shape, column: str) -> bool:
+    proof = shape.check(f"{OURS}{column}_not_null")
+    return proof is not None and proof.valid
 
 
-def _not_null(shape: Shape, column: str, of: str, *, fill: Step | None) -> Iterator[Step]:
+def _not_null(shape: Shape, column: str, of: str) -> Iterator[Step]:
     """Proven by a check, under a lock that stops nobody; then PostgreSQL takes its word for it."""
     name = f"{OURS}{column}_not_null"
     proof, there = shape.check(name), shape.columns.get(of)
     if there is not None and there.not_null and proof is None:
         return
-    if fill is not None and (proof is None or not proof.valid):
-        # Again where a writer's null came before the check: those rows alone are left.
-        yield fill
-    quoted = identifier(of)
     if proof is None:
-        add = f"alter table {shape.name} add constraint {name} check ({quoted} is not null) not valid"
+        add = f"alter table {shape.name} add constraint {name} check ({identifier(of)} is not null) not valid"
         yield _short(f"{column}: no new null", add)
     if proof is None or not proof.valid:
         yield _validated(shape, name)
@@ -183,29 +192,45 @@ def _key_from_index(shape: Shape) -> str:
     return f"alter table {shape.name} add constraint {KEY} primary key using index {KEY_INDEX}"
 
 
-def _replaced(shape: Shape, name: str) -> Iterator[Step]:
-    """Another column takes its place, which writers fill by a trigger and we fill for the rows that are there."""
-    new, trigger = f"{OURS}{name}", f"{OURS}fill_{name}"
-    function = f"{identifier(shape.schema)}.{trigger}"
-    cast = f"{identifier(name)}::{WANTED[name]}"
+def _cast(name: str) -> str:
+    return f"{identifier(name)}::{WANTED[name]}"
+
+
+def _trigger(name: str) -> str:
+    # Triggers are fired in the order of their names: this one after those that still change the row.
+    return identifier(f"~{OURS}fill_{name}")
+
+
+def _function(shape: Shape, name: str) -> str:
+    return f"{identifier(shape.schema)}.{OURS}fill_{name}"
+
+
+def _beside(shape: Shape, name: str) -> Iterator[Step]:
+    """Another column, which writers fill by a trigger and we fill for the rows that are there."""
+    new, function = f"{OURS}{name}", _function(shape, name)
     if new not in shape.columns:
         yield _short(
             f"column {new}, filled by writers",
             f"alter table {shape.name} add column {new} {WANTED[name]}",
             f"create or replace function {function}() returns trigger language plpgsql set search_path = '' as"
-            f" $fill$ begin new.{new} := new.{cast}; return new; end $fill$",
+            f" $fill$ begin new.{new} := new.{_cast(name)}; return new; end $fill$",
             f"revoke all on function {function}() from public, anon, authenticated",
-            f"create trigger {trigger} before insert or update on {shape.name} for each row execute function {function}()",
+            f"create trigger {_trigger(name)} before insert or update of {identifier(name)} on {shape.name}"
+            f" for each row execute function {function}()",
         )
-    fill = _filling(shape, new, cast, f"{new} is null")
-    yield from _not_null(shape, name, new, fill=fill)
+
+
+def _replaced(shape: Shape, name: str) -> Iterator[Step]:
+    """The other column takes its place."""
+    new = f"{OURS}{name}"
+    yield from _not_null(shape, name, new)
     key, default = name == "id", shape.columns[name].default
     if key:
         yield from _index(shape, KEY_INDEX, new)
     yield _short(
         f"{new} becomes {name}",
-        f"drop trigger {trigger} on {shape.name}",
-        f"drop function {function}()",
+        f"drop trigger {_trigger(name)} on {shape.name}",
+        f"drop function {_function(shape, name)}()",
         f"alter table {shape.name} drop column {identifier(name)}",
         f"alter table {shape.name} rename column {new} to {identifier(name)}",
         *_from_proof(shape, name, f"{OURS}{name}_not_null"),
@@ -227,8 +252,8 @@ def _positions(shape: Shape) -> Iterator[Step]:
         for one in shape.indexes
     ):
         return
-    yield from _index(shape, POSITIONS, "epoch, seq")
-    add = f"alter table {shape.name} add constraint {POSITIONS} unique using index {POSITIONS}"
+    yield from _index(shape, POSITIONS_INDEX, "epoch, seq")
+    add = f"alter table {shape.name} add constraint {POSITIONS} unique using index {POSITIONS_INDEX}"
     yield _short("positions are unique", add)
 
 

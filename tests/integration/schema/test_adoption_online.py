@@ -12,6 +12,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
+from migctl.errors import Transient
 from migctl.schema import Patience, apply, plan, status, verify
 from tests.kit.conditions import until
 
@@ -138,6 +139,40 @@ async def test_who_holds_the_table_is_named_and_readers_pass_while_it_is_waited_
         assert not applying.done()
     await applying
     assert (await status(database, "public"))[0].state == "applied"
+
+
+async def test_a_vacuum_is_waited_for_by_a_lock_that_nobody_waits_behind(database: str) -> None:
+    ask(database, OLD, WRITE)
+    waiting = (
+        "select mode from pg_locks where relation = 'public.monitoring_events'::regclass and not granted"
+    )
+    async with await psycopg.AsyncConnection.connect(database) as holder:
+        await holder.execute(
+            "lock table public.monitoring_events in share update exclusive mode"
+        )  # as a vacuum does
+        applying = asyncio.create_task(apply(database, "public", who="a@h"))
+        await until(lambda: ask(database, waiting))
+        assert ask(database, waiting) == [("ShareUpdateExclusiveLock",)]
+    await applying
+
+
+async def test_a_run_that_ends_before_its_row_in_the_ledger_is_recorded_by_the_next(database: str) -> None:
+    ask(database, OLD, WRITE)
+
+    def lock_is_lost(word: str) -> None:
+        if word == "who may read it":  # the last step
+            ask(
+                database,
+                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted"
+                " and database = (select oid from pg_database where datname = current_database())",
+            )
+
+    with pytest.raises(Transient, match="what was done stays"):
+        await apply(database, "public", who="ann@host", notice=lock_is_lost)
+    assert (await status(database, "public"))[0].state == "pending"
+    done = await apply(database, "public", who="bob@host")
+    assert (done.done[0].migration.version, done.done[0].statements) == (1, 1)
+    assert {step.row.who for step in await status(database, "public") if step.row} == {"bob@host"}
 
 
 # Made by hand, nearly as it should be: the filling of created_at is the first that is to be done.

@@ -27,7 +27,23 @@ async def test_every_command_runs_where_sessions_are_given_what_no_sql_can_bear(
     plan = await schema.prune_plan(database, "public", 3600.0)
     assert not plan.epochs
     await schema.rollback(database, "public", who="ann", to=0, drop_data=True)
-    await schema.apply(database, "public", who="ann")
+    async with connect(database) as connection:  # and of a table that is to be adopted
+        await connection.execute(
+            "create table public.monitoring_events (id varchar(36), event_type varchar(9) check (event_type <> ''),"
+            " timestamp timestamp, data json default '{}', source varchar(9))"
+        )
+        await connection.execute(
+            "insert into public.monitoring_events values (gen_random_uuid(), 'cpu', '2025-10-23 15:11:01.5', '{}', 's')"
+        )
+    await schema.apply(database, "public", who="ann", patience=schema.Patience(in_place_s=0))
+    async with connect(database) as connection:
+        rows = await connection.execute(
+            "select timestamp::text, created_at::text from public.monitoring_events"
+        )
+        assert await rows.fetchall() == [("2025-10-23 15:11:01.5+00",) * 2]
+        await connection.execute(
+            "alter table public.monitoring_events drop constraint monitoring_events_event_type_check"
+        )
     assert await schema.verify(database, "public") == []
 
 

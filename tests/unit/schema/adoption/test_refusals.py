@@ -58,6 +58,15 @@ def test_what_refers_goes_before_the_key_and_the_key_before_its_column() -> None
     )
 
 
+def test_what_refers_to_a_unique_column_goes_before_its_constraint() -> None:
+    unique = index("u", "id", unique=True, constraint="u")
+    found = refusals(
+        shape(column("id", "text"), indexes=(unique,), referring=(("u", "alter table notes drop", "again"),)),
+        in_place=NOWHERE,
+    )
+    assert way_out(found) == ("alter table notes drop;", 'alter table t drop constraint "u";')
+
+
 def test_a_name_that_is_taken_is_not_given_again() -> None:
     found = refusals(
         shape(column("seq", "integer"), column("old_seq", "integer", not_null=False)), in_place=NOWHERE

@@ -34,7 +34,7 @@ def test_added_columns_are_filled_and_proven_before_they_are_not_null() -> None:
         "created_at: no new null",
         "prove migctl_created_at_not_null",
         "created_at not null",
-        "index monitoring_events_epoch_seq_key",
+        "index migctl_epoch_seq_key",
         "positions are unique",
         "who may read it",
     ]
@@ -50,12 +50,12 @@ def test_a_check_that_is_there_and_not_proven_is_filled_for_once_more() -> None:
 
 
 def test_an_index_that_was_left_half_made_is_made_anew_and_a_whole_one_is_used() -> None:
-    half = index("monitoring_events_epoch_seq_key", "epoch", "seq", unique=True, valid=False)
+    half = index("migctl_epoch_seq_key", "epoch", "seq", unique=True, valid=False)
     assert left(*POSITION, indexes=(*shape().indexes, half))[:2] == [
-        "half-made index monitoring_events_epoch_seq_key",
-        "index monitoring_events_epoch_seq_key",
+        "half-made index migctl_epoch_seq_key",
+        "index migctl_epoch_seq_key",
     ]
-    whole = index("monitoring_events_epoch_seq_key", "epoch", "seq", unique=True)
+    whole = index("migctl_epoch_seq_key", "epoch", "seq", unique=True)
     assert left(*POSITION, indexes=(*shape().indexes, whole))[0] == "positions are unique"
 
 
@@ -88,3 +88,8 @@ def test_checks_of_the_operators_are_proven_after_a_change_of_type_and_may_stay_
     assert found[0].statements[0].endswith('add constraint "short" CHECK (true) not valid')
     [proof] = [one for one in found if one.what == "prove short"]
     assert proof.may_fail
+
+
+def test_all_columns_are_filled_in_one_pass() -> None:
+    found = left(column("id", "text"), column("data", "json"), without=("created_at",))
+    assert [one for one in found if one.startswith("fill")] == ["fill migctl_id, migctl_data, created_at"]
