@@ -184,46 +184,53 @@ create event trigger standin_guard_drop on sql_drop execute function standin.gua
 
 -- The real server has the log read by wal2json, which knows no publications: it is given the names of the tables that are in
 -- this one, and neither column lists nor row filters. pgoutput goes by a publication, so it has a copy without them.
-create or replace function standin.contents(publication name) returns text
-language sql stable set search_path = '' as $$
-  select concat_ws(
-      ' ',
-      case
-        when p.puballtables then 'for all tables'
-        else 'for ' || nullif(concat_ws(', ', t.tables, s.schemas), '')
-      end,
-      format(
-        'with (publish = %L)',
-        concat_ws(
-          ', ',
-          case when p.pubinsert then 'insert' end,
-          case when p.pubupdate then 'update' end,
-          case when p.pubdelete then 'delete' end
-        )
-      )
-    )
-    from pg_catalog.pg_publication p
-    cross join lateral (
-      select string_agg('table only ' || r.prrelid::regclass::text, ', ' order by r.prrelid) as tables
-        from pg_catalog.pg_publication_rel r where r.prpubid = p.oid
-    ) t
-    cross join lateral (
-      select string_agg('tables in schema ' || n.pnnspid::regnamespace::text, ', ' order by n.pnnspid) as schemas
-        from pg_catalog.pg_publication_namespace n where n.pnpubid = p.oid
-    ) s
-   where p.pubname = publication
-$$;
-
--- In the transaction that changes the original. In the role of a replica no event trigger fires again for what it does itself.
+-- It changes in the transaction that changes the original, and by the same step: other tables are not locked for it.
+-- In the role of a replica no event trigger fires again for what it does itself.
 create or replace function standin.copy_publication() returns event_trigger
 language plpgsql security definer set search_path = '' set session_replication_role = replica as $$
 declare
-  wanted text := coalesce(standin.contents('supabase_realtime'), 'with (publish = '''')');
+  original pg_catalog.pg_publication;
+  copied pg_catalog.pg_publication;
+  step text;
 begin
-  if wanted is distinct from standin.contents('standin_changes') then
+  select * into original from pg_catalog.pg_publication where pubname = 'supabase_realtime';
+  select * into copied from pg_catalog.pg_publication where pubname = 'standin_changes';
+  if copied.oid is null or copied.puballtables <> coalesce(original.puballtables, false) then
     drop publication if exists standin_changes;
-    execute 'create publication standin_changes ' || wanted;
+    execute 'create publication standin_changes' || case when original.puballtables then ' for all tables' else '' end;
+    select * into copied from pg_catalog.pg_publication where pubname = 'standin_changes';
   end if;
+  for step in
+    select 'add table only ' || prrelid::regclass from pg_catalog.pg_publication_rel r
+     where prpubid = original.oid
+       and not exists (select from pg_catalog.pg_publication_rel c where c.prpubid = copied.oid and c.prrelid = r.prrelid)
+    union all
+    select 'drop table only ' || prrelid::regclass from pg_catalog.pg_publication_rel c
+     where prpubid = copied.oid
+       and not exists (select from pg_catalog.pg_publication_rel r where r.prpubid = original.oid and r.prrelid = c.prrelid)
+    union all
+    select 'add tables in schema ' || pnnspid::regnamespace from pg_catalog.pg_publication_namespace n
+     where pnpubid = original.oid
+       and not exists (select from pg_catalog.pg_publication_namespace c where c.pnpubid = copied.oid and c.pnnspid = n.pnnspid)
+    union all
+    select 'drop tables in schema ' || pnnspid::regnamespace from pg_catalog.pg_publication_namespace c
+     where pnpubid = copied.oid
+       and not exists (select from pg_catalog.pg_publication_namespace n where n.pnpubid = original.oid and n.pnnspid = c.pnnspid)
+    union all
+    select format(
+        'set (publish = %L)',
+        concat_ws(
+          ', ',
+          case when original.pubinsert then 'insert' end,
+          case when original.pubupdate then 'update' end,
+          case when original.pubdelete then 'delete' end
+        )
+      )
+     where (copied.pubinsert, copied.pubupdate, copied.pubdelete, copied.pubtruncate)
+           is distinct from (original.pubinsert is true, original.pubupdate is true, original.pubdelete is true, false)
+  loop
+    execute 'alter publication standin_changes ' || step;
+  end loop;
 end
 $$;
 drop event trigger if exists standin_copy_publication;

@@ -103,5 +103,7 @@ def test_the_log_is_read_for_the_tables_of_the_publication_without_lists_and_fil
             ("standin_changes", False, False, "others", ["id"], None),
             ("standin_changes", False, False, "things", ["id", "a"], None),
         ]
+        connection.execute("alter publication supabase_realtime drop table things")
+        assert [row[3] for row in connection.execute(read).fetchall()] == ["others"]
         connection.execute("drop table others; drop publication supabase_realtime")
         assert connection.execute(read).fetchall() == [("standin_changes", False, False, None, None, None)]
