@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from migctl.schema.adoption.shape import OURS, Shape
+from migctl.schema.adoption.shape import OURS, Index, Shape
 from migctl.schema.adoption.wanted import TIME, WANTED, change
 
 # As PostgreSQL names them in pg_locks, without `Lock`; weakest first.
@@ -49,9 +49,13 @@ def change_s(shape: Shape, column: str) -> float:
     how = change(column, shape.columns[column].type)
     if how == "rewritten":
         return CATALOG_S + shape.bytes / REWRITTEN_BYTES_S + index_s(shape) * len(shape.indexes)
-    # An index of times is built anew for those with a zone; one of texts stays.
-    rebuilt = [one for one in shape.indexes if column in one.made_of] if WANTED[column] == TIME else []
-    return CATALOG_S + index_s(shape) * len(rebuilt)
+    return CATALOG_S + index_s(shape) * len(rebuilt(shape, column))
+
+
+def rebuilt(shape: Shape, column: str) -> list[Index]:
+    """Indexes that are built anew for a type that is only noted: of times, and of expressions. One of texts stays."""
+    found = [one for one in shape.indexes if column in one.made_of]
+    return [one for one in found if WANTED[column] == TIME or not one.plain]
 
 
 def in_place(shape: Shape, limit_s: float) -> frozenset[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from migctl.errors import Refused
+from migctl.schema.adoption import estimates
 from migctl.schema.adoption.shape import Column, Index, Shape
 from migctl.schema.adoption.wanted import POSITION, REQUIRED, WANTED, change
 from migctl.schema.files import identifier
@@ -275,8 +276,9 @@ def _made_of(shape: Shape, in_place: frozenset[str]) -> Iterator[Refusal]:
                 dropped.add(one.drop)
                 what = f"{one.what} is made of {shape.name}.{name}, whose type has to change"
                 yield _again(what, (Turn.RELEASE, one.drop), one.again)
-        for index in shape.indexes:
-            if name in index.made_of and not index.primary and name not in in_place:
+        indexes = estimates.rebuilt(shape, name) if how == "noted" else shape.indexes
+        for index in indexes if name not in in_place else ():
+            if name in index.made_of and not index.primary:
                 yield _replaced(shape, name, index)
         if shape.primary is not None and name == "id":
             for of, drop, _ in shape.referring:

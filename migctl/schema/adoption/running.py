@@ -19,6 +19,7 @@ from migctl.schema.adoption import estimates
 from migctl.schema.adoption.refusals import in_one, refusals
 from migctl.schema.adoption.shape import Shape, read
 from migctl.schema.adoption.steps import FIRST, NEXT, Step, steps
+from migctl.schema.adoption.wanted import change
 from migctl.schema.applying import Done, Run, table_holders
 from migctl.schema.connection import Connection, message, snapshot, translate
 from migctl.schema.files import EVENTS, Migration
@@ -107,6 +108,7 @@ async def _all_steps(run: Run, guard: Connection) -> int:
         in_place = estimates.in_place(shape, run.patience.in_place_s) - slow
         if found := refusals(shape, in_place=in_place):
             raise in_one(found)
+        rewritten = {name for name in in_place if change(name, shape.columns[name].type) == "rewritten"}
         try:
             for step in steps(shape, in_place):
                 await guard.execute("select 1")  # nobody else works here while this session lives
@@ -114,7 +116,7 @@ async def _all_steps(run: Run, guard: Connection) -> int:
                 done += 1
         except _TooLong as too_long:
             run.notice(f"{too_long.column}: not done in {run.patience.hold_s:g} s; another way is taken")
-            slow.add(too_long.column)
+            slow |= {too_long.column} | (rewritten if too_long.column in rewritten else set())
         except psycopg.errors.CheckViolation:
             # A null that was written between the filling and the check: the next round fills it, or says whose it is.
             continue

@@ -175,6 +175,26 @@ async def test_a_run_that_ends_before_its_row_in_the_ledger_is_recorded_by_the_n
     assert {step.row.who for step in await status(database, "public") if step.row} == {"bob@host"}
 
 
+async def test_a_change_of_type_that_is_not_done_in_time_is_taken_back_and_done_beside(database: str) -> None:
+    """An estimate may be wrong; the bound of each statement that stops readers is not."""
+    ask(
+        database,
+        OLD,
+        WRITE,
+        # What an index is made of takes its time, but only where a statement has none.
+        "create function public.slow(x text) returns text immutable language plpgsql as $$ begin"
+        " if current_setting('statement_timeout') <> '0' then perform pg_sleep(600); end if; return x; end $$",
+        "alter table public.monitoring_events add column note text default 'a'",
+        "create index by_slow on public.monitoring_events (public.slow(note))",
+    )
+    told: list[str] = []
+    await apply(
+        database, "public", who="a@h", patience=Patience(1.0, 60.0, in_place_s=60.0), notice=told.append
+    )
+    assert [one.partition(":")[0] for one in told if "another way is taken" in one] == ["id"]
+    assert (await status(database, "public"))[0].state == "applied"
+
+
 # Made by hand, nearly as it should be: the filling of created_at is the first that is to be done.
 NEARLY = """
 create table public.monitoring_events (

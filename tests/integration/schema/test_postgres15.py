@@ -13,7 +13,7 @@ import pytest
 
 from migctl import clock
 from migctl.errors import Systemic
-from migctl.schema import apply, plan, prune_plan, rollback, status, verify
+from migctl.schema import Patience, apply, plan, prune_plan, rollback, status, verify
 from migctl.stack.launcher import any_free_port
 
 # Debian's place; MIGCTL_POSTGRES15 names another folder of the server's programs.
@@ -122,14 +122,14 @@ async def test_from_a_bare_server_to_a_verified_schema_and_back(server: str, tmp
     ask(
         server,
         "create schema monitoring; create table monitoring.monitoring_events (id uuid primary key default gen_random_uuid(),"
-        " event_type varchar(50) not null, timestamp timestamptz not null default now(), data jsonb not null,"
+        " event_type varchar(50) not null, timestamp timestamptz not null default now(), data json not null,"
         " source varchar(100) not null, created_at timestamptz default now());"
         "insert into monitoring.monitoring_events (event_type, data, source) select 'cpu', '{}', 'h' from generate_series(1, 50)",
     )
     assert (await plan(server, "monitoring")).blocker() is None
     assert status_code(server, tmp_path) == 1
     for _ in range(2):
-        await apply(server, "monitoring", who="ann@host")
+        await apply(server, "monitoring", who="ann@host", patience=Patience(in_place_s=0))
         assert await verify(server, "monitoring") == []
         assert {step.state for step in await status(server, "monitoring")} == {"applied"}
         assert ask(server, "select count(*) from monitoring.monitoring_events") == [(50,)]

@@ -38,6 +38,14 @@ def test_a_rewriting_takes_longer_the_more_bytes_and_indexes_there_are() -> None
     assert estimates.change_s(more, "data") > estimates.change_s(large, "data")
 
 
+def test_an_index_of_an_expression_is_built_anew_for_a_wider_text_too() -> None:
+    narrow = shape(
+        column("source", "character varying"), indexes=(index("i", made_of=("source",), plain=False),)
+    )
+    assert estimates.in_place(narrow, 0) == frozenset()
+    assert estimates.in_place(narrow, 60) == {"source"}
+
+
 def test_only_an_index_of_times_makes_a_noted_change_slow() -> None:
     bare = shape(column("timestamp", "timestamp without time zone"), column("source", "character varying"))
     assert estimates.in_place(bare, 0) == {"timestamp", "source"}

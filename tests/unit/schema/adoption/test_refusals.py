@@ -67,6 +67,13 @@ def test_what_refers_to_a_unique_column_goes_before_its_constraint() -> None:
     assert way_out(found) == ("alter table notes drop;", 'alter table t drop constraint "u";')
 
 
+def test_values_that_can_not_be_converted_are_changed_by_a_statement_or_by_a_person() -> None:
+    [one] = refusals(shape(column("id", "text"), bad={"id": "no uuid"}), in_place=NOWHERE)
+    assert way_out([one])[0].startswith('update t set "id" = md5("id") where')
+    [one] = refusals(shape(column("data", "json"), bad={"data": "no null"}), in_place=NOWHERE)
+    assert (one.first, "no null" in one.what, "another value" in one.words) == ((), True, True)
+
+
 def test_a_name_that_is_taken_is_not_given_again() -> None:
     found = refusals(
         shape(column("seq", "integer"), column("old_seq", "integer", not_null=False)), in_place=NOWHERE
