@@ -179,7 +179,8 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
     http = of.http
     yield (
         "http",
-        f"{http.requests:,} requests, {http.answered_5xx:,} answered 5xx, {http.accepted:,} events taken",
+        f"{http.requests:,} requests, {http.answered_5xx:,} answered 5xx, {http.accepted:,} events taken"
+        + (f", {http.rejected:,} refused" if http.rejected else ""),
     )
     if of.exposures is not None and (of.exposures.unwritten or of.exposures.reason):
         why = f": {of.exposures.reason}" if of.exposures.reason else ""

@@ -24,7 +24,7 @@ STATE_FOLDER = ".migctl"
 # What is ours in a state folder that holds other things too, as one by another name than `.migctl` may.
 OURS = (
     "journal.db*", "serve.json", "serve.sock", "stack", "stack.*", "drills", "drills.ndjson", "exposures", "openfeature",
-    "error.log", "witness.*", "walker.lock", "rejected.ndjson", "rejected.settled.ndjson", "evidence.ndjson", "kept.ndjson",
+    "error.log", "witness.*", "walker.lock", "rejected.*ndjson", "evidence.ndjson", "kept.ndjson",
     "outages.ndjson", "unmapped.ndjson", "ctl.ndjson",
     "revoked-tokens.json",
     "tap.seen.json", "clients.json", "stage.json", "flag*.json", "signoff.*",

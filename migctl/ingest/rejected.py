@@ -1,6 +1,7 @@
 """What did not fit: STATE_DIR/rejected.ndjson keeps each line as it came, with its reason and where it stood.
 
-The file is bounded; beyond the bound, and where it can't be written, lines are still counted. A line is written before the journal
+The file is bounded. Once it is full and nothing in it waits any more it makes room, and stays beside as rejected.1.ndjson; while
+something waits, and where it can't be written, lines are still counted. A line is written before the journal
 takes the batch it came with, so after a crash one may stand here twice; its id says that it is the same.
 """
 
@@ -102,7 +103,7 @@ class Rejected:
             if self._size is None:
                 make_private_folder(self.path.parent)
                 self._size = self.path.stat().st_size if self.path.exists() else 0
-            if self._size + len(line) > self._max_bytes:
+            if self._size + len(line) > self._max_bytes and not self._made_room():
                 if self.not_written == 0:
                     _log.warning(
                         "rejected lines are only counted from here",
@@ -119,6 +120,17 @@ class Rejected:
                 )
             return False
         self._size += len(line)
+        return True
+
+    def _made_room(self) -> bool:
+        """Whether all of a full file was settled, so that it could be put aside. Raises OSError."""
+        if self.waiting():
+            return False
+        for path in (self.path.with_name(SETTLED_FILE), self.path):
+            with contextlib.suppress(FileNotFoundError):
+                path.replace(path.with_name(path.name.replace(".ndjson", ".1.ndjson")))
+        self._size = 0
+        self._settled, self._settled_bytes = set(), 0
         return True
 
 

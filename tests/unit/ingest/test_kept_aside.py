@@ -166,3 +166,16 @@ def test_a_line_of_before_has_an_id_of_its_own_that_stays(tmp_path: Path) -> Non
     (tmp_path / "rejected.ndjson").chmod(0o600)
     first, second = read(tmp_path).found[0].of, read(tmp_path).found[0].of
     assert first.id and first.id == second.id and not first.cut
+
+
+def test_a_full_file_of_which_nothing_waits_makes_room_and_one_that_waits_does_not(tmp_path: Path) -> None:
+    rejected = Rejected(tmp_path / "rejected.ndjson", max_bytes=600)
+    ids = ("a", "b", "c")
+    for id in ids:
+        rejected.add(b"x" * 100, BAD, source="s", offset=0, at=AT, id=id)
+    assert (rejected.not_written, rejected.waiting()) == (1, 2)
+    settle(tmp_path, [Settled(id=id, at=AT, outcome="dismissed") for id in ids])
+    rejected.add(b"x" * 100, BAD, source="s", offset=0, at=AT, id="d")
+    assert (rejected.not_written, rejected.waiting(), Rejected(rejected.path).waiting()) == (1, 1, 1)
+    assert [one.of.id for one in read(tmp_path).found] == ["d"]
+    assert len((tmp_path / "rejected.1.ndjson").read_bytes().splitlines()) == 2
