@@ -202,6 +202,21 @@ async def test_a_limit_of_rows_that_can_not_be_kept_is_refused_and_nothing_stays
     assert [row["kind"] for row in kept] == ["odd", "even", "odd"]
 
 
+async def test_times_are_of_the_time_zone_that_is_preferred(service: httpx.AsyncClient) -> None:
+    await service.post("/notes", json={"seq": 1, "made": "2026-01-01T12:00:00Z"})
+    params = {"select": "made"}
+    there = await service.get("/notes", params=params, headers={"Prefer": "timezone=Asia/Tokyo"})
+    assert there.json() == [{"made": "2026-01-01T21:00:00+09:00"}]
+    assert there.headers["Preference-Applied"] == "timezone=Asia/Tokyo"
+    nowhere = await service.get("/notes", params=params, headers={"Prefer": "timezone=Nowhere"})
+    assert (nowhere.json(), "Preference-Applied" in nowhere.headers) == (
+        [{"made": "2026-01-01T12:00:00+00:00"}],
+        False,
+    )
+    strict = await service.get("/notes", headers={"Prefer": "timezone=Nowhere, handling=strict"})
+    assert (strict.status_code, strict.json()["code"]) == (400, "PGRST122")
+
+
 async def test_what_a_row_leaves_out_gets_the_default_of_its_identity_domain_or_column(alone: Site) -> None:
     alone.sql(
         "create domain word as text default 'w';"

@@ -89,6 +89,7 @@ class Catalog:
         self._tables: dict[tuple[str, str], tuple[float, Table]] = {}
         self._functions: dict[tuple[str, str], tuple[float, list[Function]]] = {}
         self._settings: dict[str, tuple[float, list[tuple[str, str]]]] = {}
+        self._timezones: set[str] = set()
 
     def forget(self) -> None:
         self._tables.clear()
@@ -121,6 +122,14 @@ class Catalog:
         found = [_function(schema, name, row) for row in rows]
         self._functions[schema, name] = (self._clock(), found)
         return found
+
+    async def knows_timezone(self, conn: Connection, name: str) -> bool:
+        if name in self._timezones:
+            return True
+        if not await fetch(conn, "select 1 from pg_timezone_names where name = $1", [name]):
+            return False
+        self._timezones.add(name)
+        return True
 
     async def settings_of(self, conn: Connection, role: str) -> list[tuple[str, str]]:
         """The settings that were made for a role, such as its statement_timeout: `set role` alone does not bring them."""

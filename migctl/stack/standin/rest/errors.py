@@ -159,6 +159,15 @@ def too_many_affected(rows: int) -> RestError:
     )
 
 
+def bad_preferences(names: list[str]) -> RestError:
+    return RestError(
+        400,
+        "PGRST122",
+        "Invalid preferences given with handling=strict",
+        details=f"Invalid preferences: {', '.join(names)}",
+    )
+
+
 def max_affected_of_one() -> RestError:
     return RestError(
         400,

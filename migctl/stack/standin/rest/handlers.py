@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from aiohttp import web
@@ -102,7 +102,8 @@ class Rest:
                 raise errors.no_table(schema, request.match_info["name"])
             statement = self._statement(request.method, table, asked, prefer, media, body)
             wanted = _wanted(media, prefer.max_affected if request.method in ("PATCH", "DELETE") else None)
-            result = await self._run(conn, request, identity, schema, statement, wanted)
+            prefer = await self._within_timezones(conn, prefer)
+            result = await self._run(conn, request, identity, schema, prefer.timezone, statement, wanted)
         return _reply(request, schema, asked, prefer, media, result)
 
     def _statement(
@@ -169,10 +170,20 @@ class Rest:
                 media=media,
             )
             wanted = _wanted(media, prefer.max_affected)
-            result = await self._run(conn, request, identity, schema, statement, wanted)
+            prefer = await self._within_timezones(conn, prefer)
+            result = await self._run(conn, request, identity, schema, prefer.timezone, statement, wanted)
         if function.returns_nothing:
             return web.Response(status=204)
         return _reply(request, schema, asked, prefer, media, result)
+
+    async def _within_timezones(self, conn: Connection, prefer: Prefer) -> Prefer:
+        """The preferences without a time zone that there is not. Raises RestError where it has to be kept."""
+        zone = prefer.timezone
+        if zone is None or await self._catalog.knows_timezone(conn, zone):
+            return prefer
+        if prefer.handling == "strict":
+            raise errors.bad_preferences([f"timezone={zone}"])
+        return replace(prefer, timezone=None)
 
     def _schema(self, request: web.Request, header: str) -> str:
         schema = request.headers.get(header) or self._limits.schemas[0]
@@ -191,6 +202,7 @@ class Rest:
         request: web.Request,
         identity: Identity,
         schema: str,
+        timezone: str | None,
         statement: query.Statement,
         wanted: Callable[[int], None] | None,
     ) -> Result:
@@ -201,6 +213,7 @@ class Rest:
                 ", ".join(quote_ident(name) for name in dict.fromkeys([schema, "public", "extensions"])),
             ),
             *await self._catalog.settings_of(conn, identity.role),
+            *([("timezone", timezone)] if timezone is not None else []),
             ("role", identity.role),
             ("request.jwt.claims", identity.claims),
             ("request.method", request.method),

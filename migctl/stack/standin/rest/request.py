@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from migctl.stack.standin.rest.errors import RestError
+from migctl.stack.standin.rest.errors import RestError, bad_preferences
 from migctl.stack.standin.rest.filters import (
     BadQuery,
     Cursor,
@@ -62,6 +62,7 @@ class Prefer:
     missing: str | None = None
     max_affected: int | None = None
     handling: str | None = None
+    timezone: str | None = None
 
     @classmethod
     def parse(cls, headers: Iterable[str]) -> Prefer:
@@ -78,12 +79,7 @@ class Prefer:
             if name not in _OPEN and value not in _PREFERENCES.get(name, ())
         ]
         if strict and unknown:
-            raise RestError(
-                400,
-                "PGRST122",
-                "Invalid preferences given with handling=strict",
-                details=f"Invalid preferences: {', '.join(unknown)}",
-            )
+            raise bad_preferences(unknown)
         most = found.get("max-affected", "")
         return cls(
             found.get("return"),
@@ -92,6 +88,7 @@ class Prefer:
             found.get("missing"),
             int(most) if strict and most.isdigit() else None,
             found.get("handling"),
+            found.get("timezone"),
         )
 
     @property
@@ -115,6 +112,8 @@ class Prefer:
             "handling": self.handling,
         }
         taken = [f"{n}={v}" for n, v in values.items() if n in names and v in _PREFERENCES[n]]
+        if self.timezone is not None:
+            taken.append(f"timezone={self.timezone}")
         if self.max_affected is not None and (rpc or method in ("PATCH", "DELETE")):
             taken.append(f"max-affected={self.max_affected}")
         return ", ".join(taken)
