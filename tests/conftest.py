@@ -83,7 +83,7 @@ def templates(postgres: Postgres) -> databases.Templates:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A module that says ELSEWHERE = True runs on both kinds of database."""
-    if "surroundings" in metafunc.fixturenames and getattr(metafunc.module, "ELSEWHERE", False):
+    if "surroundings" in metafunc.fixturenames and getattr(metafunc.module, "ELSEWHERE", None) is True:
         metafunc.parametrize("surroundings", databases.SURROUNDINGS, indirect=True)
 
 

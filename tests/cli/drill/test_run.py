@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from migctl.cli.main import main
 from migctl.config import Settings
 from migctl.drills.conducting import conduct
 from migctl.drills.document import Configuration
@@ -262,10 +263,13 @@ def test_an_unknown_drill_and_a_bad_file_exit_2_and_say_the_way_out(tmp_path: Pa
     assert "did you mean reset?" in done.stderr
 
 
-def test_every_drill_that_ships_is_listed_and_shown(tmp_path: Path) -> None:
+def test_every_drill_that_ships_is_listed_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     listed = json.loads(run(tmp_path, "drill", "list", "--output", "json").stdout)["drills"]
     assert "failover" in [one["drill"] for one in listed]
+    monkeypatch.chdir(tmp_path)
     for one in listed:
-        shown = run(tmp_path, "drill", "show", one["drill"], "--output", "json")
-        assert json.loads(shown.stdout)["title"] == one["title"]
+        assert main(["drill", "show", one["drill"], "--output", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["title"] == one["title"]
     assert "breaker-state" in run(tmp_path, "drill", "show", "--functions").stdout

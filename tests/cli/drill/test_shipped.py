@@ -24,7 +24,7 @@ LONG = {"soak"}
 READ_ONLY = {name for name in catalog.names() if read(catalog.path_of(name)).drill.read_only}
 # What is lost does not ask how many there are, and a machine that runs four tests at once has better things to do. A limit of
 # messages a second is not reached by few.
-RATE = {"rate-limit": "200"}
+RATE = {"rate-limit": "200", "slow-subscriber": "50", "soak": "50"}
 REMEDIES = [
     (name, remedy, objective)
     for name in catalog.names()
@@ -33,7 +33,7 @@ REMEDIES = [
 
 
 def drilled(folder: Path, name: str, *words: str) -> tuple[int, dict[str, Any]]:
-    done = run(folder, "drill", name, "--rate", RATE.get(name, "50"), *words, "--output", "json")
+    done = run(folder, "drill", name, "--rate", RATE.get(name, "25"), *words, "--output", "json")
     assert done.stdout, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return done.returncode, found
