@@ -77,7 +77,10 @@ class SourceSection(Section):
         Field(description="keep, refuse or drop: a message of which fields would be left out"),
     ] = "keep"
     time_formats: Annotated[
-        list[str], Field(description="a list of strptime formats, tried after RFC 3339 and Unix time")
+        list[str],
+        Field(
+            description="a list of strptime formats, unix_seconds or unix_millis, tried after RFC 3339 and Unix time"
+        ),
     ] = []
     zone: Annotated[
         str, Field(description="the zone of times that name none: an offset such as '+11:00', or a name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Annotated
@@ -30,8 +31,10 @@ _MICROSECOND = timedelta(microseconds=1)
 _SECOND, _NOTHING = timedelta(seconds=1), timedelta()
 
 NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,2})?", re.ASCII)
-_LEAST, _MOST = 10**8, 10**11
-_UNITS = (("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
+# Seconds from and to which a number is a wall time: where its unit is named, and where it is not.
+_NAMED = 10**8, 10**11
+_UNNAMED = 631_152_000, 4_102_444_800
+_UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 
 
 def format_time(moment: datetime) -> str:
@@ -59,17 +62,19 @@ def parse_time(text: str, zone: tzinfo = UTC) -> datetime:
         raise ValueError(f"no such time: {text[:80]!r} ({error})") from None
 
 
-def unix_time(text: str) -> tuple[datetime, str] | None:
-    """The moment that a number says since 1970, and its unit: the one of four in which it lies between 1973 and 5138.
+def unix_time(text: str, named: Collection[str] = ()) -> tuple[datetime, str] | None:
+    """The moment that a number says since 1970, and its unit: the one of four in which it lies between 1990 and 2100.
 
-    The ranges touch, so there is one at the most. None where it is no wall time, as a monotonic clock's.
+    named: units that somebody says it has; in them it may lie between 1973 and 5138. In neither case it is in two units at once.
+    None where it is no wall time: a monotonic clock's, or a date written without its marks (20260131120000).
     """
     if not NUMBER.fullmatch(text):
         return None
     value = Decimal(text)
-    for unit, per_second in _UNITS:
-        if _LEAST * per_second <= value < _MOST * per_second:
-            return from_micros(int(value * 1_000_000 / per_second)), unit
+    for units, least, most in ((named, *_NAMED), (_UNITS, *_UNNAMED)):
+        for unit in units:
+            if least <= value / _UNITS[unit] < most:
+                return from_micros(int(value * 1_000_000 / _UNITS[unit])), unit
     return None
 
 

@@ -18,7 +18,7 @@ from migctl.config.settings import SourceSection
 from migctl.errors import Usage
 from migctl.events import BadEvent, parse_time
 from migctl.events.jsontext import loads, type_word_of
-from migctl.events.times import NUMBER, read_time, unix_time
+from migctl.events.times import NUMBER, unix_time
 
 # A text that names its zone, in whatever way.
 _HAS_ZONE = re.compile(r"(?:[Zz]|[A-Za-z]{2,6}\)?|[+-]\d\d(?::?\d\d)?)$", re.ASCII)
@@ -43,43 +43,44 @@ Unread = Literal["reject", "arrival"]
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How this stream writes its times. `Times()` knows what needs no YAML. zone: of a text that names none.
+    """How this stream writes its times. `Times()` knows what needs no YAML.
 
+    units: of Unix time, that YAML names. zone: of a text that names none.
     unread: what becomes of an event whose time can't be read. None: one with a text is rejected, one with a number that is no wall
     time has that of its arrival.
     """
 
     formats: tuple[_Format, ...] = ()
+    units: tuple[str, ...] = ()
     zones: Mapping[str, timezone] | None = None
     zone: tzinfo = UTC
     unread: Unread | None = None
 
     def of_number(self, text: str) -> datetime | None:
         """The moment that a JSON number says; None where it is no wall time."""
-        found = unix_time(text)
+        found = unix_time(text, self.units)
         return None if found is None else found[0]
 
     def of_text(self, text: str) -> datetime:
         """The moment that a text says. Raises BadEvent("timestamp", ...) with the way out."""
+        if NUMBER.fullmatch(text):
+            # A format may be one of digits alone.
+            return self._by_format(text) or self._number(text)[0]
         try:
-            return read_time(text, self.zone)
+            return parse_time(text, self.zone)
         except ValueError as error:
             first = error
         text = text.strip()
         moment = self._by_zone(text) or self._by_format(text)
-        if moment is not None:
-            return moment
-        if NUMBER.fullmatch(text):
-            moment = self.of_number(text)
-            if moment is not None:
-                return moment
-        raise BadEvent("timestamp", "time", self._advice(text, first))
+        if moment is None:
+            raise BadEvent("timestamp", "time", self._advice(text, first))
+        return moment
 
     def read(self, raw: bytes) -> tuple[datetime, str]:
         """The moment that a JSON value says, and how it was read, in words. Raises BadEvent("timestamp", ...)."""
         if raw[:1] == b'"':
             text = _text(raw)
-            if NUMBER.fullmatch(text):
+            if NUMBER.fullmatch(text) and self._by_format(text) is None:
                 return self._number(text)
             return self.of_text(text), "text" if _HAS_ZONE.search(
                 text
@@ -89,9 +90,13 @@ class Times:
         return self._number(raw.decode("ascii"))
 
     def _number(self, text: str) -> tuple[datetime, str]:
-        found = unix_time(text)
+        found = unix_time(text, self.units)
         if found is None:
-            raise BadEvent("timestamp", NO_WALL_TIME, f"{text[:80]} is no wall time")
+            raise BadEvent(
+                "timestamp",
+                NO_WALL_TIME,
+                f"{text[:80]} is no wall time: in no unit of Unix time it lies between 1990 and 2100",
+            )
         moment, unit = found
         return moment, f"Unix {unit}"
 
@@ -160,6 +165,7 @@ class Times:
         return f"{error}; name its format in migctl.yaml: source.time_formats: [a strptime format]"
 
 
+_UNITS = {"unix_seconds": "seconds", "unix_millis": "milliseconds"}
 _BUILT_IN: dict[str, timezone] = {"Z": UTC, "UTC": UTC, "GMT": UTC}
 
 
@@ -184,11 +190,12 @@ def compile_times(
 ) -> Times:
     """Raises Usage for a format that can't be read back or has no year, for an offset that is none, and for a zone that is unknown.
 
-    unix_seconds and unix_millis among the formats say nothing more: numbers are read by themselves.
+    unix_seconds and unix_millis are for numbers that lie before 1990 or after 2100; others are read by themselves.
     """
-    named = [_format(text) for text in formats if text not in ("unix_seconds", "unix_millis")]
+    named = [_format(text) for text in formats if text not in _UNITS]
     return Times(
         formats=tuple(named),
+        units=tuple(unit for name, unit in _UNITS.items() if name in formats),
         zones={name: _offset(name, text) for name, text in zones.items()},
         zone=zone_of(zone),
         unread=unread,

@@ -105,8 +105,7 @@ EVENT: Schema = {
         "timestamp": {
             "type": ["string", "number", "null"],
             "format": "date-time",
-            "minimum": 10**8,
-            "exclusiveMaximum": 10**20,
+            "minimum": 631_152_000,
             "description": "none: now; a number is Unix time, from seconds to nanoseconds",
         },
         "source": {"type": ["string", "null"], "minLength": 1, "maxLength": 512, "pattern": LINE},

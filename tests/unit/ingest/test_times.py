@@ -55,6 +55,14 @@ def test_digits_of_a_number_are_exact_to_the_microsecond() -> None:
     assert times.of_number("1761192661.9999999") == MOMENT.replace(microsecond=999999)
 
 
+def test_a_format_of_digits_alone_is_no_unix_time() -> None:
+    times = compile_times(["%Y%m%d%H%M%S"], {})
+    assert times.of_text("20251023041101") == MOMENT
+    assert times.read(b'"20251023041101"')[0] == MOMENT
+    with pytest.raises(BadEvent, match="no wall time"):
+        Times().of_text("20251023041101")
+
+
 def test_a_text_without_a_zone_is_in_the_zone_that_is_set() -> None:
     local = "2025-10-23 15:11:01"
     for zone in ("+11:00", "Australia/Melbourne"):
