@@ -6,81 +6,47 @@ Group modules import only typer at their top, and what they need inside a comman
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from migctl.cli import (
-    capture,
-    clients,
-    config,
-    context,
-    ctl,
-    dashboard,
-    deadletter,
-    demo,
-    drill,
-    flags,
-    journal,
-    map,
-    output,
-    rejected,
-    replay,
-    rollout,
-    schema,
-    serve,
-    stack,
-    status,
-    tail,
-    token,
-    top,
-    validate,
-)
+from migctl.cli import context, output
 
-# In the order of the way: try it, set up, run, prove, look after.
-_ORDER = (
-    "demo",
-    "stack",
-    "schema",
-    "config",
-    "map",
-    "serve",
-    "status",
-    "top",
-    "ctl",
-    "clients",
-    "tail",
-    "rollout",
-    "flags",
-    "rejected",
-    "deadletter",
-    "capture",
-    "replay",
-    "validate",
-    "drill",
-    "journal",
-    "token",
-    "dashboard",
-)
+# In the order of the way: try it, set up, run, prove, look after. Each has a module of its name: an `app` in it, or a function.
+COMMANDS = {
+    "demo": "The whole job once, on a stack of its own.",
+    "stack": "The embedded stack: up, down, status, logs.",
+    "schema": "The target's tables: plan, apply, verify.",
+    "config": "Settings and stages: checked, and shown as they hold.",
+    "map": "How foreign messages become events, before they do.",
+    "serve": "Take events, keep them, publish them.",
+    "status": "What a running serve does.",
+    "top": "The migration live, with keys to stop it.",
+    "ctl": "Steer a running serve: settings, and a throttle.",
+    "clients": "Who is subscribed, and to which transport.",
+    "tail": "Events as they come, a line each.",
+    "rollout": "How many users have Realtime: up step by step, down at once.",
+    "flags": "Who has which transport, and other variants.",
+    "rejected": "What a source brought and did not fit.",
+    "deadletter": "Events that the table refused.",
+    "capture": "Record what a subscriber really receives.",
+    "replay": "Recorded events through both transports.",
+    "validate": "Compare captures with the journal.",
+    "drill": "Failures rehearsed, and measured by what subscribers received.",
+    "journal": "The durable file behind it all.",
+    "token": "Tokens for those who speak to serve.",
+    "dashboard": "The page of serve: fetch its chart library.",
+}
 
 
 class _Way(TyperGroup):
     """The commands in the order in which an operator meets them, not in that of their registration."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(super().list_commands(ctx), key=_ORDER.index)
-
-
-app = typer.Typer(
-    name="migctl",
-    cls=_Way,
-    help="Move a live event stream from your own WebSocket to Supabase Realtime while it runs, and prove that nothing was lost.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+        return sorted(super().list_commands(ctx), key=list(COMMANDS).index)
 
 
 def _version(wanted: bool) -> None:
@@ -91,7 +57,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
@@ -100,32 +65,26 @@ def root(
     pass
 
 
-app.command("demo", short_help="The whole job once, on a stack of its own.")(demo.demo)
-app.add_typer(config.app, name="config", short_help="Settings and stages: checked, and shown as they hold.")
-app.add_typer(map.app, name="map", short_help="How foreign messages become events, before they do.")
-app.command("serve", short_help="Take events, keep them, publish them.")(serve.serve)
-app.command("status", short_help="What a running serve does.")(status.status)
-app.command("top", short_help="The migration live, with keys to stop it.")(top.top)
-app.add_typer(ctl.app, name="ctl", short_help="Steer a running serve: settings, and a throttle.")
-app.command("clients", short_help="Who is subscribed, and to which transport.")(clients.clients)
-app.command("tail", short_help="Events as they come, a line each.")(tail.tail)
-app.add_typer(
-    rollout.app, name="rollout", short_help="How many users have Realtime: up step by step, down at once."
-)
-app.add_typer(flags.app, name="flags", short_help="Who has which transport, and other variants.")
-app.add_typer(rejected.app, name="rejected", short_help="What a source brought and did not fit.")
-app.add_typer(deadletter.app, name="deadletter", short_help="Events that the table refused.")
-app.command("capture", short_help="Record what a subscriber really receives.")(capture.capture)
-app.command("replay", short_help="Recorded events through both transports.")(replay.replay)
-app.add_typer(stack.app, name="stack", short_help="The embedded stack: up, down, status, logs.")
-app.add_typer(schema.app, name="schema", short_help="The target's tables: plan, apply, verify.")
-app.add_typer(validate.app, name="validate", short_help="Compare captures with the journal.")
-app.add_typer(
-    drill.app, name="drill", short_help="Failures rehearsed, and measured by what subscribers received."
-)
-app.add_typer(journal.app, name="journal", short_help="The durable file behind it all.")
-app.add_typer(token.app, name="token", short_help="Tokens for those who speak to serve.")
-app.add_typer(dashboard.app, name="dashboard", short_help="The page of serve: fetch its chart library.")
+def build(words: Sequence[str] = ()) -> typer.Typer:
+    """The command line. words: what was typed; where that begins with a command, only this one is imported and built."""
+    app = typer.Typer(
+        name="migctl",
+        cls=_Way,
+        help="Move a live event stream from your own WebSocket to Supabase Realtime while it runs, and prove that nothing was "
+        "lost.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        module = import_module(f"migctl.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, short_help=COMMANDS[name])
+        else:
+            app.command(name, short_help=COMMANDS[name])(getattr(module, name))
+    return app
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -137,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
         words = [*words[1:], "--help"]
     streams = sys.stdout, sys.stderr
     try:
-        app(args=words, prog_name="migctl")
+        build(words)(args=words, prog_name="migctl")
     except SystemExit as leave:  # typer has told usage errors by then: 2
         if (
             sys.stdout is not streams[0]

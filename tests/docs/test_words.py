@@ -53,7 +53,7 @@ def test_a_page_has_one_word_for_one_thing(path: Path) -> None:
 def test_the_command_line_has_one_word_for_one_thing() -> None:
     code = """
 import typer
-from migctl.cli.main import app
+from migctl.cli.main import build
 
 def walk(command, path):
     yield path + ": " + (command.help or "")
@@ -62,7 +62,7 @@ def walk(command, path):
     for name, inner in getattr(command, "commands", {}).items():
         yield from walk(inner, path + " " + name)
 
-print("\\n".join(line.replace("\\n", " ") for line in walk(typer.main.get_command(app), "migctl")))
+print("\\n".join(line.replace("\\n", " ") for line in walk(typer.main.get_command(build()), "migctl")))
 """
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=180
