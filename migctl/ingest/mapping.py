@@ -193,7 +193,8 @@ class Mapper:
             used.add(path)
             if self.ours:
                 used |= ours_of(message.members)
-            if not self.names_data and all((key,) in used for key in message.members):
+            # As of nearly every message: each of its keys is a field.
+            if all((key,) in used for key in message.members):
                 return raw, ()
             left = tuple(format_path(each) for each in left_out(message, used))
             if left and self.unmapped == "refuse":
