@@ -48,7 +48,8 @@ async def adopt(run: Run, guard: Connection, migration: Migration) -> Done | Non
     """
     try:
         async with _only_writer(run, guard):
-            row = (await ledger.rows(run.connection, run.schema)).get(migration.version)
+            # Asked by the guard: a pool may have no other session before the one who is done has written the rest.
+            row = (await ledger.rows(guard, run.schema)).get(migration.version)
             if row is not None and row.state == "applied":
                 return None
             done = await _all_steps(run, guard)
