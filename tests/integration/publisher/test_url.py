@@ -322,7 +322,7 @@ async def test_something_else_that_answers_there_is_not_taken_for_serve() -> Non
         {"url": "http://127.0.0.1:1", "journal": "j"},
         {"url": "http://127.0.0.1:1", "serve": "dual"},
         {"journal": "j", "token": "t"},
-        {"url": "127.0.0.1:8080"},
+        {"url": "ftp://127.0.0.1:8080"},
     ],
 )
 def test_arguments_that_can_not_be_meant_are_refused_at_once(arguments: dict[str, Any]) -> None:

@@ -20,12 +20,12 @@ ROOT = Path(migctl.__file__).parent
 # Keys that more than one part has to act on, with the modules that hand them on.
 SEVERAL = {
     "supabase.schema": {
-        "cli/capture.py",
+        "cli/listening.py",
         "runtime/parts.py",
         "runtime/service.py",
         "transports/realtime/broadcast.py",
     },
-    "realtime.live": {"cli/capture.py", "runtime/service.py", "transports/realtime/broadcast.py"},
+    "realtime.live": {"cli/listening.py", "runtime/service.py", "transports/realtime/broadcast.py"},
     "fallback.hold_s": {"delivery/fallback.py", "server/routes/assignment.py"},
     "fallback.max_spread_s": {"delivery/fallback.py", "server/routes/assignment.py"},
     "fallback.to_realtime": {"server/routes/assignment.py"},
