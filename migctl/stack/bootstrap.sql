@@ -57,7 +57,8 @@ create or replace function extensions.uuid_generate_v4() returns uuid language s
 
 -- auth: who asks, from the claims that the API sets for the transaction.
 create schema if not exists auth;
-alter schema auth owner to supabase_auth_admin;
+alter schema auth owner to supabase_admin;
+grant all on schema auth to supabase_auth_admin;
 alter role supabase_auth_admin set search_path to auth;
 grant usage on schema auth to postgres, anon, authenticated, service_role;
 

@@ -154,7 +154,7 @@ select standin.keep_partitions();
 -- and this takes the rest of what an owner may do away again. (Grants remain: they don't name their table to a trigger.)
 grant supabase_realtime_admin to postgres with inherit true, set false;
 
-create or replace function standin.guard() returns event_trigger language plpgsql as $$
+create or replace function standin.guard() returns event_trigger language plpgsql set search_path = pg_catalog as $$
 declare
   touched text;
   kind text;
@@ -183,9 +183,11 @@ drop event trigger if exists standin_guard_drop;
 create event trigger standin_guard_drop on sql_drop execute function standin.guard();
 
 -- The real server has the log read by wal2json, which knows no publications: it is given the names of the tables that are in
--- this one, and neither column lists nor row filters. pgoutput goes by a publication, so it has a copy without them.
+-- this one, and neither column lists nor row filters. pgoutput goes by a publication, so it has a copy without them. (By its
+-- name Supabase's command line knows that it is none of the project's own.)
 -- It changes in the transaction that changes the original, and by the same step: other tables are not locked for it.
 -- In the role of a replica no event trigger fires again for what it does itself.
+drop publication if exists standin_changes;
 create or replace function standin.copy_publication() returns event_trigger
 language plpgsql security definer set search_path = '' set session_replication_role = replica as $$
 declare
@@ -194,11 +196,11 @@ declare
   step text;
 begin
   select * into original from pg_catalog.pg_publication where pubname = 'supabase_realtime';
-  select * into copied from pg_catalog.pg_publication where pubname = 'standin_changes';
+  select * into copied from pg_catalog.pg_publication where pubname = 'supabase_realtime_copy';
   if copied.oid is null or copied.puballtables <> coalesce(original.puballtables, false) then
-    drop publication if exists standin_changes;
-    execute 'create publication standin_changes' || case when original.puballtables then ' for all tables' else '' end;
-    select * into copied from pg_catalog.pg_publication where pubname = 'standin_changes';
+    drop publication if exists supabase_realtime_copy;
+    execute 'create publication supabase_realtime_copy' || case when original.puballtables then ' for all tables' else '' end;
+    select * into copied from pg_catalog.pg_publication where pubname = 'supabase_realtime_copy';
   end if;
   for step in
     select 'add table only ' || prrelid::regclass from pg_catalog.pg_publication_rel r
@@ -229,7 +231,7 @@ begin
      where (copied.pubinsert, copied.pubupdate, copied.pubdelete, copied.pubtruncate)
            is distinct from (original.pubinsert is true, original.pubupdate is true, original.pubdelete is true, false)
   loop
-    execute 'alter publication standin_changes ' || step;
+    execute 'alter publication supabase_realtime_copy ' || step;
   end loop;
 end
 $$;

@@ -88,10 +88,12 @@ def test_a_send_that_fails_is_a_warning_and_no_row(database: str, payload: str, 
 def test_the_log_is_read_for_the_tables_of_the_publication_without_lists_and_filters(database: str) -> None:
     read = (
         "select p.pubname, p.pubupdate, p.pubviaroot, t.tablename, t.attnames::text[], t.rowfilter from pg_publication p"
-        " left join pg_publication_tables t using (pubname) where p.pubname = 'standin_changes' order by t.tablename"
+        " left join pg_publication_tables t using (pubname) where p.pubname = 'supabase_realtime_copy' order by t.tablename"
     )
     with psycopg.connect(database, autocommit=True) as connection:
-        assert connection.execute(read).fetchall() == [("standin_changes", True, False, None, None, None)]
+        assert connection.execute(read).fetchall() == [
+            ("supabase_realtime_copy", True, False, None, None, None)
+        ]
         connection.execute(
             "create table things (id int primary key, a int); create table others (id int primary key)"
         )
@@ -100,10 +102,12 @@ def test_the_log_is_read_for_the_tables_of_the_publication_without_lists_and_fil
             "alter publication supabase_realtime set (publish = 'insert', publish_via_partition_root = true)"
         )
         assert connection.execute(read).fetchall() == [
-            ("standin_changes", False, False, "others", ["id"], None),
-            ("standin_changes", False, False, "things", ["id", "a"], None),
+            ("supabase_realtime_copy", False, False, "others", ["id"], None),
+            ("supabase_realtime_copy", False, False, "things", ["id", "a"], None),
         ]
         connection.execute("alter publication supabase_realtime drop table things")
         assert [row[3] for row in connection.execute(read).fetchall()] == ["others"]
         connection.execute("drop table others; drop publication supabase_realtime")
-        assert connection.execute(read).fetchall() == [("standin_changes", False, False, None, None, None)]
+        assert connection.execute(read).fetchall() == [
+            ("supabase_realtime_copy", False, False, None, None, None)
+        ]

@@ -35,7 +35,7 @@ _log = get_logger("standin.changes")
 _PROBE_S = 0.003
 _IDLE_POLLS = 5
 # What is in the publication, without its column lists and row filters: the real server's decoder does not know them.
-_DECODED = "standin_changes"
+_DECODED = "supabase_realtime_copy"
 # How long the real server waits before it makes a new slot after a reading that failed.
 _POISONED_S = (0.1, 0.3)
 _MAX_RETRIES = 6
