@@ -100,6 +100,7 @@ def _problem(
     model: type[BaseModel], error: Any, document: Document | None, origins: Mapping[Path_, str]
 ) -> Problem:
     path: Path_ = tuple(part for part in error["loc"] if isinstance(part, (str, int)))
+    named = path  # as the model has it; the document may know of the key by another way, or not at all
     is_unknown, is_missing = error["type"] == "extra_forbidden", error["type"] == "missing"
     if document is not None and not is_missing and path not in origins:
         while path and not document.has(path):
@@ -112,7 +113,9 @@ def _problem(
     field = field_at(model, path)
     expected = field.description if field is not None else None
     if is_unknown:
-        return Problem(source, line, key, "no such key", _known_keys(model, path))
+        return Problem(
+            source, line, key or ".".join(map(str, named)), "no such key", _known_keys(model, named)
+        )
     if is_missing:
         do = f"write `{path[-1]}: ...`" + (f", {expected}" if expected else "")
         return Problem(source, line, key, "is not there, and has no default", do, expected)
@@ -182,7 +185,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _known_keys(model: type[BaseModel], path: Path_) -> str:
     parent = _model_at(model, path[:-1])
-    key = str(path[-1])
+    key = str(path[-1]) if path else ""
     if parent is None:
         return "remove the key"
     if issubclass(parent, WithElsewhere) and key in parent.elsewhere:
