@@ -129,6 +129,7 @@ def serve(
         from migctl.runtime.witness import KeptWitness, with_witness
         from migctl.supervision import READY, STOPPING, Heart
         from migctl.supervision.terminal import Terminal
+        from migctl.transports.dialing import Keeping
 
         heart = Heart.for_systemd(systemd()) if given is None else given.heart
         opened = None
@@ -145,6 +146,7 @@ def serve(
                 rate=rate,
                 follow=follow,
                 waits=not until_done,
+                keeping=Keeping.of(settings.legacy),
             )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

@@ -149,6 +149,10 @@ FIXED: Mapping[str, str] = {
     ),
     "ingest.unknown_keys": "a producer would be answered one thing, and then another",
     "legacy.frame": "sockets that are open have half of their events in the one form",
+    **dict.fromkeys(
+        ("legacy.ping_every_s", "legacy.silence_s", "legacy.max_frame_bytes"),
+        "a socket to the old service is kept as it was opened",
+    ),
     "legacy.upstream": "sockets that are open are piped there, and would not know of another",
     **dict.fromkeys(("http.head_s", "http.body_s", "http.max_connections"), "the listener is made with it, once"),
     **dict.fromkeys(("legacy.open", "legacy.networks", "legacy.origins", "trusted_proxies"), _ACCESS),

@@ -136,6 +136,10 @@ class LegacySection(Section):
         Field(description="a list of origins such as http://localhost:3000, whose pages may connect"),
     ] = []
 
+    ping_every_s: Annotated[float, Field(gt=0, description="seconds")] = 10.0
+    silence_s: Annotated[float, Field(gt=0, description="seconds without anything, after a ping")] = 10.0
+    max_frame_bytes: Annotated[int, Field(ge=1 << 10, description="bytes, at least 1 KiB")] = 16 << 20
+
     @field_validator("upstream")
     @classmethod
     def _can_be_connected_to(cls, value: str | None) -> str | None:

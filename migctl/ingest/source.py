@@ -18,6 +18,7 @@ from migctl.status import AnySource
 
 if TYPE_CHECKING:
     from migctl.ingest.file import Follow
+    from migctl.transports.dialing import Keeping
 
 
 class Source(Protocol):
@@ -43,11 +44,12 @@ def open_source(
     rate: float | None = None,
     follow: Follow | None = None,
     waits: bool = False,
+    keeping: Keeping | None = None,
 ) -> Source:
     """The source that `spec` names: `-`, `host`, `ws://...` or `wss://...`, else a file.
 
     rate: events per second of `host`, all types together; other sources have their own pace.
-    follow, waits: of a file, as FileSource has them.
+    follow, waits: of a file, as FileSource has them. keeping: of a WebSocket, when it is given up.
     Nothing is read before `run`. Raises Usage where the spec can't be meant, or names no file that can be read.
     """
     mapper = mapper or Mapper()
@@ -73,7 +75,7 @@ def open_source(
     if scheme in ("ws", "wss"):
         from migctl.ingest.tap import TapSource
 
-        return TapSource(spec, mapper=mapper, rejected=rejected, state_dir=state_dir)
+        return TapSource(spec, mapper=mapper, rejected=rejected, state_dir=state_dir, keeping=keeping)
     if scheme:
         raise Usage(
             f"--source {spec}: {scheme}:// is no source",

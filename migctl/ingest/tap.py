@@ -41,15 +41,13 @@ from migctl.redaction import redact
 from migctl.resilience import Backoff, News, Retry, within
 from migctl.status import SourceState, TapStatus
 from migctl.telemetry import get_logger
-from migctl.transports.dialing import Followed
+from migctl.transports.dialing import Followed, Keeping
 
-MAX_FRAME_BYTES = 16 << 20
 MAX_BUFFER_BYTES = 32 << 20
 BATCH_EVENTS = 500
 # Short: what the upstream sends while we stay away is lost, and we are one client.
 BACKOFF = Backoff(first_s=0.1, most_s=1.0)
 OPEN_TIMEOUT_S = 10.0
-PING_EVERY_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 STOP_WITHIN_S = 2.0
 STALL_S = 0.25  # what the buffers of the connection hide from the upstream
@@ -63,7 +61,7 @@ _log = get_logger("ingest")
 class TapSource:
     """`run` lasts until cancelled. max_buffer_bytes: of frames that wait for the journal.
 
-    ping_every_s: an upstream that answers none for so long is given up. stop_within_s: at the end, for what waits for the journal.
+    keeping: when an upstream that is silent is given up. stop_within_s: at the end, for what waits for the journal.
     """
 
     def __init__(
@@ -75,7 +73,7 @@ class TapSource:
         state_dir: Path,
         backoff: Backoff = BACKOFF,
         max_buffer_bytes: int = MAX_BUFFER_BYTES,
-        ping_every_s: float = PING_EVERY_S,
+        keeping: Keeping | None = None,
         stop_within_s: float = STOP_WITHIN_S,
         random: Callable[[], float] | None = None,
     ) -> None:
@@ -86,7 +84,7 @@ class TapSource:
         self._rejected = rejected
         self._outages = Outages(state_dir, self._name)
         self._retry = Retry(backoff, random=random or Random().random)
-        self._ping_every_s = ping_every_s
+        self._keeping = keeping or Keeping()
         self._stop_within_s = stop_within_s
         self._frames = Frames(max_buffer_bytes)
         self._batch: list[Item] = []  # of the frames in hand
@@ -150,11 +148,9 @@ class TapSource:
         try:
             async with Followed(
                 self._url,
-                max_size=MAX_FRAME_BYTES,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
-                ping_interval=self._ping_every_s,
-                ping_timeout=self._ping_every_s,
+                **self._keeping.words(),
                 proxy=None if is_local(self._url) else True,
             ) as socket:
                 opened = loop.time()
@@ -191,8 +187,9 @@ class TapSource:
                 self._outages.listening(self._frames.stored_until(now()))
                 continue
             except ConnectionClosed as error:
-                no_pong = error.rcvd is None and error.sent is not None
-                unanswered_s = 2 * self._ping_every_s + CLOSE_TIMEOUT_S if no_pong else None
+                was_silent = error.rcvd is None and error.sent is not None
+                of = self._keeping
+                unanswered_s = of.ping_every_s + of.silence_s + CLOSE_TIMEOUT_S if was_silent else None
                 return _why(error), lost_since(heard, now(), unanswered_s=unanswered_s)
             # A burst is no reason to leave the socket: the journal may only need a moment.
             if not await within(STALL_S, self._until_drained()):

@@ -10,10 +10,11 @@ from migctl.transports.protocol import Audience, Table, Transport, TransportName
 
 if TYPE_CHECKING:
     from migctl.config import Mode, Settings, Target
+    from migctl.config.settings import LegacySection
     from migctl.journal import Log
     from migctl.target.authenticated import Authenticated
     from migctl.transports.realtime import Broadcast
-    from migctl.transports.websocket import Gateway
+    from migctl.transports.websocket import Gateway, Upstream
     from migctl.transports.websocket.assigning import Flags
 
 __all__ = ["Audience", "Made", "Table", "Transport", "TransportName", "TransportStatus", "create"]
@@ -82,14 +83,21 @@ def create(
     return Made(gateway, broadcast)
 
 
+def _upstream(legacy: LegacySection) -> Upstream | None:
+    from migctl.transports.dialing import Keeping
+    from migctl.transports.websocket import Upstream
+
+    return Upstream(legacy.upstream, keeping=Keeping.of(legacy)) if legacy.upstream is not None else None
+
+
 def _gateway(settings: Settings, journal: Log, flags: Flags | None) -> Gateway:
-    from migctl.transports.websocket import Gateway, Upstream
+    from migctl.transports.websocket import Gateway
 
     return Gateway(
         journal,
         legacy_frame=settings.legacy.frame,
         heartbeat_s=settings.gateway.heartbeat_s,
-        upstream=Upstream(settings.legacy.upstream) if settings.legacy.upstream is not None else None,
+        upstream=_upstream(settings.legacy),
         max_queue_bytes=settings.gateway.max_queue_bytes,
         stall_s=settings.gateway.stall_s,
         grace_s=settings.gateway.grace_s,

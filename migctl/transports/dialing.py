@@ -7,25 +7,60 @@ what was sent before is taken, without a bound: from a peer that reads nothing o
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+if TYPE_CHECKING:
+    from migctl.config.settings import LegacySection
 
 HANG_UP_S = 2.0
 # What is read at once may be a hundred thousand frames of two bytes; between two steps everybody else has their turn.
 STEP_BYTES = 4 << 10
+CHECKED_EVERY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a socket to an old service is kept: asked with a ping so often, given up once nothing has come for so long after one.
+
+    max_frame_bytes: of one message.
+    """
+
+    ping_every_s: float = 10.0
+    silence_s: float = 10.0
+    max_frame_bytes: int = 16 << 20
+
+    @classmethod
+    def of(cls, legacy: LegacySection) -> Keeping:
+        """As the settings have it."""
+        return cls(legacy.ping_every_s, legacy.silence_s, legacy.max_frame_bytes)
+
+    def words(self) -> dict[str, Any]:
+        """As `connect` takes it."""
+        return {
+            "ping_interval": self.ping_every_s,
+            "ping_timeout": self.silence_s,
+            "max_size": self.max_frame_bytes,
+        }
 
 
 class Stepping(ClientConnection):
-    """Takes what comes in steps."""
+    """Takes what comes in steps. Whatever comes is a sign of life: some services answer no ping."""
 
     _is_torn = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._kept = bytearray()
+        self._arrived_at = self.loop.time()
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        self._arrived_at = self.loop.time()
         if not self._kept and len(data) <= STEP_BYTES:
             super().data_received(data)
             return
@@ -33,6 +68,29 @@ class Stepping(ClientConnection):
         if not self._kept:
             self.loop.call_soon(self._step)
         self._kept += data
+
+    async def keepalive(self) -> None:
+        """Ping, and fail the connection once nothing at all has come for `ping_timeout` after it."""
+        assert self.ping_interval is not None
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(self.ping_interval)
+                async with self.send_context():
+                    self.protocol.send_ping(b"")
+                if self.ping_timeout is not None and await self._is_silent(self.ping_timeout):
+                    async with self.send_context():
+                        self.protocol.fail(CloseCode.INTERNAL_ERROR, "nothing came, and no ping was answered")
+
+    async def _is_silent(self, within_s: float) -> bool:
+        asked = self.loop.time()
+        while self._arrived_at < asked:
+            if self._kept or self.recv_messages.paused:  # it is we who take nothing
+                return False
+            left = asked + within_s - self.loop.time()
+            if left <= 0:
+                return True
+            await asyncio.sleep(min(left, CHECKED_EVERY_S))
+        return False
 
     async def recv(self, decode: bool | None = None) -> Any:
         """One that is cancelled within a message of many frames ends the socket: the library can't give half of it back."""

@@ -20,17 +20,14 @@ from migctl.clock import mono
 from migctl.redaction import redact
 from migctl.status import UpstreamStatus
 from migctl.telemetry import get_logger
-from migctl.transports.dialing import Followed, hang_up
+from migctl.transports.dialing import Followed, Keeping, hang_up
 from migctl.transports.websocket import frames
 from migctl.transports.websocket.session import Session
-from migctl.transports.wire import MAX_FRAME_BYTES
 
 OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
 # A message of a client that the old service does not take by then ends the socket: who waits to write does not see a client go.
 PASS_WITHIN_S = 10.0
-# An upstream that is gone without a goodbye is noticed by the next ping that it doesn't answer.
-PING_EVERY_S = 20.0
 
 # True on a request whose token is ours: the old service never sees it.
 TOKEN_IS_OURS = web.RequestKey("token is ours", bool)
@@ -58,10 +55,13 @@ class Denied(Exception):
 
 
 class Upstream:
-    """url: of the old service's socket. pass_within_s: how long it may take for a message of a client."""
+    """url: of the old service's socket. pass_within_s: how long it may take for a message of a client. keeping: how long silent."""
 
-    def __init__(self, url: str, *, pass_within_s: float = PASS_WITHIN_S) -> None:
+    def __init__(
+        self, url: str, *, pass_within_s: float = PASS_WITHIN_S, keeping: Keeping | None = None
+    ) -> None:
         self._url = url
+        self._keeping = keeping or Keeping()
         self.pass_within_s = pass_within_s
         self.failures = 0
         self.reason: str | None = None
@@ -87,11 +87,9 @@ class Upstream:
                 additional_headers=_headers(request),
                 user_agent_header=None,
                 compression=None,
-                max_size=MAX_FRAME_BYTES,
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=CLOSE_WITHIN_S,
-                ping_interval=PING_EVERY_S,
-                ping_timeout=PING_EVERY_S,
+                **self._keeping.words(),
                 proxy=None,
             )
         except InvalidStatus as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from msgspec import to_builtins
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.utils import accept_key
 
 from migctl.events import Event, parse_time
 from migctl.ingest import Mapper, parse_map
@@ -20,6 +22,7 @@ from migctl.ingest.rejected import Rejected
 from migctl.ingest.tap import TapSource
 from migctl.journal import Appended, Bookmark
 from migctl.resilience import Backoff
+from migctl.transports.dialing import Keeping
 from tests.integration.ingest.conftest import Refusing
 from tests.kit.conditions import until
 
@@ -315,7 +318,7 @@ async def test_frames_that_the_journal_did_not_take_at_the_end_belong_to_the_out
 async def test_an_upstream_that_falls_silent_is_an_outage_since_it_was_last_heard(
     tmp_path: Path, journal: Refusing, upstream: Upstream
 ) -> None:
-    async with running(tap_of(upstream, tmp_path, ping_every_s=0.3), journal) as tap:
+    async with running(tap_of(upstream, tmp_path, keeping=Keeping(0.3, 0.3)), journal) as tap:
         await upstream.send(wrapped(1))
         await until(lambda: journal.head == 1)
         for socket in upstream.clients:
@@ -325,6 +328,53 @@ async def test_an_upstream_that_falls_silent_is_an_outage_since_it_was_last_hear
         (outage,) = tap.status().outages.latest
         assert "ping" in outage.reason
         assert outage.began.timestamp() <= silent_since + 0.1
+
+
+async def test_an_upstream_that_answers_no_ping_and_sends_is_not_left(
+    tmp_path: Path, journal: Refusing
+) -> None:
+    """A service that knows frames of text and nothing else; one that is quiet for a moment is not given up for that."""
+    asked, silent = 0, asyncio.Event()
+
+    async def service(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        request = await reader.readuntil(b"\r\n\r\n")
+        [key] = re.findall(rb"Sec-WebSocket-Key: (\S+)", request)
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+            + accept_key(key.decode()).encode()
+            + b"\r\n\r\n"
+        )
+        number = 0
+        while not silent.is_set():
+            text = wrapped(number).encode()
+            writer.write(
+                b"\x81" + (bytes([len(text)]) if len(text) < 126 else b"\x7e" + len(text).to_bytes(2)) + text
+            )
+            number += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    asked += (await reader.read(100)) != b""
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(service, "127.0.0.1", 0)
+    url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+    tap = TapSource(
+        url,
+        mapper=parse_map(),
+        rejected=Rejected(tmp_path / "rejected.ndjson"),
+        state_dir=tmp_path,
+        backoff=Backoff(first_s=0.01, most_s=0.05),
+        keeping=Keeping(0.2, 0.2),
+    )
+    async with running(tap, journal):
+        await until(lambda: asked >= 8 and journal.head >= 20)
+        assert (tap.status().connections, tap.status().outages.count) == (1, 0)
+        silent.set()
+        await until(lambda: tap.status().connections == 2)
+        assert "nothing came" in tap.status().outages.latest[-1].reason
+    server.close()
 
 
 async def test_an_answer_that_is_no_handshake_is_told_and_tried_again(
