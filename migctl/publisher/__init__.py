@@ -6,6 +6,7 @@ process (`journal`). Nothing that was accepted is dropped; what can't be deliver
 
 from migctl.publisher.drafts import NewEvent, Published
 from migctl.publisher.publisher import Publisher
+from migctl.publisher.state import PublisherState
 from migctl.publisher.waiting import Full
 
-__all__ = ["Full", "NewEvent", "Published", "Publisher"]
+__all__ = ["Full", "NewEvent", "Published", "Publisher", "PublisherState"]

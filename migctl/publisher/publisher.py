@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import platform
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from datetime import UTC, tzinfo
@@ -20,9 +21,12 @@ from migctl.config.address import base_url
 from migctl.config.modes import Mode
 from migctl.errors import MigctlError, Transient, Usage
 from migctl.events import Event
+from migctl.publisher.arguments import check, check_timeout, fields_of
 from migctl.publisher.drafts import Data, NewEvent, Published, Timestamp, draft
 from migctl.publisher.outlet import Outlet
+from migctl.publisher.pending import Pending
 from migctl.publisher.sending import Sender, given_up
+from migctl.publisher.state import PublisherState, Standing
 from migctl.publisher.waiting import Full, Unit, Waiting
 from migctl.status import PublisherStatus
 from migctl.telemetry import get_logger
@@ -31,30 +35,6 @@ if TYPE_CHECKING:
     from migctl.config.settings import Settings
 
 log = get_logger("publisher")
-
-
-class Pending(Future[Published]):
-    """What `publish_threadsafe` returns. Waiting for it in the thread of the publisher's loop is refused: it would never end."""
-
-    def __init__(self, loop_thread: int) -> None:
-        super().__init__()
-        self._loop_thread = loop_thread
-        self.set_running_or_notify_cancel()  # what was accepted can't be taken back
-
-    def result(self, timeout: float | None = None) -> Published:
-        self._check(timeout)
-        return super().result(timeout)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        self._check(timeout)
-        return super().exception(timeout)
-
-    def _check(self, timeout: float | None) -> None:
-        if timeout != 0 and not self.done() and threading.get_ident() == self._loop_thread:
-            raise Usage(
-                "waiting for an acknowledgement in the thread of the loop that brings it would never end",
-                do="await publish(...) here, or await asyncio.wrap_future(...) of this future",
-            )
 
 
 class Publisher:
@@ -69,6 +49,7 @@ class Publisher:
     give_up_s: how long an event is tried before its caller gets the error; None: without end (use asyncio.timeout).
     flush_s: how long leaving the block may wait for acknowledgements. request_timeout_s: for an answer of `serve`.
     zone: of times that name none, as a datetime or as a text alike.
+    on_state: called with each change of `state`, in the loop of the block. A process that forked needs a publisher of its own.
     Raises Usage for arguments that can't be meant; entering raises Refused for a second writer.
     """
 
@@ -86,7 +67,21 @@ class Publisher:
         flush_s: float = 10.0,
         request_timeout_s: float = 10.0,
         zone: tzinfo = UTC,
+        on_state: Callable[[PublisherState], object] | None = None,
     ) -> None:
+        check(
+            url=url,
+            token=token,
+            journal=journal,
+            source=source,
+            max_waiting_events=max_waiting_events,
+            max_waiting_bytes=max_waiting_bytes,
+            give_up_s=give_up_s,
+            flush_s=flush_s,
+            request_timeout_s=request_timeout_s,
+            zone=zone,
+            on_state=on_state,
+        )
         if (url is None) == (journal is None):
             raise Usage(
                 "a Publisher needs a url or a journal, one of them", do="Publisher('http://127.0.0.1:8080')"
@@ -115,6 +110,8 @@ class Publisher:
         self._leaving = False
         self._ended_by: MigctlError | None = None
         self._dropped = 0
+        self._standing = Standing(on_state)
+        self._process = os.getpid()
 
     # What it does now.
 
@@ -132,6 +129,11 @@ class Publisher:
     def most_waiting_events(self) -> int:
         """The highest that was."""
         return self._waiting.most_events
+
+    @property
+    def state(self) -> PublisherState:
+        """Whether what is published is acknowledged now, and since when it is as it is."""
+        return self._standing.now
 
     @property
     def waiting_for(self) -> str | None:
@@ -179,7 +181,7 @@ class Publisher:
         wanted = list(events)
         if not wanted:
             return []
-        drafts = [self._draft(**one) for one in wanted]
+        drafts = [self._draft(**fields_of(one, index)) for index, one in enumerate(wanted)]
         own_ids = [one.get("id") is not None for one in wanted]
         return await self._ask(loop, drafts, own_ids)
 
@@ -199,6 +201,7 @@ class Publisher:
         Raises Full where there was no room in time, Poison for an event that can't be, Usage after the block was left.
         """
         self._open_loop()
+        check_timeout(timeout_s)
         event = self._draft(event_type, data, id=id, timestamp=timestamp, source=source)
         answer = Pending(self._thread)
         unit = Unit((event,), (id is not None,), answer, mono(), let_in=threading.Event())
@@ -241,6 +244,7 @@ class Publisher:
     # The loop and its threads.
 
     def _open_loop(self) -> asyncio.AbstractEventLoop:
+        self._own_process()
         if self._loop is None or self._sender is None:
             raise Usage(
                 "this publisher is not open", do="use it as a context manager: async with Publisher(...)"
@@ -248,6 +252,13 @@ class Publisher:
         if self._loop.is_closed():
             raise _closed()
         return self._loop
+
+    def _own_process(self) -> None:
+        if os.getpid() != self._process:
+            raise Usage(
+                "this publisher belongs to the process that forked this one",
+                do="make a Publisher of its own in each process, after the fork",
+            )
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         loop = self._open_loop()
@@ -271,11 +282,15 @@ class Publisher:
     # The block.
 
     async def __aenter__(self) -> Self:
+        self._own_process()
         if self._loop is not None:
             raise Usage("this Publisher was used before", do="make a new one for each block")
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         outlet = await self._open()
-        self._sender = Sender(outlet, self._waiting, more=self._more, give_up_s=self._give_up_s)
+        self._sender = Sender(
+            outlet, self._waiting, more=self._more, give_up_s=self._give_up_s, standing=self._standing
+        )
+        self._standing.become("open")
         self._running = asyncio.create_task(self._sender.run(), name="publisher")
         self._running.add_done_callback(self._stopped)
         return self
@@ -287,6 +302,7 @@ class Publisher:
         """
         assert self._sender is not None
         assert self._running is not None
+        self._own_process()
         self._waiting.end(_closed())
         failed_before = self._sender.failed
         lost = 0
@@ -302,6 +318,7 @@ class Publisher:
                 lambda unit: given_up(unit, "before the publisher was closed", _WAY_OUT)
             )
             await self._stack.aclose()
+            self._standing.become("left")
         lost += self._sender.failed - failed_before + self._dropped
         if lost:
             why = self._sender.last_error or self.waiting_for or "no answer in time"
@@ -356,6 +373,7 @@ class Publisher:
             what = f"an error of ours: {fault!r}" if fault is not None else "the publisher was cancelled"
             error = MigctlError(what, do="leave the block, and enter a new one")
         log.error("stopped", reason=error.what)
+        self._standing.become("stopped", error.what)
         self._waiting.end(error)
         self._dropped = self._waiting.fail_all(lambda _: MigctlError(error.what, do=error.do))
         assert self._sender is not None

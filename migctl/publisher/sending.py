@@ -27,6 +27,7 @@ from migctl.events import Event
 from migctl.journal import Appended, Conflict
 from migctl.publisher.drafts import Published
 from migctl.publisher.outlet import NotNow, Outlet, TooLarge, Unfit
+from migctl.publisher.state import Standing
 from migctl.publisher.waiting import Unit, Waiting
 from migctl.resilience import Backoff, Retry
 from migctl.telemetry import get_logger
@@ -91,14 +92,16 @@ class Sender:
         give_up_s: float | None = None,
         backoff: Backoff = BACKOFF,
         random: Callable[[], float] | None = None,
+        standing: Standing | None = None,
     ) -> None:
-        """more: set, in our loop, once there is something to take."""
+        """more: set, in our loop, once there is something to take. standing: hears whether what is sent is acknowledged."""
         self._outlet = outlet
         self._waiting = waiting
         self._more = more
         self._give_up_s = give_up_s
         self._retry = Retry(backoff, random=random or Random().random)
         self._group_bytes = GROUP_BYTES
+        self._standing = standing or Standing(None)
         self.idle = asyncio.Event()
         self.idle.set()
         self.waiting_for: str | None = None
@@ -173,6 +176,7 @@ class Sender:
             reason=error.what,
         )
         self.waiting_for = error.what
+        self._standing.become("away", error.what)
 
     def _acknowledge(self, units: list[Unit], events: list[Event], appended: Appended) -> None:
         if self.waiting_for is not None:
@@ -180,6 +184,7 @@ class Sender:
                 "acknowledged again", first_id=events[0].id, epoch=appended.epoch, last=appended.last_seq
             )
             self.waiting_for = None
+            self._standing.become("open")
         self.acknowledged += len(events)
         self._waiting.settled(units)
         positions, is_new = appended.positions(), appended.is_new()
@@ -249,10 +254,9 @@ def given_up(unit: Unit, why: str, do: str) -> Transient:
 
 
 def _names(unit: Unit) -> str:
-    first = unit.events[0].id
-    return (
-        f"event {first}" if len(unit.events) == 1 else f"a batch of {len(unit.events)} from event {first} on"
-    )
+    of = unit.events[0]
+    first = f"event {of.source_id} ({of.id})" if of.source_id is not None else f"event {of.id}"
+    return first if len(unit.events) == 1 else f"a batch of {len(unit.events)} from {first} on"
 
 
 def _conflict(_: Unit, wrong: dict[int, str]) -> MigctlError:

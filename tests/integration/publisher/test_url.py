@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from migctl.errors import Poison, Systemic, Transient, Usage
 from migctl.faults import tcp_proxy
 from migctl.journal import Conflict
 from migctl.journal.sqlite.files import read_file
+from migctl.publisher import PublisherState
 from migctl.server.access.tokens import Tokens, mint_token
 from migctl.stack.launcher import any_free_port
 from tests.kit import needs
@@ -266,7 +268,9 @@ async def test_one_that_is_cancelled_while_its_request_is_away_is_durable_and_it
 
 async def test_without_a_server_the_caller_is_told_after_give_up_and_the_id_is_named() -> None:
     async with Publisher(f"http://127.0.0.1:{any_free_port()}", give_up_s=0.3) as publisher:
-        with pytest.raises(Transient, match=r"event 55628391-.* was not acknowledged within 0\.3 s") as told:
+        with pytest.raises(
+            Transient, match=r"event x \(55628391-.*\) was not acknowledged within 0\.3 s"
+        ) as told:
             await publisher.publish("cpu", {}, id="x")
         assert "publish it again with this id" in told.value.do
 
@@ -328,6 +332,45 @@ async def test_something_else_that_answers_there_is_not_taken_for_serve() -> Non
 def test_arguments_that_can_not_be_meant_are_refused_at_once(arguments: dict[str, Any]) -> None:
     with pytest.raises(Usage):
         Publisher(**arguments)
+
+
+async def test_it_says_whether_serve_is_away_and_since_when(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[PublisherState] = []
+    async with serving(tmp_path) as served:
+        publisher = Publisher(served.url, on_state=heard.append)
+        assert publisher.state.name == "new"
+        async with publisher:
+            await publisher.publish("cpu", {"n": 1})
+            served.refusing[0] = "draining"
+            publishing = asyncio.create_task(publisher.publish("cpu", {"n": 2}))
+            await until(lambda: publisher.state.name == "away")
+            away = publisher.state
+            assert "draining" in str(away.reason)
+            served.refusing[0] = None
+            await publishing
+            assert publisher.state.name == "open"
+            assert publisher.state.since >= away.since
+    assert [state.name for state in heard] == ["open", "away", "open", "left"]
+    # By the logging of the standard library, for a service that has set up no other.
+    assert ("migctl.publisher", "WARNING") in [(one.name, one.levelname) for one in caplog.records]
+
+
+async def test_a_process_that_forked_is_sent_to_a_publisher_of_its_own(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served, Publisher(served.url) as publisher:
+        await publisher.publish("cpu", {"n": 1})
+        child = os.fork()
+        if child == 0:
+            try:
+                publisher.publish_threadsafe("cpu", {"n": 2})
+            except Usage as error:
+                os._exit(7 if "after the fork" in str(error.do) else 8)
+            os._exit(9)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        assert os.waitstatus_to_exitcode(status) == 7
+        assert (await publisher.publish("cpu", {"n": 3})).seq == 2
+    assert numbers(tmp_path) == [1, 3]
 
 
 async def test_more_than_it_may_hold_is_refused_as_a_whole(tmp_path: Path) -> None:
