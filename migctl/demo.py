@@ -42,10 +42,11 @@ class Scene:
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """By one transport. latency_ms: of live events."""
+    """By one transport. latency_ms: of live events. delay_ms: of all, also those that were caught up on after an outage."""
 
     received: int
     latency_ms: Quantiles | None
+    delay_ms: Quantiles | None
 
 
 class DemoDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +153,11 @@ def document(report: Report, out: Path, transports: tuple[TransportName, ...]) -
         duplicates=sum(found.duplicate(name) or 0 for name in transports),
         match_percent=report.match_percent,
         transports={
-            name: Delivered(received=part.received, latency_ms=report.latency_ms.of(name))
+            name: Delivered(
+                received=part.received,
+                latency_ms=report.latency_ms.of(name),
+                delay_ms=dict(report.delay_ms.named()).get(name),
+            )
             for name, part in report.transports.named()
             if name in transports
         },

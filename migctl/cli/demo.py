@@ -122,8 +122,11 @@ def _print(result: DemoResult, mode: str) -> None:
     sides = of.transports.values()
     table.add_row("received", *(f"{side.received:,} of {of.published:,}" for side in sides))
     latencies = [side.latency_ms for side in sides]
-    table.add_row("latency p50", *(_ms(each.p50 if each is not None else None) for each in latencies))
-    table.add_row("latency p99", *(_ms(each.p99 if each is not None else None) for each in latencies))
+    delays = [side.delay_ms for side in sides]
+    table.add_row("p50 live", *(_ms(each.p50 if each is not None else None) for each in latencies))
+    table.add_row("p99 live", *(_ms(each.p99 if each is not None else None) for each in latencies))
+    table.add_row("p99 of all", *(_ms(each.p99 if each is not None else None) for each in delays))
+    table.add_row("longest", *(_ms(each.max if each is not None else None) for each in delays))
     verdict = Text(of.verdict.upper(), style="bold green" if result.passed else "bold red")
     verdict.append(
         f"   lost {of.lost}   duplicates {of.duplicates}   match {_percent(of.match_percent)}",
@@ -144,7 +147,9 @@ def _print(result: DemoResult, mode: str) -> None:
 
 
 def _ms(value: float | None) -> str:
-    return "no samples" if value is None else f"{value:.1f} ms"
+    if value is None:
+        return "no samples"
+    return f"{value:.1f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
 def _percent(value: float | None) -> str:

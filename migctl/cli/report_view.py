@@ -165,6 +165,9 @@ def _transports(report: Report) -> None:
         [f"{latency[name].n:,}" for name in names],
         f"{difference.n:,}" if difference else "",
     )
+    delay = dict(report.delay_ms.named())
+    for point in ("p50", "p99", "max"):
+        row(f"delay of all {point}, ms", [_ms(_POINTS[point](delay[name])) for name in names])
     if any(catch_up[name].n for name in names):
         for point in ("p50", "p99", "max"):
             row(f"catch-up {point}, ms", [_ms(_POINTS[point](catch_up[name])) for name in names])

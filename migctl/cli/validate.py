@@ -88,7 +88,17 @@ def report(
             "--max-latency-p99-ms",
             metavar="N",
             min=0.0,
-            help="Gate: p99 from commit to subscriber, of the slowest transport. Default: none.",
+            help="Gate: p99 from commit to subscriber, of live events of the slowest transport. Default: none.",
+            show_default=False,
+        ),
+    ] = None,
+    max_delay_p99_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--max-delay-p99-ms",
+            metavar="N",
+            min=0.0,
+            help="Gate: the same of all events, also those that were caught up on. Default: none.",
             show_default=False,
         ),
     ] = None,
@@ -149,7 +159,9 @@ def report(
         tombstones=tombstones,
         window=window,
         late_after_s=late_after,
-        bounds=Bounds(min_match_percent, max_lost, min_events, max_latency_p99_ms, max_rejected),
+        bounds=Bounds(
+            min_match_percent, max_lost, min_events, max_latency_p99_ms, max_rejected, max_delay_p99_ms
+        ),
         examples=examples,
         discrepancies=discrepancies,
     )

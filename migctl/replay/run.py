@@ -24,7 +24,8 @@ from migctl.replay.pacing import Pacer, Speed, schedule
 from migctl.replay.recording import Facts, Reading, Recorded, Recording
 from migctl.status.losses import SourceLosses
 from migctl.validate.gates import Verdict
-from migctl.validate.result import BeforeJournal, Discrepancies, Latency, Report
+from migctl.validate.latency import Quantiles
+from migctl.validate.result import BeforeJournal, Discrepancies, Each, Latency, Report
 
 REQUEST_BYTES = 4 << 20
 POLL_S = 0.25
@@ -61,6 +62,7 @@ class ReplayDocument(msgspec.Struct, frozen=True, kw_only=True):
     match_percent: float | None
     discrepancies: Discrepancies
     latency_ms: Latency
+    delay_ms: Each[Quantiles]
     verdict: Verdict
     report: str
 
@@ -223,6 +225,7 @@ def _document(
         match_percent=report.match_percent,
         discrepancies=report.discrepancies,
         latency_ms=report.latency_ms,
+        delay_ms=report.delay_ms,
         verdict=report.verdict,
         report=str(out / "report.json"),
     )

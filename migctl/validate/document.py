@@ -62,6 +62,7 @@ def build(
     lost = tally.lost + _lost_between_epochs(found)
     percent = 100 * tally.matched / tally.expected if tally.expected else None
     basis, latency = _latency(tally, compared)
+    delay = _each(compared, lambda side: _delay(tally.sides[side]).summary_ms())
     evidence = weigh(found, tally, window, first=first)
     gates = evaluate(
         bounds,
@@ -69,6 +70,7 @@ def build(
         match_percent=percent,
         lost=lost,
         latency_p99_ms=[(each.p99, each.n) for _, each in latency.named()],
+        delay_p99_ms=[(each.p99, each.n) for _, each in delay.named()],
         rejected=losses.rejected if losses is not None else None,
     )
     return Report(
@@ -81,6 +83,7 @@ def build(
         discrepancies=_discrepancies(found, tally),
         tombstones=_tombstones(found.tombstones, window),
         latency_ms=latency,
+        delay_ms=delay,
         catch_up_ms=_each(compared, lambda side: tally.sides[side].catch_up.summary_ms()),
         latency_basis=basis,
         clock_skew_ms=_each(compared, lambda side: _skew(tally.sides[side])),
@@ -188,6 +191,14 @@ def _latency(tally: Tally, compared: tuple[Side, ...]) -> tuple[LatencyBasis, La
         difference=tally.difference.summary_ms() if both else None,
     )
     return "timestamp" if own_time else "committed_at", latency
+
+
+def _delay(side: SideTally) -> Histogram:
+    """Of every first line, whatever way it came."""
+    found = Histogram()
+    for part in (side.live, side.live_by_timestamp, side.catch_up, side.without_via):
+        found.merge(part)
+    return found
 
 
 def _skew(side: SideTally) -> Skew:

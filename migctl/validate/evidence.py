@@ -35,6 +35,8 @@ def _lack(gate: Gate) -> str:
         return f"min_events: {gate.bound - gate.samples:,.0f} more events are needed ({gate.samples:,} of {gate.bound:,.0f})"
     if gate.name == "max_latency_p99_ms":
         return f"{gate.name}: a transport has no event with via live, so nothing is known of its latency"
+    if gate.name == "max_delay_p99_ms":
+        return f"{gate.name}: a transport has no event, so nothing is known of its delay"
     if gate.name == "max_rejected" and gate.value is None:
         return f"{gate.name}: nobody knows what was rejected before the journal; give the journal's own file in its state folder"
     return f"{gate.name}: no event was expected, so there is nothing to measure"

@@ -24,6 +24,7 @@ class Bounds:
     min_events: int | None = 1
     max_latency_p99_ms: float | None = None
     max_rejected: int | None = None
+    max_delay_p99_ms: float | None = None
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -43,11 +44,13 @@ def evaluate(
     match_percent: float | None,
     lost: int,
     latency_p99_ms: Sequence[tuple[float | None, int]],
+    delay_p99_ms: Sequence[tuple[float | None, int]] = (),
     rejected: int | None = None,
 ) -> list[Gate]:
     """Judge each bound that was asked for.
 
-    latency_p99_ms: (p99, samples) of each transport under comparison; the slowest counts, and none may be without samples.
+    latency_p99_ms, delay_p99_ms: (p99, samples) of each transport under comparison, of live events and of all; the slowest
+    counts, and none may be without samples.
     rejected: before the journal; None where nobody knows.
     """
     gates: list[Gate] = []
@@ -60,20 +63,25 @@ def evaluate(
     if bounds.min_events is not None:
         verdict = "pass" if expected >= bounds.min_events else "inconclusive"
         gates.append(Gate("min_events", bounds.min_events, expected, expected, verdict))
-    if bounds.max_latency_p99_ms is not None:
-        samples = min((n for _, n in latency_p99_ms), default=0)
-        known = [value for value, _ in latency_p99_ms if value is not None]
-        worst = max(known, default=None)
-        verdict = _at_most(worst, bounds.max_latency_p99_ms, samples)
-        if worst is not None and worst > bounds.max_latency_p99_ms:
-            verdict = "fail"  # one transport is enough to fail, whatever the other has to show
-        gates.append(Gate("max_latency_p99_ms", bounds.max_latency_p99_ms, worst, samples, verdict))
+    gates += _of_slowest("max_latency_p99_ms", bounds.max_latency_p99_ms, latency_p99_ms)
+    gates += _of_slowest("max_delay_p99_ms", bounds.max_delay_p99_ms, delay_p99_ms)
     if bounds.max_rejected is not None:
         verdict = _at_most(rejected, bounds.max_rejected, expected)
         if rejected is not None and rejected > bounds.max_rejected:
             verdict = "fail"  # a source that rejects everything leaves no event to expect
         gates.append(Gate("max_rejected", bounds.max_rejected, rejected, expected, verdict))
     return gates
+
+
+def _of_slowest(name: str, bound: float | None, each: Sequence[tuple[float | None, int]]) -> list[Gate]:
+    if bound is None:
+        return []
+    samples = min((n for _, n in each), default=0)
+    worst = max((value for value, _ in each if value is not None), default=None)
+    verdict = _at_most(worst, bound, samples)
+    if worst is not None and worst > bound:
+        verdict = "fail"  # one transport is enough to fail, whatever the other has to show
+    return [Gate(name, bound, worst, samples, verdict)]
 
 
 def _at_least(value: float | None, bound: float, samples: int) -> Verdict:

@@ -196,7 +196,8 @@ class BeforeJournal(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """latency_ms: of live events, from latency_basis on; catch_up_ms: of those that were caught up. late_after_s: what late means.
+    """latency_ms: of live events, from latency_basis on; delay_ms: of all; catch_up_ms: of those that were caught up.
+    late_after_s: what late means.
 
     tombstones: by reason; None without a file of them. missing_evidence: why there is no verdict, a sentence each.
     rls: whether row level security stood between the Realtime capture and the rows; None where nobody knows.
@@ -214,6 +215,7 @@ class Report(Struct, frozen=True, kw_only=True):
     discrepancies: Discrepancies
     tombstones: dict[str, int] | None
     latency_ms: Latency
+    delay_ms: Each[Quantiles]
     catch_up_ms: Each[Quantiles]
     latency_basis: LatencyBasis
     clock_skew_ms: Each[Skew]

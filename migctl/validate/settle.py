@@ -251,8 +251,10 @@ class Settler:
             counts.live_by_timestamp.add_all([taken])
         elif line.via is not None:
             counts.catch_up.add_all([taken])
-        elif committed is not None and taken > self._late_us:
-            self._late(side, line, taken)
+        else:
+            counts.without_via.add_all([taken])
+            if committed is not None and taken > self._late_us:
+                self._late(side, line, taken)
 
     def _late(self, side: Side, line: Line, taken: int) -> None:
         self._tally.sides[side].late += 1

@@ -56,6 +56,7 @@ class SideTally(msgspec.Struct):
     live: Histogram = msgspec.field(default_factory=Histogram)
     live_by_timestamp: Histogram = msgspec.field(default_factory=Histogram)
     catch_up: Histogram = msgspec.field(default_factory=Histogram)
+    without_via: Histogram = msgspec.field(default_factory=Histogram)
     wall_us: Histogram = msgspec.field(default_factory=Histogram)
 
     def merge(self, other: SideTally) -> None:
@@ -71,7 +72,7 @@ class SideTally(msgspec.Struct):
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.torn_line = self.torn_line or other.torn_line
-        for name in ("live", "live_by_timestamp", "catch_up", "wall_us"):
+        for name in ("live", "live_by_timestamp", "catch_up", "without_via", "wall_us"):
             getattr(self, name).merge(getattr(other, name))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from migctl.errors import Usage
-from migctl.events import BadEvent, make_event
+from migctl.events import BadEvent, format_time, make_event, parse_time
 from migctl.ingest.rejected import Rejected
 from migctl.journal.sqlite import SqliteJournal, read_file
 from migctl.runtime.report import READER
@@ -198,6 +198,30 @@ def test_the_slowest_transport_decides_the_latency_gate(tmp_path: Path) -> None:
     made = report(scene.write(tmp_path / "t"), bounds=Bounds(max_latency_p99_ms=30)).to_json()
     assert made["verdict"] == "inconclusive"
     assert made["catch_up_ms"]["realtime"]["n"] == 10
+
+
+def test_what_was_caught_up_on_late_is_in_the_delay_and_hides_in_no_latency(tmp_path: Path) -> None:
+    """An outage: live events are as quick as ever, and the others came after it."""
+    scene = Scene(100)
+    late = scene.realtime[:10]
+    for line in late:
+        line |= {
+            "via": "table",
+            "received_at": format_time(parse_time(line["received_at"]) + timedelta(seconds=4)),
+        }
+    made = report(
+        scene.write(tmp_path / "s"), bounds=Bounds(max_latency_p99_ms=50, max_delay_p99_ms=1000)
+    ).to_json()
+    assert made["latency_ms"]["realtime"]["n"] == 90
+    assert made["delay_ms"]["realtime"]["n"] == 100
+    assert made["delay_ms"]["realtime"]["p99"] >= 4000
+    assert made["delay_ms"]["websocket"] == made["latency_ms"]["websocket"]
+    verdicts = {gate["name"]: gate["verdict"] for gate in made["gates"]}
+    assert (verdicts["max_latency_p99_ms"], verdicts["max_delay_p99_ms"], made["verdict"]) == (
+        "pass",
+        "fail",
+        "fail",
+    )
 
 
 def test_only_what_both_captures_could_see_is_expected(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ HISTOGRAMS = [
 def test_every_counter_is_among_those_below() -> None:
     assert {"expected", "matched", "lost", "excused", "outside", "unexpected"} <= set(COUNTERS)
     assert {"lines", "late", "received", "repeats"} <= set(SIDE_COUNTERS)
-    assert len(HISTOGRAMS) == 4
+    assert len(HISTOGRAMS) == 5
 
 
 @pytest.mark.parametrize("name", COUNTERS)
