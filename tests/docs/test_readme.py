@@ -83,6 +83,15 @@ def test_the_stream_of_your_own_runs_as_it_is_shown(tmp_path: Path) -> None:
     assert "PASS" in stdout, stdout + said
 
 
+def test_the_map_of_the_documents_has_each_of_them_and_leads_nowhere_else() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "README.md").read_text()
+    linked = {(root / "docs" / link).resolve() for link in re.findall(r"\]\(([^)#]+)", page)}
+    written = {path for folder in ("docs", "runbooks") for path in (root / folder).glob("*.md")}
+    assert linked >= written - {root / "docs" / "README.md"}
+    assert all(path.exists() for path in linked)
+
+
 def test_every_command_is_in_the_readme() -> None:
     said = subprocess.run(
         [sys.executable, "-m", "migctl", "--help"], capture_output=True, text=True, check=True
