@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from time import monotonic as mono
+from time import sleep
 from typing import Any
 
 import psycopg
@@ -87,10 +89,14 @@ def drop(server: Postgres, url: str) -> None:
     """Remove a database, whoever is connected to it, and the replication slots that name it."""
     name = url.rpartition("/")[2]
     with psycopg.connect(server.admin_url(), autocommit=True) as connection:
-        connection.execute(
+        end = mono() + 30
+        # Who is told to end takes a moment, and a client whose stream is cut may have opened another by then.
+        while connection.execute(
             "select pg_terminate_backend(active_pid) from pg_replication_slots where database = %s and active",
             [name],
-        )
+        ).fetchall():
+            assert mono() < end, f"a slot of {name} is in use for ever"
+            sleep(0.05)
         connection.execute(
             "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
             " where database = %s and not active and not temporary",

@@ -63,6 +63,12 @@ def name_of(request: web.Request) -> str:
     return token.name if token is not None else ""
 
 
+def owner_of(request: web.Request) -> str:
+    """Who has the token that the request passed with, whichever of theirs it is; empty where it needed none."""
+    token = request.get(TOKEN)
+    return token.owner if token is not None else ""
+
+
 def over_control_socket(request: web.Request) -> bool:
     """True where it came through the socket file in the state folder."""
     transport = request.transport

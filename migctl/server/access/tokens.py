@@ -20,17 +20,22 @@ from migctl.transports.websocket.frames import TOKEN_PREFIX
 Purpose = Literal["ingest", "subscribe", "evaluate", "admin"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}(@[A-Za-z0-9._-]{1,64})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """purpose: what it opens. name: who has it, for logs and limits. digest: sha256 of the token's text, in hex."""
+    """purpose: what it opens. name: who has it, for logs; WHO@WHICH of several of theirs. digest: sha256 of its text, in hex."""
 
     purpose: Purpose
     name: str
     digest: str
+
+    @property
+    def owner(self) -> str:
+        """Who has it, whichever of theirs it is: their limits and their keys of requests outlive a token that is replaced."""
+        return self.name.partition("@")[0]
 
     @property
     def entry(self) -> str:
@@ -89,7 +94,9 @@ def _entry(number: int, entry: str) -> Token:
 def check_name(name: str, what: str) -> None:
     """Raises Usage where a token can't be called so."""
     if _NAME.fullmatch(name) is None:
-        raise _wrong(f"{what} must be 1 to 64 letters, digits, dots, hyphens or underscores")
+        raise _wrong(
+            f"{what} must be 1 to 64 letters, digits, dots, hyphens or underscores, and as many after an @"
+        )
 
 
 def mint_token(purpose: Purpose, name: str) -> tuple[str, Token]:

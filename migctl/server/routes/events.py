@@ -19,7 +19,7 @@ from migctl.ingest.times import Times
 from migctl.journal import Appended, Conflict, JournalUnavailable, Log
 from migctl.server.access.allowance import Allowances, retry_after
 from migctl.server.access.bodies import body_of
-from migctl.server.access.guard import name_of
+from migctl.server.access.guard import owner_of
 from migctl.server.answers import answer, errors, refusal
 from migctl.server.counts import Counts, Rejection
 from migctl.telemetry import get_logger
@@ -74,7 +74,7 @@ class Events:
             found = await self._read(request)
             if found.errors and not (partial and found.events):
                 raise found.bad()
-            wait_s = self._allowances.take(name_of(request), len(found.events), mono())
+            wait_s = self._allowances.take(owner_of(request), len(found.events), mono())
             if wait_s:
                 return _too_many(wait_s, self._allowances.per_second)
             began = mono()
@@ -143,7 +143,7 @@ class Events:
             default_source=request.remote or "unknown",
             idempotency_key=request.headers.get("Idempotency-Key"),
             # Two producers may count their requests alike.
-            key_scope=name_of(request),
+            key_scope=owner_of(request),
             unknown=self._unknown,
             times=self._times,
         )

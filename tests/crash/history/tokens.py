@@ -48,8 +48,8 @@ class Keys:
 
     def _write(self, *tokens: str) -> None:
         lines = [
-            f"{purpose}:key{number}:{hashlib.sha256(token.encode()).hexdigest()}\n"
-            for number, token in enumerate(tokens)
+            f"{purpose}:ours@{token[-6:]}:{hashlib.sha256(token.encode()).hexdigest()}\n"
+            for token in tokens
             for purpose in _PURPOSES
         ]
         half = self.path.with_suffix(".new")

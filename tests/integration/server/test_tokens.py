@@ -126,6 +126,16 @@ async def test_producer_above_its_rate_is_told_when_to_come_back_and_others_are_
         assert served.journal.head == 21
 
 
+async def test_a_retry_under_the_next_token_of_the_same_producer_adds_nothing(tmp_path: Path) -> None:
+    """As a token is rotated while a request without an answer is tried again."""
+    both = [mint_token("ingest", f"billing@{number}") for number in (1, 2)]
+    async with serving(tmp_path, tokens=Tokens(tuple(entry for _, entry in both))) as served:
+        for text, _ in both:
+            headers = {"Authorization": f"Bearer {text}", "Idempotency-Key": "batch 1"}
+            assert (await served.http.post("/events", json=GOOD, headers=headers)).status_code == 201
+        assert served.journal.head == 1
+
+
 async def test_same_idempotency_key_of_two_producers_is_two_keys(tmp_path: Path) -> None:
     text, other = mint_token("ingest", "other")
     async with serving(tmp_path, tokens=Tokens((*TOKENS.known, other))) as served:
