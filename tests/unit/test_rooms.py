@@ -81,8 +81,6 @@ WITHOUT_A_FAST_TEST = {
     "migctl.faults.proxy_process": PROCESS,
     "migctl.faults.switches": WIRE,
     "migctl.journal.sqlite.reader": FILE,
-    "migctl.publisher.inprocess": PROCESS,
-    "migctl.publisher.publisher": WIRE,
     "migctl.rehearsal.rehearsal": PROCESS,
     "migctl.replay.run": PROCESS,
     "migctl.runtime.adopting": FILE,
