@@ -150,7 +150,9 @@ class TapSource:
                 self._url,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
-                **self._keeping.words(),
+                ping_interval=self._keeping.ping_every_s,
+                ping_timeout=self._keeping.silence_s,
+                max_size=self._keeping.max_frame_bytes,
                 proxy=None if is_local(self._url) else True,
             ) as socket:
                 opened = loop.time()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 from migctl.errors import Poison, Usage
 from migctl.publisher.drafts import NewEvent
@@ -63,7 +63,7 @@ def check_timeout(timeout_s: object) -> None:
         )
 
 
-def fields_of(item: object, index: int) -> dict[str, Any]:
+def fields_of(item: object, index: int) -> NewEvent:
     """One event of `publish_many`. Raises Poison that names the item and the key."""
     if not isinstance(item, Mapping):
         raise _bad(index, f"expected a mapping with event_type and data, got {type(item).__name__}")
@@ -73,7 +73,7 @@ def fields_of(item: object, index: int) -> dict[str, Any]:
     missing = [key for key in ("event_type", "data") if key not in item]
     if missing:
         raise _bad(index, f"{' and '.join(missing)} is not there")
-    return dict(item)
+    return cast(NewEvent, dict(item))
 
 
 def _bad(index: int, why: str) -> Poison:

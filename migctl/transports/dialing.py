@@ -40,14 +40,6 @@ class Keeping:
         """As the settings have it."""
         return cls(legacy.ping_every_s, legacy.silence_s, legacy.max_frame_bytes)
 
-    def words(self) -> dict[str, Any]:
-        """As `connect` takes it."""
-        return {
-            "ping_interval": self.ping_every_s,
-            "ping_timeout": self.silence_s,
-            "max_size": self.max_frame_bytes,
-        }
-
 
 class Stepping(ClientConnection):
     """Takes what comes in steps. Whatever comes is a sign of life: some services answer no ping."""

@@ -89,7 +89,9 @@ class Upstream:
                 compression=None,
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=CLOSE_WITHIN_S,
-                **self._keeping.words(),
+                ping_interval=self._keeping.ping_every_s,
+                ping_timeout=self._keeping.silence_s,
+                max_size=self._keeping.max_frame_bytes,
                 proxy=None,
             )
         except InvalidStatus as error:
