@@ -3,7 +3,7 @@
 | a window | and no alert is out | and one is out |
 |---|---|---|
 | not seen whole (inconclusive) | raise | nothing |
-| seen, beyond a bound | raise | nothing |
+| seen, beyond a bound | raise | nothing; where what is out was only not seen whole: raise, since then |
 | seen, within all bounds | nothing | clear |
 | without events, or cut short by the witness's own end | nothing | nothing |
 """
@@ -59,15 +59,18 @@ class Trouble:
     def __init__(self, bounds: Bounds, out: AlertStatus | None = None) -> None:
         self.bounds = bounds
         self.out = out
+        self._is_blind = False  # what is out was not seen whole
 
     def after(self, minute: Minute) -> Alert | None:
         """What is to be told after this window."""
         if minute.verdict == "terminated" or minute.quiet:
             return None
         fault, out = fault_of(minute, self.bounds), self.out
-        if fault is not None and out is None:
-            self.out = AlertStatus(reason=fault, since=minute.started_at)
-            return Alert(status="raised", reason=fault, since=minute.started_at, window=minute)
+        is_blind = minute.verdict != "pass"
+        if fault is not None and (out is None or (self._is_blind and not is_blind)):
+            self.out = AlertStatus(reason=fault, since=out.since if out is not None else minute.started_at)
+            self._is_blind = is_blind
+            return Alert(status="raised", reason=fault, since=self.out.since, window=minute)
         if fault is None and out is not None:
             self.out = None
             return Alert(status="cleared", reason=out.reason, since=out.since, window=minute)

@@ -45,6 +45,22 @@ def test_a_fault_raises_once_and_a_good_window_clears_once(minute: Minute) -> No
     assert trouble.after(GOOD) is None
 
 
+def test_what_is_found_out_is_not_hidden_behind_what_was_not_seen() -> None:
+    trouble = Trouble(Bounds())
+    first = trouble.after(UNSEEN)
+    assert first is not None
+    found = trouble.after(BAD)
+    assert found is not None
+    assert (found.status, found.reason, found.since) == ("raised", fault_of(BAD, Bounds()), first.since)
+    assert trouble.out is not None
+    assert trouble.out.reason == found.reason
+    assert trouble.after(UNSEEN) is None
+    assert trouble.after(BAD) is None
+    cleared = trouble.after(GOOD)
+    assert cleared is not None
+    assert (cleared.status, cleared.reason) == ("cleared", found.reason)
+
+
 @pytest.mark.parametrize("minute", [QUIET_ONE, ENDED])
 def test_a_window_that_says_nothing_neither_raises_nor_clears(minute: Minute) -> None:
     trouble = Trouble(Bounds())
