@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -82,9 +83,14 @@ def templates(postgres: Postgres) -> databases.Templates:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module that says ELSEWHERE = True runs on both kinds of database."""
+    """A module that says ELSEWHERE = True runs on either kind of database: CI elsewhere, `./dev test` here, as all others.
+
+    MIGCTL_SURROUNDINGS=here,elsewhere: on both.
+    """
+    chosen = os.environ.get("MIGCTL_SURROUNDINGS")
+    usual = databases.HERE if metafunc.config.option.markexpr == "not slow" else databases.ELSEWHERE
     if "surroundings" in metafunc.fixturenames and getattr(metafunc.module, "ELSEWHERE", None) is True:
-        metafunc.parametrize("surroundings", databases.SURROUNDINGS, indirect=True)
+        metafunc.parametrize("surroundings", chosen.split(",") if chosen else [usual], indirect=True)
 
 
 @pytest.fixture
