@@ -38,7 +38,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 NOT_WITHIN_A_SECOND = [r"no answer within 1 s", r"took_s"]
 
 
-# A minute and more each. They begin first: everybody would wait for one that began last.
+# Half a minute and more each. They begin first, a share of them in each process: everybody would wait for one that began last.
 LONGEST = (
     "test_a_walk_reaches_the_end_over_kills_silence_a_bad_gate_and_stores_that_go_away",
     "test_whatever_happens_each_acknowledged_event_is_a_row_a_tombstone_or_said_to_be_lost_and_readers_get_one_run",
@@ -48,11 +48,31 @@ LONGEST = (
     "test_a_walk_that_is_killed_everywhere_is_the_walk_that_it_would_have_been",
     "test_a_broken_file_stops_no_abort_and_no_lower_set_and_every_raise",
     "test_every_state_is_said_in_both_themes_and_at_both_widths",
+    "test_nothing_is_lost_and_the_hypothesis_holds_again",
+    "test_without_its_remedy_it_fails_by_the_objective_that_it_names",
+    "test_kills_lose_nothing_double_nothing_and_leave_each_subscriber_one_run",
+    "test_a_completion_that_is_killed_everywhere_is_the_one_that_it_would_have_been",
+    "test_kill_9_of_serve_loses_nothing_and_doubles_nothing",
+    "test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_revert_opens_it_again",
+    "test_users_move_to_realtime_and_back_without_losing_an_event",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.name.startswith(LONGEST))
+    # xdist deals the list out in as many runs as there are processes, and who has done with theirs takes from the ends of others.
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = sorted(
+        (item for item in items if item.name.startswith(LONGEST)),
+        key=lambda item: [item.name.startswith(one) for one in LONGEST].index(True),
+    )
+    rest = [item for item in items if not item.name.startswith(LONGEST)]
+    ends = [len(items) * (process + 1) // processes for process in range(processes)]
+    items[:] = []
+    for process, end in enumerate(ends):
+        share = long[process::processes]
+        left = end - len(items) - len(share)
+        items += share + rest[:left]
+        rest = rest[left:]
     for item in items:
         item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=NOT_WITHIN_A_SECOND))
 
