@@ -6,6 +6,8 @@ How quick it was is in the drill's own objectives, which a machine that runs fou
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,21 @@ def drilled(folder: Path, name: str, *words: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, found
 
 
+def _drawn(names: list[str]) -> list[str]:
+    """Half a minute of two processors each: of those without a remedy, half are run for one commit, the others for another."""
+    if os.environ.get("DRILLS") == "all":
+        return names
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    turn = int(head.stdout.strip()[-1:] or "0", 16) % 2
+    with_remedy = {name for name, _, _ in REMEDIES}
+    others = [name for name in names if name not in with_remedy]
+    return [name for name in names if name in with_remedy or others.index(name) % 2 == turn]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in catalog.names() if name not in LONG | READ_ONLY])
+@pytest.mark.parametrize("name", _drawn([name for name in catalog.names() if name not in LONG | READ_ONLY]))
 def test_nothing_is_lost_and_the_hypothesis_holds_again(tmp_path: Path, name: str) -> None:
     if name == "clock-step" and library() is None:
         needs.program("libfaketime")

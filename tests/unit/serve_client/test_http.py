@@ -87,7 +87,7 @@ async def test_nobody_there_is_said_so() -> None:
             await http.get("/")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://h", "http://", "http://h:port", "http://h:0"])
+@pytest.mark.parametrize("url", ["127.0.0.1", "ftp://h", "http://", "http://h:port", "http://h:0"])
 def test_what_is_no_address_is_usage(url: str) -> None:
     with pytest.raises(Usage, match="is no address"):
         ServeHttp(url)
