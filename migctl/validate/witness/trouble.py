@@ -3,7 +3,7 @@
 | a window | and no alert is out | and one is out |
 |---|---|---|
 | not seen whole (inconclusive) | raise | nothing |
-| seen, beyond a bound | raise | nothing; where what is out was only not seen whole: raise, since then |
+| seen, beyond a bound | raise | nothing; where what is out was only not seen whole, this is its reason from now on |
 | seen, within all bounds | nothing | clear |
 | without events, or cut short by the witness's own end | nothing | nothing |
 """
@@ -67,10 +67,11 @@ class Trouble:
             return None
         fault, out = fault_of(minute, self.bounds), self.out
         is_blind = minute.verdict != "pass"
-        if fault is not None and (out is None or (self._is_blind and not is_blind)):
-            self.out = AlertStatus(reason=fault, since=out.since if out is not None else minute.started_at)
-            self._is_blind = is_blind
-            return Alert(status="raised", reason=fault, since=self.out.since, window=minute)
+        if fault is not None and out is None:
+            self.out, self._is_blind = AlertStatus(reason=fault, since=minute.started_at), is_blind
+            return Alert(status="raised", reason=fault, since=minute.started_at, window=minute)
+        if fault is not None and out is not None and self._is_blind and not is_blind:
+            self.out, self._is_blind = AlertStatus(reason=fault, since=out.since), False
         if fault is None and out is not None:
             self.out = None
             return Alert(status="cleared", reason=out.reason, since=out.since, window=minute)
