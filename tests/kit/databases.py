@@ -88,21 +88,28 @@ def give_owner(connection: psycopg.Connection[Any], name: str, settings: Mapping
 def drop(server: Postgres, url: str) -> None:
     """Remove a database, whoever is connected to it, and the replication slots that name it."""
     name = url.rpartition("/")[2]
+    end = mono() + 60
     with psycopg.connect(server.admin_url(), autocommit=True) as connection:
-        end = mono() + 30
-        # Who is told to end takes a moment, and a client whose stream is cut may have opened another by then.
-        while connection.execute(
-            "select pg_terminate_backend(active_pid) from pg_replication_slots where database = %s and active",
-            [name],
-        ).fetchall():
-            assert mono() < end, f"a slot of {name} is in use for ever"
-            sleep(0.05)
-        connection.execute(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
-            " where database = %s and not active and not temporary",
-            [name],
-        )
-        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        while True:
+            # Who is told to end takes a moment, and a client whose stream is cut opens another.
+            connection.execute(
+                "select pg_terminate_backend(active_pid) from pg_replication_slots where database = %s and active",
+                [name],
+            )
+            try:
+                connection.execute(
+                    "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
+                    " where database = %s and not active and not temporary",
+                    [name],
+                )
+                connection.execute(
+                    sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+                )
+                return
+            except psycopg.errors.ObjectInUse:
+                if mono() > end:
+                    raise
+                sleep(0.05)
 
 
 class Templates:
