@@ -60,6 +60,7 @@ class Trouble:
         self.bounds = bounds
         self.out = out
         self._is_blind = False  # what is out was not seen whole
+        self._raised_by = out.reason if out is not None else ""  # and is cleared by, for who pairs the two
 
     def after(self, minute: Minute) -> Alert | None:
         """What is to be told after this window."""
@@ -69,10 +70,11 @@ class Trouble:
         is_blind = minute.verdict != "pass"
         if fault is not None and out is None:
             self.out, self._is_blind = AlertStatus(reason=fault, since=minute.started_at), is_blind
+            self._raised_by = fault
             return Alert(status="raised", reason=fault, since=minute.started_at, window=minute)
         if fault is not None and out is not None and self._is_blind and not is_blind:
             self.out, self._is_blind = AlertStatus(reason=fault, since=out.since), False
         if fault is None and out is not None:
             self.out = None
-            return Alert(status="cleared", reason=out.reason, since=out.since, window=minute)
+            return Alert(status="cleared", reason=self._raised_by, since=out.since, window=minute)
         return None
