@@ -25,7 +25,7 @@ from tests.kit.producing import producing
 from tests.kit.receiving import Received, reader, receiving
 
 # FAILPOINT_KILLS=10 goes on for longer.
-KILLS = int(os.environ.get("FAILPOINT_KILLS", "4"))
+KILLS = int(os.environ.get("FAILPOINT_KILLS", "3"))
 
 # How often a step is passed at most before it kills; it must be passed so often in every life.
 STEPS = {
