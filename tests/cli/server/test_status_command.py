@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import stat
 import subprocess
@@ -228,4 +229,5 @@ def test_a_watch_in_a_pipe_prints_a_line_for_each_change_and_none_for_figures(tm
     first, second, third = lines()
     assert "State: not running: no serve runs in" in first
     assert "Serve: websocket;" in second and "; State: healthy; Left: " in second
-    assert "is gone, and did not end by itself" in third
+    # The kill may have come while it was asked.
+    assert re.search("is gone, and did not end by itself|went away while it was asked", third), third

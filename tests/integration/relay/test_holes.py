@@ -174,8 +174,9 @@ async def test_a_table_that_is_gone_is_said_while_no_event_comes_and_is_filled_o
         await carried(journal, relay, 35)
         await received.count(35)
         await schema.rollback(url, "public", who="a test", to=0, drop_data=True)
-        await until(lambda: relay.status().state == "paused")
-        assert "migctl schema apply" in (relay.status().do or "")
+        # Its first refusal may be of the moment in which the rights were gone, and the tables were not.
+        await until(lambda: "migctl schema apply" in (relay.status().do or ""))
+        assert relay.status().state == "paused"
         await publish(journal, [event() for _ in range(5)])
         await schema.apply(url, "public", who="a test")
         await whole(tables, list(range(1, 41)))
