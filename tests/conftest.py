@@ -50,7 +50,7 @@ LONGEST = (
     "test_every_state_is_said_in_both_themes_and_at_both_widths",
     "test_nothing_is_lost_and_the_hypothesis_holds_again",
     "test_without_its_remedy_it_fails_by_the_objective_that_it_names",
-    "test_kills_lose_nothing_double_nothing_and_leave_each_subscriber_one_run",
+    "test_ten_kills_lose_nothing_double_nothing_and_leave_each_subscriber_one_run",
     "test_a_completion_that_is_killed_everywhere_is_the_one_that_it_would_have_been",
     "test_kill_9_of_serve_loses_nothing_and_doubles_nothing",
     "test_the_websocket_is_switched_off_and_nobody_loses_an_event_and_revert_opens_it_again",
@@ -103,14 +103,9 @@ def templates(postgres: Postgres) -> databases.Templates:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module that says ELSEWHERE = True runs on either kind of database: CI elsewhere, `./dev test` here, as all others.
-
-    MIGCTL_SURROUNDINGS=here,elsewhere: on both.
-    """
-    chosen = os.environ.get("MIGCTL_SURROUNDINGS")
-    usual = databases.HERE if metafunc.config.option.markexpr == "not slow" else databases.ELSEWHERE
+    """A module that says ELSEWHERE = True runs on both kinds of database."""
     if "surroundings" in metafunc.fixturenames and getattr(metafunc.module, "ELSEWHERE", None) is True:
-        metafunc.parametrize("surroundings", chosen.split(",") if chosen else [usual], indirect=True)
+        metafunc.parametrize("surroundings", databases.SURROUNDINGS, indirect=True)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def drilled(folder: Path, project: Foreign, *words: str) -> tuple[int, dict[str,
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("untouched")
-@pytest.mark.parametrize("name", ["failover", "rollback"])
+@pytest.mark.parametrize("name", ["failover", "websocket-outage", "publisher-crash", "rollback"])
 def test_a_drill_that_ships_runs_there_and_leaves_nothing_behind(
     tmp_path: Path, project: Foreign, name: str
 ) -> None:

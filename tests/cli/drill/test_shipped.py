@@ -6,8 +6,6 @@ How quick it was is in the drill's own objectives, which a machine that runs fou
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +39,8 @@ def drilled(folder: Path, name: str, *words: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, found
 
 
-def _drawn(names: list[str]) -> list[str]:
-    """Half a minute of a processor each: half are run for one commit, the others for another; `DRILLS=all`: all of them."""
-    if os.environ.get("DRILLS") == "all":
-        return names
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    turn = int(head.stdout.strip()[-1:] or "0", 16) % 2
-    return names[turn::2]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", _drawn([name for name in catalog.names() if name not in LONG | READ_ONLY]))
+@pytest.mark.parametrize("name", [name for name in catalog.names() if name not in LONG | READ_ONLY])
 def test_nothing_is_lost_and_the_hypothesis_holds_again(tmp_path: Path, name: str) -> None:
     if name == "clock-step" and library() is None:
         needs.program("libfaketime")

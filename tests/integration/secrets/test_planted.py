@@ -154,7 +154,7 @@ async def commands(folder: Path, environ: Mapping[str, str]) -> None:
     assert_folder_clean(folder)
 
 
-@pytest.mark.parametrize("how", ["lf", "percent"])
+@pytest.mark.parametrize("how", ["cr", "lf", "hash", "percent"])
 async def test_nothing_of_a_secret_comes_out_of_a_serve_whose_target_is_dead(
     how: str, tmp_path: Path
 ) -> None:
@@ -169,7 +169,7 @@ async def test_nothing_of_a_secret_comes_out_though_the_target_quotes_it(how: st
         await commands(tmp_path / "commands", environment(url, BREAKS[how]))
 
 
-@pytest.mark.parametrize("how", ["byte order mark", "hash"])
+@pytest.mark.parametrize("how", ["byte order mark", "hash", "question mark"])
 async def test_nothing_of_a_secret_comes_out_of_commands_whose_target_is_dead(
     how: str, tmp_path: Path
 ) -> None:
@@ -177,7 +177,7 @@ async def test_nothing_of_a_secret_comes_out_of_commands_whose_target_is_dead(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["hash"])
+@pytest.mark.parametrize("how", ["crlf and blanks", "hash"])
 async def test_nothing_of_a_key_of_today_or_of_a_user_comes_out_though_the_target_quotes_it(
     how: str, tmp_path: Path
 ) -> None:

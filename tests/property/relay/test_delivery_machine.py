@@ -29,7 +29,7 @@ from tests.kit.set_back import TargetCopies
 from tests.kit.world import World
 
 # 80 take about a minute; a night may take more.
-EXAMPLES = int(os.environ.get("DELIVERY_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("DELIVERY_EXAMPLES", "80"))
 STEPS = 30
 MOST_POISON = 5
 REQUESTS = (
