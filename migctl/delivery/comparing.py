@@ -229,6 +229,9 @@ class Comparer:
     async def go_back(self) -> None:
         """Let journal and heads agree to carry again what is gone. Says aloud what is carried again, and what is lost."""
         found, self.gone = self.gone, []
+        cursor = await self._journal.cursor(CURSOR)
+        if cursor is not None:  # while it was compared, more was carried
+            found = [replace(one, carried=max(one.carried, _upto(one.epoch, cursor))) for one in found]
         if any(one.again for one in found):
             # In this order: whoever is killed in between finds the same hole again.
             await self._hold(found)

@@ -38,7 +38,7 @@ async def _carried(
     front.next(asked, answers)
     async with relaying(journal, target, through=front.url, settings=SETTINGS) as relay:
         await until(lambda: front.left(asked) == 0)
-        await until(_well(journal, relay), within_s=180)
+        await until(_well(journal, relay))
 
 
 def _well(journal: SqliteJournal, relay: Relay) -> Callable[[], bool]:

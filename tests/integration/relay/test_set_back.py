@@ -65,7 +65,7 @@ async def test_rows_that_a_restored_target_lacks_come_again_while_the_relay_runs
     assert await tables.heads() == [(journal.epoch, 45, 45)]
     assert found is not None
     assert (found.times, found.epoch, found.after, found.lost) == (1, journal.epoch, 20, 0)
-    assert found.again > 0  # as many as had been carried by the moment of the comparison
+    assert found.again >= 15
 
 
 @pytest.mark.parametrize("emptied", [TABLES[:2], TABLES], ids=["rows", "rows and heads"])
