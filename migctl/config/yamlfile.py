@@ -26,6 +26,9 @@ Spellings = Mapping[tuple[str, ...], str]
 # Nobody writes more by hand; a file that a program writes may have MOST_BYTES.
 MOST_BYTES = 16 << 20
 
+# Of sections and lists, one in another. No file of ours has ten.
+MOST_DEPTH = 64
+
 # Beyond it are numbers that what we are made of can't hold: SQLite, PostgreSQL, time.
 _MOST = (1 << 63) - 1
 
@@ -36,6 +39,17 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 class _Loader(yaml.SafeLoader):
     """With the line of a value that is none of its kind: a date in a 13th month, a number of 5,000 digits, `!!int ""`."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Not beyond a depth: what the scanner does for each token grows with it."""
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise RecursionError
+        made: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return made
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
