@@ -12,11 +12,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from tests.kit.conditions import going_on
+
+if TYPE_CHECKING:
+    from tests.kit.forked import Forked
 
 STARTS_WITHIN_S = 90.0
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
@@ -33,8 +36,17 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
     }
 
 
+def needs_a_start(more: Mapping[str, str] | None) -> bool:
+    """What the loader or the interpreter has to know before a program begins."""
+    return any(name.startswith(("LD_", "PYTHON", "MALLOC")) for name in more or ())
+
+
 def run(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """One command, to its end."""
+    """One command, to its end. It is forked from a process that has the imports, unless it needs a start of its own."""
+    if not needs_a_start(more):
+        from tests.kit import forked
+
+        return forked.run(folder, *words, more=more)
     return subprocess.run(
         [sys.executable, "-m", "migctl", *words],
         capture_output=True,
@@ -48,7 +60,7 @@ def run(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> sub
 
 @dataclass
 class ServeProcess:
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     folder: Path
     url: str
 
@@ -87,14 +99,22 @@ def serving_process(
     """Ready when it is yielded; killed at the end. stderr: a descriptor; None is serve.log in the folder, as stdout."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "serve.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "migctl", "serve", "--listen", "127.0.0.1:0", *options],
-            stdout=out,
-            stderr=out if stderr is None else stderr,
-            env=environment(folder, more),
-            cwd=folder,
-        )
+    log.write_bytes(b"")
+    words = ("serve", "--listen", "127.0.0.1:0", *options)
+    process: subprocess.Popen[bytes] | Forked
+    if stderr is None and not needs_a_start(more):
+        from tests.kit.forked import Forked
+
+        process = Forked(folder, *words, out=log, err=log, more=more)
+    else:
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "migctl", *words],
+                stdout=out,
+                stderr=out if stderr is None else stderr,
+                env=environment(folder, more),
+                cwd=folder,
+            )
     try:
         yield ServeProcess(process, folder, _announced(folder, process, log)["url"])
     finally:
@@ -103,7 +123,7 @@ def serving_process(
         process.wait(60)
 
 
-def _announced(folder: Path, process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+def _announced(folder: Path, process: subprocess.Popen[bytes] | Forked, log: Path) -> dict[str, Any]:
     deadline = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError, ValueError):
