@@ -1,5 +1,6 @@
 """migctl: move a live event stream from your own WebSocket to Supabase Realtime while it runs, and prove that nothing was lost."""
 
+import contextlib
 from importlib import import_module
 from typing import Any
 
@@ -31,10 +32,10 @@ def _version() -> str:
     # 50 ms that a comparing process or a completion needn't pay.
     from importlib.metadata import PackageNotFoundError, version
 
-    try:
-        return version("migctl")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "0"
+    for distribution in ("migctl", "migctl-client"):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(distribution)
+    return "0"  # a source tree that was never installed
 
 
 def __getattr__(name: str) -> Any:

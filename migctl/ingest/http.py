@@ -21,8 +21,8 @@ from migctl.events.codec import Unknown, too_deep
 from migctl.events.ids import NAMESPACE
 from migctl.events.jsontext import TooDeep, TooMany, loads, split_array, split_object, type_word
 from migctl.ingest.times import Times
+from migctl.transports.wire import MAX_BODY_BYTES
 
-MAX_BODY_BYTES = 16 << 20
 MAX_EVENTS = 10_000
 MAX_KEY_CHARS = 255
 

@@ -10,10 +10,10 @@ from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Event
 from migctl.events.codec import encode_event
 from migctl.events.jsontext import typed
-from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.journal import Appended, Conflict
 from migctl.publisher.outlet import NotNow, TooLarge, Unfit
 from migctl.serve_client import Answer, ServeHttp
+from migctl.transports.wire import MAX_BODY_BYTES
 
 
 class _Item(msgspec.Struct):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from datetime import UTC, tzinfo
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -90,6 +91,11 @@ class Publisher:
             raise Usage("serve= goes with journal=: at url a `migctl serve` runs already", do="leave one out")
         if journal is not None and token is not None:
             raise Usage("token= goes with url=: a journal of this process asks for none", do="leave it out")
+        if journal is not None and find_spec("migctl.runtime") is None:
+            raise Usage(
+                "journal= needs all of migctl, and this is migctl-client",
+                do="pip install migctl, or give a url",
+            )
         # Raises now, not when the block is entered.
         self.url = base_url(url) if url is not None else None
         self._token = token

@@ -12,7 +12,6 @@ from aiohttp.typedefs import Middleware
 from migctl import __version__
 from migctl.clock import mono
 from migctl.config import Settings
-from migctl.ingest.http import MAX_BODY_BYTES
 from migctl.ingest.times import read_times
 from migctl.journal import Log
 from migctl.server.access.allowance import Allowances
@@ -42,6 +41,7 @@ from migctl.status.watching import CLIENT
 from migctl.telemetry import get_logger
 from migctl.telemetry.metrics import Histogram
 from migctl.transports.websocket import Gateway
+from migctl.transports.wire import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from migctl.delivery.figures import BatchFigures

@@ -17,6 +17,9 @@ MISSED_HEARTBEATS = 2.5
 ASK = b'{"type":"sys.ask"}'
 ANSWER_EVERY_S = 0.1
 
+# Of one request that brings events.
+MAX_BODY_BYTES = 16 << 20
+
 # No frame of an event, a hint or an old service is larger; what is larger closes the socket.
 MAX_FRAME_BYTES = 16 << 20
 

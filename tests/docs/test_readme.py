@@ -59,7 +59,7 @@ def test_the_stream_of_your_own_runs_as_it_is_shown(tmp_path: Path) -> None:
     environ = {
         key: value for key, value in os.environ.items() if not key.startswith(("MIGCTL_", "SUPABASE_"))
     }
-    environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
+    (tmp_path / ".venv").symlink_to(sys.prefix)  # as it is in a checkout
     environ["MIGCTL_LISTEN"] = f"127.0.0.1:{any_free_port()}"
     with (tmp_path / "stderr").open("w") as stderr:
         shell = subprocess.Popen(

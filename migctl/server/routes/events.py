@@ -14,7 +14,7 @@ from migctl.clock import mono, now
 from migctl.events import Event
 from migctl.events.codec import Unknown
 from migctl.events.jsontext import quote
-from migctl.ingest.http import MAX_BODY_BYTES, BadBody, Body, ItemError, read_events
+from migctl.ingest.http import BadBody, Body, ItemError, read_events
 from migctl.ingest.times import Times
 from migctl.journal import Appended, Conflict, JournalUnavailable, Log
 from migctl.server.access.allowance import Allowances, retry_after
@@ -24,6 +24,7 @@ from migctl.server.answers import answer, errors, refusal
 from migctl.server.counts import Counts, Rejection
 from migctl.telemetry import get_logger
 from migctl.transports.websocket import frames, resume
+from migctl.transports.wire import MAX_BODY_BYTES
 
 log = get_logger("ingest")
 
