@@ -35,6 +35,14 @@ ConfigOption = Annotated[
         "--config", "-c", help="Settings file. Default: ./migctl.yaml, if it is there.", show_default=False
     ),
 ]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        help="Ask there, with the token of MIGCTL_TOKEN. Default: the serve of the state folder, by its control socket.",
+        show_default=False,
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 ReasonOption = Annotated[

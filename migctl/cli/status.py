@@ -46,14 +46,7 @@ class Asked:
 
 
 def status(
-    url: Annotated[
-        str | None,
-        typer.Option(
-            "--url",
-            help="Ask there, with the token of MIGCTL_TOKEN. Default: the serve of the state folder, by its control socket.",
-            show_default=False,
-        ),
-    ] = None,
+    url: context.UrlOption = None,
     watch: Annotated[
         bool,
         typer.Option(

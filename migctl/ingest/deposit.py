@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
 from random import Random
 from typing import Any, NamedTuple, TypedDict
 
@@ -21,6 +22,7 @@ from migctl.journal import Bookmark, Conflict, JournalUnavailable, Log
 from migctl.resilience import Backoff, Retry
 from migctl.status.sources import Expected
 from migctl.telemetry import get_logger
+from migctl.telemetry.arrivals import Arrivals
 from migctl.telemetry.summary import Summary
 
 BACKOFF = Backoff(first_s=0.05, most_s=2.0)
@@ -86,6 +88,22 @@ def losses_of(deposit: Deposit | None, mapper: Mapper) -> Lossy:
     )
 
 
+class Came(TypedDict):
+    """What a SourceStatus says of when its events came."""
+
+    since: datetime | None
+    last_event_at: datetime | None
+    per_s: float | None
+
+
+def came_of(deposit: Deposit | None) -> Came:
+    """deposit: None before the source has begun."""
+    if deposit is None:
+        return Came(since=None, last_event_at=None, per_s=None)
+    of = deposit.arrivals
+    return Came(since=of.since, last_event_at=of.last_at, per_s=of.per_s(now()))
+
+
 class Deposit:
     """Puts batches of one source into the journal, and counts what became of them. summary: to be run beside, or ended."""
 
@@ -103,6 +121,7 @@ class Deposit:
         self._rejected = rejected
         self._backoff = backoff
         self._random = random or Random().random
+        self.arrivals = Arrivals(now())
         self.accepted = 0
         self.duplicates = 0
         self.conflicts = 0
@@ -137,6 +156,7 @@ class Deposit:
                 self.waiting_for = None
             self.accepted += appended.accepted
             self.duplicates += appended.duplicates
+            self.arrivals.came(appended.accepted, now())
             self._count(left)
             if left:
                 self.summary.carried(

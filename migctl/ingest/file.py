@@ -25,7 +25,7 @@ from msgspec.structs import asdict
 from migctl.clock import mono, now
 from migctl.events import BadEvent
 from migctl.events.ids import id_of_line
-from migctl.ingest.deposit import Deposit, Item, finish, item_of, losses_of
+from migctl.ingest.deposit import Deposit, Item, came_of, finish, item_of, losses_of
 from migctl.ingest.files import File, Lost, check, find, known_of, unreadable
 from migctl.ingest.lines import Line, Lines
 from migctl.ingest.mapping import Mapper
@@ -317,6 +317,7 @@ class FileSource:
             unfinished_bytes=self._unfinished,
             begun_anew=self._begun_anew,
             lines=self._lines,
+            **came_of(deposit),
             accepted=deposit.accepted if deposit else 0,
             duplicates=deposit.duplicates if deposit else 0,
             **losses_of(deposit, self._mapper),

@@ -17,7 +17,7 @@ from pathlib import Path
 from migctl.clock import mono, now
 from migctl.events import make_event
 from migctl.events.jsontext import dumps
-from migctl.ingest.deposit import Deposit, Item, finish
+from migctl.ingest.deposit import Deposit, Item, came_of, finish
 from migctl.ingest.gauges import Gauges, Unmeasured
 from migctl.ingest.rejected import Rejected
 from migctl.journal import Journal
@@ -152,6 +152,7 @@ class HostSource:
             state="waiting" if deposit and deposit.waiting_for else self._state,
             waiting_for=deposit.waiting_for if deposit else None,
             rate_wanted_per_s=round(self._rate or sum(RATES.values()), 3),
+            **came_of(deposit),
             accepted=deposit.accepted if deposit else 0,
             rejected=deposit.conflicts if deposit else 0,
             deadlines_missed=self._missed,

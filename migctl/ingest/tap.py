@@ -30,7 +30,7 @@ from migctl.clock import now
 from migctl.config.address import is_local, socket_host
 from migctl.errors import Transient, Usage
 from migctl.events import BadEvent
-from migctl.ingest.deposit import Deposit, Item, finish, item_of, losses_of
+from migctl.ingest.deposit import Deposit, Item, came_of, finish, item_of, losses_of
 from migctl.ingest.frames import Frames, events_of, lost_since
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.outages import NOTE_EVERY_S, Outages
@@ -257,6 +257,7 @@ class TapSource:
             waiting_for=deposit.waiting_for if deposit else None,
             connections=self._connections,
             frames=self._received,
+            **came_of(deposit),
             accepted=deposit.accepted if deposit else 0,
             duplicates=deposit.duplicates if deposit else 0,
             **losses_of(deposit, self._mapper),

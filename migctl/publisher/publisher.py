@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from migctl.clock import mono
+from migctl.clock import mono, now
 from migctl.config.address import base_url
 from migctl.config.modes import Mode
 from migctl.errors import MigctlError, Transient, Usage
@@ -354,10 +354,14 @@ class Publisher:
     def _status(self) -> PublisherStatus:
         """As a source of `serve`."""
         sender = self._sender
+        of = sender.arrivals if sender is not None else None
         return PublisherStatus(
             source=self._source,
             state="waiting" if self.waiting_for else "running",
             waiting_for=self.waiting_for,
+            since=of.since if of is not None else None,
+            last_event_at=of.last_at if of is not None else None,
+            per_s=of.per_s(now()) if of is not None else None,
             accepted=sender.acknowledged if sender is not None else 0,
             rejected=sender.failed if sender is not None else 0,
             buffered_bytes=self._waiting.bytes,

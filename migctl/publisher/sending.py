@@ -21,7 +21,7 @@ from random import Random
 
 import msgspec
 
-from migctl.clock import mono
+from migctl.clock import mono, now
 from migctl.errors import MigctlError, Poison, Transient
 from migctl.events import Event
 from migctl.journal import Appended, Conflict
@@ -31,6 +31,7 @@ from migctl.publisher.state import Standing
 from migctl.publisher.waiting import Unit, Waiting
 from migctl.resilience import Backoff, Retry
 from migctl.telemetry import get_logger
+from migctl.telemetry.arrivals import Arrivals
 
 GROUP_EVENTS = 2000
 GROUP_BYTES = 4 << 20
@@ -106,6 +107,7 @@ class Sender:
         self.idle.set()
         self.waiting_for: str | None = None
         self.acknowledged = 0
+        self.arrivals = Arrivals(now())
         self.failed = 0
         self.last_error: str | None = None
 
@@ -186,6 +188,7 @@ class Sender:
             self.waiting_for = None
             self._standing.become("open")
         self.acknowledged += len(events)
+        self.arrivals.came(appended.accepted, now())
         self._waiting.settled(units)
         positions, is_new = appended.positions(), appended.is_new()
         place = 0

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Middleware
 
 from migctl import __version__
 from migctl.clock import mono
+from migctl.clock import now as the_time
 from migctl.config import Settings
 from migctl.ingest.times import read_times
 from migctl.journal import Log
@@ -33,9 +34,12 @@ from migctl.server.routes.client import client_js_routes
 from migctl.server.routes.dashboard import dashboard_routes, page, wants_page
 from migctl.server.routes.events import Events
 from migctl.server.routes.metrics import CONTENT_TYPE, Metrics
+from migctl.server.routes.sources import source_routes
 from migctl.server.routes.story import Stories, story_routes
+from migctl.server.routes.subscribers import subscriber_routes
 from migctl.server.routes.tail import tail_routes
-from migctl.status import HttpStatus, Readiness, ServeStatus, SubscribersStatus, json_schema
+from migctl.status import HttpStatus, Readiness, ServeStatus, json_schema
+from migctl.status.feeding import SourcesStatus, sources_of
 from migctl.status.health import readiness
 from migctl.status.watching import CLIENT
 from migctl.telemetry import get_logger
@@ -74,6 +78,7 @@ _INDEX = {
     "GET /api/story?id=ID": "what became of one event; or ?epoch=E&seq=N",
     "GET /openapi.json": "all of this, as an OpenAPI document",
     "GET /admin/subscribers": "who is attached; over the control socket, or with a token of purpose admin",
+    "GET /admin/sources": "who feeds it; likewise",
 }
 
 
@@ -192,10 +197,9 @@ def build(
             body=scraped.page(), headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
         )
 
-    async def subscribers(_: web.Request) -> web.StreamResponse:
-        return answer(
-            200, SubscribersStatus(subscribers=gateway.subscribers() if gateway is not None else [])
-        )
+    def sources() -> SourcesStatus:
+        of, at = now(), the_time()
+        return sources_of(of.source, of.source_done, counts.producers.status(at), at)
 
     async def socket(request: web.Request) -> web.StreamResponse:
         if gateway is None:
@@ -221,10 +225,11 @@ def build(
     if assignment is not None:
         app.router.add_get("/api/transport", assignment.get)
     if gateway is not None:
-        app.router.add_get("/admin/subscribers", subscribers)
+        app.router.add_routes(subscriber_routes(gateway.subscribers))
     app.router.add_routes(
-        [*client_js_routes(), *dashboard_routes(), *tail_routes(journal, refusing), *admin, *flags]
+        [*client_js_routes(), *dashboard_routes(), *tail_routes(journal, refusing), *source_routes(sources)]
     )
+    app.router.add_routes([*admin, *flags])
     if stories is not None:
         app.router.add_routes(story_routes(stories, counts))
     return app

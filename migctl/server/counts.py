@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from migctl.server.producers import Producers
 from migctl.status import HttpStatus
 from migctl.status.watching import watches
 from migctl.telemetry.metrics import Histogram
@@ -45,7 +46,7 @@ class Counts:
     """Requests answered, and those answered 5xx: what the error rate is made of. A socket counts once it ends.
 
     watching: of the requests, those answered below 500 to who only watches, see `migctl.status.watching`.
-    rejections: the newest of what was rejected and had an id.
+    rejections: the newest of what was rejected and had an id. producers: who posted.
     by_answer: (method, route, status). refused: by the code of the refusal, over HTTP or as a socket closed with 4401.
     held: bodies at a time. dropped: connections, by why: see `access.gate`.
     seconds: by (method, route), sockets left out. append_seconds: from a request's events to their durability.
@@ -63,6 +64,7 @@ class Counts:
     append_seconds: Histogram = field(default_factory=Histogram)
     held: Held = field(default_factory=Held)
     dropped: Counter[str] = field(default_factory=Counter)
+    producers: Producers = field(default_factory=Producers)
     rejections: deque[Rejection] = field(default_factory=lambda: deque(maxlen=MOST_REJECTIONS))
 
     def reject(self, items: Iterable[Rejection], count: int) -> None:

@@ -31,11 +31,13 @@ from migctl.server.routes.ofrep import BulkEvaluationFailure, EvaluationFailure,
 from migctl.server.routes.rollout_api import Drills, Order
 from migctl.server.routes.tail import MOST_EVENTS, TailLine
 from migctl.server.routes.tokens import RevokeToken, TokensRevoked, TokensView
-from migctl.status import ServeStatus, SubscribersStatus
+from migctl.status import ServeStatus
 from migctl.status.clients import ClientsStatus
 from migctl.status.document import Readiness
+from migctl.status.feeding import SourcesStatus
 from migctl.status.flags import FlagsStatus
 from migctl.status.story import EventStory
+from migctl.status.subscribers import SubscribersStatus
 from migctl.subscriber.gateway.serve_client import Assignment
 
 Schema = Mapping[str, object]
@@ -343,7 +345,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *_managed("/api/flags", OneFlag, Flags, PutFlag),
     *_managed("/api/segments", OneSegment, Segments, PutSegment),
-    Operation("get", "/admin/subscribers", "who is attached", {200: Answer("each socket", SubscribersStatus)}),
+    Operation("get", "/admin/subscribers", "who is attached, and how far behind", {200: Answer("each", SubscribersStatus)}),
+    Operation("get", "/admin/sources", "who feeds it, since when, and how much", {200: Answer("each", SourcesStatus)}),
     Operation("get", "/admin/clients", "every subscriber that is here, or was", {200: Answer("each", ClientsStatus)}),
     Operation("get", "/admin/flags", "what this process holds of flags", {200: Answer("status", FlagsStatus)}),
     Operation(

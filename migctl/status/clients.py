@@ -21,7 +21,7 @@ class ClientStatus(Struct, frozen=True, kw_only=True):
 
     piped: the old service serves it, through us. user: as it names itself. remote: its address. token: the name of the one that it
     came with. last_seen: its last sign of life; of one that left, when its socket ended. position: the last that it was sent,
-    `epoch/seq`; None for one that is still catching up, and where somebody else feeds it. witness: it is the witness's own.
+    `epoch/seq`; None where it was sent nothing, and where somebody else feeds it. witness: it is the witness's own.
     """
 
     transport: ClientTransport

@@ -190,27 +190,6 @@ class GatewayStatus(TransportStatus, frozen=True, kw_only=True):
     moves: MovesStatus | None = None
 
 
-class SubscriberStatus(Struct, frozen=True, kw_only=True):
-    """A socket of the gateway. user: as it names itself; None for one that is assigned nothing. assigned: where the flag sends it.
-
-    closing: the code of a goodbye that is not answered yet.
-    """
-
-    peer: str
-    form: Literal["v2", "legacy", "piped"]
-    standby: bool
-    user: str | None
-    assigned: str | None
-    queued_bytes: int
-    closing: int | None
-
-
-class SubscribersStatus(Struct, frozen=True, kw_only=True):
-    """The document of `/admin/subscribers`."""
-
-    subscribers: list[SubscriberStatus]
-
-
 class CanaryWayStatus(Struct, frozen=True, kw_only=True):
     """One way to subscribers. silent_for_s: since a canary came by it, None before the first."""
 

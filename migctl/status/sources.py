@@ -15,13 +15,19 @@ SourceState = Literal[
 
 
 class SourceStatus(Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What all kinds of source say. waiting_for: why the journal takes nothing from it now."""
+    """What all kinds of source say. waiting_for: why the journal takes nothing from it now.
+
+    since: its start. last_event_at: when the journal took one from it. per_s: events taken a second over the last minute.
+    """
 
     source: str
     state: SourceState
     waiting_for: str | None
     accepted: int
     rejected: int
+    since: Moment | None = None
+    last_event_at: Moment | None = None
+    per_s: float | None = None
 
     @property
     def kind(self) -> str:

@@ -81,18 +81,19 @@ class Events:
             began = mono()
             appended = await self._append(found, partial=partial)
         except BadBody as error:
-            self._reject(error.errors)
+            self._reject(request, error.errors)
             return errors(error.status, error.errors)
         except Conflict as error:
             items = [*found.errors, *_conflicts(error, found).values()]
-            self._reject(items)
+            self._reject(request, items)
             return errors(409, items)
         except JournalUnavailable as error:
             return _unavailable(f"{error.what}; {error.do}")
         self._counts.append_seconds.observe(mono() - began)
         self._counts.accepted += appended.accepted
         self._counts.duplicates += appended.duplicates
-        self._reject(found.errors)
+        self._posted(request, accepted=appended.accepted, duplicates=appended.duplicates)
+        self._reject(request, found.errors)
         log_at = log.info if found.events else log.debug
         log_at(
             "events taken",
@@ -129,8 +130,15 @@ class Events:
                     raise
                 found.drop(wrong)
 
-    def _reject(self, items: Sequence[ItemError]) -> None:
+    def _posted(self, request: web.Request, **counts: int) -> None:
+        agent = request.headers.get("User-Agent", "")
+        self._counts.producers.posted(owner_of(request), now(), remote=request.remote, agent=agent, **counts)
+
+    def _reject(self, request: web.Request, items: Sequence[ItemError]) -> None:
+        if not items:
+            return
         at = now()
+        self._posted(request, rejected=len(items))
         known = [Rejection(at, one.id, one.code, one.reason) for one in items if one.id is not None]
         self._counts.reject(known, len(items))
 

@@ -56,6 +56,7 @@ class CatchingUp:
 
     async def _read_up(self, session: Session, after: int, writer: AbstractStreamWriter) -> None:
         live, epoch = self._live, self._live.epoch
+        session.position = f"{epoch}/{after}"
         while after < live.delivered:
             page = await self._journal.read(after, max_bytes=RUN_BYTES)
             match step(page, after, epoch, live_epoch=live.epoch, closed=session.closed):
@@ -72,6 +73,7 @@ class CatchingUp:
                 return
             live.frames_written += len(page)
             after = run.last
+            session.position, session.caught_up_to = f"{epoch}/{after}", page[-1].committed_at
             try:
                 if not await within(self.stall_s, writer.drain()):
                     live.close(session, frames.SLOW, "slow: resume from your position")

@@ -19,13 +19,15 @@ from aiohttp.abc import AbstractStreamWriter
 from migctl.clock import mono, now
 from migctl.config.settings import GatewaySection
 from migctl.journal import Log
-from migctl.status import GatewayStatus, SubscriberStatus, TransportName, TransportStatus
+from migctl.status import GatewayStatus, TransportName, TransportStatus
 from migctl.status.clients import ClientStatus
+from migctl.status.subscribers import SubscribersStatus
 from migctl.telemetry import get_logger
 from migctl.telemetry.minutely import Minutely
 from migctl.transports import wire
 from migctl.transports.websocket import frames, resume
 from migctl.transports.websocket.assigning import Assigning, Flags
+from migctl.transports.websocket.attached import attached
 from migctl.transports.websocket.catching_up import RUN_BYTES, CatchingUp
 from migctl.transports.websocket.leavers import Leavers
 from migctl.transports.websocket.live import Live
@@ -337,9 +339,9 @@ class Gateway:
             session.cut()
         return len(left)
 
-    def subscribers(self) -> list[SubscriberStatus]:
-        """Who is attached, one by one."""
-        return [session.status() for session in self._sockets]
+    def subscribers(self) -> SubscribersStatus:
+        """Who is attached, one by one, and how far behind."""
+        return attached(self._sockets, self._live, self._journal, at=mono(), moment=now())
 
     def switch_off(self) -> None:
         """The rollout is completed: who is here is sent to Realtime and closed, and `switched_off` says that nobody else may come.
@@ -392,7 +394,5 @@ class Gateway:
 
 
 def _bad_request(error: resume.BadRequest) -> web.HTTPBadRequest:
-    body = {
-        "errors": [{"index": None, "id": None, "field": error.field, "code": "value", "reason": error.reason}]
-    }
-    return web.HTTPBadRequest(text=json.dumps(body), content_type="application/json")
+    errors = [{"index": None, "id": None, "field": error.field, "code": "value", "reason": error.reason}]
+    return web.HTTPBadRequest(text=json.dumps({"errors": errors}), content_type="application/json")

@@ -31,13 +31,17 @@ class Live:
     def __len__(self) -> int:
         return len(self._v2) + len(self._legacy)
 
+    def __contains__(self, session: Session) -> bool:
+        """It is at the live edge."""
+        return session in self._v2 or session in self._legacy
+
     def join(self, session: Session) -> None:
         """From the next run on it gets all that is above its own `after`."""
         (self._legacy if session.form == "legacy" else self._v2).add(session)
 
     def position(self, session: Session) -> str | None:
-        """The last that it was sent, `epoch/seq`; None where it is not, and never was, at the live edge."""
-        if session in self._v2 or session in self._legacy:
+        """The last that it was sent, `epoch/seq`; None where it was sent nothing yet."""
+        if session in self:
             return f"{self.epoch}/{max(session.after, self.delivered)}"
         return session.position
 

@@ -8,9 +8,11 @@ socket, control frames too, are written here, each in one call, so they never mi
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Literal
 
-from migctl.status import SubscriberStatus, TransportName
+from migctl.clock import mono
+from migctl.status import TransportName
 from migctl.transports import wire
 from migctl.transports.websocket import frames
 
@@ -24,8 +26,9 @@ class Session:
     user: whom it is for; None takes no assignment. assigned: the transport that the flag gives that user, as of the last check.
     notified, notified_n: the transport that it was sent to, and by the flag set of which number; notified_brake: for a brake.
     fallback: it is here while Realtime, which it was sent to, has failed. since: monotonic, as `heard_at`.
-    position: the last that it was sent, once it left the live edge. token: the name of the one that it came with.
-    witness: it is the witness's own. answered_at: when it was answered the last time, what it asked.
+    position: the last that it was sent while it is not at the live edge; caught_up_to: when that was committed, of one that catches
+    up. waits_since: monotonic, since when its queue has not been empty, as far as what was written to it shows. token: the name of
+    the one that it came with. witness: it is the witness's own. answered_at: when it was answered the last time, what it asked.
     """
 
     __slots__ = (
@@ -34,6 +37,7 @@ class Session:
         "after",
         "answered_at",
         "assigned",
+        "caught_up_to",
         "close_code",
         "fallback",
         "form",
@@ -48,6 +52,7 @@ class Session:
         "standby",
         "token",
         "user",
+        "waits_since",
         "witness",
     )
 
@@ -78,6 +83,8 @@ class Session:
         self.token = token
         self.witness = witness
         self.position: str | None = None
+        self.caught_up_to: datetime | None = None
+        self.waits_since: float | None = None
         self.after = 0
         self.close_code: int | None = None
         self.user = user
@@ -106,18 +113,6 @@ class Session:
     def queued_bytes(self) -> int:
         return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
 
-    def status(self) -> SubscriberStatus:
-        """For `GET /admin/subscribers`."""
-        return SubscriberStatus(
-            peer=self.peer,
-            form=self.form,
-            standby=self.standby,
-            user=self.user,
-            assigned=self.assigned,
-            queued_bytes=self.queued_bytes,
-            closing=self.close_code,
-        )
-
     def is_silent(self, now: float, *, ping_every_s: float) -> bool:
         """True where so many pings went unanswered that the connection counts as lost. now: monotonic seconds, as `heard_at`."""
         return now - self.heard_at > wire.silence_s(ping_every_s)
@@ -128,9 +123,14 @@ class Session:
         if self.close_code is not None or transport.is_closing():
             return False
         # Checked before, not after: a single frame larger than the bound still goes to a subscriber that keeps up.
-        if transport.get_write_buffer_size() > self.max_queue_bytes:
+        queued = transport.get_write_buffer_size()
+        if queued > self.max_queue_bytes:
             self.close(frames.SLOW, "slow: resume from your position")
             return False
+        if not queued:
+            self.waits_since = None
+        elif self.waits_since is None:
+            self.waits_since = mono()
         transport.write(chunk)
         return True
 

@@ -25,13 +25,14 @@ ANNOUNCED = Announced(pid=7, url="http://127.0.0.1:1", mode="dual", started_at="
 
 
 @contextlib.asynccontextmanager
-async def answering(folder: Path, answer: bytes) -> AsyncIterator[None]:
-    """Whatever is asked over the folder's control socket gets this body with 200."""
+async def answering(folder: Path, answer: bytes, status: int = 200) -> AsyncIterator[None]:
+    """Whatever is asked over the folder's control socket gets this body."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
+            head = b"HTTP/1.1 %d .\r\nContent-Length: %d\r\n\r\n" % (status, len(answer))
+            writer.write(head + answer)
         writer.close()
 
     with bound(folder) as listening:

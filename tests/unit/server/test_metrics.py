@@ -51,6 +51,7 @@ NOT_MEASURED = {
     "source.connections",
     "source.frames",
     "source.buffered_frames",
+    "source.per_s",  # of a counter
     "witness.pid",
 }
 STATES = {

@@ -74,7 +74,8 @@ def test_what_is_no_status_is_refused(text: bytes) -> None:
 def test_each_kind_of_source_says_which_it_is() -> None:
     common = {"source": "-", "state": "running", "waiting_for": None, "accepted": 1, "rejected": 0}
     publisher = PublisherStatus(**common, buffered_bytes=3)
-    assert msgspec.to_builtins(publisher) == {"kind": "publisher", **common, "buffered_bytes": 3}
+    never = {"since": None, "last_event_at": None, "per_s": None}
+    assert msgspec.to_builtins(publisher) == {"kind": "publisher", **common, **never, "buffered_bytes": 3}
     stdin = {
         **common, "kind": "stdin", "duplicates": 0, "without_time": 0, "ignored": 0, "rejected_file": "r",
         "resumable": False, "resumed_from_bytes": 0, "offset_bytes": 9, "size_bytes": None, "lines": 1,
