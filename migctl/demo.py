@@ -26,7 +26,14 @@ from migctl.validate.result import Report
 OUTAGE_S = 3.0
 POLL_S = 0.2
 
-Phase = Literal["prepare", "publish", "outage", "settle", "compare", "done"]
+Phase = Literal["prepare", "publish", "outage", "back", "settle", "compare", "done"]
+LINES: dict[Phase, str] = {
+    "publish": "publishing this host's metrics: to disk first, then to subscribers",
+    "outage": "Supabase is killed (SIGKILL): what is meant for it waits on disk",
+    "back": "Supabase is back: what has waited is delivered, in order",
+    "settle": "publishing has ended; waiting until every subscriber has everything",
+    "compare": "stopping all parts, and comparing what each subscriber wrote down",
+}
 
 
 @dataclass(slots=True)
@@ -64,11 +71,12 @@ class DemoDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """The end of a demo: the figures, and the report that they are of."""
+    """The end of a demo: the figures, and the report that they are of. away_s: how long Supabase was."""
 
     document: DemoDocument
     report: Report
     folder: Path
+    away_s: float
 
     @property
     def passed(self) -> bool:
@@ -107,41 +115,28 @@ async def demo(
         await rehearsal.start()
         began = mono()
         rehearsal.begin()
-        outage = (
-            (seconds / 2, seconds / 2 + min(OUTAGE_S, seconds / 4)) if rehearsal.stack is not None else None
-        )
-        down = False
+        away_s = min(OUTAGE_S, seconds / 4) if rehearsal.stack is not None else 0.0
+        phase: Phase = "publish"
         while (elapsed := mono() - began) < seconds:
-            if outage is not None and rehearsal.stack is not None:
-                if not down and outage[0] <= elapsed < outage[1]:
+            if rehearsal.stack is not None:
+                if phase == "publish" and elapsed >= seconds / 2:
                     rehearsal.stack.kill("standin")
-                    down = True
-                elif down and elapsed >= outage[1]:
+                    phase = "outage"
+                elif phase == "outage" and elapsed >= seconds / 2 + away_s:
                     rehearsal.stack.start_part("standin")
-                    down = False
-            show(
-                phase="outage" if down else "publish",
-                line="the stand-in for Supabase was killed (SIGKILL); events go on"
-                if down
-                else "publishing this host's metrics",
-                elapsed_s=elapsed,
-                progress=await rehearsal.progress(),
-            )
+                    phase = "back"
+            show(phase=phase, line=LINES[phase], elapsed_s=elapsed, progress=await rehearsal.progress())
             await asyncio.sleep(POLL_S)
-        if down and rehearsal.stack is not None:
+        if phase == "outage" and rehearsal.stack is not None:
             rehearsal.stack.start_part("standin")
         rehearsal.end()
-        show(
-            phase="settle",
-            line="publishing has ended; waiting until every subscriber has everything",
-            elapsed_s=seconds,
-        )
+        show(phase="settle", line=LINES["settle"], elapsed_s=seconds)
         await rehearsal.settle(lambda progress: show(progress=progress))
-        show(phase="compare", line="stopping the parts and comparing what each subscriber received")
+        show(phase="compare", line=LINES["compare"])
         await rehearsal.finish()
     report = await compare(out, transports_of(mode))
     show(phase="done", line="")
-    return DemoResult(document(report, out, transports_of(mode)), report, out)
+    return DemoResult(document(report, out, transports_of(mode)), report, out, away_s)
 
 
 def document(report: Report, out: Path, transports: tuple[TransportName, ...]) -> DemoDocument:

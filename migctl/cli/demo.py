@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from migctl.demo import DemoResult, Scene
 
 
+# What happens to Supabase stands out.
+_STYLES = {"outage": "bold red", "back": "bold green"}
+
+
 def demo(
     seconds: Annotated[float, typer.Option("--seconds", min=4, help="How long to publish.")] = 20.0,
     rate: Annotated[
@@ -66,7 +70,9 @@ def demo(
                 mode=mode,
                 keys=keys,
                 schema=load().supabase.schema_,
-                watch=lambda scene: display.show(scene.since_start_s, scene.line, _draw(scene)),
+                watch=lambda scene: display.show(
+                    scene.since_start_s, scene.line, _draw(scene), style=_STYLES.get(scene.phase, "")
+                ),
             )
         )
     if output_format == "json":
@@ -80,11 +86,15 @@ def demo(
 def _draw(scene: Scene) -> RenderableType | None:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
+    from rich.spinner import Spinner
     from rich.table import Table
     from rich.text import Text
 
-    if scene.phase == "prepare":
+    if scene.phase == "done":
         return None
+    working = Spinner("dots", style="cyan")  # drawn by a thread: it turns while a part starts or stops
+    if scene.phase == "prepare":
+        return working
     rows = Table.grid(padding=(0, 2))
     rows.add_column(width=24)
     rows.add_column(justify="right", width=8)
@@ -105,10 +115,13 @@ def _draw(scene: Scene) -> RenderableType | None:
         style = "yellow" if behind > total * 0.02 else "green"
         bar = ProgressBar(total=total, completed=count, complete_style=style, finished_style="green")
         rows.add_row(label, f"{count:,}", bar)
+    if scene.phase in ("settle", "compare"):
+        return Group(Text(""), rows, working)
     return Group(Text(""), rows)
 
 
 def _print(result: DemoResult, mode: str) -> None:
+    from rich.console import Group
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
@@ -132,7 +145,16 @@ def _print(result: DemoResult, mode: str) -> None:
         f"   lost {of.lost}   duplicates {of.duplicates}   match {_percent(of.match_percent)}",
         style="bold",
     )
-    output.show(Panel(table, title=verdict, title_align="left", expand=False, padding=(1, 2)))
+    shown: RenderableType = table
+    slowest = max((each.max for each in delays if each is not None and each.max is not None), default=None)
+    if result.away_s and slowest is not None:
+        late = Text(
+            f"Supabase was away for {result.away_s:.0f} s. What was published meanwhile came\n"
+            f"late over Realtime, {_ms(slowest)} at most; it is not in the figures of live.",
+            style="dim",
+        )
+        shown = Group(table, Text(""), late)
+    output.show(Panel(shown, title=verdict, title_align="left", expand=False, padding=(1, 2)))
     migctl = os.environ.get("_MIGCTL_AS", "migctl")
     lines = [
         f"captures, report and logs: {result.folder}",

@@ -31,14 +31,18 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, seconds: float, line: str, drawn: RenderableType | None = None) -> None:
+    def show(
+        self, seconds: float, line: str, drawn: RenderableType | None = None, *, style: str = ""
+    ) -> None:
         """seconds: since the start. line: what goes on; printed once. drawn: what a terminal shows below the lines."""
         if drawn is not None:
             self.draw(drawn)
         if line and line != self._last and not self._quiet:
             from rich.text import Text
 
-            self._console.print(Text.assemble((f"{seconds:5.1f} s", "dim"), f"  {line}"), soft_wrap=True)
+            self._console.print(
+                Text.assemble((f"{seconds:5.1f} s", "dim"), "  ", (line, style)), soft_wrap=True
+            )
         self._last = line
 
     @property

@@ -149,7 +149,7 @@ class Rehearsal:
         from migctl import schema
 
         if self._target is None and self.mode != "websocket":
-            self._notify("starting a stack of its own: PostgreSQL, Valkey and a stand-in for Supabase")
+            self._notify("starting PostgreSQL, Valkey and a stand-in for Supabase")
             options = StandinOptions().with_schemas([self._schema])
             self.stack = EmbeddedStack(self._work / "stack", standin=options, keys=self._keys)
             self._target = self.stack.start()
