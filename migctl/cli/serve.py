@@ -132,7 +132,7 @@ def serve(
         from migctl.transports.dialing import Keeping
 
         heart = Heart.for_systemd(systemd()) if given is None else given.heart
-        opened = None
+        opened = mapper = None
         spec = source or settings.legacy.upstream
         if follow is not None and (spec is None or until_done):
             what = "has no end, and --until-done waits for one" if until_done else "needs --source FILE"
@@ -160,7 +160,7 @@ def serve(
             _print_ready(service)
 
         async with heart.beating():
-            service = await compose(settings, source=opened, notify=output.note)
+            service = await compose(settings, source=opened, mapper=mapper, notify=output.note)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, end)
             terminal = Terminal()

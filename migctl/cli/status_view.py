@@ -28,7 +28,9 @@ from migctl.status import (
     ServeStatus,
     SupervisionStatus,
     TapStatus,
+    UpstreamStatus,
 )
+from migctl.status.delivery import Feeder
 from migctl.status.summary import Summary, summary
 
 if TYPE_CHECKING:
@@ -160,6 +162,8 @@ def _lines(of: ServeStatus, now: datetime) -> Iterator[tuple[str, str]]:
         yield from _dead_letters(of.dead_letters)
     if of.transports.websocket is not None:
         yield "websocket", _gateway(of.transports.websocket)
+        if of.transports.websocket.upstream is not None:
+            yield "legacy", _legacy(of.transports.websocket.upstream)
         moves = of.transports.websocket.moves
         if moves is not None and moves.moving != 0:
             yield "moving", _moves(moves)
@@ -243,6 +247,21 @@ def _gateway(of: GatewayStatus) -> str:
     parts = ", ".join(f"{count:,} {form}" for form, count in forms if count)
     several = f"{of.subscribers:,} subscriber{'s' * (of.subscribers != 1)}" + (f" ({parts})" if parts else "")
     return f"{of.state}; {several}, {of.standby:,} standby, {of.behind_events:,} events behind"
+
+
+def _legacy(of: UpstreamStatus) -> str:
+    names: tuple[tuple[Feeder, str], ...] = (
+        ("upstream", "the old service"),
+        ("both", "both"),
+        ("journal", "the journal"),
+    )
+    fed = ", ".join(f"{of.fed_by[feeder]:,} by {name}" for feeder, name in names if of.fed_by.get(feeder))
+    parts = [f"fed: {fed}" if fed else "no dashboard", f"legacy.serve {of.serve}"]
+    if of.quiet_since is not None:
+        parts.append(f"the old service is quiet since {of.quiet_since:%Y-%m-%d %H:%M:%S} UTC")
+    if of.unsent:
+        parts.append(f"{of.unsent:,} of the journal not sent to them")
+    return "; ".join(parts)
 
 
 def _moves(of: MovesStatus) -> str:

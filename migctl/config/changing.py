@@ -109,6 +109,8 @@ CHANGEABLE: tuple[Changeable, ...] = (
     *_all("relay", "from the next comparison on", "compare_every_s"),
     *_all("relay", AT_THE_END, "drain_s", "drain_away_s"),
     *_all("gateway", AT_ONCE, "max_queue_bytes"),
+    *_all("legacy", AT_ONCE, "serve", "quiet_s"),
+    *_all("legacy", "from the next socket on", "same_within_s"),
     *_all("gateway", "from the next run on", "stall_s"),
     *_all("gateway", "from the next goodbye on", "grace_s"),
     *_all("realtime", "from the next message on", "messages_per_second", "expected_subscribers", "max_hint_bytes"),

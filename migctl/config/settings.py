@@ -131,6 +131,11 @@ class LegacySection(Section):
         str | None,
         Field(pattern=r"^wss?://[^/?#@]+", description="ws://HOST:PORT/PATH, the old service's own socket"),
     ] = None
+    serve: Annotated[
+        Literal["auto", "both", "upstream", "journal"], Field(description="auto, both, upstream or journal")
+    ] = "auto"
+    quiet_s: Annotated[float, Field(gt=0, description="seconds without an event")] = 10.0
+    same_within_s: Annotated[float, Field(gt=0, le=60, description="seconds, at most 60")] = 5.0
     origins: Annotated[
         list[str],
         Field(description="a list of origins such as http://localhost:3000, whose pages may connect"),

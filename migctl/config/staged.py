@@ -40,6 +40,7 @@ NOT_STAGED: Mapping[str, str] = {
     "ingest": "producers know of no stage",
     "http": "who brings a wrong token knows of no stage",
     "gateway": "who is on the WebSocket is there by the stage's share, on the same terms as before",
+    "legacy": "who feeds old dashboards goes by where the producer is, which a stage does not know",
     "realtime": "they are the plan's limits, which no stage changes",
     "evidence": "what a window has to hold alerts; whether a stage goes on is for its gates",
     "flags": "clients of flags know of no stage",

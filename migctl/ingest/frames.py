@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
-from migctl.events import BadEvent
+from migctl.events import BadEvent, Event
 from migctl.events.codec import too_deep
 from migctl.events.jsontext import TooDeep, TooMany, split_array
+from migctl.ingest.mapping import Mapper
 
+# An event without a time has that of its arrival, which nobody asks for here.
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _WHITE = b" \t\r\n"
 
 # Below this share of its bound a buffer that was full counts as drained.
@@ -80,6 +85,21 @@ def events_of(frame: bytes) -> list[bytes]:
         raise BadEvent("", "large", f"has more than {error.most} items") from None
     except ValueError as error:
         raise BadEvent("", "json", f"is no JSON array: {error}") from None
+
+
+def reader(mapper: Mapper) -> Callable[[bytes], list[Event]]:
+    """What finds the events in a frame; none in one that a source would ignore or reject."""
+
+    def events_in(frame: bytes) -> list[Event]:
+        found: list[Event] = []
+        with suppress(BadEvent):
+            for text in events_of(frame):
+                event = mapper.event(text, arrived=_NEVER)
+                if event is not None:
+                    found.append(event)
+        return found
+
+    return events_in
 
 
 def lost_since(heard: datetime, ended: datetime, *, unanswered_s: float | None) -> datetime:

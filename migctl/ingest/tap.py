@@ -35,6 +35,7 @@ from migctl.ingest.frames import Frames, events_of, lost_since
 from migctl.ingest.mapping import Mapper
 from migctl.ingest.outages import NOTE_EVERY_S, Outages
 from migctl.ingest.rejected import Rejected
+from migctl.ingest.tapped import Tapped
 from migctl.ingest.turns import Turns
 from migctl.journal import Journal
 from migctl.redaction import redact
@@ -62,6 +63,7 @@ class TapSource:
     """`run` lasts until cancelled. max_buffer_bytes: of frames that wait for the journal.
 
     keeping: when an upstream that is silent is given up. stop_within_s: at the end, for what waits for the journal.
+    tapped: what has come by it.
     """
 
     def __init__(
@@ -78,7 +80,8 @@ class TapSource:
         random: Callable[[], float] | None = None,
     ) -> None:
         host = _host(url)
-        self._url = url
+        self.url = url
+        self.tapped = Tapped()
         self._name = _without_secrets(url)
         self._mapper = mapper.named(host)
         self._rejected = rejected
@@ -147,13 +150,13 @@ class TapSource:
         began = now()
         try:
             async with Followed(
-                self._url,
+                self.url,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
                 ping_interval=self._keeping.ping_every_s,
                 ping_timeout=self._keeping.silence_s,
                 max_size=self._keeping.max_frame_bytes,
-                proxy=None if is_local(self._url) else True,
+                proxy=None if is_local(self.url) else True,
             ) as socket:
                 opened = loop.time()
                 self._connections += 1
@@ -221,6 +224,7 @@ class TapSource:
         while len(self._batch) < BATCH_EVENTS and (taken := self._frames.next()) is not None:
             self._read(*taken)
             await self._turns.give()
+        self.tapped.add(item.event.id for item in self._batch)  # before others find them in the journal
         await deposit.put(self._batch)
         self._batch = []
         self._frames.stored()

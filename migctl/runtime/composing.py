@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from migctl.config import Settings, flag, secret
 from migctl.runtime.closing import closed_before, remarks
@@ -13,11 +14,20 @@ from migctl.server import kill_switch
 from migctl.server.access.held import HeldTokens
 from migctl.server.access.tokens import parse_tokens
 
+if TYPE_CHECKING:
+    from migctl.ingest.mapping import Mapper
+    from migctl.transports.websocket import Reading
+
 
 async def compose(
-    settings: Settings, *, source: Source | None = None, notify: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    *,
+    source: Source | None = None,
+    mapper: Mapper | None = None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Service:
-    """notify: is told what an operator must hear, such as that the embedded stack is started here.
+    """mapper: of an old service's frames; default: of the settings.
+    notify: is told what an operator must hear, such as that the embedded stack is started here.
 
     Raises Usage where the target lacks a part or a token can't be read, Transient where the embedded stack does not come up.
     """
@@ -35,7 +45,24 @@ async def compose(
         mode=settings.mode,
         target=target,
         source=source,
+        reading=_reading(settings, source, mapper),
         notify=notify,
         override=kill_switch(settings.mode, override),
         tokens=HeldTokens(parse_tokens(secret("MIGCTL_TOKENS")), folder=settings.state),
     )
+
+
+def _reading(settings: Settings, source: Source | None, mapper: Mapper | None) -> Reading | None:
+    """None where there is no old service behind us."""
+    url = settings.legacy.upstream
+    if url is None or settings.mode == "realtime":
+        return None
+    from migctl.ingest import parse_map
+    from migctl.ingest.frames import reader
+    from migctl.ingest.tap import TapSource
+    from migctl.transports.websocket import Reading
+
+    events_in = reader(mapper or parse_map([], settings.source))
+    if isinstance(source, TapSource) and source.url == url:
+        return Reading(events_in, source.tapped)
+    return Reading(events_in)

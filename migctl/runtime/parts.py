@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from migctl.target import RetryTable
     from migctl.target.authenticated import Authenticated
     from migctl.transports.realtime import Broadcast
-    from migctl.transports.websocket import Gateway
+    from migctl.transports.websocket import Gateway, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,10 @@ def make_parts(
     override: TransportName | None = None,
     stack: AsyncExitStack,
     origin: Origin = lambda _: "default",
+    reading: Reading | None = None,
 ) -> Parts:
     """The parts of this mode over one journal. override: of the flag `transport`. stack: closes their connections at its end.
-    origin: what each setting is from.
+    origin: what each setting is from. reading: of the old service's frames, where there is one.
 
     Raises Usage for a mode with Realtime and no target, and where what was kept of flags, or the experiments, can't be read.
     """
@@ -106,7 +107,14 @@ def make_parts(
     if keeping.is_on:
         flags.keep_variants(keeping)
     made = create(
-        mode, settings, journal=journal, target=target, table=relay, flags=flags, authenticated=authenticated
+        mode,
+        settings,
+        journal=journal,
+        target=target,
+        table=relay,
+        flags=flags,
+        authenticated=authenticated,
+        reading=reading,
     )
     gateway, broadcast = made.gateway, made.broadcast
     changes = ChangeLog(settings.state)
@@ -178,7 +186,9 @@ def _follow(live: LiveSettings, journal: Journal, gateway: Gateway | None) -> No
 
     live.follow(keep_by)
     if gateway is not None:
-        live.follow(lambda of: gateway.follow(of.gateway, joins_per_s=of.realtime.joins_per_s))
+        live.follow(
+            lambda of: gateway.follow(of.gateway, joins_per_s=of.realtime.joins_per_s, legacy=of.legacy)
+        )
 
 
 def _withheld(settings: Settings, relay: Relay) -> str | None:

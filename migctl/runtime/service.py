@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from migctl.delivery import Relay
+    from migctl.transports.websocket import Reading
 
 WAITING_LOGGED_EVERY_S = 10.0
 OBSERVED_EVERY_S = 0.25
@@ -63,7 +64,8 @@ class Service:
     """One `serve` process.
 
     tokens: who may do what over HTTP; without any, only loopback is served. override: the kill switch of the flag `transport`.
-    source, gate: as in Feed. until_done: end once the source is read and relayed. notify: of what an operator must hear at once.
+    source, gate: as in Feed. reading: of an old service's frames, where there is one. until_done: end once the source is read and
+    relayed. notify: of what an operator must hear at once.
     witness: kept beside it; None for none. held: sockets that listen already, which are served. supervision: by whom it is kept.
     """
 
@@ -71,6 +73,7 @@ class Service:
     mode: Mode
     target: Target | None
     source: Source | None = None
+    reading: Reading | None = None
     gate: Callable[[], Awaitable[object]] | None = None
     until_done: bool = False
     notify: Callable[[str], None] = lambda _: None
@@ -105,6 +108,7 @@ class Service:
                 override=self.override,
                 stack=stack,
                 origin=self.origin,
+                reading=self.reading,
             )
             await self._serve(parts, Feed(self.source, self.gate), stack, stop, ready)
         return self.left

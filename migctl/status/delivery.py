@@ -20,6 +20,10 @@ IndicatorWord = Literal["connected", "fallback", "catching up", "down"]
 Part = Literal["table", "heads", "broadcast", "gateway"]
 BreakerPart = Literal["table", "broadcast"]
 
+# Who feeds sockets that are passed through to an old service: as it is set, and as it is.
+LegacyServe = Literal["auto", "both", "upstream", "journal"]
+Feeder = Literal["upstream", "both", "journal"]
+
 
 class BreakersStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Each breaker by the part that it protects; one that the mode does not have is left out."""
@@ -146,11 +150,24 @@ class IndicatorStatus(Struct, frozen=True, kw_only=True):
 
 
 class UpstreamStatus(Struct, frozen=True, kw_only=True):
-    """The old service behind the gateway. reason: why the latest socket could not be passed through; None where it could."""
+    """The old service behind the gateway. reason: why the latest socket could not be passed through; None where it could.
+
+    serve: as the settings have it; feeding: what that comes to now. fed_by: of the sockets that are passed through, how many are
+    fed by whom. quiet_since: it sent no event since, though it may answer; None while it sends some. unsent: events that came to
+    the journal otherwise since its last one, and are not sent to these sockets. dark_since: `serve` is upstream, and it is quiet
+    while there are such; None where it is not so. doubles: what was not sent to a socket, since the other had sent the same.
+    """
 
     url: str
     failures: int
     reason: str | None
+    serve: LegacyServe = "upstream"
+    feeding: Feeder = "upstream"
+    fed_by: dict[Feeder, int] = {}
+    quiet_since: Moment | None = None
+    unsent: int = 0
+    dark_since: Moment | None = None
+    doubles: int = 0
 
 
 class MovesStatus(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from migctl.resilience import BreakerStatus
-from migctl.status.delivery import BreakersStatus, ConnectionsStatus, ConnectionStatus, Part
+from migctl.status.delivery import BreakersStatus, ConnectionsStatus, ConnectionStatus, Part, UpstreamStatus
 from migctl.status.document import Health, Problem, Readiness, ServeParts
 from migctl.status.flags import FlagsStatus
 from migctl.status.sources import AnySource, MappedStatus, TapStatus
@@ -114,11 +114,8 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
             do="nothing while the backlog falls; else see what table and heads say, and the database's load",
         )  # fmt: skip
     gateway = of.transports.websocket
-    if gateway is not None and gateway.upstream is not None and gateway.upstream.reason is not None:
-        yield Problem(
-            part="old service", state="sockets can't be passed through", reason=gateway.upstream.reason,
-            do=f"see whether {gateway.upstream.url} answers, or change legacy.upstream",
-        )  # fmt: skip
+    if gateway is not None and gateway.upstream is not None:
+        yield from _old_service(gateway.upstream)
     if of.source is not None and not of.source_done:
         yield from _source(of.source)
     if isinstance(of.source, MappedStatus):
@@ -134,6 +131,25 @@ def _problems(of: ServeParts) -> Iterator[Problem]:
         yield Problem(
             part="stage", state="settings not taken over", reason=of.stage.reason,
             do=of.stage.do or "mend its file: `migctl config check`",
+        )  # fmt: skip
+
+
+def _old_service(of: UpstreamStatus) -> Iterator[Problem]:
+    if of.dark_since is not None:
+        yield Problem(
+            part="old dashboards", state=f"dark: {of.unsent:,} event{'s' * (of.unsent != 1)} of the journal not sent to them",
+            reason="the old service sends no event, and legacy.serve is upstream",
+            do='`migctl ctl set legacy.serve both --reason "the producer has moved"`, and the same in migctl.yaml',
+            since=of.dark_since,
+        )  # fmt: skip
+    if of.reason is not None:
+        is_fed = of.feeding != "upstream"
+        yield Problem(
+            part="old service",
+            state="away: its dashboards get the journal's events, and no replies" if is_fed else "sockets can't be passed through",
+            reason=of.reason,
+            do=f"see whether {of.url} answers; take legacy.upstream out once it is to stay away"
+            if is_fed else f"see whether {of.url} answers, or change legacy.upstream",
         )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from migctl.journal import Log
     from migctl.target.authenticated import Authenticated
     from migctl.transports.realtime import Broadcast
-    from migctl.transports.websocket import Gateway, Upstream
+    from migctl.transports.websocket import Front, Gateway, Reading
     from migctl.transports.websocket.assigning import Flags
 
 __all__ = ["Audience", "Made", "Table", "Transport", "TransportName", "TransportStatus", "create"]
@@ -56,14 +56,15 @@ def create(
     table: Table | None = None,
     flags: Flags | None = None,
     authenticated: Authenticated | None = None,
+    reading: Reading | None = None,
 ) -> Made:
     """The transports of a mode, over one journal: `dual` is both.
 
     target, table: needed where the mode has Realtime. flags: say who has which transport. authenticated: makes their
-    tokens.
+    tokens. reading: of an old service's frames, needed where the settings have one.
     Raises ValueError for a mode with Realtime and without its parts.
     """
-    gateway = _gateway(settings, journal, flags) if mode in ("websocket", "dual") else None
+    gateway = _gateway(settings, journal, flags, reading) if mode in ("websocket", "dual") else None
     if mode == "websocket":
         return Made(gateway, None)
     if target is None or table is None:
@@ -83,21 +84,31 @@ def create(
     return Made(gateway, broadcast)
 
 
-def _upstream(legacy: LegacySection) -> Upstream | None:
+def _front(legacy: LegacySection, reading: Reading | None) -> Front | None:
     from migctl.transports.dialing import Keeping
-    from migctl.transports.websocket import Upstream
+    from migctl.transports.websocket import Front, Upstream
 
-    return Upstream(legacy.upstream, keeping=Keeping.of(legacy)) if legacy.upstream is not None else None
+    if legacy.upstream is None:
+        return None
+    if reading is None:
+        raise ValueError("an old service needs a reading of its frames")
+    return Front(
+        Upstream(legacy.upstream, keeping=Keeping.of(legacy)),
+        reading,
+        serve=legacy.serve,
+        quiet_s=legacy.quiet_s,
+        same_within_s=legacy.same_within_s,
+    )
 
 
-def _gateway(settings: Settings, journal: Log, flags: Flags | None) -> Gateway:
+def _gateway(settings: Settings, journal: Log, flags: Flags | None, reading: Reading | None) -> Gateway:
     from migctl.transports.websocket import Gateway
 
     return Gateway(
         journal,
         legacy_frame=settings.legacy.frame,
         heartbeat_s=settings.gateway.heartbeat_s,
-        upstream=_upstream(settings.legacy),
+        front=_front(settings.legacy, reading),
         max_queue_bytes=settings.gateway.max_queue_bytes,
         stall_s=settings.gateway.stall_s,
         grace_s=settings.gateway.grace_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
+
+from migctl.config.settings import SourceSection
+from migctl.ingest import parse_map
+from migctl.ingest.frames import reader
+from migctl.transports.websocket import Front, Reading, Upstream
 
 FLAT = '{"type":"event","connection_type":"redis","direction":"send","function_name":"get","data_size_bytes":12,"response_time_ms":1.20,"error":null,"metadata":{},"broadcast_time":"2025-10-23 15:11:01 AEDT"}'  # noqa: E501 - a frame as it came
 WRAPPED = '{"type":"session_metrics","data":{"active": 3, "big": 12345678901234567890, "e": 1.50},"timestamp":81234.56}'
@@ -68,6 +73,8 @@ def _reply(message: str | bytes) -> str | bytes:
 
 
 def _door(client: ServerConnection, request: Request) -> Response | None:
+    if "gone" in request.path:
+        return client.respond(404, "no such route\n")
     return client.respond(403, "not you\n") if "stranger" in request.path else None
 
 
@@ -87,3 +94,10 @@ async def old_service(port: int = 0) -> AsyncIterator[OldService]:
     ) as server:
         service.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
         yield service
+
+
+def front(upstream: Upstream | str, *, tapped: Container[str] = frozenset(), **options: Any) -> Front:
+    """As `serve` has it before an old service; what this one says besides events is none."""
+    mapper = parse_map([], SourceSection(unread_times="arrival"), ignore=["initial_stats,stats"])
+    upstream = Upstream(upstream) if isinstance(upstream, str) else upstream
+    return Front(upstream, Reading(reader(mapper), tapped), **options)

@@ -187,10 +187,26 @@ def _gateway(gateway: GatewayStatus) -> Iterator[Metric]:
         gateway.behind_events,
     )
     yield gauge("migctl_gateway_queue_bytes", "The longest queue of a subscriber.", gateway.max_queued_bytes)
+    old = gateway.upstream
     yield counter(
         "migctl_gateway_upstream_failures_total",
         "Sockets that could not be passed through to the old service.",
-        gateway.upstream.failures if gateway.upstream is not None else None,
+        old.failures if old is not None else None,
+    )
+    yield gauges(
+        "migctl_gateway_piped_subscribers",
+        "Sockets that are passed through to the old service, by who feeds them.",
+        [({"by": by}, float(count)) for by, count in old.fed_by.items()] if old is not None else [],
+    )
+    yield gauge(
+        "migctl_gateway_unsent_events",
+        "Events of the journal that these sockets lack, since the old service's last one.",
+        old.unsent if old is not None else None,
+    )
+    yield counter(
+        "migctl_gateway_doubles_total",
+        "Events that were not sent to such a socket, since the other of the two had sent the same.",
+        old.doubles if old is not None else None,
     )
     yield counter("migctl_gateway_frames_total", "Event frames written to sockets.", gateway.frames_written)
     if gateway.moves is not None:

@@ -202,16 +202,24 @@ class Run:
 
     def legacy(self, after: int = 0) -> bytes:
         """The same for sockets that did not opt in: without control events, so it may be empty."""
+        each = self._each_legacy()
+        if after >= self.first:
+            return b"".join(each[after - self.first + 1 :])
+        if self._legacy_whole is None:
+            self._legacy_whole = b"".join(each)
+        return self._legacy_whole
+
+    def each_legacy(self) -> Iterator[tuple[Entry, bytes]]:
+        """Each entry with its frame for such sockets, which is empty for a control event."""
+        return zip(self._entries, self._each_legacy(), strict=True)
+
+    def _each_legacy(self) -> list[bytes]:
         if self._legacy is None:
             self._legacy = [
                 b"" if entry.event.is_control else framed(legacy_text(entry.event, self._legacy_frame))
                 for entry in self._entries
             ]
-        if after >= self.first:
-            return b"".join(self._legacy[after - self.first + 1 :])
-        if self._legacy_whole is None:
-            self._legacy_whole = b"".join(self._legacy)
-        return self._legacy_whole
+        return self._legacy
 
 
 def runs(entries: Iterable[Entry], legacy_frame: LegacyFrame, *, max_bytes: int) -> Iterator[Run]:

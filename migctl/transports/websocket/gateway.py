@@ -17,7 +17,8 @@ from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
 from migctl.clock import mono, now
-from migctl.config.settings import GatewaySection
+from migctl.config.settings import GatewaySection, LegacySection
+from migctl.events import Position
 from migctl.journal import Log
 from migctl.status import GatewayStatus, TransportName, TransportStatus
 from migctl.status.clients import ClientStatus
@@ -29,11 +30,12 @@ from migctl.transports.websocket import frames, resume
 from migctl.transports.websocket.assigning import Assigning, Flags
 from migctl.transports.websocket.attached import attached
 from migctl.transports.websocket.catching_up import RUN_BYTES, CatchingUp
+from migctl.transports.websocket.front import Front
 from migctl.transports.websocket.leavers import Leavers
 from migctl.transports.websocket.live import Live
+from migctl.transports.websocket.passing import pass_through
 from migctl.transports.websocket.session import Form, Session
 from migctl.transports.websocket.sockets import Sockets
-from migctl.transports.websocket.upstream import Away, Denied, Upstream, pipe
 
 log = get_logger("gateway")
 
@@ -49,7 +51,7 @@ class Gateway:
 
     legacy_frame: what sockets without opt-in get, "envelope" or "data".
     max_queue_bytes: what may wait in one subscriber's queue before it is closed as slow (4408).
-    upstream: the old service's socket; sockets without opt-in are passed through to it.
+    front: sockets without opt-in are passed through to the old service, as it says.
     heartbeat_s: how often v2 sockets get `sys.hb`; said in `sys.hello`.
     stall_s: how long a subscriber that catches up may take for the next run before it is closed as slow.
     flags: say who has which transport; None tells nobody. joins_per_s: how many are told to go to Realtime.
@@ -66,7 +68,7 @@ class Gateway:
         max_queue_bytes: int = 8 << 20,
         stall_s: float = 10.0,
         grace_s: float = 5.0,
-        upstream: Upstream | None = None,
+        front: Front | None = None,
         flags: Flags | None = None,
         joins_per_s: float = 50.0,
     ) -> None:
@@ -74,7 +76,9 @@ class Gateway:
         self._legacy_frame: frames.LegacyFrame = legacy_frame
         self._heartbeat_s = heartbeat_s
         self._grace_s = grace_s
-        self._upstream = upstream
+        self._front = front
+        if front is not None:
+            front.grace_s = grace_s
         self._live = Live(journal.epoch, journal.head, grace_s=grace_s)
         self.trail = self._live.trail  # count: of the sockets at the live edge
         self._catching_up = CatchingUp(journal, self._live, legacy_frame=legacy_frame, stall_s=stall_s)
@@ -98,8 +102,11 @@ class Gateway:
 
     # Delivering.
 
-    def follow(self, of: GatewaySection, *, joins_per_s: float) -> None:
+    def follow(self, of: GatewaySection, *, joins_per_s: float, legacy: LegacySection | None = None) -> None:
         """By these from now on, sockets that are open too. How often they get a heartbeat they were told: that stays."""
+        if self._front is not None and legacy is not None:
+            self._front.grace_s = of.grace_s
+            self._front.follow(legacy)
         self._grace_s = self._live.grace_s = of.grace_s
         self._catching_up.stall_s = of.stall_s
         self._sockets.follow(max_queue_bytes=of.max_queue_bytes, grace_s=of.grace_s)
@@ -130,6 +137,8 @@ class Gateway:
                 live.close_all(frames.OVERTAKEN, "retention overtook this reader", self._sockets.of("v2"))
             for run in frames.runs(batch, self._legacy_frame, max_bytes=RUN_BYTES):
                 live.fan_out(run)
+                if self._front is not None:
+                    self._front.carry(run)
                 if self._sockets.draining:
                     self._sockets.wake()
                 # Written bytes leave when the loop turns; without this a long batch would look like slow subscribers.
@@ -213,8 +222,15 @@ class Gateway:
             wish = resume.wish_in(request.query) if v2 else resume.NO_WISH
         except resume.BadRequest as error:
             raise _bad_request(error) from None
-        if not v2 and self._upstream is not None:
-            return await self._pass_through(request, self._upstream, offered)
+        if not v2 and self._front is not None:
+            return await pass_through(
+                request,
+                offered,
+                self._front,
+                self._sockets,
+                position=self._position,
+                check_open=self._check_open,
+            )
         protocols = (frames.SUBPROTOCOL,) if v2 else ()
         form: Form = "v2" if v2 else "legacy"
         async with self._sockets.admitted(request, form, protocols, wish=wish) as admitted:
@@ -233,29 +249,8 @@ class Gateway:
                         await catching_up
         return socket
 
-    async def _pass_through(
-        self, request: web.Request, upstream: Upstream, offered: list[str]
-    ) -> web.StreamResponse:
-        """Let the old service serve this socket."""
-        if not web.WebSocketResponse().can_prepare(request).ok:
-            raise web.HTTPBadRequest
-        try:
-            old = await upstream.open(request, offered)
-        except Denied as denied:
-            return web.Response(status=denied.status, body=denied.body)
-        except Away:
-            async with self._sockets.admitted(request, "piped", offered) as (socket, session, _):
-                session.close(frames.DRAINING, "the old service is away", grace_s=self._grace_s)
-                await self._listen(socket, session)
-            return socket
-        async with old:
-            protocols = (old.subprotocol,) if old.subprotocol else ()
-            async with self._sockets.admitted(
-                request, "piped", protocols, max_client_bytes=wire.MAX_FRAME_BYTES
-            ) as admitted:
-                self._check_open(admitted[1])
-                await pipe(*admitted, old, pass_within_s=upstream.pass_within_s)
-        return admitted[0]
+    def _position(self) -> Position:
+        return Position(self._journal.epoch, self._journal.head)
 
     def _begin(
         self, session: Session, wish: resume.Wish, writer: AbstractStreamWriter
@@ -380,15 +375,15 @@ class Gateway:
         return TransportStatus(state="connected", reason=None)
 
     def status(self) -> GatewayStatus:
-        of = self.state()
+        of, front = self.state(), self._front
         return self._sockets.status(
             of.state,
             of.reason,
             live=len(self._live),
             delivered_seq=self._live.delivered,
             behind_events=self._journal.head - self._live.delivered,
-            frames_written=self._live.frames_written,
-            upstream=self._upstream.status() if self._upstream is not None else None,
+            frames_written=self._live.frames_written + (front.frames_written if front is not None else 0),
+            upstream=front.status() if front is not None else None,
             assigning=self._assigning,
         )
 

@@ -1,28 +1,18 @@
-"""Upstream: the old service behind us. A socket of the old protocol is passed through to it, both ways, as it is.
-
-Text stays text and binary stays binary; query, subprotocols and headers go along; the code that one side closes with is the code
-that the other side sees. A slow dashboard holds up its own connection to the old service, as it always did.
-"""
+"""Upstream: the old service behind us, and how a socket to it is opened for a client: query, subprotocols and headers go along."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from urllib.parse import urlsplit
 
-from aiohttp import ClientConnectionResetError, WSMsgType, web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp import web
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from migctl.clock import mono
 from migctl.redaction import redact
-from migctl.status import UpstreamStatus
 from migctl.telemetry import get_logger
-from migctl.transports.dialing import Followed, Keeping, hang_up
+from migctl.transports.dialing import Followed, Keeping
 from migctl.transports.websocket import frames
-from migctl.transports.websocket.session import Session
 
 OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 2.0
@@ -46,12 +36,13 @@ class Away(Exception):
 
 
 class Denied(Exception):
-    """The old service answered, and does not want this client."""
+    """The old service answered, and gives no socket. of_client: to this client; else to nobody, it seems."""
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(f"the old service answered {status}")
         self.status = status
         self.body = body
+        self.of_client = status in (401, 403)
 
 
 class Upstream:
@@ -66,12 +57,11 @@ class Upstream:
         self.failures = 0
         self.reason: str | None = None
 
-    def status(self) -> UpstreamStatus:
+    @property
+    def shown_url(self) -> str:
         parts = urlsplit(self._url)
         where = parts.netloc.rpartition("@")[2]  # a password before it is nobody's business
-        return UpstreamStatus(
-            url=f"{parts.scheme}://{where}{parts.path}", failures=self.failures, reason=self.reason
-        )
+        return f"{parts.scheme}://{where}{parts.path}"
 
     async def open(self, request: web.Request, offered: list[str]) -> ClientConnection:
         """The connection for one client. Raises Away, Denied."""
@@ -98,13 +88,14 @@ class Upstream:
             status = error.response.status_code
             if status < 500:
                 raise Denied(status, bytes(error.response.body or b"")) from None
-            raise self._failed(f"the old service answered {status}") from None
+            raise self.failed(f"the old service answered {status}") from None
         except (OSError, TimeoutError, WebSocketException) as error:
-            raise self._failed(str(error) or type(error).__name__) from None
+            raise self.failed(str(error) or type(error).__name__) from None
         self.reason = None
         return old
 
-    def _failed(self, reason: str) -> Away:
+    def failed(self, reason: str) -> Away:
+        """Count it. For a log and the status, and to be raised."""
         reason = redact(reason)  # it goes into the status, and libraries quote addresses
         self.failures += 1
         if self.reason is None:
@@ -138,71 +129,3 @@ def _peer(request: web.Request) -> str:
     """Who connected, which is the last proxy where the request came through some; `remote` may be the client before them."""
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     return str(peer[0]) if isinstance(peer, (tuple, list)) and peer else "unknown"
-
-
-async def pipe(
-    socket: web.WebSocketResponse,
-    session: Session,
-    writer: AbstractStreamWriter,
-    old: ClientConnection,
-    *,
-    pass_within_s: float = PASS_WITHIN_S,
-) -> None:
-    """Pass messages both ways until one side ends, then end the other with the same code."""
-    code, reason = frames.GOING_AWAY, ""
-    down = asyncio.create_task(_down(old, session, writer), name="from the old service")
-    try:
-        code, reason = await _up(socket, session, old, pass_within_s)
-    finally:
-        down.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await down
-        # Whatever ends this: the old service must not write to nobody.
-        await hang_up(old, code, reason, within_s=2 * CLOSE_WITHIN_S)
-
-
-async def _up(
-    socket: web.WebSocketResponse, session: Session, old: ClientConnection, pass_within_s: float
-) -> tuple[int, str]:
-    """From the client, until it ends; return what to send the old service."""
-    while True:
-        message = await socket.receive()
-        session.heard_at = mono()
-        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            try:
-                async with asyncio.timeout(pass_within_s):
-                    await old.send(message.data)
-            except ConnectionClosed:
-                pass  # the other way says so to the client
-            except TimeoutError:
-                log.warning("the old service takes nothing", peer=session.peer, within_s=pass_within_s)
-                session.close(frames.DRAINING, "the old service takes nothing")
-                return frames.GOING_AWAY, ""
-        elif message.type is WSMsgType.PING:
-            session.write(frames.pong(message.data))
-        elif message.type is WSMsgType.CLOSE:
-            if session.close_code is not None:  # it answers what we said
-                return frames.GOING_AWAY, ""
-            code = frames.answer_to(message.data or frames.NO_STATUS)
-            session.answer_close(code)
-            return (frames.NORMAL if code == frames.NO_STATUS else code), message.extra or ""
-        elif message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
-            return frames.GOING_AWAY, ""
-
-
-async def _down(old: ClientConnection, session: Session, writer: AbstractStreamWriter) -> None:
-    """From the old service, until it ends; the client is then closed with the same code."""
-    try:
-        while True:
-            message = await old.recv()
-            frame = frames.framed(message.encode()) if isinstance(message, str) else frames.binary(message)
-            if not session.write(frame):
-                return
-            await writer.drain()
-    except ConnectionClosed as closed:
-        if closed.rcvd is None:
-            session.close(frames.DRAINING, "the old service is away")
-        else:
-            session.close(closed.rcvd.code, closed.rcvd.reason)
-    except (ConnectionError, ClientConnectionResetError):
-        return  # the client is gone: the other way sees it too

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from migctl.config import Settings
 from migctl.server.access.tokens import Tokens, mint_token
 from migctl.transports.websocket import Upstream
-from tests.kit.old_service import FLAT, WRAPPED, OldService, old_service
+from tests.kit.old_service import FLAT, WRAPPED, OldService, front, old_service
 from tests.kit.served import DEADLINE_S, Served, event, serving, until
 
 
@@ -28,7 +28,7 @@ async def old() -> AsyncIterator[OldService]:
 
 @pytest.fixture
 async def served(tmp_path: Path, old: OldService) -> AsyncIterator[Served]:
-    async with serving(tmp_path, upstream=Upstream(old.url), grace_s=0.5) as it:
+    async with serving(tmp_path, front=front(old.url), grace_s=0.5) as it:
         yield it
 
 
@@ -102,7 +102,7 @@ async def test_token_of_ours_never_reaches_the_old_service(tmp_path: Path, old: 
     text, token = mint_token("ingest", "a")
     settings = Settings(legacy={"open": True})  # type: ignore[arg-type]
     async with (
-        serving(tmp_path, settings=settings, upstream=Upstream(old.url), tokens=Tokens((token,))) as served,
+        serving(tmp_path, settings=settings, front=front(old.url), tokens=Tokens((token,))) as served,
         connect(served.ws_url, additional_headers={"Authorization": f"Bearer {text}"}) as ws,
     ):
         await heard(ws)
@@ -172,7 +172,7 @@ async def test_old_service_that_takes_nothing_keeps_no_socket_of_a_client(
     async with serve(deaf, "127.0.0.1", 0, ping_interval=None, close_timeout=0.1) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with (
-            serving(tmp_path, upstream=Upstream(url, pass_within_s=0.3), grace_s=0.5) as served,
+            serving(tmp_path, front=front(Upstream(url, pass_within_s=0.3)), grace_s=0.5) as served,
             connect(served.ws_url, ping_interval=None) as ws,
         ):
             await until(lambda: served.gateway.status().subscribers_piped == 1)
@@ -207,7 +207,7 @@ async def test_old_service_that_breaks_off_closes_the_dashboard_with_1012(
 async def test_old_service_that_is_away_closes_with_1012_and_comes_back_by_itself(tmp_path: Path) -> None:
     async with old_service() as old:
         port = int(old.url.split(":")[2].split("/")[0])
-    async with serving(tmp_path, upstream=Upstream(old.url)) as served:
+    async with serving(tmp_path, front=front(old.url)) as served:
         async with connect(served.ws_url, subprotocols=["stats.v1"]) as ws:  # type: ignore[list-item]
             assert (await closed(ws))[0] == 1012
         told = served.gateway.status().upstream

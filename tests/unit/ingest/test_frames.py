@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from migctl.events import BadEvent
-from migctl.ingest.frames import Frames, events_of, lost_since
+from migctl.ingest import parse_map
+from migctl.ingest.frames import Frames, events_of, lost_since, reader
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -103,3 +104,13 @@ def test_something_may_be_missing_since_the_connection_was_alive_for_the_last_ti
     heard_s: float, unanswered_s: float | None, since_s: float
 ) -> None:
     assert lost_since(at(heard_s), at(100), unanswered_s=unanswered_s) == at(since_s)
+
+
+def test_a_reader_finds_the_events_of_a_frame_and_none_in_what_a_source_ignores_or_rejects() -> None:
+    events_in = reader(parse_map([], ignore=["stats"]))
+    found = events_in(b'[{"type":"cpu","data":{"n":1}},{"type":"stats"},{"type":"ram","data":{}}]')
+    assert [(event.event_type, event.data, event.clock) for event in found] == [
+        ("cpu", b'{"n":1}', "arrival"),
+        ("ram", b"{}", "arrival"),
+    ]
+    assert [events_in(frame) for frame in (b'{"type":"stats"}', b"pong", b"\xff", b"[", b"{}")] == [[]] * 5

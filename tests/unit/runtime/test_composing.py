@@ -10,6 +10,8 @@ import pytest
 
 from migctl.config import Mode, Settings, Target
 from migctl.errors import Usage
+from migctl.ingest import open_source, parse_map
+from migctl.ingest.tap import TapSource
 from migctl.journal.sqlite import SqliteJournal
 from migctl.runtime.composing import compose
 from migctl.runtime.parts import make_parts
@@ -39,6 +41,26 @@ async def test_mode_websocket_has_no_target_and_the_environment_its_tokens(
     service = await compose(Settings(mode="websocket", state_dir=str(tmp_path)))
     assert service.target is None
     assert service.tokens.known == (token,)
+
+
+async def test_frames_of_an_old_service_are_read_by_the_mapping_and_its_own_tap_is_known(
+    tmp_path: Path,
+) -> None:
+    url = "ws://127.0.0.1:9/ws"
+    settings = Settings(
+        mode="websocket", state_dir=str(tmp_path), legacy={"upstream": url}, source={"ignore": ["stats"]}
+    )  # type: ignore[arg-type]
+    tap = open_source(url, state_dir=tmp_path)
+    other = open_source("ws://127.0.0.1:9/other", state_dir=tmp_path)
+    assert isinstance(tap, TapSource)
+    of_tap = (await compose(settings, source=tap)).reading
+    of_other = (await compose(settings, source=other, mapper=parse_map([], ignore=["ram"]))).reading
+    assert of_tap is not None
+    assert of_other is not None
+    assert (of_tap.tapped, of_other.tapped) == (tap.tapped, frozenset())
+    assert [len(of_tap.events_in(b'{"type":"%b"}' % type_)) for type_ in (b"stats", b"ram")] == [0, 1]
+    assert [len(of_other.events_in(b'{"type":"%b"}' % type_)) for type_ in (b"stats", b"ram")] == [1, 0]
+    assert (await compose(Settings(mode="websocket", state_dir=str(tmp_path)))).reading is None
 
 
 async def test_hosted_target_without_its_keys_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

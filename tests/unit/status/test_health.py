@@ -153,6 +153,29 @@ def test_nothing_is_wrong_where_all_parts_say_they_are_well() -> None:
             "old service: sockets can't be passed through: refused",
         ),
         (
+            {
+                "transports": TransportsStatus(
+                    websocket=gateway_with(
+                        UpstreamStatus(url="ws://old/ws", failures=1, reason="refused", feeding="both")
+                    )
+                )
+            },
+            "old service: away: its dashboards get the journal's events, and no replies: refused",
+        ),
+        (
+            {
+                "transports": TransportsStatus(
+                    websocket=gateway_with(
+                        UpstreamStatus(
+                            url="ws://old/ws", failures=0, reason=None, unsent=3, dark_since=well().started_at
+                        )
+                    )
+                )
+            },
+            "old dashboards: dark: 3 events of the journal not sent to them: "
+            "the old service sends no event, and legacy.serve is upstream",
+        ),
+        (
             {"source": replace(HOST, state="waiting", waiting_for="full")},
             "source: waits for the journal: full",
         ),

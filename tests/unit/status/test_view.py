@@ -54,6 +54,14 @@ def test_a_way_out_that_helps_several_is_said_once_below_the_last_of_them() -> N
     ]
 
 
+def test_who_feeds_old_dashboards_stands_in_a_line_of_its_own() -> None:
+    line = next(line for line in drawn(status(), 200) if line.startswith("legacy"))
+    assert line.split(maxsplit=1)[1] == (
+        "fed: 1 by both, 2 by the journal; legacy.serve both; "
+        "the old service is quiet since 2026-11-25 17:30:00 UTC"
+    )
+
+
 def test_what_it_does_its_state_and_what_is_left_come_first_each_in_a_place_of_its_own() -> None:
     lines = drawn(status("websocket-file"))
     assert [line.split()[0] for line in lines[:3]] == ["does", "state", "left"]
