@@ -18,7 +18,7 @@ from migctl.cli import context, output
 # In the order of the way: try it, set up, run, prove, look after. Each has a module of its name: an `app` in it, or a function.
 COMMANDS = {
     "demo": "The whole job once, on a stack of its own.",
-    "stack": "The embedded stack: up, down, status, logs.",
+    "stack": "The embedded stack: up, down, its parts, logs.",
     "schema": "The target's tables: plan, apply, verify.",
     "config": "Settings and stages: checked, and shown as they hold.",
     "map": "How foreign messages become events, before they do.",

@@ -1,4 +1,4 @@
-"""migctl stack: the embedded stack of the state folder: up, down, what runs, its logs, its keys for a shell, its faults."""
+"""migctl stack: the embedded stack of the state folder: up, down, its parts, its logs, its keys for a shell, its faults."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ _OF_A_KIND = (
     *("SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"),
     *("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "SUPABASE_SIGNING_KEY"),
 )
+
+PartArgument = Annotated[
+    Literal["postgres", "valkey", "standin"],
+    typer.Argument(help="postgres, valkey or standin.", metavar="PART"),
+]
 
 app = typer.Typer(
     help="The embedded stack for development, drills and CI: PostgreSQL, Valkey and a stand-in for Supabase.",
@@ -50,7 +55,9 @@ def up(
         ),
     ] = None,
 ) -> None:
-    """Bring the stack up and leave it up; a part that is down is started again. Ports: the first free from 54321.
+    """Bring the stack up and leave it up; a part that has died is started again, one that was stopped is not.
+
+    Ports: the first free from 54321.
 
     The stand-in exposes the schema of the settings (supabase.schema) beside public, and runs anew where it did not yet. Keys of
     the other kind are made beside those that are there, which stay good; a stack that began with new ones has no JWT secret at all.
@@ -90,9 +97,47 @@ def down(config: context.ConfigOption = None, output_format: context.OutputOptio
         )
 
 
-@app.command()
+@app.command(short_help="Stop one part, which stays down.")
+def stop(
+    part: PartArgument, config: context.ConfigOption = None, output_format: context.OutputOption = "text"
+) -> None:
+    """Stop one part: it stays down until `migctl stack start PART`, whatever command needs it, or until the whole stack starts.
+
+    It ends as it does with `down`: nothing is lost, and its port and data are kept.
+    """
+    from migctl import stack
+
+    settings = _settings(config)
+    done = stack.stop_part(settings.state, part)
+    _changed(settings, output_format, f"{part} {'is stopped' if done else 'was stopped already'}")
+
+
+@app.command(short_help="Start one part that is down.")
+def start(
+    part: PartArgument, config: context.ConfigOption = None, output_format: context.OutputOption = "text"
+) -> None:
+    """Start one part that was stopped or has died, on its port and with its data. The others stay as they are."""
+    from migctl import stack
+
+    settings = _settings(config)
+    done = stack.start_part(settings.state, part)
+    _changed(settings, output_format, f"{part} {'is up' if done else 'was up already'}")
+
+
+def _changed(settings: Settings, output_format: context.OutputFormat, what: str) -> None:
+    if output_format == "json":
+        output.document(_document(settings))
+    else:
+        output.note(f"{what}, in the embedded stack in {settings.state}")
+        _table(settings)
+
+
+@app.command(short_help="Which parts run, and which were stopped.")
 def status(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
-    """Say what runs, and with --output json addresses and keys too. Exit code 0 when all parts are up, 1 when not."""
+    """Say what runs and what was stopped, and with --output json addresses and keys too.
+
+    Exit code 0 when all parts are up, 1 when not.
+    """
     from migctl import stack
 
     settings = _settings(config)
@@ -253,7 +298,7 @@ def _document(settings: Settings) -> dict[str, object]:
         "supervisor_pid": found.supervisor_pid,
         "parts": {
             part.part: {
-                "state": "up" if part.up else "down",
+                "state": _part_word(found, part.part, up=part.up),
                 "pid": part.process.pid if part.process is not None and part.up else None,
                 "port": part.port,
             }
@@ -280,6 +325,10 @@ def _word(found: Status) -> str:
     return "up" if found.up else "degraded"
 
 
+def _part_word(found: Status, part: str, *, up: bool) -> str:
+    return "stopped" if part in found.stopped else "up" if up else "down"
+
+
 def _table(settings: Settings) -> None:
     from migctl import stack
 
@@ -294,11 +343,13 @@ def _table(settings: Settings) -> None:
     }
     output.table(
         ("part", "state", "address"),
-        [(part.part, "up" if part.up else "down", addresses[part.part]) for part in found.parts],
+        [(part.part, _part_word(found, part.part, up=part.up), addresses[part.part]) for part in found.parts],
     )
     if found.note:
         output.note(found.note)
     if found.up:
         output.note("a stand-in for development, drills and CI; keys and passwords: migctl stack env")
-    else:
+    for part in found.stopped:
+        output.note(f"{part} was stopped, and stays so until `migctl stack start {part}`")
+    if any(not part.up and part.part not in found.stopped for part in found.parts):
         output.note("`migctl stack up` starts what is down")

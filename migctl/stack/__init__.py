@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from migctl.stack.detached import bring_up, down, ensure, status, up
+    from migctl.stack.detached import bring_up, down, ensure, start_part, status, stop_part, up
     from migctl.stack.embedded import PARTS, EmbeddedStack, Part, PartStatus, Ports
 
 _WHERE = {
-    **dict.fromkeys(("bring_up", "down", "ensure", "status", "up"), "detached"),
+    **dict.fromkeys(("bring_up", "down", "ensure", "start_part", "status", "stop_part", "up"), "detached"),
     **dict.fromkeys(("PARTS", "EmbeddedStack", "Part", "PartStatus", "Ports"), "embedded"),
 }
 
@@ -27,7 +27,9 @@ __all__ = [
     "bring_up",
     "down",
     "ensure",
+    "start_part",
     "status",
+    "stop_part",
     "up",
 ]
 

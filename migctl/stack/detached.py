@@ -63,13 +63,14 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """target is None where no stack runs; then `parts` are all down."""
+    """target is None where no stack runs; then `parts` are all down. stopped: those that stay down until `start_part`."""
 
     target: Target | None
     supervisor_pid: int | None
     parts: tuple[PartStatus, ...]
     note: str | None = None
     standin: StandinOptions | None = None
+    stopped: tuple[Part, ...] = ()
 
     @property
     def up(self) -> bool:
@@ -123,7 +124,7 @@ def bring_up(
                 f"the stack in {state_dir} was started by a version whose servers let every user of this machine in",
                 do="migctl stack down, then migctl stack up: its data and keys stay, and its servers get passwords",
             )
-        missing = record.down()
+        missing = record.missing()
         other = options != record.standin
         rekeyed = keys is not None and keys != _kind(record)
         if rekeyed:
@@ -195,6 +196,7 @@ def status(state_dir: Path) -> Status:
         parts,
         record.note,
         record.standin,
+        (record.stopped or ()) if owned else (),
     )
 
 
@@ -237,9 +239,64 @@ def _spawn(state_dir: Path, turn: int) -> None:
         raise kinds.get(report["exit_code"], MigctlError)(report["error"], do=report["do"])
 
 
+def stop_part(state_dir: Path, part: Part) -> bool:
+    """Stop one part, which stays down until `start_part` or the next start of the whole stack; False where it was stopped already.
+
+    Raises Transient where the stack is down, or the part does not end.
+    """
+    return _change(state_dir, part, stopped=True)
+
+
+def start_part(state_dir: Path, part: Part) -> bool:
+    """Start a part that is down, stopped or not; False where it was up. Raises Transient where the stack is down, or it fails."""
+    return _change(state_dir, part, stopped=False)
+
+
+def _change(state_dir: Path, part: Part, *, stopped: bool) -> bool:
+    state_dir = state_dir.absolute()
+    if not state_dir.is_dir():
+        raise _down(state_dir)
+    with _turn(state_dir):
+        record = _running(state_dir)
+        if record is None:
+            raise _down(state_dir)
+        if record.stopped is None:
+            raise Transient(
+                f"the supervisor of the stack in {state_dir} is of another version, and stops no single part",
+                do="migctl stack down, then migctl stack up",
+            )
+        is_down, others = part in record.down(), {*record.stopped} - {part}
+        if (part in record.stopped) == stopped and is_down == stopped:
+            return False
+        wish = state.Wish(stopped=(*others, part)) if stopped else state.Wish((*others,), start=(part,))
+        state.write_wish(state_dir, wish)
+        record = _ask(state_dir, record, signal.SIGUSR1)
+        if (part in record.down()) != stopped:
+            raise Transient(
+                f"{part} of the embedded stack is {'up' if stopped else 'down'} all the same",
+                do=f"see {state_dir / 'stack' / 'supervisor.log'}",
+            )
+        return True
+
+
+def _down(state_dir: Path) -> MigctlError:
+    return Transient(f"the embedded stack in {state_dir} is down", do="migctl stack up")
+
+
 def _ask_for_missing(state_dir: Path, record: state.Record) -> state.Record:
+    now = _ask(state_dir, record, signal.SIGHUP)
+    if now.missing():
+        raise Transient(
+            f"{', '.join(now.missing())} of the embedded stack did not come back",
+            do=f"see {state_dir / 'stack' / 'supervisor.log'}",
+        )
+    return now
+
+
+def _ask(state_dir: Path, record: state.Record, sig: signal.Signals) -> state.Record:
+    """What the supervisor has written after this signal. Raises Transient where a part did not start, or it went away."""
     before = record.revision
-    record.supervisor.signal(signal.SIGHUP)
+    record.supervisor.signal(sig)
 
     def answered() -> bool:
         now = _running(state_dir)
@@ -252,11 +309,6 @@ def _ask_for_missing(state_dir: Path, record: state.Record) -> state.Record:
     if now.errors:
         part, why = next(iter(now.errors.items()))
         raise Transient(why, do=f"see {state_dir / 'stack'}/{part}, or bring the stack down and up again")
-    if now.down():
-        raise Transient(
-            f"{', '.join(now.down())} of the embedded stack did not come back",
-            do=f"see {state_dir / 'stack' / 'supervisor.log'}",
-        )
     return now
 
 

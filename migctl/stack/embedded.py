@@ -39,8 +39,8 @@ _LEFTOVER_S = 15.0
 _LOCK_S = 1.0
 _ATTEMPTS = 5
 # What a stack of before its first start may have in its folder.
-OURS = frozenset({*PARTS, "supervisor.log", "supervisor.log.1", "standin.json"})
-_PART = re.compile(r"\.(?:standin|keys|processes)\.json\.\d+\.part")
+OURS = frozenset({*PARTS, "supervisor.log", "supervisor.log.1", "standin.json", "stopped.json"})
+_PART = re.compile(r"\.(?:standin|stopped|keys|processes)\.json\.\d+\.part")
 _IN_USE = "address already in use"
 
 
@@ -268,6 +268,10 @@ class EmbeddedStack:
                 raise
             raise _PortTaken(part, running.port) from error
 
+    def stop_part(self, part: Part) -> None:
+        """Ask it to end, as `stop` does; `start_part` starts it again, on its port and with its data."""
+        self._parts[part].stop()
+
     def kill(self, part: Part, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send a part a signal; after SIGKILL, return when it is gone."""
         running = self._parts[part]
@@ -277,10 +281,7 @@ class EmbeddedStack:
 
     def status(self) -> list[PartStatus]:
         """Each part in the order of its start."""
-        return [
-            PartStatus(part, running.alive, running.port, running.process)
-            for part, running in self._parts.items()
-        ]
+        return [PartStatus(part, of.alive, of.port, of.process) for part, of in self._parts.items()]
 
     def stop(self) -> None:
         """Stop the parts in order, the one that uses others first. Data and keys stay."""

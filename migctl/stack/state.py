@@ -30,6 +30,7 @@ class Record:
     """What the file says. revision: grows with each writing; errors: why a part could not be started, last time.
 
     note: what the operator must know of where the data are, if anything. standin: what the stand-in was started with.
+    stopped: the parts that stay down until they are started by name; None of a supervisor that knows no such thing.
     """
 
     target: Target
@@ -40,10 +41,15 @@ class Record:
     errors: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
     standin: StandinOptions = field(default_factory=StandinOptions)
+    stopped: tuple[Part, ...] | None = ()
 
     def down(self) -> list[Part]:
         """The parts that are not running, in the order of their start."""
         return [part for part in PARTS if part not in self.parts or not self.parts[part].alive]
+
+    def missing(self) -> list[Part]:
+        """Those of them that were not stopped."""
+        return [part for part in self.down() if part not in (self.stopped or ())]
 
 
 def path(state_dir: Path) -> Path:
@@ -61,6 +67,7 @@ def write(state_dir: Path, record: Record) -> None:
         "errors": dict(record.errors),
         "note": record.note,
         "standin": asdict(record.standin),
+        "stopped": list(record.stopped or ()),
     }
     write_private(path(state_dir), json.dumps(document, indent=2))
 
@@ -102,7 +109,50 @@ def _record(document: dict[str, Any]) -> Record:
         errors=dict(document.get("errors") or {}),
         note=document.get("note"),
         standin=_options(document.get("standin") or {}),
+        stopped=_parts(document["stopped"]) if "stopped" in document else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """stopped: the parts that are to be down, and no others. start: those to be started where they are down."""
+
+    stopped: tuple[Part, ...] = ()
+    start: tuple[Part, ...] = ()
+
+
+def write_wish(state_dir: Path, wish: Wish) -> None:
+    """Leave word for the supervisor."""
+    write_private(_wish_path(state_dir), json.dumps(asdict(wish)))
+
+
+def read_wish(state_dir: Path) -> Wish:
+    """What is wanted of single parts. Raises Usage for a file that is none of ours."""
+    where = _wish_path(state_dir)
+    try:
+        document = loads(read_own(where))
+        return Wish(_parts(document["stopped"]), _parts(document["start"]))
+    except FileNotFoundError:
+        return Wish()
+    except OSError as error:
+        raise not_writable(where, error) from None
+    except (ValueError, KeyError, TypeError):
+        raise Usage(f"{where}: these are no parts of a stack", do="delete the file") from None
+
+
+def forget_wish(state_dir: Path) -> None:
+    """A stack that starts has all of its parts."""
+    _wish_path(state_dir).unlink(missing_ok=True)
+
+
+def _wish_path(state_dir: Path) -> Path:
+    return state_dir / "stack" / "stopped.json"
+
+
+def _parts(names: Any) -> tuple[Part, ...]:
+    if not isinstance(names, list) or not set(names) <= set(PARTS):
+        raise ValueError(names)
+    return tuple(part for part in PARTS if part in names)
 
 
 def write_wanted(state_dir: Path, options: StandinOptions) -> None:

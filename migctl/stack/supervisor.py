@@ -5,7 +5,9 @@ What it does after signals, which may have come together (`decide`):
 | came                          | it                                                                                              |
 |-------------------------------|-------------------------------------------------------------------------------------------------|
 | SIGTERM or SIGINT, any others | stops the parts in order and leaves                                                             |
-| SIGHUP                        | starts the parts that are down, and the stand-in anew where other options are wanted for it     |
+| SIGHUP                        | starts the parts that are down, but those that were stopped, and the stand-in anew where other  |
+|                               | options are wanted for it                                                                       |
+| SIGUSR1                       | stops and starts the parts of which this was wanted since, and no others                        |
 | SIGCHLD alone                 | says of each part that went down, once, that it did; a part that dies stays down                |
 
 When it is killed itself, the kernel takes its parts along (launcher), so nothing is left behind.
@@ -30,20 +32,22 @@ from typing import Any, Literal
 from migctl import telemetry
 from migctl.errors import MigctlError
 from migctl.stack import state
-from migctl.stack.embedded import EmbeddedStack, Ports
+from migctl.stack.embedded import PARTS, EmbeddedStack, Part, Ports
 from migctl.stack.process import Process
 
 _log = telemetry.get_logger("stack")
 
 
-Action = Literal["leave", "start", "look"]
+Action = Literal["leave", "start", "change", "look"]
 
 
 def decide(signals: Collection[int]) -> Action:
     """What to do after these. Pure; table above."""
     if signal.SIGTERM in signals or signal.SIGINT in signals:
         return "leave"
-    return "start" if signal.SIGHUP in signals else "look"
+    if signal.SIGHUP in signals:
+        return "start"
+    return "change" if signal.SIGUSR1 in signals else "look"
 
 
 def newly_down(down: Collection[str], before: Collection[str]) -> list[str]:
@@ -62,15 +66,17 @@ class Supervisor:
         self._revision = 0
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._down: Collection[str] = ()
+        self._stopped: tuple[Part, ...] = ()
 
     def listen(self) -> None:
         """From now on a signal is a byte to read, never an interruption of what is being done."""
         self._wake_writer.setblocking(False)
-        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
             signal.signal(sig, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
 
     def start(self) -> None:
+        state.forget_wish(self._state_dir)
         self._stack.start()
         self._write({})
 
@@ -82,20 +88,40 @@ class Supervisor:
                 break
             if action == "start":
                 self._start_missing()
+            elif action == "change":
+                self._write(self._change_parts())
             self._notice()
         _log.info("stopping")
         self._stack.stop()
         _log.info("stopped")
 
+    def _change_parts(self) -> dict[str, str]:
+        """Stop the parts that are wanted down, and start those that are wanted up by name; why one did not start."""
+        try:
+            wish = state.read_wish(self._state_dir)
+        except MigctlError:  # whoever asked has written it, and will say that it was not answered
+            return {}
+        before, self._stopped = self._stopped, wish.stopped
+        for part in reversed(wish.stopped):
+            if part not in before:
+                self._stack.stop_part(part)
+                _log.info("part stopped", part=part)
+        return self._start(wish.start)
+
     def _start_missing(self) -> None:
-        errors: dict[str, str] = {}
+        errors = self._change_parts()  # word of both may have come together
         with contextlib.suppress(
             MigctlError
         ):  # whoever asked has written it, and will say that it was not answered
             self._stack.change_standin(state.read_wanted(self._state_dir))
             self._stack.change_keys()
+        self._write(errors | self._start([part for part in PARTS if part not in self._stopped]))
+
+    def _start(self, parts: Collection[Part]) -> dict[str, str]:
+        """Those of them that are down; why one did not start."""
+        errors: dict[str, str] = {}
         for status in self._stack.status():
-            if status.up:
+            if status.up or status.part not in parts:
                 continue
             try:
                 self._stack.start_part(status.part)
@@ -103,10 +129,14 @@ class Supervisor:
             except MigctlError as error:
                 errors[status.part] = error.what
                 _log.error("part did not start", part=status.part, error=error.what)
-        self._write(errors)
+        return errors
 
     def _notice(self) -> None:
-        down = {status.part for status in self._stack.status() if not status.up}
+        down = {
+            status.part
+            for status in self._stack.status()
+            if not status.up and status.part not in self._stopped
+        }
         for part in newly_down(down, self._down):
             _log.warning("part is down; `migctl stack up` starts it again", part=part)
         self._down = down
@@ -127,6 +157,7 @@ class Supervisor:
                 errors=errors,
                 note=self._stack.note,
                 standin=self._stack.standin_options,
+                stopped=self._stopped,
             ),
         )
 

@@ -34,6 +34,7 @@ COMMANDS = [
     "status",
     "validate watch",
     "clients",
+    "subscribers",
     "deadletter list",
     "deadletter retry --all",
     "flags list",
@@ -51,6 +52,7 @@ COMMANDS = [
     "stack env",
     "stack logs",
     "stack down",
+    "stack stop valkey",
     "stack fault --list",
 ]
 

@@ -123,6 +123,34 @@ def test_status_tells_by_exit_code_whether_all_is_up_and_up_restarts_what_is_not
     assert "already" in migctl("stack", "up").stderr
 
 
+def test_a_part_that_was_stopped_stays_so_whoever_needs_the_stack_until_it_is_started(migctl: Migctl) -> None:
+    assert migctl("stack", "stop", "valkey").returncode == 3, "nothing is up"
+    before = _document(migctl("stack", "up", "--output", "json"))["parts"]
+    stopped = migctl("stack", "stop", "valkey")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "stays so until `migctl stack start valkey`" in stopped.stderr
+    os.kill(before["standin"]["pid"], signal.SIGKILL)
+    assert "already" in migctl("stack", "stop", "valkey").stderr
+    again = migctl("stack", "up")
+    assert (again.returncode, "started again: standin" in again.stderr) == (0, True)
+    status = migctl("stack", "status", "--output", "json")
+    parts = _document(status)["parts"]
+    assert status.returncode == 1
+    assert {name: part["state"] for name, part in parts.items()} == {
+        "postgres": "up", "valkey": "stopped", "standin": "up",
+    }  # fmt: skip
+    os.kill(parts["standin"]["pid"], signal.SIGKILL)
+    started = _document(migctl("stack", "start", "valkey", "--output", "json"))["parts"]
+    assert (started["valkey"]["state"], started["valkey"]["port"]) == ("up", before["valkey"]["port"])
+    assert started["standin"]["state"] == "down", "one that died is nobody's to start but its own"
+    assert _document(migctl("stack", "start", "standin", "--output", "json"))["state"] == "up"
+    migctl("stack", "stop", "postgres")
+    migctl("stack", "down")
+    assert _document(migctl("stack", "up", "--output", "json"))["state"] == "up", (
+        "a stack that starts is whole"
+    )
+
+
 def test_keys_are_on_disk_for_the_owner_only_and_in_no_log(migctl: Migctl) -> None:
     document = _document(migctl("stack", "up", "--output", "json"))
     assert stat.S_IMODE((migctl.folder / ".migctl" / "stack.json").stat().st_mode) == 0o600

@@ -120,3 +120,39 @@ def test_what_is_exposed_once_stays_so_and_the_default_stays_first() -> None:
     once = StandinOptions().with_schemas(["monitoring"])
     assert once.with_schemas(["public"]) == once
     assert once.schemas == ("public", "graphql_public", "monitoring")
+
+
+def test_a_part_that_was_stopped_is_down_and_not_missing(tmp_path: Path, record: state.Record) -> None:
+    stopped = replace(record, stopped=("valkey",))
+    state.write(tmp_path, stopped)
+    assert state.read(tmp_path) == stopped
+    assert (stopped.down(), stopped.missing()) == (["valkey", "standin"], ["standin"])
+
+
+def test_a_supervisor_that_stops_no_single_part_is_known_by_its_file(
+    tmp_path: Path, record: state.Record
+) -> None:
+    state.write(tmp_path, record)
+    document = json.loads(state.path(tmp_path).read_text())
+    del document["stopped"]
+    state.path(tmp_path).write_text(json.dumps(document))
+    read = state.read(tmp_path)
+    assert read is not None
+    assert read.stopped is None
+    assert read.missing() == read.down()
+
+
+def test_what_is_wanted_of_parts_is_read_and_forgotten(tmp_path: Path) -> None:
+    assert state.read_wish(tmp_path) == state.Wish()
+    state.write_wish(tmp_path, state.Wish(("valkey", "postgres"), ("standin",)))
+    assert state.read_wish(tmp_path) == state.Wish(("postgres", "valkey"), ("standin",))
+    state.forget_wish(tmp_path)
+    assert state.read_wish(tmp_path) == state.Wish()
+
+
+@pytest.mark.parametrize("text", ["junk", "[]", '{"stopped": ["disk"], "start": []}', '{"stopped": []}'])
+def test_a_wish_that_is_none_is_refused_by_file(tmp_path: Path, text: str) -> None:
+    state.write_wish(tmp_path, state.Wish())
+    (tmp_path / "stack" / "stopped.json").write_text(text)
+    with pytest.raises(Usage, match=r"stopped\.json"):
+        state.read_wish(tmp_path)

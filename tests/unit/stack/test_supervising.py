@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signal import SIGCHLD, SIGHUP, SIGINT, SIGTERM
+from signal import SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
 import pytest
 
@@ -17,6 +17,9 @@ from migctl.stack.supervisor import Action, decide, newly_down
         ({SIGTERM, SIGHUP, SIGCHLD}, "leave"),
         ({SIGHUP}, "start"),
         ({SIGHUP, SIGCHLD}, "start"),
+        ({SIGUSR1, SIGCHLD}, "change"),
+        ({SIGUSR1, SIGHUP}, "start"),
+        ({SIGUSR1, SIGTERM}, "leave"),
         ({SIGCHLD}, "look"),
     ],
 )
