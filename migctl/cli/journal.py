@@ -118,11 +118,7 @@ def backup(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Copy the journal, consistently, while serve runs or not.
-
-    To put a copy back: stop serve, move journal.db, journal.db-wal and journal.db-shm away, leave journal.db.high-water, and copy
-    the file to journal.db. The journal then rotates its epoch, and says which seqs are lost.
-    """
+    """Copy the journal, consistently, while serve runs or not. `migctl journal restore` puts a copy back."""
     from migctl.runtime import journals
 
     path = _settings(journal, config).journal_path
@@ -138,6 +134,63 @@ def backup(
         )
     else:
         output.show(f"{path} up to {position} is in {to}")
+
+
+@app.command(short_help="Put a copy back, in a new epoch.")
+def restore(
+    copy: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `migctl journal backup` has written.", exists=False)
+    ],
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Move a journal that is there aside. Without, it is refused."),
+    ] = False,
+    journal: PathOption = None,
+    config: context.ConfigOption = None,
+    dry_run: context.DryRunOption = False,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Put a copy of the journal back: into an empty state folder, or in the place of a broken journal. serve must not run.
+
+    The copy is verified first (exit 1 where it does not hold together). The journal goes on in a new epoch, since the seqs above
+    the copy may have been given: readers cross it with a discontinuity. Which seqs are lost is known where the file .high-water
+    still lies beside the journal, or the table has them: serve compares at its start. Leave that file where it is.
+    """
+    from migctl.runtime import journals
+
+    settings = _settings(journal, config)
+    done = journals.restore(settings, copy, replace=replace, try_only=dry_run)
+    info = done.info
+    lost = info.lost if info is not None else None
+    if output_format == "json":
+        output.document(
+            {
+                "schema": "migctl.journal.restore/1",
+                "file": str(copy),
+                "journal": str(settings.journal_path),
+                "dry_run": dry_run,
+                "events": done.events,
+                "restored_epoch": done.had.epoch,
+                "restored_head": done.had.seq,
+                "replaced": str(done.aside) if done.aside is not None else None,
+                "epoch": info.epoch if info is not None else None,
+                "lost_from": lost[0] if lost else None,
+                "lost_to": lost[1] if lost else None,
+            }
+        )
+        return
+    output.show(f"{copy}: {done.events:,} events up to {done.had}, whole")
+    if done.aside is not None:
+        output.note(f"the journal that is there {'would be' if dry_run else 'was'} moved to {done.aside}")
+    if info is None:
+        output.note("dry run: nothing was changed")
+        return
+    output.show(f"{settings.journal_path} goes on in epoch {info.epoch}")
+    output.note(
+        f"lost, unless the table has them: seq {lost[0]} to {lost[1]} of epoch {info.prev_epoch}"
+        if lost
+        else f"what came after {done.had} is not in it, and how much that was is not known here"
+    )
 
 
 @app.command(short_help="Go on where another journal was.")

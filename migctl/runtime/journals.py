@@ -12,7 +12,8 @@ from migctl.config import Settings
 from migctl.config.files import make_state_folder
 from migctl.journal import Inventory, Journal
 from migctl.journal.sqlite import SqliteJournal
-from migctl.journal.sqlite.copies import backup, export, write_lines
+from migctl.journal.sqlite.copies import Restored, backup, export, write_lines
+from migctl.journal.sqlite.copies import restore as _restore
 from migctl.journal.sqlite.dead_letters import read_dead_letters, read_entry
 from migctl.journal.sqlite.files import read_file
 from migctl.journal.sqlite.inspection import status as _status
@@ -48,6 +49,16 @@ def status(settings: Settings) -> Inventory:
     return _status(settings.journal_path, _keep_of(settings, relayed=settings.mode != "websocket"))
 
 
+def restore(settings: Settings, copy: Path, *, replace: bool, try_only: bool) -> Restored:
+    """Put a copy in the place of the journal of these settings: see `copies.restore`. Raises as that."""
+    path = settings.journal_path
+    if not try_only or settings.state.is_dir():
+        make_state_folder(
+            settings.state if path.absolute().parent == settings.state.absolute() else path.parent
+        )
+    return _restore(copy, path, replace=replace, try_only=try_only)
+
+
 def _keep_of(settings: Settings, *, relayed: bool) -> Keep:
     of = settings.journal
     return Keep(
@@ -60,12 +71,14 @@ def _keep_of(settings: Settings, *, relayed: bool) -> Keep:
 
 
 __all__ = [
+    "Restored",
     "backup",
     "export",
     "open_journal",
     "read_dead_letters",
     "read_entry",
     "read_file",
+    "restore",
     "status",
     "verify",
     "write_lines",

@@ -6,17 +6,22 @@ import contextlib
 import sqlite3
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from migctl.clock import now
 from migctl.config.files import whole_file
 from migctl.errors import Refused, Usage, Wanting
-from migctl.events import Entry, Position
+from migctl.events import Entry, Position, format_time
 from migctl.events.codec import encode_entry
-from migctl.journal.model import EpochInfo
-from migctl.journal.sqlite import retention
+from migctl.journal.model import EpochInfo, Mark
+from migctl.journal.sqlite import highwater, retention
 from migctl.journal.sqlite.files import entries, opened
-from migctl.journal.sqlite.opening import read_epochs
+from migctl.journal.sqlite.inspection import verify
+from migctl.journal.sqlite.layout import Layout, connect
+from migctl.journal.sqlite.lock import WriterLock
+from migctl.journal.sqlite.opening import check_mark, meta, read_epochs, renew
 from migctl.journal.sqlite.rows import SEQ_BITS
 from migctl.printable import shown_json
 
@@ -48,6 +53,105 @@ def _copy(database: sqlite3.Connection, part: Path, to: Path) -> EpochInfo:
             return read_epochs(target)[-1]
     except sqlite3.Error as error:
         raise Usage(f"{to}: not written: {error}", do="name a place with room for it") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """had: the last position of the copy, and events: how many it holds. aside: where the journal is that stood there.
+
+    info: the epoch that the journal goes on in; None where it was only tried.
+    """
+
+    had: Position
+    events: int
+    aside: Path | None
+    info: EpochInfo | None = None
+
+
+def restore(copy: Path, to: Path, *, replace: bool, try_only: bool = False) -> Restored:
+    """Put a copy in the place of a journal, whole or not at all, in a new epoch: the seqs above it may have been given.
+
+    replace: a journal that stands there is moved aside, with its log. try_only: nothing is changed.
+    Raises Refused where a process has the journal open, where one stands there that may not be replaced, and where the high-water
+    mark is another journal's; Wanting where the copy does not hold together; Usage where it can't be read, or `to` not be written.
+    """
+    layout = Layout.of(to)
+    if copy.resolve() == layout.database:
+        raise Refused(f"{copy}: is the journal itself", do="name a copy of it")
+    lock = WriterLock(layout)
+    try:
+        aside = None
+        if layout.database.exists() and layout.database.stat().st_size:
+            lock.hold_file()
+            if not replace:
+                raise Refused(
+                    f"{to}: a journal is there already",
+                    do="say --replace to move it aside, or name another place: --journal FILE",
+                )
+            aside = _aside(layout)
+        found = verify(copy, marked=False)
+        if found.problems:
+            raise Wanting(
+                f"{copy}: this copy does not hold together: {found.problems[0]}",
+                do=f"take another copy; `migctl journal verify --journal {copy}` says all",
+            )
+        mark = highwater.read(layout.database)
+        check_mark(mark, found.writer_id, copy)
+        if aside is not None:
+            mark = _reached_by(layout.database, found.writer_id) or mark
+        had = _reached(copy)
+        if try_only:
+            return Restored(had, found.events, aside)
+        return Restored(had, found.events, aside, _put(copy, layout, mark, aside))
+    except OSError as error:
+        raise Usage(f"{to}: not restored: {error.strerror or error}", do="look at the disk") from None
+    finally:
+        lock.release()
+
+
+def _reached(copy: Path) -> Position:
+    with opened(copy) as database:
+        epochs = read_epochs(database)
+    last = next((info for info in reversed(epochs) if info.head), epochs[-1])
+    return Position(last.epoch, last.head)
+
+
+def _reached_by(replaced: Path, writer_id: str) -> Mark | None:
+    """How far the journal is that is moved aside, which its mark may lag behind; None where it can't be read, or is another's."""
+    with contextlib.suppress(Usage), opened(replaced) as database:
+        if meta(database, "writer_id") == writer_id:
+            *before, (epoch, head) = highwater.extents(read_epochs(database))
+            return Mark(writer_id, epoch, head, now(), tuple(before))
+    return None
+
+
+def _put(copy: Path, layout: Layout, mark: Mark | None, aside: Path | None) -> EpochInfo:
+    with whole_file(layout.database) as part:
+        with opened(copy) as database:
+            _copy(database, part, layout.database)
+        info = renew(part, mark, f"restored from {copy.name}")
+        if aside is not None:
+            _move(layout, aside)
+        # Of a journal that is gone: beside this one it would be read as its own.
+        layout.log.unlink(missing_ok=True)
+        layout.index.unlink(missing_ok=True)
+    return info
+
+
+def _aside(layout: Layout) -> Path:
+    at = format_time(now())[:19].replace(":", "")
+    return layout.database.with_name(f"{layout.database.name}.replaced-{at}Z")
+
+
+def _move(layout: Layout, aside: Path) -> None:
+    """With its log, which is emptied first where the journal can still be read: who is killed here leaves no half of one."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(layout.database)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            layout.database.with_name(layout.database.name + suffix).rename(
+                aside.with_name(aside.name + suffix)
+            )
 
 
 def export(

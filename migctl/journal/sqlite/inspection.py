@@ -82,13 +82,14 @@ def _behind(extents: list[Extent], epoch: str, seq: int) -> int | None:
     return extents[place].head - seq + sum(extent.head for extent in extents[place + 1 :])
 
 
-def verify(path: Path) -> Verification:
+def verify(path: Path, *, marked: bool = True) -> Verification:
     """Look at every page and every event. `problems` is empty where the journal holds together.
 
+    marked: the high-water mark beside it must agree; a copy has none of its own.
     Of one moment, also while it is written; until it is done, the write-ahead log can't be cut. Raises Usage where there is no
     journal.
     """
-    mark = highwater.read(path)  # before the journal: it may lag, never lead
+    mark = highwater.read(path) if marked else None  # before the journal: it may lag, never lead
     problems: list[str] = []
     with opened(path) as database:
         database.execute("BEGIN")

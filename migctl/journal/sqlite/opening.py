@@ -49,7 +49,7 @@ def check_place(layout: Layout, *, adopting: bool) -> Mark | None:
     if mark is not None and not adopting and not (path.is_file() and path.stat().st_size):
         raise Refused(
             f"{path}: the journal is gone; its high-water mark is still here: {_words(mark)}",
-            do=f"put back the newest copy of it (its epoch is rotated); if there is none: {ADOPT}",
+            do=f"put back the newest copy of it: migctl journal restore FILE; if there is none: {ADOPT}",
         )
     return mark
 
@@ -101,15 +101,21 @@ def _opened(database: sqlite3.Connection, path: Path, mark: Mark | None, adoptin
     _prepare(database, path)
     writer_id = meta(database, "writer_id")
     _check_whole(database, path)
-    if mark is not None and mark.writer_id != writer_id and not adopting:
-        raise Refused(
-            f"{path}: this journal's writer is {writer_id}, and its high-water mark is another's: {_words(mark)}",
-            do=f"put back that journal; if it is gone for good: {ADOPT}",
-        )
+    if not adopting:
+        check_mark(mark, writer_id, path)
     rotated = None
     if mark is not None and mark.writer_id == writer_id:
         rotated = _rotate_if_behind(database, mark)
     return Opened(database, writer_id, read_epochs(database), rotated)
+
+
+def check_mark(mark: Mark | None, writer_id: str, path: Path) -> None:
+    """Raises Refused where the mark that stands here is of another journal than the one of this writer."""
+    if mark is not None and mark.writer_id != writer_id:
+        raise Refused(
+            f"{path}: this journal's writer is {writer_id}, and its high-water mark is another's: {_words(mark)}",
+            do=f"put back that journal; if it is gone for good: {ADOPT}",
+        )
 
 
 def _prepare(database: sqlite3.Connection, path: Path) -> None:
@@ -195,6 +201,28 @@ def _rotate_if_behind(database: sqlite3.Connection, mark: Mark) -> str | None:
     info = insert_epoch(database, prev, _above(head, marked.get(prev, 0)), reason)
     database.execute("COMMIT")
     return words_of_rotation(info)
+
+
+def renew(path: Path, mark: Mark | None, reason: str) -> EpochInfo:
+    """Begin the next epoch in a copy that nobody writes to: the one that it goes on in.
+
+    Whatever its journal went on to write after the copy was made has the next seqs, so none of them is given again. mark: what is
+    known of that. Raises Usage where it is no journal, Refused where the mark is another's.
+    """
+    try:
+        database = connect(path, lock_wait_s=0.0)
+        try:
+            opened = _opened(database, path, mark, adopting=False)
+            if opened.rotated is None:
+                database.execute("BEGIN IMMEDIATE")
+                insert_epoch(database, opened.epochs[-1].epoch, None, reason)
+                database.execute("COMMIT")
+            database.execute("PRAGMA journal_mode=DELETE")  # one file, until it is opened for writing
+            return read_epochs(database)[-1]
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from None
 
 
 def _above(head: int, known: int) -> Lost | None:

@@ -119,6 +119,9 @@ def test_a_live_journal_is_shown_exported_verified_and_copied_and_outlives_kill_
         ["epoch", "seq"],
     )
     assert "no process" in migctl(tmp_path, "journal", "status").stdout
+    restored = document(migctl(tmp_path, "journal", "restore", "copy.db", "--replace", "-o", "json"))
+    assert (restored["restored_head"], restored["lost_from"], restored["lost_to"]) == (40, 41, 45)
+    assert [entry.seq for entry in read_file(Path(restored["replaced"]))][-1] == 45
 
 
 def test_a_lost_journal_is_refused_until_it_is_adopted(tmp_path: Path) -> None:
@@ -156,6 +159,7 @@ def test_a_lost_journal_is_refused_until_it_is_adopted(tmp_path: Path) -> None:
         (["export", "--out", "no/such/folder"], 2, "No such file"),
         (["backup", "text.db"], 4, "is there already"),
         (["backup", "no/such/folder"], 2, "not written"),
+        (["restore", "text.db", "--replace"], 2, "not a journal"),
         (["adopt", "--reason", " "], 2, "--reason is empty"),
         (["adopt"], 2, "--reason"),
     ],
