@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
+from migctl.cli.deadletter_view import document, name, outcome, todo, words
 from migctl.errors import Usage
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from migctl.delivery.dead_letters import Tried
     from migctl.journal import DeadLetter
     from migctl.runtime.dead_letters import Place
+    from migctl.runtime.journals import KeptLetter
 
 app = typer.Typer(
     help="Events that the table refused. None is lost: readers get each from its tombstone, and it waits here for you.",
@@ -26,7 +28,11 @@ app = typer.Typer(
 EpochOption = Annotated[
     str | None, typer.Option("--epoch", help="Of this epoch only. Default: all epochs.", show_default=False)
 ]
-WHICH = "The seq, or the event's id."
+CodeOption = Annotated[
+    str | None,
+    typer.Option("--code", metavar="CODE", help="Such as 22P05 or 23514.", show_default=False),
+]
+WHICH = "The seq, or the event's id, its producer's own too."
 
 EXIT_WANTING = 1
 
@@ -34,25 +40,24 @@ EXIT_WANTING = 1
 @app.command("list", short_help="What waits, the newest first.")
 def list_(
     epoch: EpochOption = None,
-    code: Annotated[
-        str | None,
-        typer.Option("--code", metavar="CODE", help="Such as 22P05 or 23514.", show_default=False),
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Also those that were retried or renewed.")] = False,
+    code: CodeOption = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Also those that were retried, renewed or dismissed.")
+    ] = False,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
     """What waits, the newest first: seq, event type, the database's code and words. Works while serve runs or not."""
     place = context.run(_place(_settings(config)))
     found = [
-        (letter, event_type)
-        for letter, event_type in _read(place.journal)
-        if (all_ or letter.state == "waiting")
-        and epoch in (None, letter.position.epoch)
-        and code in (None, letter.code)
+        one
+        for one in _read(place.journal)
+        if (all_ or one.letter.state == "waiting")
+        and epoch in (None, one.letter.position.epoch)
+        and code in (None, one.letter.code)
     ]
     if output_format == "json":
-        letters = [_document(*each) for each in found]
+        letters = [document(each) for each in found]
         output.document(
             {"schema": "migctl.deadletter.list/1", "journal": str(place.journal), "letters": letters}
         )
@@ -60,22 +65,24 @@ def list_(
     if not found:
         output.note(f"no dead letter {'is here' if all_ else 'waits'} in {place.journal}")
         return
-    for one in dict.fromkeys(letter.position.epoch for letter, _ in found):
+    own = any(one.source_id for one in found)
+    for epoch_of in dict.fromkeys(one.letter.position.epoch for one in found):
         output.table(
-            [("SEQ", "right"), "TYPE", "CODE", "SINCE (UTC)", "STATE", "REASON"],
+            [("SEQ", "right"), *(["ID"] if own else []), "TYPE", "CODE", "SINCE (UTC)", "STATE", "REASON"],
             [
                 [
-                    letter.position.seq,
-                    event_type or "?",
-                    letter.code,
-                    f"{letter.at:%m-%d %H:%M:%S}",
-                    letter.state,
-                    letter.reason,
+                    one.letter.position.seq,
+                    *([one.source_id or "-"] if own else []),
+                    one.event_type or "?",
+                    one.letter.code,
+                    f"{one.letter.at:%m-%d %H:%M:%S}",
+                    one.letter.state,
+                    one.letter.why or one.letter.reason,
                 ]
-                for letter, event_type in found
-                if letter.position.epoch == one
+                for one in found
+                if one.letter.position.epoch == epoch_of
             ],
-            title=f"epoch {one}",
+            title=f"epoch {epoch_of}",
         )
     output.note(
         "all of one: `migctl deadletter show SEQ`; once the cause is mended: `migctl deadletter retry --all`"
@@ -94,25 +101,25 @@ def show(
     from migctl.runtime.journals import read_entry
 
     place = context.run(_place(_settings(config)))
-    letter, event_type = _one(_read(place.journal), which, epoch)
+    found = _one(_read(place.journal), which, epoch)
+    letter = found.letter
     entry = read_entry(place.journal, letter)
     text = None if entry is None else encode_entry(entry).decode()
-    todo = _todo(letter)
     if output_format == "json":
         output.document(
             {
                 "schema": "migctl.deadletter.show/1",
-                **_document(letter, event_type),
+                **document(found),
                 "event_text": text,
-                "do": todo,
+                "do": todo(letter),
             }
         )
         return
     rows: list[list[object]] = [
         ["seq", letter.position.seq],
         ["epoch", letter.position.epoch],
-        ["id", letter.event_id],
-        ["event type", event_type or "?"],
+        ["id", name(found)],
+        ["event type", found.event_type or "?"],
         ["since", f"{letter.at:%Y-%m-%d %H:%M:%S} UTC"],
         ["the database said", f"{letter.code}: {letter.reason}"],
         [
@@ -122,9 +129,11 @@ def show(
     ]
     if letter.new_id:
         rows.append(["renewed as", letter.new_id])
+    if letter.settled_by:
+        rows.append(["dismissed by", f"{letter.settled_by}: {letter.why}"])
     output.table(["", ""], rows)
     output.plain(text or "the journal has let the event go; its text is in the target, as a tombstone")
-    output.note(todo)
+    output.note(todo(letter))
 
 
 @app.command(short_help="Write its row after all, once that is mended.")
@@ -163,11 +172,7 @@ def retry(
     async def work() -> tuple[str, list[tuple[DeadLetter, Tried | None]]]:
         place = await _place(settings)
         letters = _read(place.journal)
-        if which is not None:
-            chosen = [_one(letters, which, epoch)[0]]
-        else:
-            waiting = [letter for letter, _ in letters if letter.state == "waiting"]
-            chosen = [letter for letter in reversed(waiting) if epoch in (None, letter.position.epoch)]
+        chosen = [_one(letters, which, epoch).letter] if which is not None else _waiting(letters, epoch)
         target = None if place.serving else await dead_letters.target_of(settings, output.note)
         where = place.target if target is None else target.name
         if where is None:
@@ -192,20 +197,70 @@ def retry(
                 "target": where,
                 "dry_run": dry_run,
                 "as_new": as_new,
-                "letters": [_outcome(letter, tried) for letter, tried in done],
+                "letters": [outcome(letter, tried) for letter, tried in done],
             }
         )
     elif not done:
         output.note("no dead letter waits")
     else:
         for letter, tried in done:
-            output.show(f"seq {letter.position.seq}: {_words(tried)}")
+            output.show(f"seq {letter.position.seq}: {words(tried)}")
         if dry_run:
             output.note("dry run: nothing was changed")
         else:
             output.note(f"{len(done) - len(failed)} done, {len(failed)} not\n  on {where}")
     if failed:
         raise typer.Exit(EXIT_WANTING)
+
+
+@app.command(short_help="Say that it will never be a row.")
+def dismiss(
+    reason: Annotated[str, typer.Option("--reason", metavar="WHY", help="Kept beside it.")],
+    which: Annotated[str | None, typer.Argument(metavar="SEQ|ID", help=WHICH, show_default=False)] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every one that waits.")] = False,
+    code: CodeOption = None,
+    epoch: EpochOption = None,
+    dry_run: context.DryRunOption = False,
+    config: context.ConfigOption = None,
+    output_format: context.OutputOption = "text",
+) -> None:
+    """Say that a dead letter will never be a row: it waits no more, and its tombstone stays. Nothing is lost by it.
+
+    Subscribers got the event from the tombstone, and whoever reads the table later does. Only the journal is changed, and keeps who
+    said so, when and why. `retry` is refused from then on; `retry --as-new` is not.
+
+    \b
+    migctl deadletter dismiss 3 --reason "no database holds a NUL; the producer is mended"
+    migctl deadletter dismiss --all --code 22P05 --reason "the same"
+    """
+    from migctl.config.person import operator
+    from migctl.runtime import dead_letters
+
+    if (which is None) == (not all_):
+        raise Usage("dismiss: name one dead letter, or --all", do="`migctl deadletter list` shows them")
+    if not reason.strip():
+        raise Usage("--reason is empty", do="say why there will be no row, for those who look later")
+    settings = _settings(config)
+
+    async def work() -> list[tuple[DeadLetter, Tried | None]]:
+        place = await _place(settings)
+        letters = _read(place.journal)
+        chosen = [_one(letters, which, epoch).letter] if which is not None else _waiting(letters, epoch, code)
+        if dry_run:
+            return [(letter, None) for letter in chosen]
+        done = dead_letters.dismissed(settings, place, chosen, by=operator(), why=reason, notify=output.note)
+        return [each async for each in done]
+
+    done = context.run(work())
+    if output_format == "json":
+        letters = [outcome(letter, tried) for letter, tried in done]
+        output.document({"schema": "migctl.deadletter.dismiss/1", "dry_run": dry_run, "letters": letters})
+        return
+    for letter, tried in done:
+        output.show(
+            f"seq {letter.position.seq}: {words(tried) if tried is not None else 'would be dismissed'}"
+        )
+    output.note("dry run: nothing was changed" if dry_run else f"{len(done)} dismissed")
 
 
 @app.command(short_help="Let the relay go on in a storm of refusals.")
@@ -271,7 +326,7 @@ async def _place(settings: Settings) -> Place:
     return await place_of(settings)
 
 
-def _read(journal: Path) -> list[tuple[DeadLetter, str | None]]:
+def _read(journal: Path) -> list[KeptLetter]:
     from migctl.runtime.journals import read_dead_letters
 
     if not journal.is_file():
@@ -282,21 +337,25 @@ def _read(journal: Path) -> list[tuple[DeadLetter, str | None]]:
     return read_dead_letters(journal)
 
 
-def _one(
-    letters: list[tuple[DeadLetter, str | None]], which: str, epoch: str | None
-) -> tuple[DeadLetter, str | None]:
-    found = [
-        each
-        for each in letters
-        if which.lower() in (str(each[0].position.seq), each[0].event_id)
-        and epoch in (None, each[0].position.epoch)
-    ]
+def _one(letters: list[KeptLetter], which: str, epoch: str | None) -> KeptLetter:
+    found = [one for one in letters if one.is_called(which) and epoch in (None, one.letter.position.epoch)]
     if not found:
         raise Usage(f"{which} is no dead letter", do="look: `migctl deadletter list --all`")
     if len(found) > 1:
-        epochs = ", ".join(letter.position.epoch for letter, _ in found)
-        raise Usage(f"seq {which} is a dead letter in several epochs: {epochs}", do="add --epoch")
+        epochs = ", ".join(one.letter.position.epoch for one in found)
+        raise Usage(f"{which} names several dead letters, in epochs {epochs}", do="add --epoch")
     return found[0]
+
+
+def _waiting(letters: list[KeptLetter], epoch: str | None, code: str | None = None) -> list[DeadLetter]:
+    """The oldest first."""
+    return [
+        one.letter
+        for one in reversed(letters)
+        if one.letter.state == "waiting"
+        and epoch in (None, one.letter.position.epoch)
+        and code in (None, one.letter.code)
+    ]
 
 
 def _count(letters: list[DeadLetter]) -> str:
@@ -304,62 +363,3 @@ def _count(letters: list[DeadLetter]) -> str:
         (letter,) = letters
         return f"dead letter seq {letter.position.seq} of {letter.position.epoch}"
     return f"{len(letters)} dead letters"
-
-
-def _todo(letter: DeadLetter) -> str:
-    seq = letter.position.seq
-    if letter.state == "retried":
-        return "nothing: it is a row now"
-    if letter.code.startswith(("22", "54")):
-        return (
-            "the database can't hold this value; readers get the event from its tombstone, so nothing is lost. "
-            "Mend the producer"
-        )
-    return f"mend what refuses it, then `migctl deadletter retry {seq}`; until then readers get it from its tombstone"
-
-
-def _words(tried: Tried | None) -> str:
-    if tried is None:
-        return "would be tried"
-    match tried.result:
-        case "written":
-            return "a row now, under its own seq; its tombstone is gone"
-        case "repeated":
-            return "a row already, from an earlier try; its tombstone is gone"
-        case "renewed":
-            return f"appended as event {tried.new_id}, seq {tried.new_seq}"
-        case "refused":
-            return f"refused again: {tried.reason}; nothing was changed"
-        case "taken":
-            return "another row of the table has this id; nothing was changed. --as-new gives it another"
-        case "gone":
-            return "the target has neither row nor tombstone of it (pruned?); nothing was changed"
-
-
-def _document(letter: DeadLetter, event_type: str | None) -> dict[str, object]:
-    from migctl.events import format_time
-
-    return {
-        "epoch": letter.position.epoch,
-        "seq": letter.position.seq,
-        "id": letter.event_id,
-        "event_type": event_type,
-        "code": letter.code,
-        "reason": letter.reason,
-        "at": format_time(letter.at),
-        "state": letter.state,
-        "settled_at": format_time(letter.settled_at) if letter.settled_at else None,
-        "new_id": letter.new_id,
-    }
-
-
-def _outcome(letter: DeadLetter, tried: Tried | None) -> dict[str, object]:
-    return {
-        "epoch": letter.position.epoch,
-        "seq": letter.position.seq,
-        "id": letter.event_id,
-        "result": None if tried is None else tried.result,
-        "reason": None if tried is None else tried.reason,
-        "new_id": None if tried is None else tried.new_id,
-        "new_seq": None if tried is None else tried.new_seq,
-    }

@@ -1,7 +1,8 @@
 """Dead letters: what waits for the operator, and what is done about it.
 
-A dead letter is settled by a row under its own seq (retried) or by the same event under another id (renewed). It is marked, never
-deleted: who looks later sees what happened.
+A dead letter is settled by a row under its own seq (retried), by the same event under another id (renewed), or by a person who says
+that there will be no row (dismissed): then its tombstone, from which readers have got the event, stays for good. It is marked,
+never deleted: who looks later sees what happened.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Literal
 import msgspec
 
 from migctl import clock
-from migctl.errors import Poison
+from migctl.errors import Poison, Refused
 from migctl.events import Entry, Position
 from migctl.events.ids import id_of_renewal
 from migctl.journal import DeadLetter, Journal
 from migctl.target import RetryTable
 from migctl.telemetry import get_logger
 
-Result = Literal["written", "repeated", "renewed", "refused", "taken", "gone"]
+Result = Literal["written", "repeated", "renewed", "dismissed", "refused", "taken", "gone"]
 
 _log = get_logger("dead letters")
 
@@ -30,7 +31,8 @@ class Tried:
     """What came of one dead letter.
 
     written: it is a row now, and no tombstone; repeated: it was one before. renewed: it is in the journal again, as new_id at
-    new_seq. refused: the table said no again, in `reason`. taken: another row has the id. gone: neither row nor tombstone is there.
+    new_seq. dismissed: its tombstone stays; reason: why. refused: the table said no again, in `reason`. taken: another row has the
+    id. gone: neither row nor tombstone is there.
     """
 
     result: Result
@@ -40,7 +42,7 @@ class Tried:
 
     @property
     def settled(self) -> bool:
-        return self.result in ("written", "repeated", "renewed")
+        return self.result in ("written", "repeated", "renewed", "dismissed")
 
 
 class DeadLetters:
@@ -66,8 +68,13 @@ class DeadLetters:
     async def retry(self, letter: DeadLetter, table: RetryTable) -> Tried:
         """Write its row under its own seq, in the place of its tombstone.
 
-        May be repeated after any error. Raises Transient, Systemic.
+        May be repeated after any error. Raises Transient, Systemic, and Refused for one that was dismissed.
         """
+        if letter.outcome == "dismissed":
+            raise Refused(
+                f"seq {letter.position.seq} was dismissed by {letter.settled_by}: {letter.why}; its tombstone stays",
+                do="`migctl deadletter retry --as-new` appends it as a new event",
+            )
         try:
             found = await table.retry(letter.position, letter.event_id)
         except Poison as error:
@@ -103,6 +110,20 @@ class DeadLetters:
         _log.info("dead letter renewed", seq=letter.position.seq, epoch=letter.position.epoch,
                   id=letter.event_id, new_id=event.id, new_seq=seq)  # fmt: skip
         return Tried("renewed", new_id=event.id, new_seq=seq)
+
+    async def dismiss(self, letter: DeadLetter, *, by: str, why: str) -> Tried:
+        """Say that it will never be a row. Repeated, the first words stand. Raises Refused where it is settled otherwise."""
+        if letter.outcome in ("retried", "renewed"):
+            raise Refused(
+                f"seq {letter.position.seq} is no matter of dismissing: it was {letter.outcome}",
+                do="nothing: it waits for nobody",
+            )
+        if letter.outcome is None:
+            await self._journal.settle_dead_letter(letter.position, "dismissed", clock.now(), by=by, why=why)
+            await self.load()
+            _log.info("dead letter dismissed", seq=letter.position.seq, epoch=letter.position.epoch,
+                      id=letter.event_id, by=by, reason=why)  # fmt: skip
+        return Tried("dismissed", letter.why or why)
 
     async def find(self, position: Position) -> DeadLetter | None:
         """The letter of this position."""

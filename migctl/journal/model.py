@@ -86,7 +86,7 @@ class EpochInfo:
 
 
 # What an operator did about a dead letter: its row was written after all, or its event was appended anew.
-Outcome = Literal["retried", "renewed"]
+Outcome = Literal["retried", "renewed", "dismissed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class DeadLetter:
     """A poison event that waits for the operator: it stays in the journal, and stands in the table as a tombstone.
 
     code, reason: the database's own. outcome, settled_at: what was done about it, and when; None while it waits.
-    new_id: of the event that it was renewed as.
+    new_id: of the event that it was renewed as. settled_by, why: who dismissed it, and in whose words.
     """
 
     position: Position
@@ -105,9 +105,11 @@ class DeadLetter:
     outcome: Outcome | None = None
     settled_at: datetime | None = None
     new_id: str | None = None
+    settled_by: str | None = None
+    why: str | None = None
 
     @property
-    def state(self) -> Literal["waiting", "retried", "renewed"]:
+    def state(self) -> Literal["waiting", "retried", "renewed", "dismissed"]:
         return self.outcome or "waiting"
 
 

@@ -159,11 +159,19 @@ class DeadLetters(Protocol):
         ...
 
     async def settle_dead_letter(
-        self, position: Position, outcome: Outcome, at: datetime, *, new_id: str | None = None
+        self,
+        position: Position,
+        outcome: Outcome,
+        at: datetime,
+        *,
+        new_id: str | None = None,
+        by: str | None = None,
+        why: str | None = None,
     ) -> None:
         """Say what was done about it; durable when this returns. Idempotent.
 
-        `retried` stands: a renewal after it only adds its id. Where no dead letter has this position, nothing is done.
+        `retried` stands: a renewal after it only adds its id. by, why: stand once they are given. Where no dead letter has this
+        position, nothing is done.
         """
         ...
 

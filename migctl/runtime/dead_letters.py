@@ -19,7 +19,7 @@ from migctl.runtime.target import resolve
 from migctl.serve_client.control import reached, understood
 from migctl.serve_client.errors import NotRunning
 from migctl.serve_client.status import status_of
-from migctl.server.routes.dead_letters import ACCEPT, RETRY, Accept, Accepted, Retry
+from migctl.server.routes.dead_letters import ACCEPT, DISMISS, RETRY, Accept, Accepted, Dismiss, Retry
 from migctl.target import RetryTable
 
 # A request to the target may take this long, and the `serve` that makes it answers after it.
@@ -74,6 +74,30 @@ async def tried(
         here = DeadLetters(journal)
         for letter in letters:
             yield letter, await (here.renew(letter, table) if as_new else here.retry(letter, table))
+
+
+async def dismissed(
+    settings: Settings,
+    place: Place,
+    letters: Sequence[DeadLetter],
+    *,
+    by: str,
+    why: str,
+    notify: Callable[[str], None],
+) -> AsyncIterator[tuple[DeadLetter, Tried]]:
+    """Dismiss each; only the journal is changed. Raises Refused for one that is settled otherwise, or where it is open."""
+    if place.serving:
+        for letter in letters:
+            body = Dismiss(letter.position.epoch, letter.position.seq, by, why)
+            yield letter, await _asked(settings, DISMISS, body, Tried)
+        return
+    journal = await open_journal(settings, path=place.journal, keeping=False, notify=notify)
+    try:
+        here = DeadLetters(journal)
+        for letter in letters:
+            yield letter, await here.dismiss(letter, by=by, why=why)
+    finally:
+        await journal.aclose()
 
 
 async def accept(settings: Settings, minutes: int, who: str) -> Accepted:

@@ -14,7 +14,7 @@ from migctl.journal import Inventory, Journal
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.copies import Restored, backup, export, write_lines
 from migctl.journal.sqlite.copies import restore as _restore
-from migctl.journal.sqlite.dead_letters import read_dead_letters, read_entry
+from migctl.journal.sqlite.dead_letters import KeptLetter, read_dead_letters, read_entry
 from migctl.journal.sqlite.files import read_file
 from migctl.journal.sqlite.inspection import status as _status
 from migctl.journal.sqlite.inspection import verify
@@ -71,6 +71,7 @@ def _keep_of(settings: Settings, *, relayed: bool) -> Keep:
 
 
 __all__ = [
+    "KeptLetter",
     "Restored",
     "backup",
     "export",

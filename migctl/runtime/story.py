@@ -186,6 +186,8 @@ def _letter(of: DeadLetter) -> Step:
             reason=f"waits for a person: {of.code}: {of.reason}; `migctl deadletter list`",
         )  # fmt: skip
     new = f" as {of.new_id}" if of.new_id is not None else ""
+    if of.outcome == "dismissed":
+        new = f" by {of.settled_by}: {of.why}; its tombstone stays"
     return Step(
         part="dead letter",
         state="done",

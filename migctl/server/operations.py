@@ -24,7 +24,7 @@ from migctl.server.routes.ctl import (
     SettingsView,
     ThrottleChanged,
 )
-from migctl.server.routes.dead_letters import Accept, Accepted, Retry
+from migctl.server.routes.dead_letters import Accept, Accepted, Dismiss, Retry
 from migctl.server.routes.flags_api import MAX_LIMIT, PutFlag, PutSegment
 from migctl.server.routes.marker import Marker, Placed
 from migctl.server.routes.ofrep import BulkEvaluationFailure, EvaluationFailure, EvaluationSuccess
@@ -380,6 +380,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "post", "/admin/dead-letters/retry", "try a dead letter again",
         {200: Answer("tried", Tried), **COMMANDED}, body={"application/json": Retry},
+    ),
+    Operation(
+        "post", "/admin/dead-letters/dismiss", "say of a dead letter that it will never be a row",
+        {200: Answer("its tombstone stays", Tried), **STEERED, 409: Answer("it is none, or settled otherwise", Failure)},
+        body={"application/json": Dismiss},
     ),
     Operation(
         "post", "/admin/dead-letters/accept", "take whatever the table refuses, for so long",

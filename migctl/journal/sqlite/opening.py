@@ -157,6 +157,9 @@ def _add_columns(database: sqlite3.Connection) -> None:
     if not has_column(database, "dead_letters", "outcome"):
         for column in ("outcome TEXT", "settled_at INTEGER", "new_id TEXT"):
             database.execute(f"ALTER TABLE dead_letters ADD COLUMN {column}")
+    if not has_column(database, "dead_letters", "why"):
+        for column in ("settled_by TEXT", "why TEXT"):
+            database.execute(f"ALTER TABLE dead_letters ADD COLUMN {column}")
 
 
 def _check_whole(database: sqlite3.Connection, path: Path) -> None:

@@ -43,10 +43,17 @@ class Records:
         return new
 
     async def settle_dead_letter(
-        self, position: Position, outcome: Outcome, at: datetime, *, new_id: str | None = None
+        self,
+        position: Position,
+        outcome: Outcome,
+        at: datetime,
+        *,
+        new_id: str | None = None,
+        by: str | None = None,
+        why: str | None = None,
     ) -> None:
         await self._store.operate(
-            lambda database: dead_letters.settle(database, position, outcome, at, new_id)
+            lambda database: dead_letters.settle(database, position, outcome, at, new_id, by, why)
         )
 
     async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS cursors (name TEXT PRIMARY KEY, epoch TEXT NOT NULL, 
 CREATE TABLE IF NOT EXISTS offsets (source TEXT PRIMARY KEY, offset INTEGER NOT NULL, about TEXT NOT NULL DEFAULT '') STRICT;
 CREATE TABLE IF NOT EXISTS dead_letters (
     epoch TEXT NOT NULL, seq INTEGER NOT NULL, event_id TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,
-    at INTEGER NOT NULL, outcome TEXT, settled_at INTEGER, new_id TEXT, PRIMARY KEY (epoch, seq)
+    at INTEGER NOT NULL, outcome TEXT, settled_at INTEGER, new_id TEXT, settled_by TEXT, why TEXT, PRIMARY KEY (epoch, seq)
 ) STRICT;
 """
 

@@ -1,4 +1,4 @@
-"""Routes below /admin/ for what an operator does about dead letters: try one again, and accept a storm for a time.
+"""Routes below /admin/ for what an operator does about dead letters: try one again, dismiss one, accept a storm for a time.
 
 An error is answered with its way out and the exit code of the command that asked.
 """
@@ -16,12 +16,14 @@ from migctl.delivery.dead_letters import Tried
 from migctl.errors import MigctlError, Usage, Wanting
 from migctl.events import Position, format_time
 from migctl.events.jsontext import read_as
+from migctl.journal import DeadLetter
 from migctl.serve_client.answers import Failure
 from migctl.server.access.bodies import body_of
 from migctl.server.answers import answer, refusal
 from migctl.target import RetryTable
 
 RETRY = "/admin/dead-letters/retry"
+DISMISS = "/admin/dead-letters/dismiss"
 ACCEPT = "/admin/dead-letters/accept"
 
 T = TypeVar("T")
@@ -35,6 +37,15 @@ class Retry(msgspec.Struct):
     epoch: str
     seq: int
     as_new: bool = False
+
+
+class Dismiss(msgspec.Struct):
+    """Says of one dead letter that it will never be a row. by, why: for the record. Answered with Tried."""
+
+    epoch: str
+    seq: int
+    by: str
+    why: str
 
 
 class Accept(msgspec.Struct):
@@ -55,13 +66,23 @@ def dead_letter_routes(burying: Burying, table: RetryTable) -> list[web.RouteDef
     """For the relay of this serve, and for the target that it writes to."""
     letters = burying.dead_letters
 
-    async def retry(body: bytes) -> Tried:
-        asked = _decode(body, Retry)
+    async def find(asked: Retry | Dismiss) -> DeadLetter:
         letter = await letters.find(Position(asked.epoch, asked.seq))
         if letter is None:
             raise Wanting(
                 f"seq {asked.seq} of {asked.epoch} is no dead letter", do="look: `migctl deadletter list`"
             )
+        return letter
+
+    async def dismiss(body: bytes) -> Tried:
+        asked = _decode(body, Dismiss)
+        if not asked.why.strip():
+            raise Usage("dismiss: no reason", do="say why there will be no row")
+        return await letters.dismiss(await find(asked), by=asked.by, why=asked.why)
+
+    async def retry(body: bytes) -> Tried:
+        asked = _decode(body, Retry)
+        letter = await find(asked)
         return await (letters.renew(letter, table) if asked.as_new else letters.retry(letter, table))
 
     async def accept(body: bytes) -> Accepted:
@@ -72,7 +93,11 @@ def dead_letter_routes(burying: Burying, table: RetryTable) -> list[web.RouteDef
         until = await burying.accept(asked.minutes, asked.who)
         return Accepted(format_time(until), None if held is None else format_time(held))
 
-    return [web.post(RETRY, _answering(retry)), web.post(ACCEPT, _answering(accept))]
+    return [
+        web.post(RETRY, _answering(retry)),
+        web.post(DISMISS, _answering(dismiss)),
+        web.post(ACCEPT, _answering(accept)),
+    ]
 
 
 def _answering(

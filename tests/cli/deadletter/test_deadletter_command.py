@@ -92,15 +92,22 @@ def test_letters_are_listed_shown_and_retried_while_serve_runs_and_after_it_was_
         ]  # fmt: skip
         assert rows(standin) == ([1, 2, 4], [3])
         waiting_for(serve.url, 1)
+        assert "why" in migctl("dismiss", "3", "--reason", " ", code=2).stderr
+        assert "would be dismissed" in migctl("dismiss", "3", "--reason", "w", "--dry-run").stdout
+        assert "its tombstone stays" in migctl("dismiss", "3", "--reason", "a NUL").stdout
+        waiting_for(serve.url, 0)
+        assert "was dismissed" in migctl("retry", "3", "--yes", code=4).stderr
+        assert migctl("show", "3", "-o", "json")["why"] == "a NUL"
+        assert rows(standin) == ([1, 2, 4], [3])
         post(serve.url, {"fine": 2})
         execute(standin, REFUSE_COLD)
         post(serve.url, COLD)
-        waiting_for(serve.url, 2)
+        waiting_for(serve.url, 1)
         serve.send(signal.SIGKILL)
 
     execute(standin, ALLOW_COLD)
     states = {each["seq"]: each["state"] for each in migctl("list", "--all", "-o", "json")["letters"]}
-    assert states == {2: "retried", 3: "waiting", 4: "retried", 6: "waiting"}
+    assert states == {2: "retried", 3: "dismissed", 4: "retried", 6: "waiting"}
     (written,) = migctl("retry", "6", "--yes", "-o", "json")["letters"]
     assert written["result"] == "written"
     (renewed,) = migctl("retry", "4", "--as-new", "--yes", "-o", "json")["letters"]

@@ -90,6 +90,17 @@ async def test_a_settled_dead_letter_is_kept_and_says_how_and_when(dead_letters:
     )
 
 
+async def test_a_dismissal_says_who_and_why_and_the_first_words_stand(dead_letters: DeadLetters) -> None:
+    letter = DeadLetter(Position("an epoch", 3), event().id, "22P05", "no", MOMENT)
+    await dead_letters.add_dead_letter(letter)
+    for why in ("the first", "the second"):
+        await dead_letters.settle_dead_letter(letter.position, "dismissed", MOMENT, by="me", why=why)
+    assert await dead_letters.dead_letters() == [
+        replace(letter, outcome="dismissed", settled_at=MOMENT, settled_by="me", why="the first")
+    ]
+    assert (await dead_letters.count_dead_letters())[0] == 0
+
+
 async def test_what_is_settled_of_a_dead_letter_that_is_not_there_is_nothing(
     dead_letters: DeadLetters,
 ) -> None:
