@@ -5,7 +5,7 @@
 | `upstream` | sent | not sent |
 | `both` | sent | sent |
 | `journal` | not sent: they come by the tap | sent |
-| `auto` | sent | sent once the old service was quiet for `quiet_s` while the journal got others, and those with it |
+| `auto` | sent | sent once the old service is away, or quiet for `quiet_s`, while the journal gets others, and those with it |
 
 None is sent twice (`merging`). Greetings, replies and whatever else is no event pass in each. Where the journal feeds, a socket
 stays when the old service goes. Quiet is one that may answer, and sends no event.
@@ -182,6 +182,11 @@ class Front:
         if self._unsent_since is not None:
             self._let_go()
 
+    def gone(self) -> None:
+        """The old service is away: what waits need not wait for it."""
+        if self._held:
+            self._turn()
+
     def lost(self, fed: Fed) -> None:
         """The old service has gone for this socket, which stays."""
         fed.is_up = False
@@ -200,7 +205,10 @@ class Front:
             self._speaks()
             self._carry_tapped(entry, frame)
             return
-        content, moment, feeding, position = content_of(entry.event), mono(), self.feeding, entry.position
+        feeding, position = self.feeding, entry.position
+        if not self._fed and feeding != "upstream":
+            return
+        content, moment = content_of(entry.event), mono()
         fed = [one for one in self._fed if not one.has(position)]
         lacking: set[Fed] = set()
         for one in fed:
@@ -238,7 +246,7 @@ class Front:
         """Keep it for when the old service proves to be quiet."""
         self._held.append(held)
         self._held_bytes += len(held.frame)
-        if self._held_bytes > MAX_HELD_BYTES:
+        if self._held_bytes > MAX_HELD_BYTES or self.upstream.reason is not None:
             self._turn()
         elif self._turning is None:
             self._turning = asyncio.get_running_loop().call_later(self._quiet_s, self._turn)
@@ -247,7 +255,7 @@ class Front:
         """From now on the journal feeds too: the old service sends nothing of what is published."""
         self._turned = True
         log.warning(
-            "the old service is quiet; its dashboards get the journal's events",
+            "the old service is quiet, or away; its dashboards get the journal's events",
             first=str(self._held[0].position),
             events=len(self._held),
             sockets=len(self._fed),

@@ -61,11 +61,13 @@ async def pass_through(
             leg = await front.upstream.open(request, offered)
             await stack.enter_async_context(leg)
         except Denied as denied:
+            if not denied.of_client:
+                front.gone()
             if denied.of_client or not front.journal_feeds:
                 return web.Response(status=denied.status, body=denied.body)
             front.upstream.failed(str(denied))
         except Away:
-            pass
+            front.gone()
         if leg is None:
             protocols = [one for one in offered if not one.startswith(frames.TOKEN_PREFIX)]
         else:
@@ -211,7 +213,10 @@ class Passage:
                 await self._writer.drain()
         except ConnectionClosed as closed:
             goodbye = closed.rcvd
-            if (goodbye is None or goodbye.code in GOES_DOWN) and self._may_go_on():
+            goes_down = goodbye is None or goodbye.code in GOES_DOWN
+            if goes_down:
+                self._front.gone()
+            if goes_down and self._may_go_on():
                 log.info("the old service has gone; the socket stays", peer=self._session.peer)
                 self._leg = None
                 self._front.lost(self._fed)

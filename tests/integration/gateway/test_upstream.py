@@ -182,7 +182,7 @@ async def test_old_service_that_takes_nothing_keeps_no_socket_of_a_client(
                 if not stays:
                     ws.transport.abort()
                 await until(lambda: not served.gateway.status().subscribers_piped)
-                await until(lambda: not served.gateway.subscribers())
+                await until(lambda: not served.gateway.subscribers().subscribers)
                 assert not stays or (await closed(ws))[0] in (1012, None)
             finally:
                 saying.cancel()

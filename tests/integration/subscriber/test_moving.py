@@ -130,7 +130,7 @@ async def test_nobody_moves_up_while_realtime_is_away_and_who_is_on_fallback_tak
         await until(lambda: fallen.attached == {"websocket"})
         await until(lambda: moving(server) == 0)
         await flags.share(0)
-        await until(lambda: server.gateway.subscribers()[0].assigned == "websocket")
+        await until(lambda: server.gateway.subscribers().subscribers[0].assigned == "websocket")
         await flags.share(100)
         async with migctl.Subscriber(server.url, user="another", **QUICK) as another:
             await another.ready()

@@ -124,6 +124,23 @@ async def test_what_the_old_service_sent_too_does_not_wait_and_it_is_not_quiet_f
     assert received(far) == b'\x81\x07{"n":2}'
 
 
+async def test_what_waits_is_sent_as_soon_as_the_old_service_is_known_to_be_away(
+    open_session: Callable[..., Any],
+) -> None:
+    of = front("ws://old/", serve="auto")
+    session, far = await open_session(form="piped")
+    of.join(session, Position("e", 0))
+    of.gone()
+    assert not of.journal_feeds
+    of.carry(run(1))
+    of.gone()
+    assert received(far) == b'\x81\x07{"n":1}'
+    late = front("ws://old/", serve="auto")
+    late.upstream.failed("refused")
+    late.carry(run(1))
+    assert late.journal_feeds
+
+
 async def test_too_much_to_wait_is_sent_at_once(open_session: Callable[..., Any]) -> None:
     of = front("ws://old/", serve="auto")
     session, _ = await open_session(form="piped", max_queue_bytes=1 << 30)
