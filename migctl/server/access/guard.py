@@ -116,7 +116,7 @@ def guard(rules: Rules, refused: Counter[str], wrong: Strangers | None = None) -
 
 
 def _asking(request: web.Request) -> Asking:
-    offered = resume.subprotocols_in(request.headers.get("Sec-WebSocket-Protocol", ""))
+    offered = resume.subprotocols_in(request.headers.getall("Sec-WebSocket-Protocol", ()))
     is_socket = request.path == SOCKET_PATH
     authorization = request.headers.get("Authorization")
     presented = presented_in(authorization, offered if is_socket else ())

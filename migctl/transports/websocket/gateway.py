@@ -216,7 +216,7 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket to its end."""
-        offered = resume.subprotocols_in(request.headers.get("Sec-WebSocket-Protocol", ""))
+        offered = resume.subprotocols_in(request.headers.getall("Sec-WebSocket-Protocol", ()))
         v2 = resume.opts_in(request.query, offered)
         try:
             wish = resume.wish_in(request.query) if v2 else resume.NO_WISH

@@ -54,9 +54,9 @@ class Start:
     after: int
 
 
-def subprotocols_in(header: str) -> list[str]:
-    """What `Sec-WebSocket-Protocol` offers."""
-    return [part for part in (text.strip() for text in header.split(",")) if part]
+def subprotocols_in(headers: Sequence[str]) -> list[str]:
+    """What `Sec-WebSocket-Protocol` offers; several of it are one with commas (RFC 6455, 11.3.4)."""
+    return [part for header in headers for part in (text.strip() for text in header.split(",")) if part]
 
 
 def opts_in(query: Mapping[str, str], subprotocols: Sequence[str]) -> bool:

@@ -29,6 +29,7 @@ from migctl.transports.websocket.upstream import TOKEN_NAME
 
 # What clients say is commands of the old protocol at most; more than this closes the socket.
 MAX_CLIENT_BYTES = 1 << 20
+_OFFER = "Sec-Websocket-Protocol"
 
 log = get_logger("gateway")
 
@@ -119,7 +120,7 @@ class Sockets:
             max_msg_size=max_client_bytes,
             timeout=2.0,
         )
-        writer = await socket.prepare(request)
+        writer = await socket.prepare(_with_one_offer(request))
         transport = request.transport
         if transport is None:
             raise ClientConnectionResetError("gone between its request and our answer")
@@ -191,6 +192,15 @@ class Sockets:
             upstream=upstream,
             moves=assigning.count(here.attached) if assigning is not None else None,
         )
+
+
+def _with_one_offer(request: web.Request) -> web.Request:
+    """A client may offer its subprotocols in several headers, of which aiohttp reads the first."""
+    offers = request.headers.getall(_OFFER, [])
+    if len(offers) < 2:
+        return request
+    others = [(name, value) for name, value in request.headers.items() if name.title() != _OFFER]
+    return request.clone(headers=[*others, (_OFFER, ", ".join(offers))])
 
 
 def _client(session: Session, position: str | None, at: float, *, connected: bool) -> ClientStatus:

@@ -247,7 +247,7 @@ def a_socket_request(data: bytes) -> bool:
     """data: the query, and on a second line what `Sec-WebSocket-Protocol` offers, and `Authorization`."""
     query, _, rest = data.decode("utf-8", "surrogateescape").partition("\n")
     offered, _, authorization = rest.partition("\n")
-    protocols = subprotocols_in(offered)
+    protocols = subprotocols_in([offered])
     token = presented_in(authorization or None, protocols)
     if token is not None:
         digest_of(token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -96,6 +96,28 @@ async def test_query_subprotocol_and_headers_go_along(served: Served, old: OldSe
         "127.0.0.1",
     ]
     assert request.headers["Host"] == old.url.split("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("offers", "chosen"), [(("other", "stats.v1"), "stats.v1"), (("other", "x, migctl.v2"), "migctl.v2")]
+)
+async def test_subprotocols_in_several_headers_are_one_offer(
+    served: Served, old: OldService, offers: Sequence[str], chosen: str
+) -> None:
+    request = [
+        "GET /ws HTTP/1.1", f"Host: {served.host}:{served.port}", "Upgrade: websocket", "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        *(f"Sec-WebSocket-Protocol: {offer}" for offer in offers), "", "",
+    ]  # fmt: skip
+    reader, writer = await asyncio.open_connection(served.host, served.port)
+    writer.write("\r\n".join(request).encode())
+    async with asyncio.timeout(DEADLINE_S):
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first = await reader.readexactly(2)
+    writer.close()
+    assert f"Sec-WebSocket-Protocol: {chosen}\r\n" in answer
+    assert first[0] == 0x81
+    assert len(old.requests) == (chosen == "stats.v1")
 
 
 async def test_token_of_ours_never_reaches_the_old_service(tmp_path: Path, old: OldService) -> None:
