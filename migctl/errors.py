@@ -3,14 +3,14 @@
 Every error says what happened and the way out (`do`), and carries its exit code and whether a retry makes sense. A library's
 exception is translated into one of these where the library is called, once.
 
-Exit codes: 1 checked and found wanting; 2 usage, configuration, unreadable input; 3 a service can't be reached or a port is
-taken; 4 refused for safety; 70 an error of ours; 130 interrupted.
+Exit codes: `migctl.exits`.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from migctl.exits import Exit
 from migctl.redaction import redact
 
 
@@ -22,7 +22,7 @@ class MigctlError(Exception):
     What is a secret is hidden in both: they go to logs, answers, frames and screens, and often hold a library's words.
     """
 
-    exit_code: ClassVar[int] = 70
+    exit_code: ClassVar[Exit] = Exit.OURS
     retry: ClassVar[bool] = False
 
     def __init__(self, what: str, *, do: str) -> None:
@@ -37,38 +37,48 @@ class MigctlError(Exception):
 class Wanting(MigctlError):
     """Something was checked and is not as it should be."""
 
-    exit_code = 1
+    exit_code = Exit.WANTING
 
 
 class Usage(MigctlError):
     """The command line, the configuration or an input file can't be used as it is."""
 
-    exit_code = 2
+    exit_code = Exit.UNUSABLE
 
 
 class Transient(MigctlError):
     """A service can't be reached or is overloaded; the same call may go through later."""
 
-    exit_code = 3
+    exit_code = Exit.UNREACHABLE
     retry = True
 
 
 class Systemic(MigctlError):
     """The target refuses everything (permission, missing table, bad key): pause and alert, never blame one event."""
 
-    exit_code = 3
+    exit_code = Exit.UNREACHABLE
 
 
 class Poison(MigctlError):
     """The target refuses this one event for what it is; the others go on."""
 
-    exit_code = 1
+    exit_code = Exit.WANTING
 
 
 class Refused(MigctlError):
     """Refused for safety: wrong target, second or foreign writer, changed applied file, declined."""
 
-    exit_code = 4
+    exit_code = Exit.REFUSED
+
+
+class TokenRefused(Systemic):
+    """A `serve` asks for a token, and takes none, or not this one."""
+
+    exit_code = Exit.UNUSABLE
+
+
+# By the exit code that came from another process.
+KINDS: dict[int, type[MigctlError]] = {kind.exit_code: kind for kind in (Wanting, Usage, Transient, Refused)}
 
 
 def first_error(error: BaseException) -> BaseException:

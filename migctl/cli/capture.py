@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
 from migctl.cli.listening import Transport, subscriber_of
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.validate.capture_file import CaptureSummary
@@ -40,16 +41,20 @@ def capture(
     seconds: Annotated[
         float | None,
         typer.Option(
-            "--seconds", metavar="S", min=0.1, help="End S seconds after it was ready.", show_default=False
+            "--seconds",
+            metavar="TIME",
+            parser=quantities.seconds(0.1),
+            help="End so long after it was ready.",
+            show_default=False,
         ),
     ] = None,
     until_idle: Annotated[
         float | None,
         typer.Option(
             "--until-idle",
-            metavar="S",
-            min=0.0,
-            help="End after S seconds without an event.",
+            metavar="TIME",
+            parser=quantities.seconds(),
+            help="End after so long without an event.",
             show_default=False,
         ),
     ] = None,
@@ -59,12 +64,20 @@ def capture(
     ] = None,
     drain: Annotated[
         float,
-        typer.Option("--drain", metavar="S", min=0.0, help="Seconds to wait for what is missing at the end."),
+        typer.Option(
+            "--drain",
+            metavar="TIME",
+            parser=quantities.seconds(),
+            help="How long to wait for what is missing at the end.",
+        ),
     ] = 10.0,
     wait: Annotated[
         float,
         typer.Option(
-            "--wait", metavar="S", min=0.0, help="Seconds to wait for a server that is not there yet."
+            "--wait",
+            metavar="TIME",
+            parser=quantities.seconds(),
+            help="How long to wait for a server that is not there yet.",
         ),
     ] = 10.0,
     force: Annotated[bool, typer.Option("--force", help="Replace a capture that is in the folder.")] = False,
@@ -81,6 +94,10 @@ def capture(
     has everything. A capture of one transport uses only
     that side, so that two of them can be compared; dual is what an application gets from migctl.Subscriber. Where serve asks for a
     token, it is taken from MIGCTL_TOKEN.
+
+    \b
+    migctl capture --transport websocket --out capture --until-idle 10s
+    migctl capture --transport realtime --out capture --seconds 1h
     """
     from migctl import telemetry
     from migctl.config import load
@@ -103,13 +120,13 @@ def capture(
     summary = context.run_fast(work())
     if summary.ready_at is None:
         output.error("interrupted before it was ready", "nothing was captured")
-        raise typer.Exit(context.EXIT_INTERRUPTED)
+        raise typer.Exit(Exit.INTERRUPTED)
     if output_format == "json":
         output.document(summary)
     else:
         _print(summary, file.path)
     if not summary.complete:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:

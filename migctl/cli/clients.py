@@ -8,6 +8,7 @@ import typer
 
 from migctl.cli import context, output
 from migctl.events.durations import lasting
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.runtime.clients import Asking
@@ -31,6 +32,9 @@ def clients(
 
     Who is on Realtime is known by the standby socket that migctl's subscriber keeps; one without is not listed. The witness is no
     subscriber, and is marked. Exit code 1 where a process did not answer, which may have subscribers too, 3 where none did.
+
+    \b
+    migctl clients --transport websocket --connected
     """
     from migctl.config import load
     from migctl.runtime.clients import clients_of
@@ -55,9 +59,9 @@ def clients(
         output.note(f"{process.name} did not answer, and may have subscribers: {process.why}")
     if not answered:
         output.error("no serve answers", "start one: `migctl serve`; or ask elsewhere: MIGCTL_STATE_DIR")
-        raise typer.Exit(3)
+        raise typer.Exit(Exit.UNREACHABLE)
     if silent or found.unlisted is not None:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _show(found: Asking, rows: list[Row]) -> None:

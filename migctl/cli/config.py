@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from migctl.cli import context, output
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.checking.checking import Checked
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Settings, stages and flags in files: checked, and shown as they hold.", no_args_is_help=True
 )
-
-EXIT_PROBLEMS = 2
 
 
 @app.command(short_help="Everything that is wrong, with file and line.")
@@ -32,6 +31,10 @@ def check(
     """Check settings, stages, flags and segments: everything that is wrong, each with file, line, key and the way out.
 
     Looks at migctl.yaml, the environment and ./configs, and at what holds between files. Exit code 2 where something is wrong.
+
+    \b
+    migctl config check
+    migctl config check migctl.yaml configs/stages/2b-25.yaml
     """
     from migctl.checking.checking import check as check_files
 
@@ -43,7 +46,7 @@ def check(
             output.note(f"warning: {warning}")
         _show(found)
     if found.problems:
-        raise typer.Exit(EXIT_PROBLEMS)
+        raise typer.Exit(Exit.UNUSABLE)
 
 
 @app.command(short_help="The settings as they hold, and where each is from.")
@@ -67,7 +70,12 @@ def show(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """The settings as they hold: option over environment over migctl.yaml over default. Secrets are never shown."""
+    """The settings as they hold: option over environment over migctl.yaml over default. Secrets are never shown.
+
+    \b
+    migctl config show --resolved
+    migctl config show --stage 2b-25
+    """
     from migctl.config.digest import delivery_digest
     from migctl.config.loading import resolved as resolve
     from migctl.config.showing import as_document, secrets_set, values
@@ -105,7 +113,11 @@ def schema(
         typer.Argument(help="settings, stage, flags, segments, experiments or drill."),
     ],
 ) -> None:
-    """Print the JSON Schema of one kind of file, for editors: `# yaml-language-server: $schema=FILE` as its first line."""
+    """Print the JSON Schema of one kind of file, for editors: `# yaml-language-server: $schema=FILE` as its first line.
+
+    \b
+    migctl config schema settings
+    """
     from migctl.checking.schemas import json_schema
 
     output.document(json_schema(name))

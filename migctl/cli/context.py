@@ -17,6 +17,7 @@ import typer
 from migctl import redaction, telemetry
 from migctl.cli import output
 from migctl.errors import MigctlError, Transient, first_error
+from migctl.exits import Exit
 from migctl.printable import shown
 
 T = TypeVar("T")
@@ -61,10 +62,6 @@ LiftOption = Annotated[
     ),
 ]
 
-EXIT_INTERRUPTED = 130
-EXIT_UNREAD = 141  # as a shell has it for SIGPIPE
-EXIT_OURS = 70
-
 
 def run(work: Coroutine[object, None, T]) -> T:
     """Run a command's coroutine. An error that a task group wrapped comes out as itself."""
@@ -85,7 +82,7 @@ def _run(runner: Callable[[Coroutine[object, None, T]], T], work: Coroutine[obje
         raise first_error(group) from group
     except KeyboardInterrupt:  # typer would make it an exit code of 1
         output.note("interrupted")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(Exit.INTERRUPTED) from None
 
 
 def show_warnings() -> None:
@@ -120,13 +117,13 @@ def report(error: BaseException) -> int:
     error = first_error(error)
     if isinstance(error, BrokenPipeError) and output.nobody_reads():  # `| head` has had enough
         output.drop_unwritten(sys.stdout)
-        return EXIT_UNREAD
+        return Exit.UNREAD
     if isinstance(error, MigctlError):
         output.error(error.what, error.do)
         return error.exit_code
     if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
         output.note("interrupted")
-        return EXIT_INTERRUPTED
+        return Exit.INTERRUPTED
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         place = f"{error.filename}: " if error.filename else ""
         output.error(f"{place}there is no room to write: {error.strerror}", "make room, then run it again")
@@ -135,7 +132,7 @@ def report(error: BaseException) -> int:
     trace = "".join(traceback.format_exception(error))
     where = _keep_trace(trace)
     output.error(f"an error of ours: {type(error).__name__}: {error}", f"please report it with {where}")
-    return EXIT_OURS
+    return Exit.OURS
 
 
 def _keep_trace(trace: str) -> str:

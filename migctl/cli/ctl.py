@@ -32,6 +32,9 @@ def get(
     """Say every setting that may change while serve runs: its value, its default, what it is from; and which can't, and why.
 
     Of one setting also what it may be, from when on a change counts, and who set it here.
+
+    \b
+    migctl ctl get relay
     """
     import msgspec
 
@@ -84,6 +87,9 @@ def set_(
     """Set one while serve runs, until it restarts. It is checked as the settings file is, and an empty value is refused.
 
     It lies over the settings of the rollout's stage too. Who, when, before, after and why are kept: `migctl ctl history`.
+
+    \b
+    migctl ctl set relay.high.max_events 40 --reason "the table is slow"
     """
     _change(name, value, reason, config, output_format)
 
@@ -95,7 +101,11 @@ def unset(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Take back what was set here: what the settings, or the rollout's stage, say holds again."""
+    """Take back what was set here: what the settings, or the rollout's stage, say holds again.
+
+    \b
+    migctl ctl unset relay.high.max_events
+    """
     _change(name, None, reason, config, output_format)
 
 
@@ -109,6 +119,9 @@ def throttle(
 
     The journal takes events and the WebSocket delivers them; the backlog grows, and nothing is lost. A restart does not lift it. A
     rollout is not held: `migctl rollout abort` works as ever.
+
+    \b
+    migctl ctl throttle "the database is being moved"
     """
     _throttle(hold=True, reason=reason, config=config, output_format=output_format)
 
@@ -117,7 +130,11 @@ def throttle(
 def no_throttle(
     reason: _Reason = "", config: context.ConfigOption = None, output_format: context.OutputOption = "text"
 ) -> None:
-    """Let the relay write again, at once."""
+    """Let the relay write again, at once.
+
+    \b
+    migctl ctl no-throttle
+    """
     _throttle(hold=False, reason=reason, config=config, output_format=output_format)
 
 
@@ -127,7 +144,11 @@ def history(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Who changed what here, when and why. Works while no serve runs."""
+    """Who changed what here, when and why. Works while no serve runs.
+
+    \b
+    migctl ctl history --limit 5
+    """
     import msgspec
 
     from migctl.config import load

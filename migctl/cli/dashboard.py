@@ -20,6 +20,9 @@ def build(output_format: context.OutputOption = "text") -> None:
 
     It comes with the package; this is for an installation that could not reach the registry. No Node.js is needed: where there is
     none, one is fetched for the moment. A running serve shows it with the next load of the page.
+
+    \b
+    migctl dashboard build
     """
     from migctl.dashboard.building import NotFetched, fetch
     from migctl.errors import Transient

@@ -12,6 +12,7 @@ import typer
 from migctl.cli import context, output
 from migctl.cli.deadletter_view import document, name, outcome, todo, words
 from migctl.errors import Usage
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -34,8 +35,6 @@ CodeOption = Annotated[
 ]
 WHICH = "The seq, or the event's id, its producer's own too."
 
-EXIT_WANTING = 1
-
 
 @app.command("list", short_help="What waits, the newest first.")
 def list_(
@@ -47,7 +46,11 @@ def list_(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """What waits, the newest first: seq, event type, the database's code and words. Works while serve runs or not."""
+    """What waits, the newest first: seq, event type, the database's code and words. Works while serve runs or not.
+
+    \b
+    migctl deadletter list --code 23514
+    """
     place = context.run(_place(_settings(config)))
     found = [
         one
@@ -96,7 +99,11 @@ def show(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """One dead letter: the event as it came, what the database said, and what to do."""
+    """One dead letter: the event as it came, what the database said, and what to do.
+
+    \b
+    migctl deadletter show 1207
+    """
     from migctl.events import encode_entry
     from migctl.runtime.journals import read_entry
 
@@ -161,6 +168,10 @@ def retry(
     again; then nothing has changed.
 
     With --as-new the id is made from the old position, so that doing it twice is still one new event; source_id keeps the old id.
+
+    \b
+    migctl deadletter retry 1207
+    migctl deadletter retry --all --dry-run
     """
     from migctl.cli import prompt
     from migctl.runtime import dead_letters
@@ -210,7 +221,7 @@ def retry(
         else:
             output.note(f"{len(done) - len(failed)} done, {len(failed)} not\n  on {where}")
     if failed:
-        raise typer.Exit(EXIT_WANTING)
+        raise typer.Exit(Exit.WANTING)
 
 
 @app.command(short_help="Say that it will never be a row.")
@@ -278,6 +289,9 @@ def accept(
     More than 20 dead letters a minute are hardly the events' fault, so the relay stops there, and tries the next one again and
     again. If you mend what refuses them, it goes on by itself, and nothing needs to be accepted. If the events really are what
     they are, accept: for N minutes whatever the table refuses becomes a dead letter. It takes effect at once; serve must run.
+
+    \b
+    migctl deadletter accept --minutes 30
     """
     import msgspec
 

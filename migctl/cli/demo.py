@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
 from migctl.cli.context import OutputOption
 from migctl.cli.live import Display
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,7 +24,10 @@ _STYLES = {"outage": "bold red", "back": "bold green"}
 
 
 def demo(
-    seconds: Annotated[float, typer.Option("--seconds", min=4, help="How long to publish.")] = 20.0,
+    seconds: Annotated[
+        float,
+        typer.Option("--seconds", metavar="TIME", parser=quantities.seconds(4), help="How long to publish."),
+    ] = 20.0,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -55,6 +59,10 @@ def demo(
 
     Starts a stack of its own, applies the schema, publishes in dual mode, subscribes on both transports with the official clients,
     kills the stand-in for Supabase midway, and compares what arrived. Then stops everything; exit 0 only if nothing was lost.
+
+    \b
+    migctl demo
+    migctl demo --seconds 60 --rate 500
     """
     from migctl.clock import now
     from migctl.config import load
@@ -80,7 +88,7 @@ def demo(
     else:
         _print(result, mode)
     if not result.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _draw(scene: Scene) -> RenderableType | None:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def list_drills(output_format: context.OutputOption = "text") -> None:
-    """The drills that can be run by their names, and when each was run last here."""
+    """The drills that can be run by their names, and when each was run last here.
+
+    \b
+    migctl drill list
+    """
     from migctl.config import load
     from migctl.drills import catalog
     from migctl.drills.functions.checking import read
@@ -70,7 +74,11 @@ def show(
     as_yaml: Annotated[bool, typer.Option("--yaml", help="The file as it is, to copy and change.")] = False,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """What a drill does, and what must hold; or which functions there are."""
+    """What a drill does, and what must hold; or which functions there are.
+
+    \b
+    migctl drill show failover
+    """
     from migctl.drills import catalog
     from migctl.drills.functions.checking import read
     from migctl.drills.functions.parts import parts_of
@@ -122,7 +130,11 @@ def history(
     drill: Annotated[str | None, typer.Argument(metavar="[NAME]", show_default=False)] = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """The drills that were run here, with what they measured, and the game days. Times are in milliseconds."""
+    """The drills that were run here, with what they measured, and the game days. Times are in milliseconds.
+
+    \b
+    migctl drill history failover
+    """
     from migctl.config import load
     from migctl.drills.history import days, page_path
     from migctl.drills.history import history as kept
@@ -149,6 +161,9 @@ def clean() -> None:
     """Undo what drills left that were killed. The next drill does the same before it begins.
 
     What one wrote to a project of your own is taken out where SUPABASE_URL and DATABASE_URL name that project; else exit code 1.
+
+    \b
+    migctl drill clean
     """
     from migctl.config import load
     from migctl.drills.ledger import clean as undo

@@ -47,7 +47,8 @@ def proxy(
 
     It runs until SIGTERM or Ctrl-C. What it does is logged to stderr.
 
-    Example: migctl drill proxy --proxy redis=127.0.0.1:26379,127.0.0.1:6379
+    \b
+    migctl drill proxy --proxy redis=127.0.0.1:26379,127.0.0.1:6379
     """
     from migctl import telemetry
     from migctl.faults.api import named, read_config

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
 from migctl.cli.drill_gameday import may_drill, run_all
 from migctl.cli.drill_view import draw, leave_by, print_result
 from migctl.cli.live import Display
@@ -82,9 +82,9 @@ def run(
         float | None,
         typer.Option(
             "--every",
-            metavar="S",
-            min=0.1,
-            help="Of such a drill: seconds from one fault to the next.",
+            metavar="TIME",
+            parser=quantities.seconds(0.1),
+            help="Of such a drill: from one fault to the next.",
             show_default=False,
         ),
     ] = None,
@@ -144,6 +144,10 @@ def run(
 
     Exit 1 where an objective is missed or the system did not come back to a steady state. What it measured is kept in the state
     folder, with a page for people: `migctl drill history`.
+
+    \b
+    migctl drill run failover
+    migctl drill run --all --skip both-down
     """
     from migctl.config.loading import resolved
     from migctl.drills.conducting import conduct

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import output
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 STYLES: dict[Verdict, str] = {
     "pass": "green", "fail": "bold red", "error": "bold red", "inconclusive": "yellow", "terminated": "yellow",
 }  # fmt: skip
-_EXIT_CODES: dict[Verdict, int] = {"pass": 0, "terminated": context.EXIT_INTERRUPTED}
+_EXIT_CODES: dict[Verdict, int] = {"pass": Exit.DONE, "terminated": Exit.INTERRUPTED}
 
 
 def leave_by(verdict: Verdict) -> None:
     """The exit code of a run."""
-    code = _EXIT_CODES.get(verdict, 1)
+    code = _EXIT_CODES.get(verdict, Exit.WANTING)
     if code:
         raise typer.Exit(code)
 

@@ -21,7 +21,11 @@ app = typer.Typer(help="Flags: who has which transport, and other variants.", no
 
 @app.command("list", short_help="Every flag with state, variants and share.")
 def list_(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
-    """Every flag with its state, its variants and its share, and the brakes in force."""
+    """Every flag with its state, its variants and its share, and the brakes in force.
+
+    \b
+    migctl flags list
+    """
     from migctl.flags import editing
 
     found = _read(config)
@@ -57,7 +61,11 @@ def show(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """One flag as it is written, what of it is in force, since when, and what users of a sticky experiment keep."""
+    """One flag as it is written, what of it is in force, since when, and what users of a sticky experiment keep.
+
+    \b
+    migctl flags show transport
+    """
     from migctl.config import load
     from migctl.flags import editing
     from migctl.runtime.experiments import kept_counts
@@ -98,6 +106,9 @@ def evaluate(
 
     Brakes count, what this state folder keeps of a sticky experiment, and MIGCTL_FLAG_<KEY> in this environment. Exit code 1 where
     the flag can't be evaluated.
+
+    \b
+    migctl flags eval transport --user ann --attribute plan=pro
     """
     from migctl.clock import now
     from migctl.config import load
@@ -137,7 +148,11 @@ def export(
     ] = "flagd",
     config: context.ConfigOption = None,
 ) -> None:
-    """The flag set as it is written. Brakes are not in it: another evaluator would not know that they cap it."""
+    """The flag set as it is written. Brakes are not in it: another evaluator would not know that they cap it.
+
+    \b
+    migctl flags export --format yaml
+    """
     from migctl.flags import editing
 
     found = _read(config)
@@ -159,7 +174,11 @@ def history(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Who changed what, when and why, with the share of the flag `transport` before and after."""
+    """Who changed what, when and why, with the share of the flag `transport` before and after.
+
+    \b
+    migctl flags history transport --limit 5
+    """
     from migctl.config import load
     from migctl.flags.changelog import entry_of
     from migctl.runtime.flagging import desk
@@ -214,14 +233,14 @@ def _read(config: Path | None) -> Shown:
 
 
 def _flag(found: Shown, key: str) -> Flag:
-    from migctl.errors import Wanting
+    from migctl.errors import Usage
     from migctl.flags.definitions import Invalid
     from migctl.flags.editing import flag_of
 
     try:
         return flag_of(found.flag_set, key)
     except Invalid as error:
-        raise Wanting(f"{key}: {error.what}", do=error.do) from None
+        raise Usage(f"{key}: {error.what}", do=error.do) from None
 
 
 def _attribute(text: str) -> tuple[str, object]:

@@ -42,7 +42,11 @@ def set_(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Define one flag anew, or give it another default. The share of users is `migctl rollout set N`, or `flags assign`."""
+    """Define one flag anew, or give it another default. The share of users is `migctl rollout set N`, or `flags assign`.
+
+    \b
+    migctl flags set transport --from configs/flags/transport.yaml --dry-run
+    """
     from migctl.errors import Usage
     from migctl.flags import editing, files
 
@@ -68,7 +72,11 @@ def enable(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Let a flag's rule decide again."""
+    """Let a flag's rule decide again.
+
+    \b
+    migctl flags enable transport --reason "mended"
+    """
     from migctl.flags import editing
 
     def make(_: FlagSet) -> Edit:
@@ -85,7 +93,11 @@ def disable(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Give everybody what the code does without the flag: for `transport` the WebSocket. `rollout abort` needs no record."""
+    """Give everybody what the code does without the flag: for `transport` the WebSocket. `rollout abort` needs no record.
+
+    \b
+    migctl flags disable transport --reason "dashboards are dark"
+    """
     from migctl.flags import editing
 
     def make(_: FlagSet) -> Edit:
@@ -126,6 +138,10 @@ def assign(
     """Give one user a transport by name, or a segment a share of its own.
 
     A user who is assigned comes before a segment, a segment before the percentage of all.
+
+    \b
+    migctl flags assign ann realtime --reason "asked for it"
+    migctl flags assign --segment internal --percent 50 --reason "next step"
     """
     from migctl.errors import Usage
     from migctl.flags import editing
@@ -166,7 +182,11 @@ def import_(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Define flags or segments as a file does; the others stay as they are. The difference is shown first."""
+    """Define flags or segments as a file does; the others stay as they are. The difference is shown first.
+
+    \b
+    migctl flags import configs/flags/transport.yaml --dry-run
+    """
     from migctl.flags import files
 
     def make(before: FlagSet) -> Edit:

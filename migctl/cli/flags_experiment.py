@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.experiments.comparing import Compared
@@ -32,15 +33,26 @@ def _group() -> None:
 def report(
     flag: Annotated[str, typer.Argument(help="The flag.")] = "transport",
     since: Annotated[
-        str | None, typer.Option("--since", metavar="DAY", help="First day, UTC.", show_default=False)
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="WHEN",
+            help="First day, UTC: 2026-01-31, or 14d for so long ago.",
+            show_default=False,
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="DAY", help="Last day, UTC.", show_default=False)
+        str | None,
+        typer.Option("--until", metavar="WHEN", help="Last day, UTC, likewise.", show_default=False),
     ] = None,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Users of each variant, latency and errors, and how sure the difference is. Exit 1 where it can't be compared."""
+    """Users of each variant, latency and errors, and how sure the difference is. Exit 1 where it can't be compared.
+
+    \b
+    migctl flags experiment report transport --since 2026-01-31
+    """
     from migctl.config import load
     from migctl.runtime.experiments import make_report
 
@@ -56,18 +68,22 @@ def report(
             output.note(f"the record can't say it ({found.away.what}); minutes are those of this folder")
         _show(found.report)
     if found.report.verdict != "pass":
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _day(option: str, text: str | None) -> date | None:
+    from datetime import UTC
+
+    from migctl.clock import now
     from migctl.errors import Usage
+    from migctl.events.durations import moment_of
 
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
+        return moment_of(text, now()).astimezone(UTC).date()
     except ValueError:
-        raise Usage(f"{option} {text}: no day", do=f"write {option} 2026-01-31") from None
+        raise Usage(f"{option} {text}: no day", do=f"write {option} 2026-01-31, or {option} 14d") from None
 
 
 def _show(of: Report) -> None:

@@ -34,6 +34,10 @@ def processes(
 
     A clean stop takes a process out, and so does the next start in its state folder. One that lives after all registers again
     within half a minute.
+
+    \b
+    migctl flags processes
+    migctl flags processes --forget web-2:8080 --reason "the machine is gone"
     """
     from migctl.cli import prompt
     from migctl.config import load

@@ -9,6 +9,7 @@ import typer
 
 from migctl.cli import context, output
 from migctl.errors import Usage
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -36,7 +37,11 @@ def status(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """What the journal holds, how far its cursors are, and when it is full at this rate. Works while serve runs."""
+    """What the journal holds, how far its cursors are, and when it is full at this rate. Works while serve runs.
+
+    \b
+    migctl journal status
+    """
     from migctl.runtime import journals
 
     found = journals.status(_settings(journal, config))
@@ -73,6 +78,9 @@ def export(
     """Write events as NDJSON, oldest first: id, epoch, seq, event_type, timestamp, source, data, committed_at.
 
     Works while serve runs; what is committed after the start is not waited for. A file appears under its name once it is whole.
+
+    \b
+    migctl journal export --from 1 --to 1000 --out events.ndjson
     """
     from migctl.runtime import journals
 
@@ -94,6 +102,9 @@ def verify(
     """Look at every page and every event: whole, contiguous in each epoch, ids unique, cursors within, the mark not ahead.
 
     Exit 1 with what is wrong. Works while serve runs; the journal's write-ahead log grows meanwhile.
+
+    \b
+    migctl journal verify
     """
     from migctl.runtime import journals
 
@@ -108,7 +119,7 @@ def verify(
             f"of {found.path}"
         )
     if found.problems:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 @app.command()
@@ -118,7 +129,11 @@ def backup(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Copy the journal, consistently, while serve runs or not. `migctl journal restore` puts a copy back."""
+    """Copy the journal, consistently, while serve runs or not. `migctl journal restore` puts a copy back.
+
+    \b
+    migctl journal backup /backup/journal.db
+    """
     from migctl.runtime import journals
 
     path = _settings(journal, config).journal_path
@@ -155,6 +170,10 @@ def restore(
     The copy is verified first (exit 1 where it does not hold together). The journal goes on in a new epoch, since the seqs above
     the copy may have been given: readers cross it with a discontinuity. Which seqs are lost is known where the file .high-water
     still lies beside the journal, or the table has them: serve compares at its start. Leave that file where it is.
+
+    \b
+    migctl journal restore /backup/journal.db --dry-run
+    migctl journal restore /backup/journal.db --replace
     """
     from migctl.runtime import journals
 
@@ -206,6 +225,9 @@ def adopt(
 
     What it had acknowledged and the table does not have is lost; readers learn which seqs. If there is a copy of it, put that
     back instead. serve must not run.
+
+    \b
+    migctl journal adopt --reason "the disk is gone" --dry-run
     """
     from migctl.cli import prompt
     from migctl.runtime import adopting

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from migctl.cli import context, output
+from migctl.cli import context, endings, output
+from migctl.exits import Exit
 
 # In the order of the way: try it, set up, run, prove, look after. Each has a module of its name: an `app` in it, or a function.
 COMMANDS = {
@@ -47,6 +48,10 @@ COMMANDS = {
 class _Way(TyperGroup):
     """The commands in the order in which an operator meets them, not in that of their registration."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        endings.explain(self)
+
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=list(COMMANDS).index)
 
@@ -78,6 +83,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="`migctl help COMMAND` is `migctl COMMAND --help`; `migctl help exit-codes` says what the codes mean.",
     )
     app.callback()(root)
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
@@ -94,6 +100,10 @@ def main(argv: list[str] | None = None) -> int:
     context.show_warnings()
     context.hide_proxies()
     words = sys.argv[1:] if argv is None else argv
+    if words == ["help", "exit-codes"]:
+        for code in Exit:
+            output.plain(f"{code.value:>3}  {code.meaning}")
+        return Exit.DONE
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
     streams = sys.stdout, sys.stderr

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.ingest.preview import Previewed, Proposal
 
 app = typer.Typer(help="How foreign messages become events, before they do.", no_args_is_help=True)
 
-EXIT_WANTING = 1
 _SHOWN_CHARS = 300
 
 
@@ -45,7 +45,10 @@ def preview(
         int, typer.Option("--count", metavar="N", min=1, max=1000, help="Messages to look at.")
     ] = 10,
     within: Annotated[
-        float, typer.Option("--within", metavar="S", min=0.1, help="Seconds to wait for them.")
+        float,
+        typer.Option(
+            "--within", metavar="TIME", parser=quantities.seconds(0.1), help="How long to wait for them."
+        ),
     ] = 10.0,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
@@ -85,7 +88,7 @@ def preview(
     else:
         _print(found, proposal)
     if any(one.found is None for one in found):
-        raise typer.Exit(EXIT_WANTING)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _print(found: list[Previewed], proposal: Proposal | None) -> None:

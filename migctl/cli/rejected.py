@@ -10,6 +10,7 @@ import typer
 
 from migctl.cli import context, output
 from migctl.errors import Usage
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +41,6 @@ IgnoreOption = Annotated[
     ),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Every one that waits, the oldest first.")]
-
-EXIT_WANTING = 1
 
 
 @app.command("list", short_help="What waits, the newest first.")
@@ -211,7 +210,7 @@ def retry(
             else f"{len(done) - len(refused):,} done, {len(refused):,} not"
         )
     if refused:
-        raise typer.Exit(EXIT_WANTING)
+        raise typer.Exit(Exit.WANTING)
 
 
 @app.command(short_help="Say that they need not go in.")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
 from migctl.cli.context import ConfigOption, OutputOption, YesOption
 from migctl.cli.live import Display
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,7 +29,13 @@ def replay(
         str, typer.Option("--speed", metavar="N|max", help="Times as fast as recorded, or max.")
     ] = "1",
     max_wait: Annotated[
-        float, typer.Option("--max-wait", min=0, help="Longest pause between two events, in seconds.")
+        float,
+        typer.Option(
+            "--max-wait",
+            metavar="TIME",
+            parser=quantities.seconds(),
+            help="Longest pause between two events.",
+        ),
     ] = 5.0,
     transport: Annotated[
         Literal["websocket", "realtime", "dual"], typer.Option("--transport", help="What to publish over.")
@@ -77,6 +84,10 @@ def replay(
 
     Runs on a stack of its own, which it stops again. Leaves the journal, the captures and report.json in --out;
     exit 0 only if nothing was lost and everything agreed.
+
+    \b
+    migctl replay old.ndjson --dry-run
+    migctl replay old.ndjson --speed max
     """
     from migctl.clock import now
     from migctl.config import load
@@ -119,7 +130,7 @@ def replay(
     else:
         _print(result, facts)
     if not result.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _confirmed(settings: Settings, yes: bool) -> Target:

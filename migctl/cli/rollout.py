@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output, rollout_change, rollout_complete, rollout_run, rollout_signoff
+from migctl.cli import (
+    context,
+    output,
+    quantities,
+    rollout_change,
+    rollout_complete,
+    rollout_run,
+    rollout_signoff,
+)
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -30,7 +39,13 @@ def status(
     ] = False,
     timeout_s: Annotated[
         float | None,
-        typer.Option("--timeout", metavar="SECONDS", min=0, help="End --watch then.", show_default=False),
+        typer.Option(
+            "--timeout",
+            metavar="TIME",
+            parser=quantities.seconds(),
+            help="End --watch after so long, such as 90s or 2h.",
+            show_default=False,
+        ),
     ] = None,
     exit_status: Annotated[
         bool, typer.Option("--exit-status", help="Exit code 1 where something is wrong at the end.")
@@ -42,6 +57,10 @@ def status(
 
     Works with the record away: then Redis or the disk of this folder says it, and which of them it was. --watch ends by itself
     where the rollout waits for a person, was aborted, or is done.
+
+    \b
+    migctl rollout status
+    migctl rollout status --watch --timeout 1h
     """
     from migctl.config import load
 
@@ -52,12 +71,16 @@ def status(
         found = context.run(_once(settings))
         _print(found, output_format)
     if exit_status and found.problems:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 @app.command(short_help="The steps: what each opens, and what must hold.")
 def plan(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
-    """The steps: what each opens, how long it soaks, what must hold, and which one the rollout is at."""
+    """The steps: what each opens, how long it soaks, what must hold, and which one the rollout is at.
+
+    \b
+    migctl rollout plan
+    """
     import msgspec
 
     from migctl.cli import rollout_status_view
@@ -87,7 +110,11 @@ def history(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Who moved the rollout, when and why, brakes among it."""
+    """Who moved the rollout, when and why, brakes among it.
+
+    \b
+    migctl rollout history --limit 5
+    """
     import msgspec
 
     from migctl.cli import rollout_status_view

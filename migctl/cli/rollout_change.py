@@ -35,6 +35,10 @@ def set_(
 
     Less than they have is a brake: it asks nobody, and works with Supabase and Redis away. More wants --reason, a confirmation, and
     the record. Exit code 1 where a known process did not confirm within a second, with its name.
+
+    \b
+    migctl rollout set 25 --reason "a week without a page"
+    migctl rollout set 0
     """
     from migctl.flags.shares import ALL
     from migctl.rollout.steps import percent_of
@@ -58,6 +62,9 @@ def abort(
     """Take everybody back to the WebSocket, at once. Never asks, and needs neither Supabase nor Redis nor a serve of this folder.
 
     It holds until a person raises a share again and looks at this brake.
+
+    \b
+    migctl rollout abort --reason "dashboards are dark"
     """
     from migctl.runtime import rollout_moves
 
@@ -71,7 +78,11 @@ def revert(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Go back to the share of the step before. As a lower `set`: it asks nobody."""
+    """Go back to the share of the step before. As a lower `set`: it asks nobody.
+
+    \b
+    migctl rollout revert --reason "p99 is high"
+    """
     from migctl.runtime import rollout_moves
 
     _run(rollout_moves.revert, _Asked(reason, None, yes, dry_run, may_go_down=True), config, output_format)
@@ -83,7 +94,11 @@ def pause(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Stop the walk where it is; shares stay. Its gates go on judging, and may still roll back."""
+    """Stop the walk where it is; shares stay. Its gates go on judging, and may still roll back.
+
+    \b
+    migctl rollout pause --reason "release day"
+    """
     from migctl.runtime import rollout_moves
 
     _run(rollout_moves.pause, _Asked(reason, None, False, dry_run), config, output_format)
@@ -97,7 +112,11 @@ def resume(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Go on: from a pause with a soak of its own; from an abort with the last step that passed, ending the brakes shown."""
+    """Go on: from a pause with a soak of its own; from an abort with the last step that passed, ending the brakes shown.
+
+    \b
+    migctl rollout resume --reason "released"
+    """
     from migctl.runtime import rollout_moves
 
     _run(rollout_moves.resume, _Asked(reason, lift, yes, dry_run), config, output_format)
@@ -115,7 +134,11 @@ def promote(
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Begin the next step, where every gate of this one passes on evidence that is cited by its digest. Exit code 1 where not."""
+    """Begin the next step, where every gate of this one passes on evidence that is cited by its digest. Exit code 1 where not.
+
+    \b
+    migctl rollout promote --reason "all gates pass" --dry-run
+    """
     from migctl.errors import Usage
     from migctl.runtime import rollout_moves
 

@@ -48,6 +48,10 @@ def complete(
 
     Run it again until it is done: it goes as far as it may, says who holds it back, and ends with exit code 1 until then.
     `migctl rollout revert` takes it back at any time. A target that is not embedded is to be named: typed, or by --confirm.
+
+    \b
+    migctl rollout complete
+    migctl rollout complete --accept-lost 2 --reason "two old wallboards"
     """
     from migctl.config import load
     from migctl.config.person import operator

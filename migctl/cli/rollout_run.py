@@ -8,6 +8,7 @@ import typer
 
 from migctl.cli import context, output
 from migctl.events.durations import lasting
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -56,6 +57,10 @@ def run(
 
     It never leaves `aborted` or a pause by a person: that is `migctl rollout resume`.
     Killed and started again it goes on where it was.
+
+    \b
+    migctl rollout run --reason "go"
+    migctl rollout run --dry-run --inject 2b-50:loss
     """
     from migctl.config import load
     from migctl.errors import Usage
@@ -118,7 +123,7 @@ async def _walk(
         ended = await walker.run(stop)
     if ended is None:
         output.note("ended; what it knew is in the record: `migctl rollout run` goes on there")
-        raise typer.Exit(context.EXIT_INTERRUPTED)
+        raise typer.Exit(Exit.INTERRUPTED)
 
 
 def sentence_of(line: Line) -> str:
@@ -183,7 +188,7 @@ def _rehearse(steps: list[Step], inject: list[str], output_format: context.Outpu
             f"{ended} after {lasting(happened[-1].after_s)}, rehearsed in {took_s:.1f} s; nothing was changed"
         )
     if last.phase != "done":
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _happened(one: Happened) -> dict[str, object]:

@@ -38,6 +38,9 @@ def signoff(
     """Write the sign-off report: timeline, evidence, incidents, lessons, and what to delete. `complete` does so at its end.
 
     It is made from the record, at any time, and changes nothing there. What it can't say it names.
+
+    \b
+    migctl rollout signoff --to signoff.html
     """
     from migctl.config import load
     from migctl.runtime.rollout_signoff import as_json, sign_off

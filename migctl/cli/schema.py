@@ -37,7 +37,11 @@ def plan(
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
 ) -> None:
-    """Say what apply would do, and what stands in its way. Changes nothing."""
+    """Say what apply would do, and what stands in its way. Changes nothing.
+
+    \b
+    migctl schema plan --sql
+    """
     from migctl import schema as room
 
     settings = settings_of(config, schema)
@@ -101,7 +105,12 @@ def apply(
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
 ) -> None:
-    """Apply the pending files, each whole or not at all."""
+    """Apply the pending files, each whole or not at all.
+
+    \b
+    migctl schema apply --dry-run
+    migctl schema apply --yes
+    """
     from migctl import schema as room
     from migctl.cli.prompt import confirm
     from migctl.config.person import operator
@@ -163,7 +172,11 @@ def status(
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
 ) -> None:
-    """Show the files beside the ledger."""
+    """Show the files beside the ledger.
+
+    \b
+    migctl schema status --exit-code
+    """
     from migctl import schema as room
 
     settings = settings_of(config, schema)

@@ -61,7 +61,11 @@ def rollback(
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
 ) -> None:
-    """Take back applied files, the last first. Rows are never dropped without --drop-data and the typed name."""
+    """Take back applied files, the last first. Rows are never dropped without --drop-data and the typed name.
+
+    \b
+    migctl schema rollback --to 3 --dry-run
+    """
     from migctl import schema as room
     from migctl.cli import prompt
     from migctl.config.person import operator
@@ -140,7 +144,11 @@ def repair(
     config: context.ConfigOption = None,
     form: context.OutputOption = "text",
 ) -> None:
-    """Mend the ledger by hand: note that files are applied, or are not. No file is run."""
+    """Mend the ledger by hand: note that files are applied, or are not. No file is run.
+
+    \b
+    migctl schema repair 7 --status applied --reason "applied by hand"
+    """
     from migctl import schema as room
     from migctl.cli.prompt import confirm
     from migctl.config.person import operator

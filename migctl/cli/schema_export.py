@@ -28,6 +28,9 @@ def export(
 
     Then `supabase db push` runs them, and `migctl schema apply` only records what they made. After a newer migctl export again:
     only what is new is written.
+
+    \b
+    migctl schema export --supabase ./supabase
     """
     from migctl import clock
     from migctl.schema.exporting import export as write

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
 from migctl.cli.schema_shared import SchemaOption, head, resolve, settings_of, where
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def prune(
         int, typer.Option("--batch-size", min=1, max=100_000, metavar="ROWS", help="Rows a transaction.")
     ] = 2000,
     pause: Annotated[
-        float, typer.Option("--pause", min=0, metavar="SECONDS", help="Rest between two batches.")
+        float,
+        typer.Option(
+            "--pause", metavar="TIME", parser=quantities.seconds(), help="Rest between two batches."
+        ),
     ] = 0.1,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
@@ -44,6 +47,9 @@ def prune(
 
     table_tail of each epoch is moved first, so that a late reader gets a discontinuity `pruned`. The newest row of an epoch stays,
     and what the relay has not confirmed. Interrupted or killed, the same command finishes it.
+
+    \b
+    migctl schema prune --older-than 30d --dry-run
     """
     from migctl import schema as room
     from migctl.cli.prompt import confirm

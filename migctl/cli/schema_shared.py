@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import output
+from migctl.cli import output, quantities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,8 @@ LockOption = Annotated[
     float | None,
     typer.Option(
         "--lock-timeout",
-        min=0.1,
-        metavar="SECONDS",
+        metavar="TIME",
+        parser=quantities.seconds(0.1),
         help="How long one wait for a table's lock may be. Default: supabase.lock_timeout_s, else 1.",
         show_default=False,
     ),
@@ -35,8 +35,8 @@ RetryOption = Annotated[
     float | None,
     typer.Option(
         "--retry-for",
-        min=0,
-        metavar="SECONDS",
+        metavar="TIME",
+        parser=quantities.seconds(),
         help="How long to try again. Default: supabase.lock_retry_s, else 60.",
         show_default=False,
     ),

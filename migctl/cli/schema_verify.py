@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
 from migctl.cli.schema_shared import SchemaOption, head, resolve, settings_of, where
 from migctl.errors import Systemic, Wanting
 
@@ -28,7 +28,10 @@ def verify(
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", min=1, metavar="SECONDS", help="With --delivery: how long each way may take."
+            "--timeout",
+            metavar="TIME",
+            parser=quantities.seconds(1),
+            help="With --delivery: how long each way may take.",
         ),
     ] = 20.0,
     yes: context.YesOption = False,
@@ -40,6 +43,10 @@ def verify(
 
     With --delivery also by sending: a row as service_role, received by postgres_changes, and a message, received by broadcast,
     both as `authenticated` by the official client. What does not arrive is listed with its likely cause. Realtime away: exit 3.
+
+    \b
+    migctl schema verify
+    migctl schema verify --delivery
     """
     settings = settings_of(config, schema)
     name = settings.supabase.schema_

@@ -13,6 +13,7 @@ import typer
 from migctl.cli import context, output
 from migctl.cli.context import ConfigOption
 from migctl.errors import Usage
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.config import Settings
@@ -105,6 +106,11 @@ def serve(
 
     Events come in over POST /events and from --source. SIGTERM or Ctrl-C drains: what was acknowledged stays in the journal, and
     what the table does not have yet is counted on stderr and sent at the next start.
+
+    \b
+    migctl serve --source host
+    migctl serve --mode websocket --listen 0.0.0.0:8080 --source ws://127.0.0.1:9000/ws
+    migctl serve --source old.ndjson --until-done
     """
     from migctl import telemetry
     from migctl.config.loading import resolved
@@ -184,7 +190,7 @@ def serve(
         )
     output.note("; ".join([f"stopped at seq {left.head}", *losses(source_left)]))
     if until_done and rejects(source_left):
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _supervise(settings: Settings, until_done: bool) -> int:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
 from migctl.errors import Refused, Transient, Usage
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,10 @@ def up(
 
     The stand-in exposes the schema of the settings (supabase.schema) beside public, and runs anew where it did not yet. Keys of
     the other kind are made beside those that are there, which stay good; a stack that began with new ones has no JWT secret at all.
+
+    \b
+    migctl stack up
+    migctl stack up --rates pro --keys new
     """
     from migctl import stack
 
@@ -83,7 +88,11 @@ def up(
 
 @app.command()
 def down(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
-    """Stop the stack. Its data, keys and ports are kept for the next `up`."""
+    """Stop the stack. Its data, keys and ports are kept for the next `up`.
+
+    \b
+    migctl stack down
+    """
     from migctl import stack
 
     settings = _settings(config)
@@ -104,6 +113,9 @@ def stop(
     """Stop one part: it stays down until `migctl stack start PART`, whatever command needs it, or until the whole stack starts.
 
     It ends as it does with `down`: nothing is lost, and its port and data are kept.
+
+    \b
+    migctl stack stop standin
     """
     from migctl import stack
 
@@ -116,7 +128,11 @@ def stop(
 def start(
     part: PartArgument, config: context.ConfigOption = None, output_format: context.OutputOption = "text"
 ) -> None:
-    """Start one part that was stopped or has died, on its port and with its data. The others stay as they are."""
+    """Start one part that was stopped or has died, on its port and with its data. The others stay as they are.
+
+    \b
+    migctl stack start standin
+    """
     from migctl import stack
 
     settings = _settings(config)
@@ -137,6 +153,9 @@ def status(config: context.ConfigOption = None, output_format: context.OutputOpt
     """Say what runs and what was stopped, and with --output json addresses and keys too.
 
     Exit code 0 when all parts are up, 1 when not.
+
+    \b
+    migctl stack status
     """
     from migctl import stack
 
@@ -151,7 +170,7 @@ def status(config: context.ConfigOption = None, output_format: context.OutputOpt
     else:
         _table(settings)
     if not found.up:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 @app.command()
@@ -165,7 +184,11 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="The last lines of each part.")] = 20,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Show what the parts have written, up or down. With --output json: a line {"part", "line"} for each."""
+    """Show what the parts have written, up or down. With --output json: a line {"part", "line"} for each.
+
+    \b
+    migctl stack logs standin --follow
+    """
 
     from migctl.stack import logs as written
 
@@ -193,6 +216,9 @@ def env(config: context.ConfigOption = None, output_format: context.OutputOption
     """Print the stack's addresses and keys for a shell: eval "$(migctl stack env)". Starts the stack where it is down.
 
     For other programs: with these set, migctl takes the stack for a hosted project, and asks before it changes it.
+
+    \b
+    migctl stack env
     """
     import shlex
 
@@ -231,14 +257,19 @@ def fault(
         float | None,
         typer.Option(
             "--for",
-            metavar="SECONDS",
+            metavar="TIME",
+            parser=quantities.seconds(),
             help="For this long. Without: until --clear, or, where a fault is a single blow, once.",
             show_default=False,
         ),
     ] = None,
     output_format: context.OutputOption = "text",
 ) -> None:
-    """Switch on a way in which Realtime loses events in silence, on the embedded stack. Subscribers are struck, senders not."""
+    """Switch on a way in which Realtime loses events in silence, on the embedded stack. Subscribers are struck, senders not.
+
+    \b
+    migctl stack fault --list
+    """
     import msgspec
 
     from migctl import stack

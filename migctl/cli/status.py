@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     Ask = Callable[[], Awaitable["Asked"]]
 
-EXIT_DEGRADED = 1
 EVERY_S = 1.0
 
 
@@ -62,7 +62,13 @@ def status(
     ] = False,
     timeout_s: Annotated[
         float | None,
-        typer.Option("--timeout", metavar="SECONDS", min=0, help="End --watch then.", show_default=False),
+        typer.Option(
+            "--timeout",
+            metavar="TIME",
+            parser=quantities.seconds(),
+            help="End --watch after so long, such as 90s or 15m.",
+            show_default=False,
+        ),
     ] = None,
     line: Annotated[
         bool,
@@ -79,6 +85,11 @@ def status(
     Exit code 0 when all is well, 1 when something is degraded (the reasons are listed), 3 when no serve answers. --exit-status asks
     for more: the rollout, its gates and brakes, the last window of evidence, fallback, and a journal that is soon full. With
     --watch and --output json a line each second.
+
+    \b
+    migctl status
+    migctl status --url https://events.example.com --exit-status
+    migctl status --watch --timeout 5m
     """
     from migctl.config import load
     from migctl.status import json_schema
@@ -102,7 +113,7 @@ def status(
     if found.error is not None:
         raise found.error
     if not found.is_well:
-        raise typer.Exit(EXIT_DEGRADED)
+        raise typer.Exit(Exit.WANTING)
 
 
 async def _ask(settings: Settings, url: str | None, *, exit_status: bool) -> Asked:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
 from migctl.cli.listening import Transport, subscriber_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,15 @@ def tail(
         int | None,
         typer.Option("--count", "-n", metavar="N", min=1, help="End after N events.", show_default=False),
     ] = None,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait",
+            metavar="TIME",
+            parser=quantities.seconds(),
+            help="How long to wait for a server that is not there yet.",
+        ),
+    ] = 10.0,
     url: Annotated[
         str | None,
         typer.Option(
@@ -64,7 +73,9 @@ def tail(
     In order and each once, as every subscriber of migctl gets them. --output json: a line an event, as `capture` writes it.
     --type and --source may be given several times. Ctrl-C ends it.
 
-    Example: migctl tail --type 'cpu*' --count 20
+    \b
+    migctl tail --type 'cpu*' --count 20
+    migctl tail --after 1200 --output json
     """
     from migctl.config import load
 
@@ -75,7 +86,7 @@ def tail(
         return _matches(release.event_type, types) and _matches(release.source, sources)
 
     line = _json_line if output_format == "json" else _text_line()
-    context.run_fast(_follow(transport, settings, url, after, count, wanted, line))
+    context.run_fast(_follow(transport, settings, url, wait, after, count, wanted, line))
 
 
 def _matches(text: str, globs: Sequence[str]) -> bool:
@@ -86,6 +97,7 @@ async def _follow(
     transport: Transport,
     settings: Settings,
     url: str | None,
+    wait_s: float,
     after: str | None,
     count: int | None,
     wanted: Callable[[Release], bool],
@@ -93,10 +105,10 @@ async def _follow(
 ) -> None:
     from migctl.subscriber.core.release import Release
 
-    position = None if after is None else await _position(after, settings, url)
+    position = None if after is None else await _position(after, settings, url, wait_s)
     shown = 0
     async with await subscriber_of(
-        transport, settings, url=url, wait_s=10.0, position=position
+        transport, settings, url=url, wait_s=wait_s, position=position
     ) as subscriber:
         async for item in subscriber:
             if not isinstance(item, Release):
@@ -108,7 +120,7 @@ async def _follow(
                     return
 
 
-async def _position(text: str, settings: Settings, url: str | None) -> Position:
+async def _position(text: str, settings: Settings, url: str | None, wait_s: float) -> Position:
     from migctl.errors import Usage
     from migctl.events import Position
 
@@ -116,7 +128,7 @@ async def _position(text: str, settings: Settings, url: str | None) -> Position:
     if not seq.isascii() or not seq.isdigit():
         raise Usage(f"--after {text}: expected SEQ or EPOCH:SEQ", do="`migctl clients` shows positions")
     if not epoch:
-        async with await subscriber_of("websocket", settings, url=url, wait_s=10.0) as asked:
+        async with await subscriber_of("websocket", settings, url=url, wait_s=wait_s) as asked:
             await asked.ready()
             head = await asked.ask_head()
         if head is None:

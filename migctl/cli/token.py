@@ -29,6 +29,9 @@ def mint(
     Nothing is stored: the entry holds the token's hash. Give the token to its owner, and the entry to MIGCTL_TOKENS (entries are
     parted by commas) or to the file that MIGCTL_TOKENS_FILE names (a line each). `serve` reads them when it starts, and the file
     whenever it changes.
+
+    \b
+    migctl token mint --purpose ingest --name billing
     """
     from migctl.server.access.tokens import mint_token
 
@@ -44,7 +47,11 @@ def mint(
 
 @app.command("list", short_help="Who has a token of the running `serve`.")
 def list_(config: context.ConfigOption = None, output_format: context.OutputOption = "text") -> None:
-    """Say who has a token of the running `serve` of this state folder, and how many sockets are open with it."""
+    """Say who has a token of the running `serve` of this state folder, and how many sockets are open with it.
+
+    \b
+    migctl token list
+    """
     import msgspec
 
     from migctl.config import load
@@ -85,6 +92,9 @@ def revoke(
 
     They stay revoked over a restart, also where MIGCTL_TOKENS still has them; take them out of it when you can. Another
     token of the same name is another one. Who, when and why are kept: `migctl ctl history`.
+
+    \b
+    migctl token revoke billing --reason "it leaked"
     """
     import msgspec
 

@@ -40,16 +40,20 @@ def top(
 
     Keys: p pauses the rollout, a aborts it, t holds the relay's writing, n lifts that; each wants a reason and a y. q quits. With
     --url the relay is not held: that is for the control socket alone. Needs a terminal; elsewhere `migctl status --watch`.
+
+    \b
+    migctl top
+    migctl top --url https://events.example.com
     """
     from migctl.config import load, secret
     from migctl.errors import Usage
     from migctl.runtime.afar import Afar
 
+    settings = load(file=config)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Usage(
             "top needs a terminal", do="elsewhere: `migctl status --watch`, `migctl rollout status --watch`"
         )
-    settings = load(file=config)
 
     async def work() -> None:
         afar = Afar(url, secret("MIGCTL_TOKEN")) if url is not None else None

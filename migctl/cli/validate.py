@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from migctl.cli import output, validate_watch
+from migctl.cli import output, quantities, validate_watch
 from migctl.cli.context import OutputOption
+from migctl.exits import Exit
 
 app = typer.Typer(no_args_is_help=True, help="Compare captures with each other and with the journal.")
 
@@ -66,7 +67,10 @@ def report(
     late_after: Annotated[
         float,
         typer.Option(
-            "--late-after", metavar="S", min=0.0, help="Seconds after the commit that count as late."
+            "--late-after",
+            metavar="TIME",
+            parser=quantities.seconds(),
+            help="So long after the commit is late.",
         ),
     ] = 5.0,
     min_match_percent: Annotated[
@@ -139,6 +143,9 @@ def report(
 
     Spelling is no difference: order of keys, duplicate keys, numbers and times. Exit 0 only for the verdict pass;
     fail, inconclusive and terminated exit 1, input that can't be read exits 2.
+
+    \b
+    migctl validate report capture --journal .migctl/journal.db
     """
     from migctl.runtime.report import READER
     from migctl.validate import Bounds
@@ -174,4 +181,4 @@ def report(
     if out is not None:
         made.write(out)
     if not made.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, output, quantities
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,16 +46,20 @@ def watch(
     window_s: Annotated[
         float | None,
         typer.Option(
-            "--window-s", metavar="S", min=0.5, help="Length of a window. Default: 60.", show_default=False
+            "--window-s",
+            metavar="TIME",
+            parser=quantities.seconds(0.5),
+            help="Length of a window. Default: 60s.",
+            show_default=False,
         ),
     ] = None,
     grace_s: Annotated[
         float | None,
         typer.Option(
             "--grace-s",
-            metavar="S",
-            min=1.5,
-            help="Seconds after a window's end in which what comes is late, not missing. Default: 5.",
+            metavar="TIME",
+            parser=quantities.seconds(1.5),
+            help="So long after a window's end what comes is late, not missing. Default: 5s.",
             show_default=False,
         ),
     ] = None,
@@ -94,6 +99,9 @@ def watch(
     The windows go to the evidence table of the target, which gates of a rollout read; while it is away they are kept in the
     state folder. serve runs this by itself (settings: witness). A window counts from its whole minute on, so the first one takes up
     to two. Where serve asks for a token, it is taken from MIGCTL_TOKEN.
+
+    \b
+    migctl validate watch --windows 10 --exit-status
     """
     from migctl import telemetry
     from migctl.config import load
@@ -130,7 +138,7 @@ def watch(
 
     bad = context.run_fast(work())
     if exit_status and bad:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.WANTING)
 
 
 def _stopped(kept: bool) -> asyncio.Event:

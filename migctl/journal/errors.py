@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migctl.errors import MigctlError, Refused, Transient
+from migctl.exits import Exit
 
 
 class Conflict(MigctlError):
@@ -13,7 +14,7 @@ class Conflict(MigctlError):
     conflicts: (index in the request, event id), all of them.
     """
 
-    exit_code = 1
+    exit_code = Exit.WANTING
 
     def __init__(self, conflicts: Sequence[tuple[int, str]]) -> None:
         first = conflicts[0]
@@ -38,7 +39,7 @@ class JournalStalled(JournalUnavailable):
 class JournalBroken(JournalUnavailable):
     """It takes nothing any more until it is opened anew: its disk failed, or a part of it ended on an error of ours."""
 
-    exit_code = 70
+    exit_code = Exit.OURS
     retry = False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from migctl.errors import MigctlError, Transient
+from migctl.exits import Exit
 from migctl.flags.authoring import Basis, Written
 from migctl.flags.definitions import FlagSet
 from migctl.flags.disk import Process
@@ -98,6 +99,6 @@ def require(standing: Standing) -> Basis:
     if standing.basis is None:
         assert standing.away is not None
         away = standing.away
-        kind = type(away) if away.exit_code == 3 else Transient
+        kind = type(away) if away.exit_code == Exit.UNREACHABLE else Transient
         raise kind(f"the record can't be reached, and only there a share rises: {away.what}", do=away.do)
     return standing.basis

@@ -8,7 +8,6 @@ What a prune takes is a prefix of each epoch below table_head: it ends before th
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,13 +16,11 @@ from typing import LiteralString
 from psycopg import sql
 
 from migctl.errors import Usage, Wanting
+from migctl.events.durations import seconds_of
 from migctl.schema import referring
 from migctl.schema.connection import Connection, snapshot
 from migctl.schema.expected import MOVE_TAIL
 from migctl.schema.files import EVENTS, HEADS, TOMBSTONES
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +59,12 @@ class Pace:
 
 def age_s(text: str) -> float:
     """`30d`, `12h`: in seconds. Raises Usage."""
-    matched = _AGE.fullmatch(text.strip().lower())
-    seconds = float(matched[1]) * _SECONDS[matched[2]] if matched else 0.0
-    if not 0 < seconds < 1e10:
+    try:
+        seconds = seconds_of(text)
+    except ValueError:
+        seconds = 0.0
+    # What is deleted is not left to a unit that nobody wrote.
+    if seconds <= 0 or text.strip()[-1].isdigit():
         raise Usage(
             f"--older-than: expected an age above 0 such as 30d, got {text!r}",
             do="write a number and a unit: s, m, h, d or w",

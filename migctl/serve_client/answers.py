@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from migctl.errors import MigctlError, Refused, Transient, Usage, Wanting
+from migctl.errors import KINDS, MigctlError
 from migctl.events.jsontext import typed
 from migctl.redaction import beginning
 
@@ -43,7 +43,6 @@ class Failure(msgspec.Struct):
 
 _refusal = msgspec.json.Decoder(_Refusal)
 _failure = msgspec.json.Decoder(Failure)
-_KINDS: dict[int, type[MigctlError]] = {1: Wanting, 2: Usage, 3: Transient, 4: Refused}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Answer:
             failure = typed(_failure, self.content)
         except ValueError:
             return None
-        return _KINDS.get(failure.exit_code, MigctlError)(failure.what, do=failure.do)
+        return KINDS.get(failure.exit_code, MigctlError)(failure.what, do=failure.do)
 
     @property
     def retry_after_s(self) -> float:

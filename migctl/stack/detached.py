@@ -19,7 +19,7 @@ from pathlib import Path
 from migctl.config import Target
 from migctl.config.database import forget_shell
 from migctl.config.files import make_private_folder, make_state_folder, open_own, open_private_log
-from migctl.errors import MigctlError, Refused, Transient, Usage
+from migctl.errors import KINDS, MigctlError, Refused, Transient
 from migctl.stack import state
 from migctl.stack.embedded import PARTS, Part, PartStatus
 from migctl.stack.keys import Keys, Kind, have_passwords
@@ -235,8 +235,7 @@ def _spawn(state_dir: Path, turn: int) -> None:
     except ValueError:
         raise _gone(state_dir) from None
     if "error" in report:
-        kinds: dict[int, type[MigctlError]] = {2: Usage, 3: Transient, 4: Refused}
-        raise kinds.get(report["exit_code"], MigctlError)(report["error"], do=report["do"])
+        raise KINDS.get(report["exit_code"], MigctlError)(report["error"], do=report["do"])
 
 
 def stop_part(state_dir: Path, part: Part) -> bool:

@@ -31,6 +31,7 @@ from typing import Any, Literal
 
 from migctl import telemetry
 from migctl.errors import MigctlError
+from migctl.exits import Exit
 from migctl.stack import state
 from migctl.stack.embedded import PARTS, EmbeddedStack, Part, Ports
 from migctl.stack.process import Process
@@ -186,7 +187,11 @@ def main(state_dir: Path, turn: int) -> int:
         return error.exit_code
     except BaseException as error:
         _report(
-            {"error": f"{type(error).__name__}: {error}", "do": "report it with the log", "exit_code": 70}
+            {
+                "error": f"{type(error).__name__}: {error}",
+                "do": "report it with the log",
+                "exit_code": Exit.OURS,
+            }
         )
         raise
     _report({"pid": os.getpid()})

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from migctl.exits import Exit
 from migctl.resilience import Backoff
 
-# Usage, Refused (migctl/errors.py), and done.
-FINAL = frozenset({0, 2, 4})
+FINAL = frozenset({Exit.DONE, Exit.UNUSABLE, Exit.REFUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Deaths:
     """
 
     def __init__(self, backoff: Backoff, *, settled_s: float, most: int, until_done: bool = False) -> None:
-        self._final = FINAL | {1} if until_done else FINAL
+        self._final = FINAL | {Exit.WANTING} if until_done else FINAL
         self._backoff = backoff
         self._settled_s = settled_s
         self._most = most
@@ -56,5 +56,5 @@ class Deaths:
             return Again(0.0)
         self.quick += 1
         if self.quick > self._most:
-            return End(code if code > 0 else 70, crashing=True)
+            return End(code if code > 0 else Exit.OURS, crashing=True)
         return Again(0.0 if self.quick == 1 else self._backoff.bound_s(self.quick - 1))

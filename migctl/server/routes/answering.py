@@ -10,13 +10,19 @@ from aiohttp import web
 
 from migctl.errors import MigctlError, Usage
 from migctl.events.jsontext import read_as
+from migctl.exits import Exit
 from migctl.serve_client.answers import Failure
 from migctl.server.access.bodies import body_of
 from migctl.server.answers import answer, refusal
 
 T = TypeVar("T")
 
-_STATUS = {1: 409, 2: 422, 3: 503, 4: 409}
+_STATUS: dict[int, int] = {Exit.WANTING: 409, Exit.UNUSABLE: 422, Exit.UNREACHABLE: 503, Exit.REFUSED: 409}
+
+
+def failed(error: MigctlError) -> web.Response:
+    """An error with its way out, and the exit code of the command that asked."""
+    return answer(_STATUS.get(error.exit_code, 500), Failure(error.what, error.do, error.exit_code))
 
 
 def answering(
@@ -30,11 +36,10 @@ def answering(
         except msgspec.ValidationError as error:
             return refusal(422, "shape", str(error))
         except ValueError as error:
-            failure = Usage(f"the body is no JSON: {error}", do="send an object")
-            return answer(422, Failure(failure.what, failure.do, failure.exit_code))
+            return failed(Usage(f"the body is no JSON: {error}", do="send an object"))
         try:
             return answer(200, await work(asked))
         except MigctlError as error:
-            return answer(_STATUS.get(error.exit_code, 500), Failure(error.what, error.do, error.exit_code))
+            return failed(error)
 
     return handle

@@ -17,9 +17,9 @@ from migctl.errors import MigctlError, Usage, Wanting
 from migctl.events import Position, format_time
 from migctl.events.jsontext import read_as
 from migctl.journal import DeadLetter
-from migctl.serve_client.answers import Failure
 from migctl.server.access.bodies import body_of
 from migctl.server.answers import answer, refusal
+from migctl.server.routes.answering import failed
 from migctl.target import RetryTable
 
 RETRY = "/admin/dead-letters/retry"
@@ -27,8 +27,6 @@ DISMISS = "/admin/dead-letters/dismiss"
 ACCEPT = "/admin/dead-letters/accept"
 
 T = TypeVar("T")
-
-_STATUS = {1: 409, 2: 422, 3: 503, 4: 409}
 
 
 class Retry(msgspec.Struct):
@@ -107,8 +105,7 @@ def _answering(
         try:
             return answer(200, msgspec.to_builtins(await work(await body_of(request))), as_is=True)
         except MigctlError as error:
-            failure = Failure(error.what, error.do, error.exit_code)
-            return answer(_STATUS.get(error.exit_code, 500), failure)
+            return failed(error)
         except msgspec.ValidationError as error:
             return refusal(422, "shape", str(error))
 

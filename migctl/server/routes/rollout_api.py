@@ -17,18 +17,16 @@ from migctl.errors import MigctlError
 from migctl.events.jsontext import read_as
 from migctl.rollout.drills import Drilled
 from migctl.rollout.report import RolloutStatus
-from migctl.serve_client.answers import Failure
 from migctl.server.access.bodies import body_of
 from migctl.server.access.guard import name_of
 from migctl.server.answers import answer, refusal
+from migctl.server.routes.answering import failed
 
 ROLLOUT = "/api/rollout"
 DRILLS = "/api/drills"
 # Who has no token is at this machine.
 NOBODY = "dashboard"
 MAX_REASON_CHARS = 1000
-
-_STATUS = {1: 409, 2: 422, 3: 503, 4: 409}
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,8 +109,7 @@ def _answering(
         try:
             return answer(200, await work(request))
         except MigctlError as error:
-            failure = Failure(error.what, error.do, error.exit_code)
-            return answer(_STATUS.get(error.exit_code, 500), failure)
+            return failed(error)
         except msgspec.ValidationError as error:
             return refusal(422, "shape", str(error))
         except _NoJson as error:

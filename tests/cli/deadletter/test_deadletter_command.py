@@ -108,6 +108,9 @@ def test_letters_are_listed_shown_and_retried_while_serve_runs_and_after_it_was_
     execute(standin, ALLOW_COLD)
     states = {each["seq"]: each["state"] for each in migctl("list", "--all", "-o", "json")["letters"]}
     assert states == {2: "retried", 3: "dismissed", 4: "retried", 6: "waiting"}
+    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:9")
+    migctl("retry", "6", "--yes", code=3)
+    monkeypatch.setenv("SUPABASE_URL", standin.supabase_url)
     (written,) = migctl("retry", "6", "--yes", "-o", "json")["letters"]
     assert written["result"] == "written"
     (renewed,) = migctl("retry", "4", "--as-new", "--yes", "-o", "json")["letters"]

@@ -9,6 +9,7 @@ import pytest
 from migctl import redaction
 from migctl.cli import context, output
 from migctl.errors import Refused, Transient
+from migctl.exits import Exit
 
 SECRET = "planted-for-the-screen-1"
 
@@ -59,7 +60,7 @@ def test_a_bug_is_never_hidden_by_an_error_that_came_with_it(
     monkeypatch.setenv("MIGCTL_STATE_DIR", f"{tmp_path}/state")
     code = context.report(ExceptionGroup("", [Transient("away", do="wait"), KeyError(SECRET)]))
     said = capsys.readouterr().err
-    assert code == context.EXIT_OURS
+    assert code == Exit.OURS
     assert "an error of ours: KeyError: '***'" in said
     assert f"{tmp_path}/state/error.log" in said.replace("\n", "")
 
