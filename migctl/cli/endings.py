@@ -49,6 +49,8 @@ OWN: dict[str, tuple[Exit, ...]] = {
     "ctl no-throttle": _U + _S,
     "ctl history": _S,
     "clients": _W + _U + _S,
+    "sources": _U + _S,
+    "subscribers": _U + _S,
     "tail": _U + _S,
     "rollout status": _W + _S,
     "rollout plan": _S,

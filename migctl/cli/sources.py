@@ -21,6 +21,10 @@ def sources(
 
     For each: since when, its last event, events taken a second over the last minute, taken, repeated and rejected in all, times
     without a socket, and since when and why it is away. Counts are since the start of serve.
+
+    \b
+    migctl sources
+    migctl sources --url https://events.example.com
     """
     from migctl.config import load, secret
     from migctl.serve_client.attached import sources_of

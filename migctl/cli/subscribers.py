@@ -22,6 +22,10 @@ def subscribers(
     BEHIND: events that it was not written yet, and for how long something has waited for it. QUEUED: bytes written and not sent
     yet. Of a standby, which reads from Realtime, and of a socket that the old service serves, neither is known here. Who was here,
     and who is at other processes: `migctl clients`.
+
+    \b
+    migctl subscribers
+    migctl subscribers --url https://events.example.com
     """
     from migctl.config import load, secret
     from migctl.serve_client.attached import subscribers_of
