@@ -38,6 +38,7 @@ _THROTTLED = (
 _JOURNAL_TORN = f"{_JOURNAL}::test_verify_finds_a_missing_event_and_a_cursor_beyond_the_head"
 _CLIENTS = "tests/cli/server/test_clients_command.py::test_each_subscriber_is_listed_by_what_it_is_and_remembered_when_it_left"
 _STOPPED = f"{_STACK}::test_a_part_that_was_stopped_stays_so_whoever_needs_the_stack_until_it_is_started"
+_ATTACHED = "tests/cli/server/test_sources_and_subscribers.py::test_who_posts_and_who_reads_is_listed_with_how_far_it_is"
 _CAPTURED = (
     "tests/crash/subscriber/test_capture_without_serve.py"
     "::test_capture_is_complete_only_where_serve_lived_to_say_how_far_it_is"
@@ -139,38 +140,21 @@ NOWHERE = {
     ("dashboard build", Exit.DONE): "it would ask a registry",
 }
 # What takes running parts, or minutes: the test that does it.
+# fmt: off
 ELSEWHERE: dict[tuple[str, Exit], str] = {
-    (
-        "demo",
-        Exit.DONE,
-    ): "tests/e2e/test_main_job.py::test_the_demo_loses_nothing_while_the_stand_in_is_killed",
+    ("demo", Exit.DONE): "tests/e2e/test_main_job.py::test_the_demo_loses_nothing_while_the_stand_in_is_killed",
     ("stack up", Exit.DONE): f"{_STACK}::test_up_down_up_keeps_data_keys_and_ports",
-    (
-        "stack status",
-        Exit.DONE,
-    ): f"{_STACK}::test_status_tells_by_exit_code_whether_all_is_up_and_up_restarts_what_is_not",
+    ("stack status", Exit.DONE): f"{_STACK}::test_status_tells_by_exit_code_whether_all_is_up_and_up_restarts_what_is_not",
     ("stack stop", Exit.DONE): _STOPPED,
     ("stack start", Exit.DONE): _STOPPED,
     ("stack env", Exit.DONE): f"{_USES}::test_env_survives_the_shell_and_says_the_same_as_json",
-    (
-        "schema status",
-        Exit.WANTING,
-    ): f"{_SCHEMA}::test_repair_names_its_target_before_it_acts_and_keeps_the_reason",
-    (
-        "schema verify",
-        Exit.WANTING,
-    ): f"{_SCHEMA}::test_verify_tells_each_difference_on_a_line_and_leaves_with_1",
-    (
-        "schema prune",
-        Exit.WANTING,
-    ): "tests/integration/schema/test_prune.py::test_a_schema_without_the_file_is_told_to_apply_it",
+    ("schema status", Exit.WANTING): f"{_SCHEMA}::test_repair_names_its_target_before_it_acts_and_keeps_the_reason",
+    ("schema verify", Exit.WANTING): f"{_SCHEMA}::test_verify_tells_each_difference_on_a_line_and_leaves_with_1",
+    ("schema prune", Exit.WANTING): "tests/integration/schema/test_prune.py::test_a_schema_without_the_file_is_told_to_apply_it",
     ("serve", Exit.UNREACHABLE): "tests/cli/test_main.py::test_a_taken_port_is_told",
     ("status", Exit.DONE): f"{_STATUS}::test_status_from_afar_needs_a_token_and_says_which",
     ("status", Exit.WANTING): f"{_STATUS}::test_supabase_that_is_away_is_degraded_with_the_reason_and_exit_1",
-    (
-        "top",
-        Exit.DONE,
-    ): "tests/cli/ctl/test_top.py::test_the_rollout_is_paused_and_aborted_by_keys_with_a_reason_and_a_word",
+    ("top", Exit.DONE): "tests/cli/ctl/test_top.py::test_the_rollout_is_paused_and_aborted_by_keys_with_a_reason_and_a_word",
     ("ctl get", Exit.DONE): _CTL_SET,
     ("ctl set", Exit.DONE): _CTL_SET,
     ("ctl unset", Exit.DONE): _CTL_SET,
@@ -178,10 +162,9 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("ctl no-throttle", Exit.DONE): _THROTTLED,
     ("clients", Exit.DONE): _CLIENTS,
     ("clients", Exit.WANTING): _CLIENTS,
-    (
-        "tail",
-        Exit.DONE,
-    ): "tests/cli/test_tail.py::test_what_is_wanted_comes_in_order_as_text_and_as_lines_of_json",
+    ("sources", Exit.DONE): _ATTACHED,
+    ("subscribers", Exit.DONE): _ATTACHED,
+    ("tail", Exit.DONE): "tests/cli/test_tail.py::test_what_is_wanted_comes_in_order_as_text_and_as_lines_of_json",
     ("rollout set", Exit.WANTING): (
         "tests/integration/rollout/test_commands.py"
         "::test_a_share_goes_up_and_down_in_every_process_and_who_does_not_confirm_is_named"
@@ -200,44 +183,26 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("flags processes", Exit.WANTING): (
         "tests/integration/rollout/test_meeting.py::test_a_process_that_was_killed_for_good_is_taken_out_by_a_person"
     ),
-    (
-        "flags experiment report",
-        Exit.DONE,
-    ): "tests/cli/flags/test_experiment_report.py::test_what_this_folder_keeps_is_compared",
+    ("flags experiment report", Exit.DONE): "tests/cli/flags/test_experiment_report.py::test_what_this_folder_keeps_is_compared",
     ("deadletter list", Exit.DONE): _LETTERS_LISTED,
     ("deadletter show", Exit.DONE): _LETTERS_LISTED,
     ("deadletter retry", Exit.DONE): _LETTERS_LISTED,
     ("deadletter retry", Exit.WANTING): _LETTERS_LISTED,
     ("deadletter retry", Exit.UNREACHABLE): _LETTERS_LISTED,
-    (
-        "deadletter accept",
-        Exit.DONE,
-    ): f"{_LETTERS}::test_a_held_relay_goes_on_at_once_when_the_operator_accepts",
+    ("deadletter accept", Exit.DONE): f"{_LETTERS}::test_a_held_relay_goes_on_at_once_when_the_operator_accepts",
     ("capture", Exit.DONE): _CAPTURED,
     ("capture", Exit.WANTING): _CAPTURED,
-    (
-        "replay",
-        Exit.WANTING,
-    ): "tests/e2e/test_main_job.py::test_a_recorded_stream_is_replayed_whole_through_both_transports",
+    ("replay", Exit.WANTING): "tests/e2e/test_main_job.py::test_a_recorded_stream_is_replayed_whole_through_both_transports",
     ("validate watch", Exit.DONE): _WATCHED,
     ("validate watch", Exit.WANTING): _WATCHED,
     ("validate report", Exit.DONE): f"{_REPORT}::test_agreeing_captures_exit_0_and_say_pass_first",
     ("validate report", Exit.WANTING): f"{_REPORT}::test_found_wanting_exits_1_and_names_what_is_wrong",
-    (
-        "drill run",
-        Exit.DONE,
-    ): "tests/cli/drill/test_run.py::test_a_drill_that_passes_measures_everything_and_leaves_nothing_behind",
-    (
-        "drill run",
-        Exit.WANTING,
-    ): "tests/cli/drill/test_run.py::test_an_objective_that_is_missed_fails_the_drill_and_is_named",
+    ("drill run", Exit.DONE): "tests/cli/drill/test_run.py::test_a_drill_that_passes_measures_everything_and_leaves_nothing_behind",
+    ("drill run", Exit.WANTING): "tests/cli/drill/test_run.py::test_an_objective_that_is_missed_fails_the_drill_and_is_named",
     ("drill clean", Exit.WANTING): (
         f"{_OWN_PROJECT}::test_what_a_killed_drill_left_is_taken_out_by_who_has_the_keys_and_by_nobody_else"
     ),
-    (
-        "drill proxy",
-        Exit.DONE,
-    ): "tests/cli/drill/test_proxy.py::test_it_says_in_one_line_where_it_is_and_runs_until_a_signal",
+    ("drill proxy", Exit.DONE): "tests/cli/drill/test_proxy.py::test_it_says_in_one_line_where_it_is_and_runs_until_a_signal",
     ("drill proxy", Exit.UNREACHABLE): (
         "tests/cli/drill/test_proxy.py::test_a_port_that_is_taken_ends_it_with_3_and_the_way_out"
     ),
@@ -249,6 +214,7 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("token list", Exit.DONE): f"{_TOKENS}::test_who_asks_nobody_for_a_token_says_so",
     ("token revoke", Exit.DONE): f"{_TOKENS}::test_where_the_last_token_is_revoked_the_door_stays_shut",
 }
+# fmt: on
 
 
 @functools.cache
