@@ -83,7 +83,7 @@ OWN: dict[str, tuple[Exit, ...]] = {
     "deadletter list": _S,
     "deadletter show": _S,
     "deadletter retry": _W + _U + _S,
-    "deadletter dismiss": _W + _S,
+    "deadletter dismiss": _S,
     "deadletter accept": _U + _S,
     "capture": _W + _U + _S,
     "replay": _W + _S,

@@ -189,6 +189,7 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("deadletter retry", Exit.DONE): _LETTERS_LISTED,
     ("deadletter retry", Exit.WANTING): _LETTERS_LISTED,
     ("deadletter retry", Exit.UNREACHABLE): _LETTERS_LISTED,
+    ("deadletter dismiss", Exit.DONE): _LETTERS_LISTED,
     ("deadletter accept", Exit.DONE): f"{_LETTERS}::test_a_held_relay_goes_on_at_once_when_the_operator_accepts",
     ("capture", Exit.DONE): _CAPTURED,
     ("capture", Exit.WANTING): _CAPTURED,
