@@ -11,7 +11,7 @@ from pathlib import Path
 
 from websockets.exceptions import WebSocketException
 
-from migctl.config.address import is_local, socket_host
+from migctl.config.address import socket_host
 from migctl.errors import Transient, Usage
 from migctl.events import BadEvent
 from migctl.ingest.files import File, check, unreadable
@@ -62,7 +62,6 @@ async def _of_socket(url: str, within_s: float) -> AsyncGenerator[bytes, None]:
         max_size=MAX_FRAME_BYTES,
         open_timeout=within_s,
         close_timeout=1.0,
-        proxy=None if is_local(url) else True,
     ) as socket:
         async for frame in socket:
             text = frame.encode() if isinstance(frame, str) else frame

@@ -27,7 +27,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from migctl.clock import now
-from migctl.config.address import is_local, socket_host
+from migctl.config.address import socket_host
 from migctl.errors import Transient, Usage
 from migctl.events import BadEvent
 from migctl.ingest.deposit import Deposit, Item, came_of, finish, item_of, losses_of
@@ -156,7 +156,6 @@ class TapSource:
                 ping_interval=self._keeping.ping_every_s,
                 ping_timeout=self._keeping.silence_s,
                 max_size=self._keeping.max_frame_bytes,
-                proxy=None if is_local(self.url) else True,
             ) as socket:
                 opened = loop.time()
                 self._connections += 1

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.frames import CloseCode
+
+from migctl.config.address import is_local
 
 if TYPE_CHECKING:
     from migctl.config.settings import LegacySection
@@ -119,21 +121,29 @@ class Stepping(ClientConnection):
             self.transport.resume_reading()
 
 
-class Straight(connect):
-    """To the address that was given, and to no other: a redirect is a status like any other."""
+class _Dialed(connect):
+    """Through the proxy that the environment names, of any scheme, but to this machine; in steps."""
 
-    def __init__(self, *words: Any, **more: Any) -> None:
-        super().__init__(*words, **{"create_connection": Stepping, **more})
+    def __init__(self, uri: str, **more: Any) -> None:
+        proxy = None if is_local(uri) else True
+        super().__init__(uri, **{"create_connection": Stepping, "proxy": proxy, **more})
+
+    async def create_connection(self) -> ClientConnection:
+        try:
+            return await super().create_connection()
+        except ValueError as error:  # of a proxy's address
+            raise InvalidHandshake(f"the proxy of the environment: {error}") from error
+
+
+class Straight(_Dialed):
+    """To the address that was given, and to no other: a redirect is a status like any other."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
-class Followed(connect):
+class Followed(_Dialed):
     """To where redirects lead; one that leads nowhere is a status like any other."""
-
-    def __init__(self, *words: Any, **more: Any) -> None:
-        super().__init__(*words, **{"create_connection": Stepping, **more})
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         try:

@@ -33,7 +33,7 @@ class Dashboard:
 
 @contextlib.asynccontextmanager
 async def dashboard(url: str) -> AsyncIterator[Dashboard]:
-    async with connect(url) as socket:
+    async with connect(url, proxy=None) as socket:
         one = Dashboard(socket)
         reading = asyncio.create_task(one.read())
         yield one

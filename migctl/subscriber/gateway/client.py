@@ -12,7 +12,6 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
 from migctl import clock
-from migctl.config.address import is_local
 from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.redaction import beginning
@@ -98,7 +97,6 @@ class Address:
             max_size=MAX_FRAME_BYTES,
             compression=None,
             ping_interval=None,  # the gateway's heartbeat says more: that it still follows the journal
-            proxy=None if is_local(self.url) else True,
         )
 
     def _hello(self, text: bytes) -> Hello:

@@ -130,7 +130,6 @@ class _Client(AsyncRealtimeClient):
                 close_timeout=CLOSE_S,
                 max_size=MAX_FRAME_BYTES,
                 compression=None if is_local(url) else "deflate",
-                proxy=None if is_local(url) else True,
                 create_connection=_Stamped,
             )
 

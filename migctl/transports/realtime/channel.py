@@ -17,7 +17,6 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
 from migctl import clock
-from migctl.config.address import is_local
 from migctl.errors import Systemic, Transient, first_error
 from migctl.redaction import beginning
 from migctl.resilience import RequestTimeout, staggered, within
@@ -209,7 +208,6 @@ async def joined(
             close_timeout=0.2,
             ping_interval=None,  # the acknowledgements show it sooner
             compression=None,
-            proxy=None if is_local(supabase_url) else True,
         )
 
     try:

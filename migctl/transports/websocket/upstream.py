@@ -82,7 +82,6 @@ class Upstream:
                 ping_interval=self._keeping.ping_every_s,
                 ping_timeout=self._keeping.silence_s,
                 max_size=self._keeping.max_frame_bytes,
-                proxy=None,
             )
         except InvalidStatus as error:
             status = error.response.status_code

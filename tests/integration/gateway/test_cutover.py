@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 
 from migctl.config.settings import GatewaySection, LegacySection
-from migctl.ingest import parse_map
-from migctl.ingest.rejected import Rejected
-from migctl.ingest.tap import TapSource
 from migctl.ingest.tapped import Tapped
 from tests.kit.old_dashboard import Dashboard, dashboard
 from tests.kit.old_service import front, old_service
 from tests.kit.served import Served, event, serving, until
-
-
-@contextlib.asynccontextmanager
-async def tapping(served: Served, url: str, folder: Path, tapped: Tapped) -> AsyncIterator[TapSource]:
-    mapper = parse_map([], ignore=["initial_stats,stats"])
-    tap = TapSource(url, mapper=mapper, rejected=Rejected(folder / "rejected.ndjson"), state_dir=folder)
-    tap.tapped = tapped
-    task = asyncio.create_task(tap.run(served.journal))
-    try:
-        await until(lambda: tap.status().state == "connected")
-        yield tap
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+from tests.kit.tapping import tapping
 
 
 def frame(n: int) -> str:
@@ -53,7 +35,7 @@ async def test_while_both_publish_each_event_is_sent_once_and_commands_are_answe
     async with (
         old_service() as old,
         serving(tmp_path, front=front(old.url, serve="both", tapped=tapped)) as served,
-        tapping(served, old.url, tmp_path, tapped),
+        tapping(served.journal, old.url, tmp_path, tapped),
         dashboard(served.ws_url) as one,
     ):
         await until(lambda: len(old.clients) == 2)
@@ -83,7 +65,7 @@ async def test_old_service_that_is_killed_and_comes_back_leaves_its_dashboards_o
         port = int(old.url.split(":")[2].split("/")[0])
         async with (
             serving(tmp_path, front=front(old.url, serve=serve, tapped=tapped)) as served,
-            tapping(served, old.url, tmp_path, tapped) as tap,
+            tapping(served.journal, old.url, tmp_path, tapped) as tap,
             dashboard(served.ws_url) as one,
         ):
             await until(lambda: len(old.clients) == 2 and one.others == ["initial_stats"])
