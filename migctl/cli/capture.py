@@ -102,6 +102,7 @@ def capture(
     from migctl import telemetry
     from migctl.config import load
     from migctl.config.roles import AUTHENTICATED
+    from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
     from migctl.validate.capture import Capture, Until
     from migctl.validate.capture_file import CaptureFile
 
@@ -115,7 +116,10 @@ def capture(
         stop, stop_now = _signals()
         async with await subscriber_of(transport, settings, url=url, wait_s=wait) as subscriber:
             role = "subscriber" if transport == "websocket" else AUTHENTICATED
-            return await Capture(subscriber, transport, role, file, until, output.note).run(stop, stop_now)
+            made = Capture(subscriber, transport, role, file, until, output.note)
+            if isinstance(subscriber, WebsocketSubscriber):
+                made.clock_behind = lambda: subscriber.clock_behind
+            return await made.run(stop, stop_now)
 
     summary = context.run_fast(work())
     if summary.ready_at is None:

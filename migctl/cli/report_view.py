@@ -44,6 +44,7 @@ def show(report: Report) -> None:
     _by_minute(report)
     _remarks(report)
     _inputs(report)
+    _verdict_again(report)
 
 
 def _text(*parts: str | tuple[str, str]) -> Text:
@@ -93,6 +94,18 @@ def _headline(report: Report) -> None:
     if window.kind == "captures" and not window.starts and not window.ends:
         what = "everything, for no capture says when it ran"
     _line((f"{' and '.join(report.compared)} against {against}; expected: {what}", "dim"))
+
+
+def _verdict_again(report: Report) -> None:
+    """On a screen the last lines are what is seen; a file begins with the verdict, and has it once."""
+    if not output.console().is_terminal:
+        return
+    _line()
+    _list(report.missing_evidence)
+    failed = [gate.name for gate in report.gates if gate.verdict == "fail"]
+    why = f"   {', '.join(failed)}" if failed else ""
+    figures = f"   {report.matched:,} of {report.expected:,} events match, {report.lost:,} lost"
+    _line((report.verdict.upper(), verdict_style(report.verdict)), figures, (why, "bold"))
 
 
 def before_journal(of: BeforeJournal) -> list[tuple[str, str]]:
@@ -191,7 +204,11 @@ def _clocks(report: Report) -> None:
     if report.latency_basis == "timestamp":
         _line(("latency is from the event's own timestamp: no capture has a commit time", "yellow"))
     for name, skew in report.clock_skew_ms.named():
-        if skew.at_least:
+        late = skew.late
+        if late.least and late.most is not None:
+            how = f"clock is {late.least:,.1f} to {late.most:,.1f} ms behind the journal's; its latency is too low by that"
+            _line((f"{name}: the receiver's {how}", "yellow"))
+        elif skew.at_least:
             too_low = f"clocks differ by at least {skew.at_least:,.1f} ms; its latency is too low by that"
             _line((f"{name}: {too_low}", "yellow"))
         if skew.set_by and skew.set_by > 10:

@@ -18,6 +18,7 @@ from migctl.errors import MigctlError
 from migctl.events import Position, format_time, parse_time
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.release import Discontinuity, Release
+from migctl.subscriber.core.server_clock import Behind
 from migctl.validate.capture_file import CaptureFile, CaptureSummary, Jump, Place
 
 # The longest that a commit is taken to last.
@@ -65,6 +66,7 @@ class Capture:
 
     transport: dual is the whole subscriber, whose lines each say which transport delivered them first.
     print_line: gets one line when the subscriber is ready, and one for each discontinuity.
+    clock_behind: how far our clock is behind that of serve; None where nobody says.
     """
 
     subscriber: Subscriber
@@ -73,6 +75,7 @@ class Capture:
     file: CaptureFile
     until: Until = field(default_factory=Until)
     print_line: Callable[[str], None] = lambda _: None
+    clock_behind: Callable[[], Behind | None] = lambda: None
     _from: Position | None = None
     _to: Position | None = None
     _last_committed_at: str | None = None
@@ -295,6 +298,7 @@ class Capture:
             ],
             complete=complete,
             reason=reason,
+            clock=self.clock_behind(),
         )
 
 

@@ -15,6 +15,7 @@ import msgspec
 from migctl.config.files import PRIVATE_FILE, make_private_folder, write_whole
 from migctl.errors import MigctlError, Refused, Systemic, Usage
 from migctl.subscriber.core.release import Release, encode_release
+from migctl.subscriber.core.server_clock import Behind
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -37,7 +38,8 @@ class Jump(msgspec.Struct, frozen=True, kw_only=True):
 class CaptureSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a capture. Times are texts; ready_at is None where it was stopped before. from, to: positions.
 
-    complete: nothing is to be excused of what it lacks. reason: why it ended.
+    complete: nothing is to be excused of what it lacks. reason: why it ended. clock: of the receiver, against that of serve, where
+    its transport tells.
     """
 
     schema: Literal["migctl.capture/1"] = "migctl.capture/1"
@@ -56,6 +58,7 @@ class CaptureSummary(msgspec.Struct, frozen=True, kw_only=True):
     discontinuities: list[Jump]
     complete: bool
     reason: str
+    clock: Behind | None = None
 
 
 class CaptureFile:

@@ -11,11 +11,12 @@ import msgspec
 
 from migctl.events.times import format_time
 from migctl.status.losses import SourceLosses
+from migctl.validate.clocks import P99
 from migctl.validate.evidence import weigh
 from migctl.validate.gates import Bounds, evaluate, overall
-from migctl.validate.inputs import Inputs, Tombstone
+from migctl.validate.inputs import Inputs, Summary, Tombstone
 from migctl.validate.kinds import KINDS, TRANSPORTS, Side
-from migctl.validate.latency import Histogram
+from migctl.validate.latency import Histogram, Quantiles
 from migctl.validate.result import (
     BeforeJournal,
     Begin,
@@ -63,14 +64,15 @@ def build(
     percent = 100 * tally.matched / tally.expected if tally.expected else None
     basis, latency = _latency(tally, compared)
     delay = _each(compared, lambda side: _delay(tally.sides[side]).summary_ms())
+    skew = _each(compared, lambda side: _skew(tally.sides[side], found.summaries.get(side)))
     evidence = weigh(found, tally, window, first=first)
     gates = evaluate(
         bounds,
         expected=tally.expected,
         match_percent=percent,
         lost=lost,
-        latency_p99_ms=[(each.p99, each.n) for _, each in latency.named()],
-        delay_p99_ms=[(each.p99, each.n) for _, each in delay.named()],
+        latency_p99_ms=_p99s(latency, skew),
+        delay_p99_ms=_p99s(delay, skew),
         rejected=losses.rejected if losses is not None else None,
     )
     return Report(
@@ -86,7 +88,7 @@ def build(
         delay_ms=delay,
         catch_up_ms=_each(compared, lambda side: tally.sides[side].catch_up.summary_ms()),
         latency_basis=basis,
-        clock_skew_ms=_each(compared, lambda side: _skew(tally.sides[side])),
+        clock_skew_ms=skew,
         late_after_s=late_after_s,
         by_event_type={
             name: _cell(cell, compared)
@@ -201,11 +203,18 @@ def _delay(side: SideTally) -> Histogram:
     return found
 
 
-def _skew(side: SideTally) -> Skew:
+def _p99s(of: Each[Quantiles], skew: Each[Skew]) -> list[P99]:
+    clocks = dict(skew.named())
+    return [P99(each.p99, each.n, clocks[name].late) for name, each in of.named()]
+
+
+def _skew(side: SideTally, summary: Summary | None) -> Skew:
     live, wall = side.live, side.wall_us
     return Skew(
         at_least=max(0, -live.least) / 1000 if live.counts else None,
         set_by=(wall.most - wall.least) / 1000 if wall.counts else None,
+        behind=summary.behind_ms if summary is not None else None,
+        within=summary.within_ms if summary is not None else None,
     )
 
 

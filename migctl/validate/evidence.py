@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from migctl.validate.gates import Gate
-from migctl.validate.inputs import Inputs
+from migctl.validate.inputs import Inputs, Summary
 from migctl.validate.kinds import TRANSPORTS, Side
-from migctl.validate.tally import Tally
+from migctl.validate.tally import SideTally, Tally
 from migctl.validate.window import Window, began_late
+
+# Of a file that was reversed not each line is out of order: an epoch begins anew.
+MOSTLY = 0.9
 
 
 @dataclass(slots=True)
@@ -31,6 +34,11 @@ class Evidence:
 
 
 def _lack(gate: Gate) -> str:
+    if gate.name in ("max_latency_p99_ms", "max_delay_p99_ms") and gate.samples and gate.value is not None:
+        return (
+            f"{gate.name}: a receiver's clock is behind the journal's, and how far is not known well enough: it is at least "
+            f"{gate.value:,.1f} ms"
+        )
     if gate.name == "min_events":
         return f"min_events: {gate.bound - gate.samples:,.0f} more events are needed ({gate.samples:,} of {gate.bound:,.0f})"
     if gate.name == "max_latency_p99_ms":
@@ -92,6 +100,7 @@ def _weigh_capture(
         evidence.hidden.append(f"{name}: the capture is empty, 0 of {tally.expected:,} expected events")
     if counted.torn_line is not None:
         evidence.remarks.append(f"{name}: line {counted.torn_line}, the last, is torn and left out")
+    _weigh_file(evidence, name, counted, summary)
     if counted.without_source:
         evidence.remarks.append(f"{name}: {counted.without_source:,} lines had no source to compare")
     if counted.received and counted.without_commit == counted.received:
@@ -117,3 +126,24 @@ def _weigh_capture(
     if summary.lost_ranges:
         ranges = ", ".join(f"{epoch}:{low} to {high}" for epoch, low, high in summary.lost_ranges)
         evidence.remarks.append(f"{name}: a rotation of the journal lost {ranges}; counted as lost")
+
+
+def _weigh_file(evidence: Evidence, name: str, of: SideTally, summary: Summary | None) -> None:
+    """A file that is not as its capture left it."""
+    there = of.lines + of.control + (of.torn_line is not None)
+    wrote = summary.received if summary is not None else None
+    if wrote is not None and there < wrote:
+        evidence.cut_short.append(
+            f"{name}: the file has {there:,} of the {wrote:,} lines that were captured: it was cut"
+        )
+    if wrote is not None and there > wrote:
+        evidence.remarks.append(
+            f"{name}: the file has {there:,} lines, and {wrote:,} were captured: some were added"
+        )
+    first = of.lines - of.repeats
+    if first and of.repeats >= first:
+        evidence.remarks.append(
+            f"{name}: its lines stand there twice: captures were joined, or one was copied into itself"
+        )
+    if first > 2 and of.out_of_order >= (first - 1) * MOSTLY:
+        evidence.remarks.append(f"{name}: its lines stand in reverse order")

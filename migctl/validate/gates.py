@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from migctl.validate.clocks import P99
+
 Verdict = Literal["pass", "fail", "inconclusive", "error", "terminated"]
 
 
@@ -43,14 +45,14 @@ def evaluate(
     expected: int,
     match_percent: float | None,
     lost: int,
-    latency_p99_ms: Sequence[tuple[float | None, int]],
-    delay_p99_ms: Sequence[tuple[float | None, int]] = (),
+    latency_p99_ms: Sequence[P99],
+    delay_p99_ms: Sequence[P99] = (),
     rejected: int | None = None,
 ) -> list[Gate]:
     """Judge each bound that was asked for.
 
-    latency_p99_ms, delay_p99_ms: (p99, samples) of each transport under comparison, of live events and of all; the slowest
-    counts, and none may be without samples.
+    latency_p99_ms, delay_p99_ms: of each transport under comparison, of live events and of all; the slowest counts, and none may
+    be without samples, nor rest on a clock that is nobody knows how far behind.
     rejected: before the journal; None where nobody knows.
     """
     gates: list[Gate] = []
@@ -73,12 +75,13 @@ def evaluate(
     return gates
 
 
-def _of_slowest(name: str, bound: float | None, each: Sequence[tuple[float | None, int]]) -> list[Gate]:
+def _of_slowest(name: str, bound: float | None, each: Sequence[P99]) -> list[Gate]:
     if bound is None:
         return []
-    samples = min((n for _, n in each), default=0)
-    worst = max((value for value, _ in each if value is not None), default=None)
-    verdict = _at_most(worst, bound, samples)
+    samples = min((one.samples for one in each), default=0)
+    worst = max((one.least for one in each if one.least is not None), default=None)
+    holds = [one.holds(bound) for one in each]
+    verdict: Verdict = "pass" if holds and all(holds) else "inconclusive"
     if worst is not None and worst > bound:
         verdict = "fail"  # one transport is enough to fail, whatever the other has to show
     return [Gate(name, bound, worst, samples, verdict)]

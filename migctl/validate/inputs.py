@@ -25,7 +25,10 @@ BEFORE_NAME = "before_journal.json"
 
 
 class Summary(msgspec.Struct):
-    """What a capture says of itself. Times are None where the file has none."""
+    """What a capture says of itself. Times are None where the file has none.
+
+    received: lines that it wrote. behind_ms, within_ms: how far its clock was behind that of serve; None where nobody said.
+    """
 
     side: Side
     path: Path
@@ -39,6 +42,9 @@ class Summary(msgspec.Struct):
     gaps_repaired: int | None
     reconnects: int | None
     lost_ranges: list[tuple[str, int, int]]
+    received: int | None = None
+    behind_ms: float | None = None
+    within_ms: float | None = None
 
 
 class Tombstone(msgspec.Struct):
@@ -195,6 +201,7 @@ def _summary(side: Side, capture: Path) -> Summary | None:
     try:
         value = loads(path.read_bytes())
         start, end = value.get("from"), value.get("to")
+        asked = value.get("clock") or {}
         return Summary(
             side=side,
             path=path,
@@ -214,6 +221,9 @@ def _summary(side: Side, capture: Path) -> Summary | None:
                 and gap.get("lost_to") is not None
                 and gap.get("reason") == "lost"
             ],
+            received=value.get("received"),
+            behind_ms=asked.get("behind_ms"),
+            within_ms=asked.get("within_ms"),
         )
     except OSError as error:
         raise Usage(f"{path}: {error.strerror or error}", do="make it readable, or move it away") from None

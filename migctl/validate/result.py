@@ -18,6 +18,7 @@ from migctl.config.files import private_opener
 from migctl.errors import Usage
 from migctl.events.jsontext import typed
 from migctl.status import TransportName
+from migctl.validate.clocks import Late, late
 from migctl.validate.gates import Gate, Verdict
 from migctl.validate.latency import Quantiles
 from migctl.validate.window import WindowKind
@@ -54,10 +55,18 @@ class Skew(Struct, frozen=True, kw_only=True):
     """at_least: how far the receiver's clock is behind the journal's, known where an event came before its commit.
 
     set_by: how far the receiver's clock was set while it captured, against its monotonic one.
+    behind, within: how far it is behind, as serve was asked, and how far off that is at most; None where nobody asked.
     """
 
     at_least: float | None
     set_by: float | None
+    behind: float | None = None
+    within: float | None = None
+
+    @property
+    def late(self) -> Late:
+        """What is known of it."""
+        return late(self.at_least, self.behind, self.within)
 
 
 class Discrepancies(Struct, frozen=True, kw_only=True):

@@ -96,7 +96,6 @@ def summary(
         "ended_at": time_text((stop or START) + timedelta(seconds=1)),
         "from": None if start is None else {"epoch": EPOCH, "seq": start},
         "to": None,
-        "received": 0,
         "repeats_dropped": 0,
         "gaps_repaired": 0,
         "reconnects": 0,
@@ -131,5 +130,6 @@ class Scene:
         for transport in transports:
             write(folder / f"{transport}.ndjson", self.lines(transport))
             if transport in self.summaries:
-                (folder / f"{transport}.summary.json").write_text(json.dumps(self.summaries[transport]))
+                said = {"received": len(self.lines(transport))} | self.summaries[transport]
+                (folder / f"{transport}.summary.json").write_text(json.dumps(said))
         return folder

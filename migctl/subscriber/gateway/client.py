@@ -16,6 +16,7 @@ from migctl.errors import MigctlError, Systemic, Transient, Usage
 from migctl.events import Position
 from migctl.redaction import beginning
 from migctl.resilience import RequestTimeout, staggered
+from migctl.subscriber.core.server_clock import ServerClock
 from migctl.subscriber.gateway.frames import Frame, Hello, read_frame, read_hello
 from migctl.subscriber.watching import Left
 from migctl.transports.dialing import Followed
@@ -34,11 +35,15 @@ LOST = (OSError, TimeoutError, WebSocketException)
 
 
 class Address:
-    """url: of the gateway's `/ws`. token: for a gateway that asks for one. Raises Usage for what is no address."""
+    """url: of the gateway's `/ws`. token: for a gateway that asks for one. clock: its clock, by each hello.
+
+    Raises Usage for what is no address.
+    """
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = _checked(url)
         self._token = token
+        self.clock = ServerClock()
         self._opening = RequestTimeout(LEAST_OPEN_S, LEAST_OPEN_S, OPEN_S)
 
     @contextlib.asynccontextmanager
@@ -56,9 +61,13 @@ class Address:
         began = clock.mono()
 
         async def attempt() -> tuple[ClientConnection, Hello]:
+            asked = clock.now()
             socket = await self._connect(position, role, claims)
             try:
-                return socket, self._hello(await socket.recv(decode=False))
+                hello = self._hello(await socket.recv(decode=False))
+                if hello.at is not None:
+                    self.clock.answered(asked, hello.at, clock.now())
+                return socket, hello
             except BaseException:
                 socket.transport.abort()
                 raise

@@ -5,12 +5,14 @@ An event has `id` and `seq`; what has none is control: hello, heartbeat, caught 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from migctl.events.arrived import Arrived
 from migctl.events.jsontext import loads, split_object, typed
+from migctl.events.times import parse_time
 from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.release import Release, Via
 from migctl.transports.wire import GATEWAY_HEARTBEAT_S
@@ -57,7 +59,7 @@ class Hello(msgspec.Struct, frozen=True):
     """The gateway's first word: where the journal stands, and what became of the position we gave.
 
     heartbeat_s: how often it says `sys.hb`; an older gateway does not say it, and does so every 5 s. assigns: it says
-    `sys.assignment` over this socket. asks: it answers `wire.ASK` with a `sys.hb`.
+    `sys.assignment` over this socket. asks: it answers `wire.ASK` with a `sys.hb`. at: when it said so, by its clock.
     """
 
     v: int
@@ -69,6 +71,7 @@ class Hello(msgspec.Struct, frozen=True):
     heartbeat_s: Annotated[float, msgspec.Meta(gt=0)] = GATEWAY_HEARTBEAT_S
     assigns: bool = False
     asks: bool = False
+    at: datetime | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -121,7 +124,9 @@ def read_hello(text: bytes) -> Hello | None:
     """None where it is no hello of a gateway that speaks v2."""
     try:
         frame = read_frame(text)
-        return typed(_hello, frame.data) if frame.type == "sys.hello" else None
+        if frame.type != "sys.hello":
+            return None
+        return msgspec.structs.replace(typed(_hello, frame.data), at=parse_time(frame.timestamp))
     except ValueError:
         return None
 

@@ -10,6 +10,7 @@ from migctl.errors import MigctlError
 from migctl.events import Position
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.reader import Reader
+from migctl.subscriber.core.server_clock import Behind
 from migctl.subscriber.gateway.client import Address
 from migctl.subscriber.gateway.stream import Stream
 
@@ -57,6 +58,11 @@ class WebsocketSubscriber(Reader[Position]):
     @property
     def reconnects(self) -> int:
         return self._stream.reconnects
+
+    @property
+    def clock_behind(self) -> Behind | None:
+        """How far our clock is behind that of serve; None before the first hello."""
+        return self._address.clock.best
 
     async def ask_head(self) -> Position | None:
         """Where the journal stands now, from the hello of a standby socket. Raises Transient, Systemic or Usage."""

@@ -188,6 +188,7 @@ def test_a_terminal_shows_no_line_longer_than_itself(tmp_path: Path, width: int,
     lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
     assert max(map(len, lines)) <= width
     assert any("missing" in line for line in lines)
+    assert lines[0].startswith("FAIL   58 of 60") and lines[-1].startswith("FAIL   58 of 60")
 
 
 def test_the_printed_schema_is_that_of_the_printed_report(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from migctl.validate.document import build
 from migctl.validate.evidence import weigh
 from migctl.validate.gates import Bounds
@@ -155,4 +157,37 @@ def test_an_event_that_came_before_its_commit_shows_how_far_a_clock_is_behind() 
     counted = tally()
     counted.sides[Side.WEBSOCKET].live.add_all([-2500, 100])
     counted.sides[Side.WEBSOCKET].wall_us.add_all([1000, 4000])
-    assert document(inputs(), counted)["clock_skew_ms"]["websocket"] == {"at_least": 2.5, "set_by": 3.0}
+    assert document(inputs(), counted)["clock_skew_ms"]["websocket"] == {
+        "at_least": 2.5,
+        "set_by": 3.0,
+        "behind": None,
+        "within": None,
+    }
+    asked = document(
+        inputs(summary(behind_ms=40.0, within_ms=1.0)), counted, bounds=Bounds(max_latency_p99_ms=30)
+    )
+    assert asked["verdict"] == "fail", "0.1 ms by a clock that is 39 ms behind"
+    late = document(inputs(), counted, bounds=Bounds(max_latency_p99_ms=30))
+    assert (late["verdict"], len(late["missing_evidence"])) == ("inconclusive", 1)
+
+
+@pytest.mark.parametrize(
+    ("wrote", "of", "cut", "named"),
+    [
+        (20, {}, 1, None),  # half of it is gone
+        (11, {"torn_line": 11}, 0, "torn"),
+        (10, {"lines": 20, "repeats": 10}, 0, "stand there twice"),
+        (9, {}, 0, "some were added"),
+        (None, {"out_of_order": 9}, 0, "reverse order"),
+        (None, {"out_of_order": 3}, 0, None),
+    ],
+)
+def test_a_file_that_was_cut_joined_or_reversed_is_named(
+    wrote: int | None, of: dict[str, int], cut: int, named: str | None
+) -> None:
+    counted = tally()
+    for name, value in of.items():
+        setattr(counted.sides[Side.WEBSOCKET], name, value)
+    found = weigh(inputs(summary(received=wrote), summary(Side.REALTIME)), counted, JOURNAL, first=FIRST)
+    assert len(found.cut_short) == cut
+    assert any(named in remark for remark in found.remarks) if named else not found.remarks

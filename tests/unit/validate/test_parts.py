@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migctl.validate.clocks import P99, Late, late
 from migctl.validate.gates import Bounds, Gate, evaluate, overall
 from migctl.validate.latency import Histogram, Quantiles
 from migctl.validate.tally import Examples
@@ -44,7 +45,7 @@ def test_a_histogram_is_bounded() -> None:
 
 
 def judged(**found: object) -> dict[str, str]:
-    facts = {"expected": 10, "match_percent": 100.0, "lost": 0, "latency_p99_ms": [(5.0, 10)]} | found
+    facts = {"expected": 10, "match_percent": 100.0, "lost": 0, "latency_p99_ms": [P99(5.0, 10)]} | found
     return {gate.name: gate.verdict for gate in evaluate(Bounds(max_latency_p99_ms=100), **facts)}  # type: ignore[arg-type]
 
 
@@ -67,18 +68,57 @@ def test_rejected_fail_though_nothing_is_expected_and_not_known_is_no_pass(
 
 
 def test_gates_without_samples_are_inconclusive() -> None:
-    assert set(judged(expected=0, match_percent=None, latency_p99_ms=[(None, 0)]).values()) == {
+    assert set(judged(expected=0, match_percent=None, latency_p99_ms=[P99(None, 0)]).values()) == {
         "inconclusive"
     }
-    assert judged(latency_p99_ms=[(5.0, 10), (None, 0)])["max_latency_p99_ms"] == "inconclusive"
+    assert judged(latency_p99_ms=[P99(5.0, 10), P99(None, 0)])["max_latency_p99_ms"] == "inconclusive"
     assert judged(latency_p99_ms=[])["max_latency_p99_ms"] == "inconclusive"
 
 
 def test_gates_fail_just_beyond_their_bound() -> None:
-    assert set(judged(match_percent=99.9, latency_p99_ms=[(100.0, 1)]).values()) == {"pass"}
+    assert set(judged(match_percent=99.9, latency_p99_ms=[P99(100.0, 1)]).values()) == {"pass"}
     assert judged(match_percent=99.899)["min_match_percent"] == "fail"
     assert judged(lost=1)["max_lost"] == "fail"
-    assert judged(latency_p99_ms=[(100.1, 3), (None, 0)])["max_latency_p99_ms"] == "fail"
+    assert judged(latency_p99_ms=[P99(100.1, 3), P99(None, 0)])["max_latency_p99_ms"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("at_least", "behind", "within", "known"),
+    [
+        (None, None, None, Late()),
+        (0.0, 3.0, 4.0, Late()),  # it may be right
+        (0.0, -500.0, 4.0, Late()),  # ahead: what was measured is too high, which hides nothing
+        (0.0, 50.0, 4.0, Late(46.0, 54.0)),
+        (48.0, 50.0, 4.0, Late(48.0, 54.0)),
+        (80.0, 50.0, 4.0, Late(80.0, None)),  # it was set after it was asked
+        (80.0, None, None, Late(80.0, None)),
+    ],
+)
+def test_what_is_known_of_a_clock(
+    at_least: float | None, behind: float | None, within: float | None, known: Late
+) -> None:
+    assert late(at_least, behind, within) == known
+
+
+@pytest.mark.parametrize(
+    ("p99", "verdict", "value"),
+    [
+        (P99(40.0, 10, Late(46.0, 54.0)), "pass", 86.0),  # 94 at most
+        (P99(50.0, 10, Late(46.0, 54.0)), "inconclusive", 96.0),
+        (P99(70.0, 10, Late(46.0, 54.0)), "fail", 116.0),
+        (P99(-70.0, 10, Late(80.0, None)), "inconclusive", 10.0),
+        (P99(30.0, 10, Late(80.0, None)), "fail", 110.0),
+    ],
+)
+def test_a_clock_that_is_behind_never_makes_a_bad_p99_good(p99: P99, verdict: str, value: float) -> None:
+    gate = evaluate(
+        Bounds(max_latency_p99_ms=100),
+        expected=10,
+        match_percent=100.0,
+        lost=0,
+        latency_p99_ms=[P99(5.0, 10), p99],
+    )[-1]
+    assert (gate.verdict, gate.value) == (verdict, value)
 
 
 def test_only_gates_that_all_pass_make_a_pass() -> None:
