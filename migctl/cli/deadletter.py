@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
-from migctl.cli.deadletter_view import document, name, outcome, todo, words
+from migctl.cli.deadletter_view import document, outcome, todo, words
 from migctl.errors import Usage
 from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.config import Settings
     from migctl.delivery.dead_letters import Tried
+    from migctl.events import Position
     from migctl.journal import DeadLetter
     from migctl.runtime.dead_letters import Place
     from migctl.runtime.journals import KeptLetter
@@ -105,6 +106,7 @@ def show(
     migctl deadletter show 1207
     """
     from migctl.events import encode_entry
+    from migctl.events.ids import both_ids
     from migctl.runtime.journals import read_entry
 
     place = context.run(_place(_settings(config)))
@@ -125,7 +127,7 @@ def show(
     rows: list[list[object]] = [
         ["seq", letter.position.seq],
         ["epoch", letter.position.epoch],
-        ["id", name(found)],
+        ["id", both_ids(letter.event_id, found.source_id)],
         ["event type", found.event_type or "?"],
         ["since", f"{letter.at:%Y-%m-%d %H:%M:%S} UTC"],
         ["the database said", f"{letter.code}: {letter.reason}"],
@@ -180,9 +182,12 @@ def retry(
         raise Usage("retry: name one dead letter, or --all", do="`migctl deadletter list` shows them")
     settings = _settings(config)
 
+    own: dict[Position, str | None] = {}
+
     async def work() -> tuple[str, list[tuple[DeadLetter, Tried | None]]]:
         place = await _place(settings)
         letters = _read(place.journal)
+        own.update((one.letter.position, one.source_id) for one in letters)
         chosen = [_one(letters, which, epoch).letter] if which is not None else _waiting(letters, epoch)
         target = None if place.serving else await dead_letters.target_of(settings, output.note)
         where = place.target if target is None else target.name
@@ -208,7 +213,7 @@ def retry(
                 "target": where,
                 "dry_run": dry_run,
                 "as_new": as_new,
-                "letters": [outcome(letter, tried) for letter, tried in done],
+                "letters": [outcome(letter, tried, own.get(letter.position)) for letter, tried in done],
             }
         )
     elif not done:
@@ -253,9 +258,12 @@ def dismiss(
         raise Usage("--reason is empty", do="say why there will be no row, for those who look later")
     settings = _settings(config)
 
+    own: dict[Position, str | None] = {}
+
     async def work() -> list[tuple[DeadLetter, Tried | None]]:
         place = await _place(settings)
         letters = _read(place.journal)
+        own.update((one.letter.position, one.source_id) for one in letters)
         chosen = [_one(letters, which, epoch).letter] if which is not None else _waiting(letters, epoch, code)
         if dry_run:
             return [(letter, None) for letter in chosen]
@@ -264,7 +272,7 @@ def dismiss(
 
     done = context.run(work())
     if output_format == "json":
-        letters = [outcome(letter, tried) for letter, tried in done]
+        letters = [outcome(letter, tried, own.get(letter.position)) for letter, tried in done]
         output.document({"schema": "migctl.deadletter.dismiss/1", "dry_run": dry_run, "letters": letters})
         return
     for letter, tried in done:

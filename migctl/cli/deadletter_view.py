@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from migctl.runtime.journals import KeptLetter
 
 
-def name(of: KeptLetter) -> str:
-    """The id of its event, and the producer's own where that is another."""
-    return of.letter.event_id + (f" (the producer's own: {of.source_id})" if of.source_id else "")
-
-
 def todo(letter: DeadLetter) -> str:
     seq = letter.position.seq
     if letter.state == "retried":
@@ -70,11 +65,12 @@ def document(of: KeptLetter) -> dict[str, object]:
     }
 
 
-def outcome(letter: DeadLetter, tried: Tried | None) -> dict[str, object]:
+def outcome(letter: DeadLetter, tried: Tried | None, source_id: str | None) -> dict[str, object]:
     return {
         "epoch": letter.position.epoch,
         "seq": letter.position.seq,
         "id": letter.event_id,
+        "source_id": source_id,
         "result": None if tried is None else tried.result,
         "reason": None if tried is None else tried.reason,
         "new_id": None if tried is None else tried.new_id,

@@ -284,8 +284,10 @@ def _state(one: Kept) -> str:
 
 
 def _words(one: Retried) -> str:
+    from migctl.events.ids import both_ids
+
     if one.result == "retried" and one.event is not None and one.position is not None:
-        return f"event {one.event.id}, seq {one.position.seq}"
+        return f"event {both_ids(one.event.id, one.event.source_id)}, seq {one.position.seq}"
     if one.result == "fits" and one.event is not None:
         return f"fits: an event of type {one.event.event_type}"
     return "no event, by the mapping" if one.result == "ignored" else f"does not fit: {one.reason}"

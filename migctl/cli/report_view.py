@@ -261,6 +261,8 @@ def _word(kind: str) -> str:
 
 
 def _example(example: Discrepancy, *, with_epoch: bool) -> tuple[str | tuple[str, str], ...]:
+    from migctl.events.ids import both_ids
+
     seq = "seq -" if example.seq is None else f"seq {example.seq:,}"
     where = f"{seq} of {example.epoch}" if with_epoch else seq
     more = [example.event_type]
@@ -270,7 +272,8 @@ def _example(example: Discrepancy, *, with_epoch: bool) -> tuple[str | tuple[str
         more.append(f"{example.after_ms / 1000:,.1f} s after the commit, on {example.transport}")
     if isinstance(example.received_on, list):
         more.append(f"on {' and '.join(example.received_on)}")
-    return f"{where}  {example.id}", ("  " + "  ".join(more), "dim")
+    own = example.source_id if isinstance(example.source_id, str) else None
+    return f"{where}  {both_ids(example.id, own)}", ("  " + "  ".join(more), "dim")
 
 
 def _problems(cell: Cell) -> int:

@@ -43,6 +43,11 @@ def canonical_id(text: str) -> tuple[str, str | None]:
         raise ValueError("holds a lone surrogate") from None
 
 
+def both_ids(event_id: str, source_id: str | None) -> str:
+    """For people: the producer's own id, and beside it the one that was made of it."""
+    return event_id if source_id is None else f"{source_id} ({event_id})"
+
+
 def id_of_line(source: str, offset: int) -> str:
     """The id of an event that has none, from where it stands: the same line read again is the same event."""
     return str(uuid5(NAMESPACE, f"{source}\0{offset}"))

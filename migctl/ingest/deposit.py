@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from migctl.clock import mono, now
 from migctl.events import BadEvent, Event
-from migctl.events.ids import id_of_conflict
+from migctl.events.ids import both_ids, id_of_conflict
 from migctl.ingest.left_out import Leaving
 from migctl.ingest.mapping import Mapped, Mapper
 from migctl.ingest.rejected import Rejected
@@ -176,7 +176,8 @@ class Deposit:
         indexes = {index for index, _ in conflict.conflicts}
         for index in sorted(indexes):
             item = items[index]
-            reason = f"{item.event.id} is in the journal already, with another body"
+            name = both_ids(item.event.id, item.event.source_id)
+            reason = f"{name} is in the journal already, with another body"
             self._rejected.add(
                 item.text,
                 BadEvent("id", "conflict", reason),

@@ -24,6 +24,7 @@ import msgspec
 from migctl.clock import mono, now
 from migctl.errors import MigctlError, Poison, Transient
 from migctl.events import Event
+from migctl.events.ids import both_ids
 from migctl.journal import Appended, Conflict
 from migctl.publisher.drafts import Published
 from migctl.publisher.outlet import NotNow, Outlet, TooLarge, Unfit
@@ -258,7 +259,7 @@ def given_up(unit: Unit, why: str, do: str) -> Transient:
 
 def _names(unit: Unit) -> str:
     of = unit.events[0]
-    first = f"event {of.source_id} ({of.id})" if of.source_id is not None else f"event {of.id}"
+    first = f"event {both_ids(of.id, of.source_id)}"
     return first if len(unit.events) == 1 else f"a batch of {len(unit.events)} from {first} on"
 
 

@@ -93,6 +93,16 @@ def _event_id(text: str) -> str:
         raise BadLine(f"id: {error}") from None
 
 
+def own_id(line: Line) -> str | None:
+    """Its producer's id, where the one that it goes by was made of that. None for a line that has no text."""
+    try:
+        members = split_object(line.text.strip())
+        own = loads(members.get("source_id") or members["id"])
+    except (ValueError, KeyError):
+        return None
+    return own if isinstance(own, str) and own.lower() != line.id else None
+
+
 def _patient(text: bytes) -> Line:
     """The same, for other spellings of times and for lone surrogates; and the one that knows what is wrong."""
     try:

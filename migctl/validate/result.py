@@ -112,13 +112,15 @@ class Cell(Struct, frozen=True, kw_only=True):
 
 
 class Discrepancy(Struct, frozen=True, kw_only=True):
-    """One of them. file, line: where it stands. committed_at: left out where the line does not have it.
+    """One of them. source_id: its producer's, where id was made of that. file, line: where it stands. committed_at: left out where
+    the line does not have it.
 
     transports, against, fields: of bodies that differ. transport, after_ms: of one that is late. received_on: of one that no
     journal has.
     """
 
     id: str
+    source_id: str | UnsetType = UNSET
     epoch: str | None
     seq: int | None
     file: str

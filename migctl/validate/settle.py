@@ -12,7 +12,7 @@ from migctl.events.equality import Equality, surely_same
 from migctl.events.numbers import loads_exact
 from migctl.events.times import format_time, micros_of
 from migctl.validate.kinds import TRANSPORTS, Side, compare, fields_that_differ
-from migctl.validate.lines import Line, UnreadableLine
+from migctl.validate.lines import Line, UnreadableLine, own_id
 from migctl.validate.tally import (
     COLUMNS,
     EXPECTED,
@@ -298,7 +298,10 @@ class Settler:
     def _example(self, kind: str, line: Line, **more: object) -> None:
         if not self._examples.wants(kind, line.number):
             return
-        details: dict[str, object] = {"id": line.id, "epoch": line.epoch, "seq": line.seq}
+        details: dict[str, object] = {"id": line.id}
+        if (own := own_id(line)) is not None:
+            details["source_id"] = own
+        details |= {"epoch": line.epoch, "seq": line.seq}
         details["file"], details["line"] = str(self._paths[Side(line.side)]), line.number
         details["event_type"] = line.event_type
         if line.committed_at is not None:

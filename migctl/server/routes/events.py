@@ -84,7 +84,7 @@ class Events:
             self._reject(request, error.errors)
             return errors(error.status, error.errors)
         except Conflict as error:
-            items = [*found.errors, *_conflicts(error, found).values()]
+            items = [*found.errors, *conflicts_of(error, found).values()]
             self._reject(request, items)
             return errors(409, items)
         except JournalUnavailable as error:
@@ -125,7 +125,7 @@ class Events:
             try:
                 return await self._journal.append(found.events)
             except Conflict as conflict:
-                wrong = _conflicts(conflict, found)
+                wrong = conflicts_of(conflict, found)
                 if not partial or len(wrong) == len(found.events):
                     raise
                 found.drop(wrong)
@@ -188,10 +188,17 @@ class Events:
         return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def _conflicts(error: Conflict, found: Body) -> dict[int, ItemError]:
-    """By place among the events."""
-    reason = "is in the journal already, with another body; give the changed event an id of its own"
-    return {at: ItemError(found.indexes[at], id_, "id", "conflict", reason) for at, id_ in error.conflicts}
+def conflicts_of(error: Conflict, found: Body) -> dict[int, ItemError]:
+    """By place among the events. With the id as the producer wrote it, and in words the one that was made of it."""
+    return {at: _conflict(found.indexes[at], found.events[at]) for at, _ in error.conflicts}
+
+
+def _conflict(index: int, event: Event) -> ItemError:
+    known_as = f", as {event.id}" if event.source_id is not None else ""
+    reason = (
+        f"is in the journal already{known_as}, with another body; give the changed event an id of its own"
+    )
+    return ItemError(index, event.source_id or event.id, "id", "conflict", reason)
 
 
 def _unavailable(reason: str) -> web.Response:
@@ -213,10 +220,13 @@ def limit_in(query: Mapping[str, str]) -> int:
 
 
 def detail_of(events: list[Event], appended: Appended) -> list[dict[str, Any]]:
-    """For each event of a request, in its order. epoch: of a duplicate that came in one before."""
+    """For each event of a request, in its order. source_id: as the producer wrote it, where that is no UUID. epoch: of a duplicate
+    that came in one before."""
     items: list[dict[str, Any]] = []
     for event, position, new in zip(events, appended.positions(), appended.is_new(), strict=True):
         item: dict[str, Any] = {"id": event.id, "seq": position.seq, "duplicate": not new}
+        if event.source_id is not None:
+            item["source_id"] = event.source_id
         if position.epoch != appended.epoch:
             item["epoch"] = position.epoch
         items.append(item)

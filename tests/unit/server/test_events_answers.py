@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from migctl.journal import Appended
-from migctl.server.routes.events import MAX_LIMIT, detail_of, limit_in
+from migctl.events.ids import canonical_id
+from migctl.ingest.http import Body
+from migctl.journal import Appended, Conflict
+from migctl.server.routes.events import MAX_LIMIT, conflicts_of, detail_of, limit_in
 from migctl.transports.websocket.resume import BadRequest
 from tests.kit.entries import event
 
@@ -36,3 +39,16 @@ def test_each_event_has_its_seq_and_a_duplicate_the_one_and_the_epoch_that_it_ca
         {"id": "twice", "seq": 6, "duplicate": False},
         {"id": "twice", "seq": 6, "duplicate": True},
     ]
+
+
+def test_a_producers_own_id_stands_beside_the_one_that_was_made_of_it() -> None:
+    made = canonical_id("own-1")[0]
+    own, plain = replace(event(id=made), source_id="own-1"), event()
+    appended = Appended(
+        accepted=2, duplicates=0, epoch="E", first_seq=1, last_seq=2, seqs=[1, 2], elsewhere={}
+    )
+    assert [item.get("source_id") for item in detail_of([own, plain], appended)] == ["own-1", None]
+    found = conflicts_of(Conflict([(0, made), (1, plain.id)]), Body(events=[own, plain], indexes=[3, 4]))
+    assert [(one.index, one.id) for one in found.values()] == [(3, "own-1"), (4, plain.id)]
+    assert f"as {made}" in found[0].reason
+    assert plain.id not in found[1].reason

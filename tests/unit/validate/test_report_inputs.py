@@ -9,9 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from migctl.errors import Usage
 from migctl.events import BadEvent, format_time, make_event, parse_time
+from migctl.events.ids import canonical_id
 from migctl.ingest.rejected import Rejected
 from migctl.journal.sqlite import SqliteJournal, read_file
 from migctl.runtime.report import READER
@@ -144,6 +146,19 @@ def test_foreign_captures_need_no_more_than_four_fields(tmp_path: Path) -> None:
     assert (made["verdict"], made["matched"]) == ("pass", 5)
     assert made["discrepancies"]["out_of_order_realtime"] == 0
     assert made["latency_ms"]["websocket"]["n"] == 0
+    write(tmp_path / "b", lines[1:])
+    (missing,) = report(captures={"websocket": tmp_path / "a", "realtime": tmp_path / "b"}).examples[
+        "missing_realtime"
+    ]
+    assert (missing.source_id, missing.id) == ("evt 0", canonical_id("evt 0")[0])
+
+
+def test_the_id_that_a_producer_gave_stands_beside_ours(tmp_path: Path) -> None:
+    scene = Scene(3)
+    scene.journal[1]["source_id"] = "own-2"
+    del scene.websocket[1], scene.websocket[0]
+    found = report(scene.write(tmp_path / "s")).examples["missing_websocket"]
+    assert [one.source_id for one in found] == [UNSET, "own-2"]
 
 
 def test_latency_rests_on_the_timestamp_only_where_no_commit_is_known(tmp_path: Path) -> None:
