@@ -123,7 +123,7 @@ def capture(
 
     summary = context.run_fast(work())
     if summary.ready_at is None:
-        output.error("interrupted before it was ready", "nothing was captured")
+        output.note("interrupted before it was ready: nothing was captured")
         raise typer.Exit(Exit.INTERRUPTED)
     if output_format == "json":
         output.document(summary)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
-from migctl.printable import shown
 
 if TYPE_CHECKING:
     from migctl.runtime.rollout_complete import Progress, Step
@@ -97,12 +96,7 @@ def _confirm(step: Step, *, yes: bool, confirm: str | None) -> None:
         prompt.confirm_at(step.to, step.where, yes=yes)
         return
     if confirm is None and sys.stdin.isatty():
-        try:
-            confirm = typer.prompt(
-                shown(f"Type {step.where} to go on"), default="", show_default=False, err=True
-            )
-        except typer.Abort:
-            confirm = ""
+        confirm = prompt.ask_name(f"Type {step.where} to go on")
     if confirm is None:
         raise Refused(
             f"{step.where}: not confirmed", do=f"add --confirm {step.where} if this is what you mean"

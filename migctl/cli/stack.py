@@ -208,7 +208,7 @@ def logs(
             else:
                 output.plain(line if part is not None else f"{source:<10} {line}")
     except KeyboardInterrupt:  # how following ends
-        return
+        raise typer.Exit(Exit.INTERRUPTED) from None
 
 
 @app.command(short_help="Addresses and keys, to be evaluated by a shell.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migctl.cli import context, output
+from migctl.exits import Exit
 
 if TYPE_CHECKING:
     from migctl.cli.top_keys import Wanted
@@ -55,15 +56,19 @@ def top(
             "top needs a terminal", do="elsewhere: `migctl status --watch`, `migctl rollout status --watch`"
         )
 
-    async def work() -> None:
+    async def work() -> bool:
         afar = Afar(url, secret("MIGCTL_TOKEN")) if url is not None else None
         try:
-            await _Top(settings, afar).run()
+            shown = _Top(settings, afar)
+            await shown.run()
+            return shown.interrupted
         finally:
             if afar is not None:
                 await afar.aclose()
 
-    context.run(work())
+    if context.run(work()):
+        output.note("interrupted")
+        raise typer.Exit(Exit.INTERRUPTED)
 
 
 class _Top:
@@ -81,6 +86,7 @@ class _Top:
         self._keys = Keys(afar=afar is not None)
         self._shown: Shown = Shown()
         self._quit = asyncio.Event()
+        self.interrupted = False
         self._news = asyncio.Event()
         self._acting: asyncio.Task[None] | None = None
 
@@ -119,7 +125,8 @@ class _Top:
         except BlockingIOError:
             return
         wanted = self._keys.feed(typed) if typed else "quit"  # the terminal is gone
-        if wanted == "quit":
+        if wanted == "quit" or wanted == "interrupt":  # noqa: PLR1714 - so that the rest is known to be an act
+            self.interrupted = wanted == "interrupt"
             self._quit.set()
         elif wanted is not None:
             if self._acting is not None and not self._acting.done():

@@ -4,7 +4,8 @@
 |----------|---------------------------------------|----------------------------------------------------|
 | idle     | p, a, t                               | asks for the reason                                |
 | idle     | n                                     | asks for a word                                    |
-| idle     | q, Ctrl-C                             | quit                                               |
+| idle     | q                                     | quit                                               |
+| idle     | Ctrl-C                                | interrupt: the same, with exit code 130            |
 | reason   | text, backspace                       | the reason, as it grows                            |
 | reason   | Enter, with a reason                  | asks for a word                                    |
 | reason   | Enter, without                        | asks for the reason again                          |
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Act = Literal["pause", "abort", "throttle", "no-throttle"]
-Quit = Literal["quit"]
+Quit = Literal["quit", "interrupt"]
 
 _ACTS: dict[str, Act] = {"p": "pause", "a": "abort", "t": "throttle", "n": "no-throttle"}
 _QUESTIONS: dict[Act, str] = {
@@ -74,8 +75,10 @@ class Keys:
 
     def _key(self, key: str) -> Wanted | Quit | None:
         if self._act is None:
-            if key in ("q", "\x03"):
+            if key == "q":
                 return "quit"
+            if key == "\x03":
+                return "interrupt"
             if self._afar and key in ("t", "n"):
                 self.hint = "over its control socket alone: `migctl ctl throttle` on its machine"
                 return None

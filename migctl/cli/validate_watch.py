@@ -98,7 +98,7 @@ def watch(
 
     The windows go to the evidence table of the target, which gates of a rollout read; while it is away they are kept in the
     state folder. serve runs this by itself (settings: witness). A window counts from its whole minute on, so the first one takes up
-    to two. Where serve asks for a token, it is taken from MIGCTL_TOKEN.
+    to two. Where serve asks for a token, it is taken from MIGCTL_TOKEN. Ctrl-C is exit code 130, SIGTERM 0.
 
     \b
     migctl validate watch --windows 10 --exit-status
@@ -115,10 +115,12 @@ def watch(
     }
     settings = load(file=config, flags=flags)
 
+    interrupted = asyncio.Event()
+
     async def work() -> list[Minute]:
         from migctl.runtime.witness import bounds_of, witness_of
 
-        stop = _stopped(kept)
+        stop = _stopped(kept, interrupted)
         closed_windows: list[Minute] = []
         bounds = bounds_of(settings)
         with Shown(bounds, output_format, quiet=kept) as show:
@@ -137,16 +139,24 @@ def watch(
         return [minute for minute in closed_windows if show.fault(minute) is not None]
 
     bad = context.run_fast(work())
+    if interrupted.is_set():
+        output.note("interrupted")
+        raise typer.Exit(Exit.INTERRUPTED)
     if exit_status and bad:
         raise typer.Exit(Exit.WANTING)
 
 
-def _stopped(kept: bool) -> asyncio.Event:
-    """Set at SIGINT or SIGTERM, and where serve, which keeps us, is gone."""
+def _stopped(kept: bool, interrupted: asyncio.Event) -> asyncio.Event:
+    """Set at SIGINT or SIGTERM, and where serve, which keeps us, is gone. interrupted: is set too, at SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def interrupt() -> None:
+        interrupted.set()
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
     if kept:
         # serve holds the other end of our stdin, and the system closes it however serve ends.
         loop.add_reader(sys.stdin.fileno(), stop.set)

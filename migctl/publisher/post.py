@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from migctl.errors import MigctlError, Systemic, Transient, Usage
+from migctl.errors import MigctlError, TokenRefused, Transient, Usage
 from migctl.events import Event
 from migctl.events.codec import encode_event
 from migctl.events.jsontext import typed
@@ -69,7 +69,7 @@ def refused(url: str, answer: Answer) -> MigctlError:
     | 409, 413, 422 | anything else                         | Unfit: of the items that it names, or of no one  |
     | 429, 503      | (any)                                 | NotNow, after its Retry-After                    |
     | 408, 425, 5xx | (any)                                 | Transient                                        |
-    | 401, 403      | (any)                                 | Systemic: the token                              |
+    | 401, 403      | (any)                                 | TokenRefused                                     |
     | another       | (any)                                 | Usage: no `serve` answers there                  |
     """
     status, wrong = answer.status, answer.wrong()
@@ -92,7 +92,7 @@ def refused(url: str, answer: Answer) -> MigctlError:
     if status in (408, 425) or status >= 500:
         return Transient(what, do="see what `migctl status` says there")
     if status in (401, 403):
-        return Systemic(what, do="give a token of purpose ingest: Publisher(url, token=...)")
+        return TokenRefused(what, do="give a token of purpose ingest: Publisher(url, token=...)")
     return _stranger(url, answer.words())
 
 

@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from migctl.errors import MigctlError, Usage
+from migctl.errors import MigctlError, TokenRefused
 from migctl.rollout.report import RolloutStatus
 from migctl.serve_client import Answer, ServeHttp
 from migctl.serve_client.control import understood
@@ -42,7 +42,7 @@ class Moved(msgspec.Struct):
 
 
 class Afar:
-    """`aclose` it. Raises NotRunning, NotUnderstood, Usage for a token that does not do, and what the other side refused with."""
+    """`aclose` it. Raises NotRunning, NotUnderstood, TokenRefused, and what the other side refused with."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self._http = ServeHttp(url, token=token)
@@ -67,7 +67,7 @@ class Afar:
 
 
 async def rollout_by(http: ServeHttp) -> RolloutStatus:
-    """Where the rollout of this `serve` stands, as it says itself. Raises NotRunning, NotUnderstood, Usage."""
+    """Where the rollout of this `serve` stands, as it says itself. Raises NotRunning, NotUnderstood, TokenRefused."""
     return _understood(await http.get(ROLLOUT), RolloutStatus)
 
 
@@ -85,7 +85,9 @@ def line_of(of: Moved) -> str:
 
 def _understood(answer: Answer, shape: type[T]) -> T:
     if answer.status in (401, 403):
-        raise Usage(f"{answer.where}: {answer.words()}", do="set MIGCTL_TOKEN to a token with purpose admin")
+        raise TokenRefused(
+            f"{answer.where}: {answer.words()}", do="set MIGCTL_TOKEN to a token with purpose admin"
+        )
     lacking: MigctlError = NotUnderstood(
         f"{answer.where}: this serve has no rollout: it runs in mode websocket, or is of another version",
         do="ask one that runs in mode dual or realtime",

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from migctl.errors import MigctlError, Usage
+from migctl.errors import MigctlError, TokenRefused, Usage
 from migctl.flags.disk import Process
 from migctl.flags.shares import Shares
 from migctl.flags.snapshot import Snapshot
@@ -99,7 +99,7 @@ async def probe(
         why, answered = f"no answer within {within_s:g} s", False
         try:
             await within(within_s, there(process, process.url))
-        except (Usage, NotUnderstood) as error:  # it wants a token, or is of another version
+        except (Usage, TokenRefused, NotUnderstood) as error:  # it wants a token, or is of another version
             why, answered = error.what, True
         except MigctlError as error:
             why = error.what

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from migctl.errors import Usage
+from migctl.errors import TokenRefused
 from migctl.serve_client.control import reached, understood
 from migctl.serve_client.errors import NotUnderstood
 from migctl.serve_client.http import ServeHttp
@@ -39,7 +39,9 @@ async def _asked(path: str, shape: type[T], folder: Path, url: str | None, token
 async def _by(http: ServeHttp, path: str, shape: type[T]) -> T:
     answer = await http.get(path)
     if answer.status in (401, 403):
-        raise Usage(f"{answer.where}: {answer.words()}", do="set MIGCTL_TOKEN to a token with purpose admin")
+        raise TokenRefused(
+            f"{answer.where}: {answer.words()}", do="set MIGCTL_TOKEN to a token with purpose admin"
+        )
     lacking = NotUnderstood(
         f"{answer.where} has no {path}: it is of another version, or runs in mode realtime, which has no WebSocket",
         do="see which: `migctl status`",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migctl import __version__
-from migctl.errors import Usage
+from migctl.errors import TokenRefused
 from migctl.serve_client.control import SOCKET, reached
 from migctl.serve_client.errors import NotUnderstood
 from migctl.serve_client.http import ServeHttp
@@ -30,7 +30,7 @@ async def status_of(folder: Path) -> Answered:
 
 
 async def status_at(url: str, token: str | None) -> Answered:
-    """Of the one at this address. Raises NotRunning, NotUnderstood, and Usage where token or address is wrong."""
+    """Of the one at this address. Raises NotRunning, NotUnderstood, TokenRefused, and Usage where the address is wrong."""
     http = ServeHttp(url, token=token)
     try:
         return await status_by(http)
@@ -43,7 +43,7 @@ async def status_by(http: ServeHttp, *, where: str | None = None) -> Answered:
     answer = await http.get(PATH)
     where = where or answer.where
     if answer.status in (401, 403):
-        raise Usage(
+        raise TokenRefused(
             f"{where}: {answer.words()}", do="set MIGCTL_TOKEN to a token with purpose admin or subscribe"
         )
     if answer.status != 200:

@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
 from migctl import clock
-from migctl.errors import MigctlError, Systemic, Transient, Usage
+from migctl.errors import MigctlError, Systemic, TokenRefused, Transient, Usage
 from migctl.events import Position
 from migctl.redaction import beginning
 from migctl.resilience import RequestTimeout, staggered
@@ -29,6 +29,7 @@ LEAST_OPEN_S = 1.5
 CLOSE_S = 1.0
 
 CLOSED_UNAUTHORIZED = 4401
+GIVE_TOKEN = "set MIGCTL_TOKEN to a token with purpose subscribe; in a program of yours: token=..."
 
 # What a socket raises when it can't be opened or ends: `unreachable` makes an error of ours of each.
 LOST = (OSError, TimeoutError, WebSocketException)
@@ -151,13 +152,13 @@ class Address:
             code = error.rcvd.code if error.rcvd is not None else 1006
             what = f"{self.url}: the gateway closed the socket: {_words(error)}"
             if code == CLOSED_UNAUTHORIZED:
-                return Systemic(what, do="give a token that is good for subscribing")
+                return TokenRefused(what, do=GIVE_TOKEN)
         elif isinstance(error, InvalidStatus):
             status = error.response.status_code
             if status == 410:
                 return Systemic(what, do="the WebSocket was switched off; capture --transport realtime")
             if status in (401, 403):
-                return Systemic(what, do="give a token that is good for subscribing")
+                return TokenRefused(what, do=GIVE_TOKEN)
             if status == 429:
                 return Transient(
                     what, do="give a token that is good for subscribing, or wait until it is over"

@@ -9,7 +9,7 @@ import msgspec
 
 from migctl import clock
 from migctl.config.modes import LiveWay
-from migctl.errors import Systemic, Transient, Usage
+from migctl.errors import TokenRefused, Transient, Usage
 from migctl.events import Position
 from migctl.events.arrived import Arrived
 from migctl.events.jsontext import split_array, split_object, typed
@@ -17,6 +17,7 @@ from migctl.serve_client import ServeHttp
 from migctl.subscriber.core.assigned import Answer
 from migctl.subscriber.core.attachment import HOLD_S
 from migctl.subscriber.core.release import Release
+from migctl.subscriber.gateway.client import GIVE_TOKEN
 from migctl.subscriber.gateway.frames import read_frame
 from migctl.target.schema import schema_of
 
@@ -123,10 +124,10 @@ class ServeClient:
         await self._http.aclose()
 
     async def assignment(self) -> Assignment:
-        """Raises Transient, Systemic, or Usage where something else answers there."""
+        """Raises Transient, TokenRefused, or Usage where something else answers there."""
         answer = await self._http.get("/api/transport", {"user": self.user})
         if answer.status in (401, 403):
-            raise Systemic(f"{self.url}: {answer.words()}", do="give a token that is good for subscribing")
+            raise TokenRefused(f"{self.url}: {answer.words()}", do=GIVE_TOKEN)
         if answer.status >= 500:
             raise Transient(f"{self.url}: {answer.words()}", do="see what `migctl serve` says")
         try:

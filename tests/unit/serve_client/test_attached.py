@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from migctl.errors import MigctlError, Usage
+from migctl.errors import MigctlError, TokenRefused
 from migctl.serve_client import NotUnderstood
 from migctl.serve_client.attached import sources_of, subscribers_of
 from migctl.status.feeding import SourcesStatus
@@ -24,7 +24,7 @@ async def test_it_is_read_as_it_was_answered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "words"), [(401, Usage, "purpose admin"), (404, NotUnderstood, "mode realtime")]
+    ("status", "kind", "words"), [(401, TokenRefused, "purpose admin"), (404, NotUnderstood, "mode realtime")]
 )
 async def test_a_refusal_says_what_is_lacking(
     tmp_path: Path, status: int, kind: type[MigctlError], words: str
