@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from migctl.errors import MigctlError, Systemic, Transient, Usage
+from migctl.errors import MigctlError, TokenRefused, Transient, Usage
 from migctl.events import Position
 from migctl.journal import Conflict
 from migctl.publisher.outlet import NotNow, TooLarge, Unfit
@@ -41,8 +41,8 @@ def _answer(status: int, *wrong: dict[str, object], **headers: str) -> Answer:
         (425, [], Transient),
         (500, [], Transient),
         (502, [], Transient),
-        (401, [], Systemic),
-        (403, [], Systemic),
+        (401, [], TokenRefused),
+        (403, [], TokenRefused),
         (200, [], Usage),
         (302, [], Usage),
         (404, [], Usage),

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus, InvalidU
 from websockets.frames import Close
 from websockets.http11 import Response
 
-from migctl.errors import MigctlError, Systemic, Transient, Usage
+from migctl.errors import MigctlError, Systemic, TokenRefused, Transient, Usage
 from migctl.subscriber.core.attachment import HOLD_S
 from migctl.subscriber.gateway.client import Address
 from migctl.subscriber.gateway.serve_client import Assignment, Fallback
@@ -40,10 +40,10 @@ def closed(code: int) -> ConnectionClosedError:
         (closed(1006), True, Transient),
         (closed(1012), True, Transient),
         (closed(4408), True, Transient),
-        (closed(4401), True, Systemic),
+        (closed(4401), True, TokenRefused),
         (status(410), False, Systemic),
-        (status(401), True, Systemic),
-        (status(403), False, Systemic),
+        (status(401), True, TokenRefused),
+        (status(403), False, TokenRefused),
         (status(503), False, Transient),
         (status(200), False, Usage),
         (status(400), False, Usage),
