@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from migctl.status import TransportName
     from migctl.validate.latency import Quantiles
-    from migctl.validate.result import BeforeJournal, Cell, Discrepancy, Report
+    from migctl.validate.result import BeforeJournal, Beside, CaptureSummary, Cell, Discrepancy, Report
 
 _STYLES = {"pass": "bold green", "fail": "bold red"}
 _BOUNDS = {"min": "at least", "max": "at most"}
@@ -86,6 +86,8 @@ def _headline(report: Report) -> None:
         ", ",
         (f"{report.lost:,} lost", "bold"),
     )
+    if report.dual is not None:
+        _line(*_whole(report.dual))
     _line(*before_journal(report.before_journal))
     truth = any(each.side == "journal" for each in report.inputs)
     against = "the journal" if truth else "each other"
@@ -96,6 +98,12 @@ def _headline(report: Report) -> None:
     _line((f"{' and '.join(report.compared)} against {against}; expected: {what}", "dim"))
 
 
+def _whole(of: Beside) -> list[str | tuple[str, str]]:
+    """The whole subscriber, which is judged by itself."""
+    word = (of.verdict, verdict_style(of.verdict))
+    return ["dual: ", word, f", {of.matched:,} of {of.expected:,} events match, {of.missing:,} missing"]
+
+
 def _verdict_again(report: Report) -> None:
     """On a screen the last lines are what is seen; a file begins with the verdict, and has it once."""
     if not output.console().is_terminal:
@@ -103,6 +111,8 @@ def _verdict_again(report: Report) -> None:
     _line()
     _list(report.missing_evidence)
     failed = [gate.name for gate in report.gates if gate.verdict == "fail"]
+    if report.dual is not None:
+        failed += [f"dual: {gate.name}" for gate in report.dual.gates if gate.verdict == "fail"]
     why = f"   {', '.join(failed)}" if failed else ""
     figures = f"   {report.matched:,} of {report.expected:,} events match, {report.lost:,} lost"
     _line((report.verdict.upper(), verdict_style(report.verdict)), figures, (why, "bold"))
@@ -157,45 +167,77 @@ def _number(name: str, value: float) -> str:
 
 
 def _transports(report: Report) -> None:
-    names, found = report.compared, report.discrepancies
+    names, found, dual = report.compared, report.discrepancies, report.dual
     of = dict(report.transports.named())
     latency, catch_up = dict(report.latency_ms.named()), dict(report.catch_up_ms.named())
-    difference = report.latency_ms.difference
+    delay, difference = dict(report.delay_ms.named()), report.latency_ms.difference
     rows: list[list[str | Text]] = []
 
-    def row(label: str, cells: Iterable[str | Text], extra: str = "") -> None:
-        rows.append([label, *cells, *([extra] if len(names) > 1 else [])])
+    def row(
+        label: str, cells: Iterable[str | Text], extra: str = "", *, whole: Callable[[Beside], str | Text]
+    ) -> None:
+        beside = [whole(dual)] if dual is not None else []
+        rows.append([label, *cells, *([extra] if len(names) > 1 else []), *beside])
 
-    row("received", [f"{of[name].received:,}" for name in names])
-    row("missing", [_count(found.missing(name)) for name in names])
-    row("duplicate", [_count(found.duplicate(name)) for name in names])
-    row("out of order", [_count(found.out_of_order(name)) for name in names])
+    row("received", [f"{of[name].received:,}" for name in names], whole=lambda it: f"{it.received:,}")
+    row("missing", [_count(found.missing(name)) for name in names], whole=lambda it: _count(it.missing))
+    row("duplicate", [_count(found.duplicate(name)) for name in names], whole=lambda it: _count(it.duplicate))
+    row(
+        "out of order",
+        [_count(found.out_of_order(name)) for name in names],
+        whole=lambda it: _count(it.out_of_order),
+    )
     for point, value in _POINTS.items():
-        cells = [_ms(value(latency[name])) for name in names]
-        row(f"latency {point}, ms", cells, _ms(value(difference), signed=True) if difference else "")
+        row(
+            f"latency {point}, ms",
+            [_ms(value(latency[name])) for name in names],
+            _ms(value(difference), signed=True) if difference else "",
+            whole=lambda it, value=value: _ms(value(it.latency_ms)),  # type: ignore[misc]
+        )
     row(
         "latency samples",
         [f"{latency[name].n:,}" for name in names],
         f"{difference.n:,}" if difference else "",
+        whole=lambda it: f"{it.latency_ms.n:,}",
     )
-    delay = dict(report.delay_ms.named())
     for point in ("p50", "p99", "max"):
-        row(f"delay of all {point}, ms", [_ms(_POINTS[point](delay[name])) for name in names])
-    if any(catch_up[name].n for name in names):
+        value = _POINTS[point]
+        row(
+            f"delay of all {point}, ms",
+            [_ms(value(delay[name])) for name in names],
+            whole=lambda it, value=value: _ms(value(it.delay_ms)),  # type: ignore[misc]
+        )
+    if any(catch_up[name].n for name in names) or (dual is not None and dual.catch_up_ms.n):
         for point in ("p50", "p99", "max"):
-            row(f"catch-up {point}, ms", [_ms(_POINTS[point](catch_up[name])) for name in names])
-        row("catch-up samples", [f"{catch_up[name].n:,}" for name in names])
-    summaries = [of[name].summary for name in names]
-    for label, counts in (
-        ("repeats dropped", [each.repeats_dropped if each else None for each in summaries]),
-        ("gaps repaired", [each.gaps_repaired if each else None for each in summaries]),
-        ("reconnects", [each.reconnects if each else None for each in summaries]),
-    ):
-        if any(count is not None for count in counts):
-            row(label, map(_plain, counts))
+            value = _POINTS[point]
+            row(
+                f"catch-up {point}, ms",
+                [_ms(value(catch_up[name])) for name in names],
+                whole=lambda it, value=value: _ms(value(it.catch_up_ms)),  # type: ignore[misc]
+            )
+        row(
+            "catch-up samples",
+            [f"{catch_up[name].n:,}" for name in names],
+            whole=lambda it: f"{it.catch_up_ms.n:,}",
+        )
+    summaries = [*(of[name].summary for name in names), dual.summary if dual is not None else None]
+    counted: tuple[tuple[str, Callable[[CaptureSummary], int | None]], ...] = (
+        ("repeats dropped", lambda it: it.repeats_dropped),
+        ("gaps repaired", lambda it: it.gaps_repaired),
+        ("reconnects", lambda it: it.reconnects),
+    )
+    for label, count in counted:
+        values = [count(each) if each is not None else None for each in summaries]
+        if any(one is not None for one in values):
+            row(label, map(_plain, values[:-1]), whole=lambda _, last=values[-1]: _plain(last))  # type: ignore[misc]
     columns: list[str | tuple[str, str]] = ["transport", *((name, "right") for name in names)]
     if len(names) > 1:
         columns.append(("difference", "right"))
+    if dual is not None:
+        columns.append(("dual", "right"))
+        rows.append(
+            ["verdict", *("" for _ in columns[2:]), _text((dual.verdict, verdict_style(dual.verdict)))]
+        )
     output.table(columns, rows)
     _clocks(report)
 

@@ -28,7 +28,7 @@ def report(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="Folder with websocket.ndjson, realtime.ndjson and, if it is there, journal.ndjson.",
+            help="Folder with websocket.ndjson, realtime.ndjson and, if they are there, dual.ndjson and journal.ndjson.",
             show_default=False,
         ),
     ] = None,
@@ -48,6 +48,12 @@ def report(
     realtime: Annotated[
         Path | None,
         typer.Option("--realtime", metavar="F", help="Capture of the Realtime side.", show_default=False),
+    ] = None,
+    dual: Annotated[
+        Path | None,
+        typer.Option(
+            "--dual", metavar="F", help="Capture of the whole subscriber, with --journal.", show_default=False
+        ),
     ] = None,
     tombstones: Annotated[
         Path | None,
@@ -156,7 +162,9 @@ def report(
         output.document(json_schema())
         return
     captures = {
-        name: path for name, path in (("websocket", websocket), ("realtime", realtime)) if path is not None
+        name: path
+        for name, path in (("websocket", websocket), ("realtime", realtime), ("dual", dual))
+        if path is not None
     }
     made = compare(
         folder,

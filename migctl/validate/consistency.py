@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
 from migctl.config.files import private_opener
 from migctl.errors import Usage
 from migctl.validate import inputs as files
-from migctl.validate.document import build
+from migctl.validate.document import build, with_dual
 from migctl.validate.gates import Bounds
 from migctl.validate.inputs import Inputs
 from migctl.validate.processes import run_all
@@ -47,14 +49,55 @@ def report(
     """Compare captures and return the report. Blocks; call it in a thread where an event loop runs.
 
     folder: where captures were written, with journal.ndjson if there is one. captures: transport to file; it comes
-    before what is found there.
+    before what is found there. One of `dual`, the whole subscriber, is compared with the journal alone, and is a column more.
     journal: an NDJSON export, or, with a reader, a journal's own file. examples: how many discrepancies of each kind are named.
     discrepancies: a file for all of them, NDJSON. processes: a power of two; by default by size and by the CPUs there are.
     memory_bytes: for all processes together; what is beyond it goes to a temporary folder.
     Raises Usage for input that can't be used.
     """
-    bounds, reader = bounds or Bounds(), reader or exports_only()
-    found = files.find(folder, journal=journal, captures=captures or {}, tombstones=tombstones)
+    bounds, reader, captures = bounds or Bounds(), reader or exports_only(), captures or {}
+
+    def compared(of: Path | None, truth: Path | None, named: Mapping[str, Path], rest: Path | None) -> Report:
+        return _compared(
+            files.find(of, journal=truth, captures=named, tombstones=stones),
+            of,
+            reader=reader,
+            window=window,
+            late_after_s=late_after_s,
+            bounds=bounds,
+            examples=examples,
+            discrepancies=rest,
+            processes=processes,
+            memory_bytes=memory_bytes,
+        )
+
+    stones = tombstones or files.tombstones_of(folder)
+    dual = files.dual_of(folder, captures)
+    pair = {name: path for name, path in captures.items() if name != files.DUAL}
+    made = compared(folder, journal, pair, discrepancies)
+    truth = journal or files.journal_of(folder)
+    if dual is None:
+        return made
+    if truth is None:
+        return msgspec.structs.replace(
+            made, remarks=[*made.remarks, "dual: there is no journal, so it is not compared"]
+        )
+    return with_dual(made, compared(None, truth, {"websocket": dual}, None))
+
+
+def _compared(
+    found: Inputs,
+    folder: Path | None,
+    *,
+    reader: JournalReader,
+    window: WindowKind,
+    late_after_s: float,
+    bounds: Bounds,
+    examples: int,
+    discrepancies: Path | None,
+    processes: int | None,
+    memory_bytes: int,
+) -> Report:
     covered = files.window_of(found, window)
     total = sum(each.size for each in found.files)
     shards = _power_of_two(processes) if processes else _shards(total)

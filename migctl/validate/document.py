@@ -13,13 +13,14 @@ from migctl.events.times import format_time
 from migctl.status.losses import SourceLosses
 from migctl.validate.clocks import P99
 from migctl.validate.evidence import weigh
-from migctl.validate.gates import Bounds, evaluate, overall
+from migctl.validate.gates import Bounds, evaluate, overall, worst
 from migctl.validate.inputs import Inputs, Summary, Tombstone
 from migctl.validate.kinds import KINDS, TRANSPORTS, Side
 from migctl.validate.latency import Histogram, Quantiles
 from migctl.validate.result import (
     BeforeJournal,
     Begin,
+    Beside,
     CaptureSummary,
     Cell,
     Compared,
@@ -104,6 +105,53 @@ def build(
         transports=_each(compared, lambda side: _transport(found, tally, side)),
         rls=_rls(found),
         inputs=_files(found, tally, digests),
+    )
+
+
+def with_dual(made: Report, dual: Report) -> Report:
+    """A report with a column more. dual: that capture against the journal, in the place of the WebSocket's."""
+    counts, compared, skew = dual.discrepancies, dual.transports.websocket, dual.clock_skew_ms.websocket
+    latency, delay, catch_up = dual.latency_ms.websocket, dual.delay_ms.websocket, dual.catch_up_ms.websocket
+    assert compared is not None and skew is not None
+    assert latency is not None and delay is not None and catch_up is not None
+    column = Beside(
+        verdict=dual.verdict,
+        expected=dual.expected,
+        matched=dual.matched,
+        received=compared.received,
+        missing=counts.missing_websocket or 0,
+        payload_mismatch=counts.payload_mismatch,
+        duplicate=counts.duplicate_websocket or 0,
+        out_of_order=counts.out_of_order_websocket or 0,
+        late=counts.late,
+        latency_ms=latency,
+        delay_ms=delay,
+        catch_up_ms=catch_up,
+        clock_skew_ms=skew,
+        gates=dual.gates,
+        summary=compared.summary,
+    )
+    own, other = f"{Side.WEBSOCKET.label}: ", "dual: "
+    return msgspec.structs.replace(
+        made,
+        verdict=worst((made.verdict, dual.verdict)),
+        dual=column,
+        missing_evidence=[
+            *made.missing_evidence,
+            *(other + sentence.removeprefix(own) for sentence in dual.missing_evidence),
+        ],
+        remarks=[
+            *made.remarks,
+            *(other + remark.removeprefix(own) for remark in dual.remarks if remark.startswith(own)),
+        ],
+        inputs=[
+            *made.inputs,
+            *(
+                msgspec.structs.replace(each, side="dual")
+                for each in dual.inputs
+                if each.side == Side.WEBSOCKET.label
+            ),
+        ],
     )
 
 

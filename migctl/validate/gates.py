@@ -109,3 +109,9 @@ def overall(gates: Sequence[Gate], *, hidden: bool, cut_short: bool) -> Verdict:
     if not gates or "inconclusive" in verdicts:
         return "inconclusive"
     return "terminated" if cut_short else "pass"
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of several comparisons in one: what one of them has found is found."""
+    order: tuple[Verdict, ...] = ("error", "fail", "inconclusive", "terminated")
+    return next((verdict for verdict in order if verdict in verdicts), "pass")

@@ -20,6 +20,7 @@ from migctl.validate.shard import Input, JournalReader, ReadJournal, is_database
 from migctl.validate.window import Edge, Window, WindowKind
 
 JOURNAL_NAMES = ("journal.ndjson", "journal.db")
+DUAL = "dual"
 TOMBSTONES_NAME = "tombstones.ndjson"
 BEFORE_NAME = "before_journal.json"
 
@@ -83,8 +84,8 @@ def find(
     if folder is not None:
         if not folder.is_dir():
             raise Usage(f"{folder}: no such folder", do="name the folder that captures were written to")
-        journal = journal or _first(folder, JOURNAL_NAMES)
-        tombstones = tombstones or _first(folder, (TOMBSTONES_NAME,))
+        journal = journal or journal_of(folder)
+        tombstones = tombstones or tombstones_of(folder)
     paths: dict[Side, Path] = {} if journal is None else {Side.JOURNAL: journal}
     for side in TRANSPORTS:
         path = captures.get(side.label)
@@ -112,6 +113,21 @@ def find(
         tombstones_path=tombstones,
         tombstones_size=None if tombstones is None else tombstones.stat().st_size,
     )
+
+
+def dual_of(folder: Path | None, captures: Mapping[str, Path]) -> Path | None:
+    """The capture of the whole subscriber, where there is one."""
+    return captures.get(DUAL) or (_first(folder, (f"{DUAL}.ndjson",)) if folder is not None else None)
+
+
+def tombstones_of(folder: Path | None) -> Path | None:
+    """The tombstones that lie beside the captures."""
+    return _first(folder, (TOMBSTONES_NAME,)) if folder is not None else None
+
+
+def journal_of(folder: Path | None) -> Path | None:
+    """The journal that lies beside the captures."""
+    return _first(folder, JOURNAL_NAMES) if folder is not None else None
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -183,6 +183,29 @@ class Compared(Struct, frozen=True, kw_only=True):
     summary: CaptureSummary | None
 
 
+class Beside(Struct, frozen=True, kw_only=True):
+    """A capture of the whole subscriber, compared with the journal alone: what an application got, whichever transport brought it.
+
+    Its figures are those of a transport; gates: the same bounds.
+    """
+
+    verdict: Verdict
+    expected: int
+    matched: int
+    received: int
+    missing: int
+    payload_mismatch: int
+    duplicate: int
+    out_of_order: int
+    late: int
+    latency_ms: Quantiles
+    delay_ms: Quantiles
+    catch_up_ms: Quantiles
+    clock_skew_ms: Skew
+    gates: list[Gate]
+    summary: CaptureSummary | None
+
+
 class InputFile(Struct, frozen=True, kw_only=True):
     """A file that was read."""
 
@@ -210,7 +233,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """latency_ms: of live events, from latency_basis on; delay_ms: of all; catch_up_ms: of those that were caught up.
     late_after_s: what late means.
 
-    tombstones: by reason; None without a file of them. missing_evidence: why there is no verdict, a sentence each.
+    tombstones: by reason; None without a file of them. missing_evidence: why there is no verdict, a sentence each. dual: None
+    without such a capture, or without a journal.
     rls: whether row level security stood between the Realtime capture and the rows; None where nobody knows.
     """
 
@@ -240,6 +264,7 @@ class Report(Struct, frozen=True, kw_only=True):
     remarks: list[str]
     window: Covered
     transports: Each[Compared]
+    dual: Beside | None = None
     rls: Rls | None
     inputs: list[InputFile]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from tests.kit.captures import Scene, summary
+from tests.kit.captures import Scene, summary, write
 
 
 def run(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +50,15 @@ def test_agreeing_captures_exit_0_and_say_pass_first(tmp_path: Path) -> None:
     assert "no discrepancies" in done.stdout
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
+
+
+def test_what_fails_in_the_capture_of_the_whole_subscriber_is_said_beside_the_verdict(tmp_path: Path) -> None:
+    scene = Scene(30)
+    scene.write(tmp_path)
+    write(tmp_path / "dual.ndjson", scene.websocket[1:])
+    done = run(tmp_path, ".")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1] == "dual: fail, 29 of 30 events match, 1 missing"
 
 
 def test_found_wanting_exits_1_and_names_what_is_wrong(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from migctl.validate.clocks import P99, Late, late
-from migctl.validate.gates import Bounds, Gate, evaluate, overall
+from migctl.validate.gates import Bounds, Gate, Verdict, evaluate, overall, worst
 from migctl.validate.latency import Histogram, Quantiles
 from migctl.validate.tally import Examples
 
@@ -138,3 +140,19 @@ def test_examples_are_the_first_by_their_place(places: list[int], limit: int) ->
         if examples.wants("late", at):
             examples.add("late", at, {})
     assert sorted(each.at for each in examples.take().get("late", [])) == sorted(places)[:limit]
+
+
+@pytest.mark.parametrize(
+    ("of", "verdict"),
+    [
+        ((), "pass"),
+        (("pass", "pass"), "pass"),
+        (("pass", "terminated"), "terminated"),
+        (("terminated", "inconclusive"), "inconclusive"),
+        (("inconclusive", "fail"), "fail"),
+    ],
+)
+def test_of_two_comparisons_the_worse_verdict_is_that_of_both(
+    of: Sequence[Verdict], verdict: Verdict
+) -> None:
+    assert worst(of) == verdict

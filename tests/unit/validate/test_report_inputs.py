@@ -153,6 +153,27 @@ def test_foreign_captures_need_no_more_than_four_fields(tmp_path: Path) -> None:
     assert (missing.source_id, missing.id) == ("evt 0", canonical_id("evt 0")[0])
 
 
+def test_a_capture_of_the_whole_subscriber_is_a_column_more_and_its_own_part_of_the_verdict(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(6)
+    folder = scene.write(tmp_path / "s")
+    write(folder / "dual.ndjson", [received(line, "realtime", after_ms=40) for line in scene.journal])
+    made = report(folder)
+    assert made.dual is not None
+    assert (made.verdict, made.dual.received, made.dual.latency_ms.p50) == ("pass", 6, 40.0)
+    assert [each.side for each in made.inputs] == ["journal", "websocket", "realtime", "dual"]
+    write(folder / "dual.ndjson", [received(line, "realtime") for line in scene.journal[1:]])
+    made = report(folder)
+    assert made.dual is not None
+    assert (made.verdict, made.dual.verdict, made.dual.missing, made.lost) == ("fail", "fail", 1, 0)
+    assert report(folder, bounds=Bounds(min_match_percent=50, max_lost=1)).verdict == "pass"
+    (folder / "journal.ndjson").unlink()
+    alone = report(folder)
+    assert (alone.dual, alone.verdict) == (None, "pass")
+    assert "dual: there is no journal, so it is not compared" in alone.remarks
+
+
 def test_the_id_that_a_producer_gave_stands_beside_ours(tmp_path: Path) -> None:
     scene = Scene(3)
     scene.journal[1]["source_id"] = "own-2"
