@@ -203,7 +203,7 @@ async def test_without_the_chart_library_every_figure_is_there_and_the_page_says
     shutil.copytree(package, folder / "migctl", ignore=shutil.ignore_patterns("vendor", "__pycache__"))
     for name in ("sql", "configs"):
         shutil.copytree(package.parent / name, folder / name)
-    more = {**environment_of(standin), **WITNESSED}
+    more = {**environment_of(standin), **WITNESSED, "PYTHONPATH": str(folder)}
     with serving_process(folder, *LOAD, more=more) as serve:
         async with browsing(serve.url) as browsed:
             await until(

@@ -203,7 +203,13 @@ class Front:
                 headers=headers,
                 content=await request.read(),
             )
-        return web.Response(status=answer.status_code, body=answer.content, content_type="application/json")
+        counted = {name: text for name, text in answer.headers.items() if name.lower() == "content-range"}
+        return web.Response(
+            status=answer.status_code,
+            body=answer.content,
+            content_type="application/json",
+            headers=counted,
+        )
 
 
 Socket = web.WebSocketResponse | ClientWebSocketResponse

@@ -58,7 +58,8 @@ async def test_a_step_is_promoted_on_evidence_alone_or_by_force_with_a_reason(
         return found
 
     with serving_process(folder, "--mode", "dual", more=more) as serve:
-        assert (await rollout("set", "25", *WHY))[0] == 0
+        code, found, words = await rollout("set", "25", *WHY)
+        assert code == 0, (found, words)
         # A gate without evidence is none that passes, whoever agrees.
         code, found, message = await rollout("promote", *WHY)
         assert (code, found["changed"]) == (1, False), found
