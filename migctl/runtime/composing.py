@@ -45,14 +45,16 @@ async def compose(
         mode=settings.mode,
         target=target,
         source=source,
-        reading=_reading(settings, source, mapper),
+        reading=_reading(settings, source, mapper, notify),
         notify=notify,
         override=kill_switch(settings.mode, override),
         tokens=HeldTokens(parse_tokens(secret("MIGCTL_TOKENS")), folder=settings.state),
     )
 
 
-def _reading(settings: Settings, source: Source | None, mapper: Mapper | None) -> Reading | None:
+def _reading(
+    settings: Settings, source: Source | None, mapper: Mapper | None, notify: Callable[[str], None]
+) -> Reading | None:
     """None where there is no old service behind us."""
     url = settings.legacy.upstream
     if url is None or settings.mode == "realtime":
@@ -62,7 +64,13 @@ def _reading(settings: Settings, source: Source | None, mapper: Mapper | None) -
     from migctl.ingest.tap import TapSource
     from migctl.transports.websocket import Reading
 
-    events_in = reader(mapper or parse_map([], settings.source))
+    mapper = mapper or parse_map([], settings.source)
+    if settings.legacy.serve == "journal" and not mapper.ignore:
+        notify(
+            "legacy.serve is journal, and source.ignore names nothing: greetings and replies of the old service count as events, "
+            "and don't reach its dashboards"
+        )
+    events_in = reader(mapper)
     if isinstance(source, TapSource) and source.url == url:
         return Reading(events_in, source.tapped)
     return Reading(events_in)

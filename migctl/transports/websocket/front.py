@@ -190,8 +190,13 @@ class Front:
     def lost(self, fed: Fed) -> None:
         """The old service has gone for this socket, which stays."""
         fed.is_up = False
-        for frame in fed.merging.lost(mono()):
-            self._write(fed, frame)
+        self.settle(fed)
+
+    def settle(self, fed: Fed) -> None:
+        """Send what the old service owes this socket: it has gone, or is back since a moment and sent it just before."""
+        if fed in self._fed:
+            for frame in fed.merging.settled(mono()):
+                self._write(fed, frame)
 
     # What the journal has.
 

@@ -17,8 +17,8 @@ window.
 | a tapped entry, otherwise | an equal published one, sent | a double |
 | a tapped entry, otherwise | none of these | sent |
 
-What is owed when the old service goes is sent then. Two times of producers that differ make two contents; one that is missing goes
-with any.
+What is owed when the old service goes, or a moment after it came back, is sent then. Two times of producers that differ make two
+contents; one that is missing goes with any.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ class Merging:
             return False
         return self._in_its_place(content, moment)
 
-    def lost(self, moment: float) -> list[bytes]:
-        """The old service has gone: the frames to send in the place of those that it owes."""
+    def settled(self, moment: float) -> list[bytes]:
+        """The frames to send in the place of those that are owed, and may never come; one that does is a double."""
         owed = list(self._owed.drain(moment))
         return [frame for content, frame in owed if self._in_its_place(content, moment)]
 

@@ -38,6 +38,7 @@ from migctl.transports.websocket.upstream import CLOSE_WITHIN_S, Away, Denied
 
 # Close codes of a service that goes down or fails; any other is a word to this client.
 GOES_DOWN = frozenset((frames.GOING_AWAY, frames.INTERNAL, frames.DRAINING, 1013, 1014))
+SETTLED_S = 1.0
 BACKOFF = Backoff(first_s=0.25, most_s=5.0)
 
 log = get_logger("gateway")
@@ -193,6 +194,9 @@ class Passage:
             if self._leg is not None and not await self._carry(self._leg):
                 return
             self._use(await self._reopened())
+            if self._leg is not None:
+                # What it sent before it knew this socket again, and the tap had after, is not on its way here.
+                asyncio.get_running_loop().call_later(SETTLED_S, self._front.settle, self._fed)
 
     async def _carry(self, leg: ClientConnection) -> bool:
         """Until it ends; True where the socket goes on without."""

@@ -11,6 +11,7 @@ import pytest
 from migctl.config.settings import LegacySection
 from migctl.events import Entry, Event, Position
 from migctl.events.ids import uuid7
+from migctl.ingest.tapped import Tapped
 from migctl.transports.websocket.frames import Run
 from migctl.transports.websocket.front import Fed
 from tests.kit.conditions import until
@@ -139,6 +140,27 @@ async def test_what_waits_is_sent_as_soon_as_the_old_service_is_known_to_be_away
     late.upstream.failed("refused")
     late.carry(run(1))
     assert late.journal_feeds
+
+
+async def test_what_an_old_service_owes_a_moment_after_it_came_back_is_sent_in_its_place_once(
+    open_session: Callable[..., Any],
+) -> None:
+    tapped = Tapped()
+    of = front("ws://old/", serve="both", tapped=tapped)
+    session, far = await open_session(form="piped")
+    fed = of.join(session, Position("e", 0))
+    fed.is_up = True
+    one = run(1)
+    tapped.add(entry.event.id for entry, _ in one.each_legacy())
+    of.carry(one)
+    assert received(far) == b""
+    of.settle(fed)
+    assert received(far) == b'\x81\x07{"n":1}'
+    assert not of.passes(fed, of.contents(b'{"type":"cpu","data":{"n":1}}'))
+    of.carry(one)
+    of.leave(fed)
+    of.settle(fed)
+    assert received(far) == b""
 
 
 async def test_too_much_to_wait_is_sent_at_once(open_session: Callable[..., Any]) -> None:

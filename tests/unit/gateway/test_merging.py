@@ -82,7 +82,7 @@ def test_tapped_event_is_left_to_its_frame_while_the_old_service_is_here(tap_fir
     else:
         assert merging.frame(A, "both", 0.0)
         assert not merging.tapped(A, b"f", "both", 0.1, is_up=True)
-    assert merging.lost(0.2) == []
+    assert merging.settled(0.2) == []
     assert merging.published(A, "both", 0.3) == "double"
 
 
@@ -91,8 +91,8 @@ def test_what_the_old_service_owes_when_it_goes_is_sent_in_its_place_and_never_a
     assert merging.published(B, "both", 0.0) == "sent"
     for content, frame in ((A, b"a"), (B, b"b")):
         assert not merging.tapped(content, frame, "both", 0.1, is_up=True)
-    assert merging.lost(0.2) == [b"a"]
-    assert merging.lost(0.2) == []
+    assert merging.settled(0.2) == [b"a"]
+    assert merging.settled(0.2) == []
     assert not merging.frame(A, "both", 0.3)
     assert merging.published(A, "both", 0.4) == "double"
 

@@ -63,6 +63,23 @@ async def test_frames_of_an_old_service_are_read_by_the_mapping_and_its_own_tap_
     assert (await compose(Settings(mode="websocket", state_dir=str(tmp_path)))).reading is None
 
 
+@pytest.mark.parametrize(
+    ("serve", "ignore", "lines"), [("journal", [], 1), ("journal", ["stats"], 0), ("both", [], 0)]
+)
+async def test_journal_alone_without_names_of_greetings_and_replies_is_remarked(
+    tmp_path: Path, serve: str, ignore: list[str], lines: int
+) -> None:
+    notes: list[str] = []
+    settings = Settings(
+        mode="websocket",
+        state_dir=str(tmp_path),
+        legacy={"upstream": "ws://127.0.0.1:9/ws", "serve": serve},
+        source={"ignore": ignore},
+    )  # type: ignore[arg-type]
+    await compose(settings, notify=notes.append)
+    assert len(notes) == lines
+
+
 async def test_hosted_target_without_its_keys_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SUPABASE_ANON_KEY", "SUPABASE_PUBLISHABLE_KEY", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
