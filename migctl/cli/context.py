@@ -16,7 +16,7 @@ import typer
 
 from migctl import redaction, telemetry
 from migctl.cli import output
-from migctl.errors import MigctlError, Transient, first_error
+from migctl.errors import MigctlError, Transient, Usage, first_error
 from migctl.exits import Exit
 from migctl.printable import shown
 
@@ -44,6 +44,22 @@ UrlOption = Annotated[
         show_default=False,
     ),
 ]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=PATH[|PATH...]",
+        help="Which part of a foreign message is which field, e.g. timestamp='.time|.data.at'. May be given several times. "
+        "Default: `source.map` of the settings.",
+        show_default=False,
+    ),
+]
+IgnoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ignore", metavar="TYPE,...", help="Message types that are no events.", show_default=False
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 ReasonOption = Annotated[
@@ -61,6 +77,12 @@ LiftOption = Annotated[
         "--lift", metavar="BRAKE", help="The id of a brake that you looked at, and that a raise may end."
     ),
 ]
+
+
+def only_with(option: str, given: object, other: str, there: object) -> None:
+    """An option that does nothing by itself is no option to give. Raises Usage."""
+    if given and not there:
+        raise Usage(f"{option} does nothing without {other}", do=f"add {other}, or leave {option} out")
 
 
 def run(work: Coroutine[object, None, T]) -> T:

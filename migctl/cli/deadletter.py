@@ -254,6 +254,7 @@ def dismiss(
 
     if (which is None) == (not all_):
         raise Usage("dismiss: name one dead letter, or --all", do="`migctl deadletter list` shows them")
+    context.only_with("--code", code is not None, "--all", all_)
     if not reason.strip():
         raise Usage("--reason is empty", do="say why there will be no row, for those who look later")
     settings = _settings(config)

@@ -85,6 +85,9 @@ def show(
     from migctl.drills.functions.soak import OfSoak
     from migctl.errors import Usage
 
+    context.only_with("--yaml", as_yaml, "NAME", drill is not None)
+    if functions and drill is not None:
+        raise Usage("--functions are those of every drill, and one is named", do="leave one of them out")
     if functions:
         _show_functions(output_format)
         return

@@ -45,6 +45,8 @@ def processes(
     from migctl.errors import Usage
     from migctl.runtime import processes as at
 
+    for option, given in (("--reason", reason), ("--dry-run", dry_run), ("--yes", yes)):
+        context.only_with(option, given, "--forget", forget is not None)
     settings = load(file=config)
     if forget is None:
         _print(context.run(at.listed(settings, output.note)), None, output_format, dry_run=False)

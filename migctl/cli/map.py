@@ -26,21 +26,8 @@ def _group() -> None:
 @app.command(short_help="Some messages as they would become events; a map.")
 def preview(
     source: Annotated[str, typer.Argument(metavar="FILE|-|ws://...", help="As of serve --source.")],
-    map_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=PATH[|PATH...]",
-            help="As of serve; else `source.map` of the settings.",
-            show_default=False,
-        ),
-    ] = None,
-    ignore: Annotated[
-        str | None,
-        typer.Option(
-            "--ignore", metavar="TYPE,...", help="Message types that are no events.", show_default=False
-        ),
-    ] = None,
+    map_: context.MapOption = None,
+    ignore: context.IgnoreOption = None,
     count: Annotated[
         int, typer.Option("--count", metavar="N", min=1, max=1000, help="Messages to look at.")
     ] = 10,

@@ -25,21 +25,6 @@ app = typer.Typer(
 )
 
 WHICH = "The number in the list, or the beginning of its id."
-MapOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map",
-        metavar="FIELD=PATH[|PATH...]",
-        help="As of serve; else `source.map` of the settings.",
-        show_default=False,
-    ),
-]
-IgnoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--ignore", metavar="TYPE,...", help="Message types that are no events.", show_default=False
-    ),
-]
 AllOption = Annotated[bool, typer.Option("--all", help="Every one that waits, the oldest first.")]
 
 
@@ -104,8 +89,8 @@ def list_(
 @app.command(short_help="One of them, as it came.")
 def show(
     which: Annotated[str, typer.Argument(metavar="#|ID", help=WHICH)],
-    map_: MapOption = None,
-    ignore: IgnoreOption = None,
+    map_: context.MapOption = None,
+    ignore: context.IgnoreOption = None,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
@@ -146,8 +131,8 @@ def show(
 def retry(
     which: Annotated[str | None, typer.Argument(metavar="#|ID", help=WHICH, show_default=False)] = None,
     all_: AllOption = False,
-    map_: MapOption = None,
-    ignore: IgnoreOption = None,
+    map_: context.MapOption = None,
+    ignore: context.IgnoreOption = None,
     dry_run: context.DryRunOption = False,
     yes: context.YesOption = False,
     config: context.ConfigOption = None,

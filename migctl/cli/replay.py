@@ -53,19 +53,8 @@ def replay(
             show_default=False,
         ),
     ] = None,
-    map_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=PATH[|PATH...]",
-            help="Which part of a foreign line is which field.",
-            show_default=False,
-        ),
-    ] = None,
-    ignore: Annotated[
-        str | None,
-        typer.Option("--ignore", metavar="TYPE,...", help="Types that are no events.", show_default=False),
-    ] = None,
+    map_: context.MapOption = None,
+    ignore: context.IgnoreOption = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out lines that are no events, and count them.")
     ] = False,

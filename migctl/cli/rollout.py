@@ -64,6 +64,7 @@ def status(
     """
     from migctl.config import load
 
+    context.only_with("--timeout", timeout_s is not None, "--watch", watch)
     settings = load(file=config)
     if watch:
         found = context.run(_watch(settings, timeout_s, output_format))

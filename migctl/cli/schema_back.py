@@ -71,6 +71,7 @@ def rollback(
     from migctl.config.person import operator
     from migctl.schema.taking_back import refuse_rows
 
+    context.only_with("--confirm", confirm is not None, "--drop-data", drop_data)
     settings = settings_of(config, schema, lock_timeout, retry_for)
     name = settings.supabase.schema_
 

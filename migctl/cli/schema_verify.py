@@ -26,14 +26,15 @@ def verify(
         ),
     ] = False,
     timeout: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--timeout",
             metavar="TIME",
             parser=quantities.seconds(1),
-            help="With --delivery: how long each way may take.",
+            help="With --delivery: how long each way may take. Default: 20s.",
+            show_default=False,
         ),
-    ] = 20.0,
+    ] = None,
     yes: context.YesOption = False,
     schema: SchemaOption = None,
     config: context.ConfigOption = None,
@@ -48,10 +49,11 @@ def verify(
     migctl schema verify
     migctl schema verify --delivery
     """
+    context.only_with("--timeout", timeout is not None, "--delivery", delivery)
     settings = settings_of(config, schema)
     name = settings.supabase.schema_
     target, found, sent = context.run(
-        _work(settings, delivery=delivery, timeout_s=timeout, yes=yes, form=form)
+        _work(settings, delivery=delivery, timeout_s=20.0 if timeout is None else timeout, yes=yes, form=form)
     )
     failure = sent.failure() if sent is not None else None
     if form == "json":

@@ -48,21 +48,8 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    map_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=PATH[|PATH...]",
-            help="Which part of a foreign message is which field, e.g. timestamp='.time|.data.at'. May be given several times.",
-            show_default=False,
-        ),
-    ] = None,
-    ignore: Annotated[
-        str | None,
-        typer.Option(
-            "--ignore", metavar="TYPE,...", help="Message types that are no events.", show_default=False
-        ),
-    ] = None,
+    map_: context.MapOption = None,
+    ignore: context.IgnoreOption = None,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -140,6 +127,10 @@ def serve(
         heart = Heart.for_systemd(systemd()) if given is None else given.heart
         opened = mapper = None
         spec = source or settings.legacy.upstream
+        context.only_with("--rate", rate is not None, "--source host", spec == "host")
+        context.only_with("--map", map_, "--source", spec is not None)
+        context.only_with("--ignore", ignore is not None, "--source", spec is not None)
+        context.only_with("--until-done", until_done, "--source", spec is not None)
         if follow is not None and (spec is None or until_done):
             what = "has no end, and --until-done waits for one" if until_done else "needs --source FILE"
             raise Usage(f"--follow: it {what}", do="leave it out")

@@ -97,6 +97,7 @@ def status(
     if schema:
         output.document(json_schema())
         return
+    context.only_with("--timeout", timeout_s is not None, "--watch", watch)
     settings = load(file=config)
 
     async def ask() -> Asked:
