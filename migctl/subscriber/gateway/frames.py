@@ -5,6 +5,7 @@ An event has `id` and `seq`; what has none is control: hello, heartbeat, caught 
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -126,9 +127,12 @@ def read_hello(text: bytes) -> Hello | None:
         frame = read_frame(text)
         if frame.type != "sys.hello":
             return None
-        return msgspec.structs.replace(typed(_hello, frame.data), at=parse_time(frame.timestamp))
+        hello = typed(_hello, frame.data)
     except ValueError:
         return None
+    with contextlib.suppress(ValueError):  # without its time it is a hello all the same
+        return msgspec.structs.replace(hello, at=parse_time(frame.timestamp))
+    return hello
 
 
 def read_heartbeat(frame: Frame) -> Heartbeat | None:

@@ -56,6 +56,10 @@ def test_hello_is_read() -> None:
     hello = read_hello(frames.control_text("sys.hello", data, WHEN))
     assert hello is not None
     assert (hello.head, hello.tail, hello.resume, hello.reason) == (9, 2, "unrecoverable", "trimmed")
+    assert hello.at == WHEN
+    timeless = read_hello(json.dumps({"type": "sys.hello", "data": data, "timestamp": "now"}).encode())
+    assert timeless is not None
+    assert (timeless.head, timeless.at) == (9, None)
 
 
 @pytest.mark.parametrize(
