@@ -15,7 +15,7 @@ from migctl.events.jsontext import loads, read_as
 from migctl.events.times import parse_time
 from migctl.status.losses import SourceLosses
 from migctl.validate.kinds import TRANSPORTS, Side
-from migctl.validate.lines import BadLine, blocks, decode
+from migctl.validate.lines import BadLine, Line, blocks, decode
 from migctl.validate.shard import Input, JournalReader, ReadJournal, is_database
 from migctl.validate.window import Edge, Window, WindowKind
 
@@ -162,7 +162,7 @@ def losses_of(
     """What sources lost before the journal: of its own file's state folder, or as a rehearsal left it beside its captures."""
     journal = next((each for each in inputs.files if each.side is Side.JOURNAL), None)
     if journal is not None and journal.is_database:
-        starts = [edge.at for edge in window.starts if edge.at is not None]
+        starts = [_counted_since(inputs, edge) for edge in window.starts if edge.at is not None]
         ends = [edge.at for edge in window.ends if edge.at is not None]
         return reader.losses(journal.path.parent, max(starts, default=None), min(ends, default=None))
     kept = (folder or (journal.path.parent if journal is not None else None) or Path()) / BEFORE_NAME
@@ -176,6 +176,19 @@ def losses_of(
         ) from None
 
 
+def _counted_since(inputs: Inputs, edge: Edge) -> datetime:
+    """When the first event was committed that counts by this edge: its seq may be older than the moment at which it was known."""
+    assert edge.at is not None
+    first = next((_first_line(each) for each in inputs.files if _starts_with(inputs, each.side, edge)), None)
+    if first is None or first.committed_at is None or first.epoch != edge.epoch:
+        return edge.at
+    return min(edge.at, first.committed_at)
+
+
+def _starts_with(inputs: Inputs, side: Side, edge: Edge) -> bool:
+    return side in inputs.summaries and inputs.summaries[side].start is edge
+
+
 def first_of_journal(
     inputs: Inputs, read: ReadJournal
 ) -> tuple[str | None, int | None, datetime | None] | None:
@@ -187,13 +200,19 @@ def first_of_journal(
             for entry in read(each.path):
                 return entry.epoch, entry.seq, entry.committed_at
             return None
-        for block in blocks(each.path, each.size):
-            for text in block.lines:
-                try:
-                    line = decode(text)
-                except BadLine:
-                    return None  # whoever reads the file as a whole will say what is wrong with it
-                return line.epoch, line.seq, line.committed_at
+        line = _first_line(each)
+        return None if line is None else (line.epoch, line.seq, line.committed_at)
+    return None
+
+
+def _first_line(of: Input) -> Line | None:
+    """None where there is none, or one that can't be read: whoever reads the file as a whole will say what is wrong with it."""
+    for block in blocks(of.path, of.size):
+        for text in block.lines:
+            try:
+                return decode(text)
+            except BadLine:
+                return None
     return None
 
 

@@ -437,6 +437,20 @@ def test_the_sqlite_journal_is_read_as_its_export_is(tmp_path: Path) -> None:
     assert (judged.before_journal.rejected, judged.before_journal.times_replaced) == (1, 0)
     assert (judged.verdict, judged.gates[-1].name) == ("fail", "max_rejected")
 
+    # A capture knew where it begins only later, where the table was behind: it counts from its first event, and so do losses.
+    since = entries[10].committed_at
+    kept.add(b"{}", BadEvent("", "json", "no"), source="s", offset=None, at=since)
+    summary = {
+        "complete": True,
+        "from": {"epoch": entries[0].epoch, "seq": 10},
+        "ready_at": time_text(since + timedelta(hours=1)),
+        "stop_requested_at": time_text(since + timedelta(hours=2)),
+    }
+    write(tmp_path / "websocket.ndjson", [received(line, "websocket") for line in lines[10:]])
+    (tmp_path / "websocket.summary.json").write_text(json.dumps(summary))
+    within = report(tmp_path, reader=READER)
+    assert (within.expected, within.before_journal.rejected) == (15, 1)
+
     with pytest.raises(Usage, match="only exports are read here"):
         report(tmp_path)
 
