@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, output, quantities
+from migctl.cli import context, loudness, output, quantities
 from migctl.cli.listening import Transport, subscriber_of
 from migctl.exits import Exit
 
@@ -82,8 +82,9 @@ def capture(
     ] = 10.0,
     force: Annotated[bool, typer.Option("--force", help="Replace a capture that is in the folder.")] = False,
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option("--log-level")
-    ] = "warning",
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option("--log-level", help="Default: warning.", show_default=False),
+    ] = None,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
 ) -> None:
@@ -106,7 +107,7 @@ def capture(
     from migctl.validate.capture import Capture, Until
     from migctl.validate.capture_file import CaptureFile
 
-    telemetry.configure(level=log_level, pretty=output.stderr_is_terminal())
+    telemetry.configure(level=loudness.level(log_level) or "warning", pretty=output.stderr_is_terminal())
     settings = load(file=config)
     file = CaptureFile(out, transport)
     file.check(force=force)

@@ -121,7 +121,7 @@ def show_warnings() -> None:
         # By name: pydantic needn't be there for --help.
         if category.__name__ == "SettingsWarning":
             output.note(f"warning: {message}")
-        else:
+        elif not output.is_quiet():
             telemetry.remark(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
 
     warnings.showwarning = show

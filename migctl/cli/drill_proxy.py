@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, loudness, output
 
 if TYPE_CHECKING:
     from migctl.faults.addresses import Address
@@ -53,7 +53,7 @@ def proxy(
     from migctl import telemetry
     from migctl.faults.api import named, read_config
 
-    telemetry.configure(level="info", pretty=output.stderr_is_terminal())
+    telemetry.configure(level=loudness.level() or "info", pretty=output.stderr_is_terminal())
     where = _address(listen)
     wanted = read_config(config, elsewhere=any_upstream) if config is not None else []
     wanted += [named(text) for text in proxies or []]

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """`with Display(quiet=...) as display: display.show(seconds, line, drawn)`. quiet: nothing is shown at all."""
+    """`with Display(quiet=...) as display: display.show(seconds, line, drawn)`. quiet: nothing is shown at all, as with `-q`."""
 
     def __init__(self, *, quiet: bool) -> None:
         from rich.live import Live
 
+        quiet = quiet or output.is_quiet()
         self._console = output.console_err()
         live = self._console.is_terminal and not quiet
         self._live = Live(console=self._console, refresh_per_second=8, transient=True) if live else None

@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import dropwhile
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from migctl.cli import context, endings, output
+from migctl.cli import context, endings, loudness, output
 from migctl.exits import Exit
 
 # In the order of the way: try it, set up, run, prove, look after. Each has a module of its name: an `app` in it, or a function.
@@ -44,6 +45,8 @@ COMMANDS = {
     "dashboard": "The page of serve: fetch its chart library.",
 }
 
+_LOUDNESS = {"-q", "--quiet", "-v", "-vv", "--verbose"}
+
 
 class _Way(TyperGroup):
     """The commands in the order in which an operator meets them, not in that of their registration."""
@@ -51,6 +54,7 @@ class _Way(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         endings.explain(self)
+        loudness.allow(self)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=list(COMMANDS).index)
@@ -86,7 +90,8 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
         epilog="`migctl help COMMAND` is `migctl COMMAND --help`; `migctl help exit-codes` says what the codes mean.",
     )
     app.callback()(root)
-    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+    named = list(dropwhile(_LOUDNESS.__contains__, words))[:1]
+    for name in named if named and named[0] in COMMANDS else COMMANDS:
         module = import_module(f"migctl.cli.{name}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name, short_help=COMMANDS[name])
@@ -119,5 +124,6 @@ def main(argv: list[str] | None = None) -> int:
     except BaseException as error:  # noqa: BLE001 - the edge of the program: everything ends as a message and an exit code
         return context.report(error)
     finally:
+        loudness.reset()
         output.drop_unwritten()
     return 0

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Wider than anything that is drawn, and yet a width: some things fill it with blanks first.
 _PIPE_WIDTH = 10_000
+_quiet = False
 
 
 @functools.cache
@@ -74,8 +75,20 @@ def error(what: str, do: str | None) -> None:
     _to_stderr(line)
 
 
+def be_quiet(wanted: bool) -> None:
+    """Whether there is no remark and no progress from now on."""
+    global _quiet  # noqa: PLW0603 - a process has one stderr
+    _quiet = wanted
+
+
+def is_quiet() -> bool:
+    return _quiet
+
+
 def note(text: str) -> None:
     """A remark on stderr."""
+    if _quiet:
+        return
     from rich.text import Text
 
     _to_stderr(Text(redact(text), style="dim"))

@@ -124,7 +124,7 @@ def _document(prune: Prune, *, dry_run: bool) -> dict[str, object]:
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or output.is_quiet():
         yield lambda _: None
         return
     from rich.progress import Progress

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, output
+from migctl.cli import context, loudness, output
 from migctl.cli.context import ConfigOption
 from migctl.errors import Usage
 from migctl.exits import Exit
@@ -103,6 +103,7 @@ def serve(
     from migctl.config.loading import resolved
 
     given = _turn(worker) if worker is not None else None
+    log_level = loudness.level(log_level)
     telemetry.configure(level=log_level or "info", pretty=output.stderr_is_terminal())
     flags: dict[tuple[str, ...], str | None] = {
         ("mode",): mode,

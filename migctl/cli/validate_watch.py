@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from migctl.cli import context, output, quantities
+from migctl.cli import context, loudness, output, quantities
 from migctl.exits import Exit
 
 if TYPE_CHECKING:
@@ -88,8 +88,9 @@ def watch(
         bool, typer.Option("--no-write", help="Show the windows, and write none to the evidence table.")
     ] = False,
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option("--log-level")
-    ] = "warning",
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option("--log-level", help="Default: warning.", show_default=False),
+    ] = None,
     config: context.ConfigOption = None,
     output_format: context.OutputOption = "text",
     kept: Annotated[bool, typer.Option("--kept", hidden=True)] = False,
@@ -106,7 +107,7 @@ def watch(
     from migctl import telemetry
     from migctl.config import load
 
-    telemetry.configure(level=log_level, pretty=output.stderr_is_terminal())
+    telemetry.configure(level=loudness.level(log_level) or "warning", pretty=output.stderr_is_terminal())
     flags: dict[tuple[str, ...], object] = {
         ("evidence", "window_s"): window_s,
         ("evidence", "grace_s"): grace_s,
