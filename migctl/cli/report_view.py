@@ -110,6 +110,9 @@ def _verdict_again(report: Report) -> None:
         return
     _line()
     _list(report.missing_evidence)
+    of = report.before_journal
+    if of.rejected or of.unmapped_fields or of.times_replaced or of.source_outages:
+        _line(*before_journal(report.before_journal))
     failed = [gate.name for gate in report.gates if gate.verdict == "fail"]
     if report.dual is not None:
         failed += [f"dual: {gate.name}" for gate in report.dual.gates if gate.verdict == "fail"]
@@ -127,7 +130,10 @@ def before_journal(of: BeforeJournal) -> list[tuple[str, str]]:
         (of.rejected, "rejected"),
         (of.unmapped_fields, "fields left out"),
         (of.times_replaced, "with the time of their arrival"),
-        (of.source_outages, f"outages of the source, {of.source_outage_s or 0:.1f} s"),
+        (
+            of.source_outages,
+            f"outage{'' if of.source_outages == 1 else 's'} of the source, {of.source_outage_s or 0:.1f} s",
+        ),
     ]
     lost = ", ".join(f"{count:,} {words}" for count, words in found if count)
     return [
