@@ -54,8 +54,13 @@ def _console(**options: Any) -> Console:
 
 
 def console() -> Console:
-    """For results."""
-    return _console()
+    """For results. In a pipe or a file nothing is wrapped, unless COLUMNS says how wide it is."""
+    return _console(width=_width())
+
+
+def _width() -> int | None:
+    """None: that of the terminal, or of COLUMNS."""
+    return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _PIPE_WIDTH
 
 
 def console_err() -> Console:
@@ -157,13 +162,12 @@ def plain(text: str) -> None:
 
 
 def show(*what: RenderableType) -> None:
-    """Something rich can draw, on stdout. In a pipe or a file nothing is wrapped or padded, unless COLUMNS says how wide it is."""
+    """Something rich can draw, on stdout. In a pipe or a file nothing is padded, or wrapped as `console` says."""
     if sys.stdout.isatty():
         console().print(*what)
         return
     drawn = io.StringIO()
-    width = None if os.environ.get("COLUMNS") else _PIPE_WIDTH
-    _console(file=drawn, width=width).print(*what)
+    _console(file=drawn, width=_width()).print(*what)
     sys.stdout.write("".join(f"{line.rstrip(' ')}\n" for line in drawn.getvalue().splitlines()))
     sys.stdout.flush()
 

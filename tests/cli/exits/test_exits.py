@@ -13,7 +13,7 @@ from migctl.cli import endings
 from migctl.config import Target
 from migctl.exits import Exit
 from tests.cli.test_doors import HOSTED
-from tests.kit.deadletters import Commands
+from tests.kit.deadletters import Commands, Ended
 from tests.kit.endings import ALONE, ELSEWHERE, FILES, NOWHERE, ON_A_TARGET, examples, listed, words_of
 from tests.kit.forked import run
 from tests.kit.targets import environment_of
@@ -21,6 +21,14 @@ from tests.kit.targets import environment_of
 ROOT = Path(__file__).parents[3]
 # These have a log, or a loop, of the whole process.
 OF_THEIR_OWN = ("serve", "capture", "tail", "validate watch", "drill run", "rollout run")
+
+# More than a line of a terminal: in a pipe it stays one all the same.
+REASON = "a reason of many words " * 6 + "at its end"
+
+
+def padded(done: Ended) -> list[str]:
+    """Lines of stdout that end with blanks: in a pipe there is none."""
+    return [line for line in done.stdout.splitlines() if line != line.rstrip()]
 
 
 def test_no_other_number_stands_in_the_code() -> None:
@@ -96,17 +104,16 @@ class TestAlone:
             tmp_path, {**HOSTED, "npm_config_registry": "http://127.0.0.1:9"}, monkeypatch, capsys
         )
 
-    def ended(self, migctl: Commands, name: str, words: list[str]) -> tuple[int, str]:
+    def ended(self, migctl: Commands, name: str, words: list[str]) -> Ended:
         if name in OF_THEIR_OWN:
             forked = run(migctl.folder, *words, more=migctl.environ)
-            return forked.returncode, forked.stderr
-        here = migctl(*words)
-        return here.returncode, here.stderr
+            return Ended(forked.returncode, forked.stdout, forked.stderr)
+        return migctl(*words)
 
     def test_a_typo_is_2(self, migctl: Commands) -> None:
         for name in listed():
-            code, said = self.ended(migctl, "", [*name.split(), "--nonsense"])
-            assert (code, "rror: " in said) == (Exit.UNUSABLE, True), (name, said)
+            done = self.ended(migctl, "", [*name.split(), "--nonsense"])
+            assert (done.returncode, "rror: " in done.stderr) == (Exit.UNUSABLE, True), (name, done)
 
     def test_settings_that_others_can_write_to_are_4(self, migctl: Commands) -> None:
         settings = migctl.folder / "migctl.yaml"
@@ -114,21 +121,23 @@ class TestAlone:
         settings.chmod(0o666)
         for name, own in endings.OWN.items():
             if Exit.REFUSED in own:
-                code, said = self.ended(migctl, name, words_of(name, ""))
-                assert (code, "chmod go-w" in said) == (Exit.REFUSED, True), (name, code, said)
+                done = self.ended(migctl, name, words_of(name, ""))
+                assert (done.returncode, "chmod go-w" in done.stderr) == (Exit.REFUSED, True), (name, done)
 
     def test_what_is_away_is_3(self, migctl: Commands) -> None:
         for name, own in endings.OWN.items():
             key = (name, Exit.UNREACHABLE)
             if Exit.UNREACHABLE in own and key not in ELSEWHERE:
-                code, said = self.ended(migctl, name, words_of(name, ALONE.get(key, "")))
-                assert (code, "error: " in said) == (Exit.UNREACHABLE, True), (name, code, said)
+                done = self.ended(migctl, name, words_of(name, ALONE.get(key, "")))
+                assert (done.returncode, "error: " in done.stderr) == (Exit.UNREACHABLE, True), (name, done)
 
     def test_what_needs_nobody_is_done_or_found_wanting(self, migctl: Commands) -> None:
+        migctl.monkeypatch.delenv("COLUMNS")
         for (name, wanted), words in ALONE.items():
             if wanted is not Exit.UNREACHABLE:
-                code, said = self.ended(migctl, name, words_of(name, words))
-                assert code == wanted, (name, code, said)
+                done = self.ended(migctl, name, words_of(name, words))
+                assert done.returncode == wanted, (name, done)
+                assert padded(done) == [], name
 
 
 def test_on_a_target_each_is_done_or_found_wanting(
@@ -139,9 +148,12 @@ def test_on_a_target_each_is_done_or_found_wanting(
     nobody = (ROOT / "configs/flags/transport.yaml").read_text()
     more = nobody.replace("[realtime, 0]", "[realtime, 50]").replace("[websocket, 100]", "[websocket, 50]")
     (tmp_path / "more.yaml").write_text(more)
+    monkeypatch.delenv("COLUMNS")
     for (name, wanted), words in ON_A_TARGET.items():
-        done = migctl(*words_of(name, words))
+        done = migctl(*(REASON if word == "x" else word for word in words_of(name, words)))
         assert done.returncode == wanted, (name, wanted, done.stdout, done.stderr)
+        assert padded(done) == [], name
+        assert REASON in done.stdout or name != "flags history", (name, done.stdout)
 
 
 def test_every_help_has_an_example_that_can_be_typed(tmp_path: Path) -> None:
