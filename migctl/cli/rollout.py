@@ -35,7 +35,7 @@ EVERY_S = 1.0
 def status(
     watch: Annotated[
         bool,
-        typer.Option("--watch", "-w", help="Go on, once a second: live on a terminal, NDJSON in a pipe."),
+        typer.Option("--watch", "-w", help="Go on: live on a terminal; in a pipe, a line per change."),
     ] = False,
     timeout_s: Annotated[
         float | None,
@@ -56,7 +56,7 @@ def status(
     """Where the rollout stands: stage, share, what it waits for, gates and their evidence, brakes, and which processes agree.
 
     Works with the record away: then Redis or the disk of this folder says it, and which of them it was. --watch ends by itself
-    where the rollout waits for a person, was aborted, or is done.
+    where the rollout waits for a person, was aborted, or is done. With --output json it is the document, a line each second.
 
     \b
     migctl rollout status
@@ -178,6 +178,7 @@ async def _watch(settings: Settings, timeout_s: float | None, output_format: str
 
         live = Live(console=console, auto_refresh=False)
     end = None if timeout_s is None else time.monotonic() + timeout_s
+    last: object = None
     async with control(settings, output.note, start=False) as at:
         if live is not None:
             live.start()
@@ -186,8 +187,11 @@ async def _watch(settings: Settings, timeout_s: float | None, output_format: str
                 found = await status_of(at)
                 if live is not None:
                     live.update(rollout_status_view.view(found), refresh=True)
-                else:
+                elif output_format == "json":
                     output.line(_document(found))
+                elif (changes := rollout_status_view.changes(found)) != last:
+                    last = changes
+                    output.plain(rollout_status_view.line(found))
                 settled = found.state.phase in SETTLED and found.state.paused_by != "no_data"
                 left = EVERY_S if end is None else min(EVERY_S, end - time.monotonic())
                 if settled or left <= 0:

@@ -46,6 +46,31 @@ def view(of: RolloutStatus) -> RenderableType:
     return Group(*parts)
 
 
+def line(of: RolloutStatus) -> str:
+    """For pipes: where it stands, with the time."""
+    parts = [f"{of.stage or 'no stage yet'}, {of.state.phase or 'nothing began'}"]
+    if of.state.paused_by is not None:
+        parts[0] += f" by {of.state.paused_by}"
+    parts.append(f"{_percent(of.percent)} on Realtime{', DISABLED' if of.disabled else ''}")
+    if of.evidence is not None:
+        parts.append(f"gates {of.evidence.verdict}")
+    if of.processes:
+        parts.append(f"{sum(one.agrees for one in of.processes)} of {len(of.processes)} processes agree")
+    if of.state.awaits:
+        parts.append(f"awaits {of.state.awaits}")
+    parts += of.problems
+    return f"{of.at:%Y-%m-%dT%H:%M:%SZ} {'; '.join(parts)}"
+
+
+def changes(of: RolloutStatus) -> object:
+    """What another line is worth. Figures that move, ages and what is left, are none."""
+    gates = [(gate.name, gate.verdict) for gate in of.gates]
+    processes = [(one.name, one.agrees) for one in of.processes]
+    brakes = [brake.id for brake in (*of.brakes, *of.own)]
+    shares = of.percent, of.written, of.effective, of.disabled
+    return of.tier, of.stage, of.state.phase, of.state.paused_by, shares, gates, processes, brakes
+
+
 def _lines(of: RolloutStatus) -> Iterator[tuple[str, str | Text]]:
     from rich.text import Text
 

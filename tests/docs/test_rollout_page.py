@@ -34,7 +34,7 @@ def test_every_command_of_the_page_ends_well(
     assert (status["flag"], status["variants"]) == ("transport", ["websocket", "realtime"])
     assert status["effective"]["segments"] == {"internal": 100}
     (watched,) = said["migctl rollout status --watch --timeout 5"].splitlines()
-    assert json.loads(watched)["state"]["awaits"] == "`migctl rollout resume`, or `promote`"
+    assert "awaits `migctl rollout resume`, or `promote`" in watched
     assert "promote-forced" in said["migctl rollout history"]
 
 
