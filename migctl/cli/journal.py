@@ -292,6 +292,8 @@ def _settings(journal: Path | None, config: Path | None) -> Settings:
 
 
 def _show(of: Inventory) -> None:
+    from migctl.events.sizes import size
+
     opened = of.open_in
     full = of.full or "never at this rate"
     if of.full is None and of.full_in_hours is not None:
@@ -303,9 +305,9 @@ def _show(of: Inventory) -> None:
             ["writer", of.writer_id],
             ["open in", f"process {opened.pid} since {opened.since}" if opened else "no process"],
             ["events held", f"{of.events_held:,} ({of.rate_events_per_s:g}/s)"],
-            ["in use", f"{_mib(of.used_bytes)} of {_mib(of.max_bytes)}"],
-            ["free in the file, its log", f"{_mib(of.reusable_bytes)}, {_mib(of.log_bytes)}"],
-            ["disk free", f"{_mib(of.disk_free_bytes)}, at least {_mib(of.min_free_bytes)} wanted"],
+            ["in use", f"{size(of.used_bytes)} of {_bound(of.max_bytes)}"],
+            ["free in the file, its log", f"{size(of.reusable_bytes)}, {size(of.log_bytes)}"],
+            ["disk free", f"{size(of.disk_free_bytes)}, at least {_bound(of.min_free_bytes)} wanted"],
             ["full", full],
             ["dead letters", of.dead_letters],
         ],
@@ -343,5 +345,7 @@ def _show(of: Inventory) -> None:
     )
 
 
-def _mib(count: int | None) -> str:
-    return "no bound" if count is None else f"{count / (1 << 20):,.1f} MiB"
+def _bound(count: int | None) -> str:
+    from migctl.events.sizes import size
+
+    return "no bound" if count is None else size(count)

@@ -109,12 +109,14 @@ def _print(found: list[Previewed], proposal: Proposal | None) -> None:
 
 
 def _cells(one: Previewed) -> list[str]:
+    from migctl.events.sizes import size
+
     of = one.found
     if of is None:
         return ["rejected", "", "", "", ""]
     if of.event is None or of.when is None:
         return ["ignored", "", "", "", ""]
-    data = f"{len(of.event.data):,} bytes" + (", whole" if of.kept_whole else "")
+    data = size(len(of.event.data)) + (", whole" if of.kept_whole else "")
     at = f"{of.event.timestamp:%m-%d %H:%M:%S}" if of.when.moment is not None else "arrival"
     return [of.event.event_type, at, of.when.how, data, ", ".join(of.left_out)]
 

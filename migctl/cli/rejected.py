@@ -100,6 +100,7 @@ def show(
     migctl rejected show 3
     migctl rejected show 3 --map timestamp=.meta.at
     """
+    from migctl.events.sizes import size
     from migctl.ingest import parse_map
     from migctl.runtime.rejected import mapped
 
@@ -117,7 +118,7 @@ def show(
         ["offset", "-" if of.offset is None else of.offset],
         ["since", f"{of.at:%Y-%m-%d %H:%M:%S} UTC"],
         ["reason", f"{of.field + ', ' if of.field else ''}{of.code}: {of.reason}"],
-        ["size", f"{of.size:,} bytes" + (f", of which {len(of.content):,} are kept" if of.cut else "")],
+        ["size", size(of.size) + (f", of which {size(len(of.content))} are kept" if of.cut else "")],
         ["state", _state(one)],
         ["today", _words(now)],
     ]

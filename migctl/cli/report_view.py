@@ -375,12 +375,14 @@ def _remarks(report: Report) -> None:
 
 
 def _inputs(report: Report) -> None:
+    from migctl.events.sizes import size
+
     _line()
     for each in report.inputs:
         lines = f"{each.lines:,} {'rows' if each.side == 'tombstones' else 'events'}"
         _line(
             (
-                f"{each.side}: {each.file}  {lines}, {each.size:,} bytes, sha256 {each.sha256[:12]}",
+                f"{each.side}: {each.file}  {lines}, {size(each.size)}, sha256 {each.sha256[:12]}",
                 "dim",
             )
         )

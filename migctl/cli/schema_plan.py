@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def show_locks(plan: Plan) -> None:
     """Nothing where no table is there that could be locked."""
+    from migctl.events.sizes import size
     from migctl.schema.adoption.estimates import HOW
 
     held = plan.locks
@@ -24,7 +25,7 @@ def show_locks(plan: Plan) -> None:
     )
     if plan.findings.adoption is not None:
         shape = plan.findings.adoption.shape
-        output.note(f"{shape.name}: {shape.rows:,} rows, {shape.bytes:,} bytes; {HOW}")
+        output.note(f"{shape.name}: {shape.rows:,} rows, {size(shape.bytes)}; {HOW}")
 
 
 def _seconds(about_s: float) -> str:

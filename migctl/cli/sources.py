@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from migctl.cli import context, output
 from migctl.events.durations import lasting
+from migctl.events.sizes import size
 
 if TYPE_CHECKING:
     from migctl.status.feeding import FeedStatus
@@ -49,7 +50,7 @@ def sources(
             since = f" since {one.away_since:%H:%M:%S} UTC" if one.away_since is not None else ""
             output.note(f"{_name(one)} {'is away' if since else 'waits'}{since}: {one.reason}")
         if one.unread_bytes:
-            output.note(f"{_name(one)}: {one.unread_bytes:,} bytes are not in the journal yet")
+            output.note(f"{_name(one)}: {size(one.unread_bytes)} not in the journal yet")
 
 
 def _row(of: FeedStatus, now: datetime) -> list[object]:

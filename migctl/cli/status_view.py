@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migctl.events.durations import lasting
+from migctl.events.sizes import size
 from migctl.status import (
     AnySource,
     BreakersStatus,
@@ -209,7 +210,7 @@ def _journal(of: JournalStatus) -> Iterator[tuple[str, str]]:
     full = ", full" if of.full is not None else ""
     if of.stalled is not None:
         full += ", stalled"
-    yield "journal", f"head {of.head:,}, tail {of.tail:,}, {of.size_bytes / 1e6:,.1f} MB{full}"
+    yield "journal", f"head {of.head:,}, tail {of.tail:,}, {size(of.size_bytes)}{full}"
     yield "epoch", of.epoch
 
 

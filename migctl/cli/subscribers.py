@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from migctl.cli import context, output
 from migctl.events.durations import lasting
+from migctl.events.sizes import size
 
 if TYPE_CHECKING:
     from migctl.status.subscribers import SubscribersStatus, SubscriberStatus
@@ -19,9 +20,9 @@ def subscribers(
 ) -> None:
     """List who reads from a running serve now: user, protocol, transport, since when, how far behind, address and token.
 
-    BEHIND: events that it was not written yet, and for how long something has waited for it. QUEUED: bytes written and not sent
-    yet. Of a standby, which reads from Realtime, and of a socket that the old service serves, neither is known here. Who was here,
-    and who is at other processes: `migctl clients`.
+    BEHIND: events that it was not written yet, and for how long something has waited for it. QUEUED: written and not sent yet.
+    Of a standby, which reads from Realtime, and of a socket that the old service serves, neither is known here. Who was here, and
+    who is at other processes: `migctl clients`.
 
     \b
     migctl subscribers
@@ -55,7 +56,7 @@ def _row(of: SubscriberStatus, now: datetime) -> list[object]:
     if of.phase in ("catching up", "closing"):
         words += f", {of.phase}"
     return [
-        of.user or "-", words, reads, lasting((now - of.since).total_seconds()), _behind(of), f"{of.queued_bytes:,}",
+        of.user or "-", words, reads, lasting((now - of.since).total_seconds()), _behind(of), size(of.queued_bytes),
         of.peer, of.token or "-",
     ]  # fmt: skip
 
@@ -77,5 +78,5 @@ def _totals(found: SubscribersStatus) -> list[str]:
     return [
         words,
         f"{of.behind} behind head {found.head:,}: at most {of.most_behind_events:,} events, and {of.most_behind_s:.1f} s; "
-        f"{of.queued_bytes:,} bytes queued",
+        f"{size(of.queued_bytes)} queued",
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from migctl.events.sizes import size
 from migctl.status.sources import AnySource, FileStatus, MappedStatus, TapStatus
 
 
@@ -43,6 +44,6 @@ def _losses(of: MappedStatus) -> Iterator[str]:
     if of.without_time:
         yield f"{of.without_time:,} with the time of their arrival"
     if half := _half_a_line(of):
-        yield f"its last line has no end, and was not read: {half:,} bytes"
+        yield f"its last line has no end, and was not read: {size(half)}"
     if isinstance(of, TapStatus) and of.outages.count:
         yield f"{of.outages.count:,} outages, {of.outages.total_s:.1f} s: {of.outages.file}"

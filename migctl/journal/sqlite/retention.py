@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from migctl.events.sizes import size
 from migctl.journal.sqlite.rows import SEQ_BITS
 
 # One step holds up producers for some milliseconds; between two of them they have their turn.
@@ -134,10 +135,8 @@ def measure(database: sqlite3.Connection, free_bytes: int) -> Space:
 def why_full(space: Space, keep: Keep) -> str | None:
     """Why no events are taken; None where they are. Pure."""
     if keep.max_bytes is not None and space.used_bytes >= keep.max_bytes:
-        return f"the journal is full: {space.used_bytes} bytes are in use, and journal.max_bytes is {keep.max_bytes}"
+        return f"the journal is full: {size(space.used_bytes)} in use, and journal.max_bytes is {size(keep.max_bytes)}"
     free = space.free_bytes + space.reusable_bytes
     if keep.min_free_bytes is not None and free < keep.min_free_bytes:
-        return (
-            f"the journal's disk has {free} bytes left, and journal.min_free_bytes is {keep.min_free_bytes}"
-        )
+        return f"the journal's disk has {size(free)} left, and journal.min_free_bytes is {size(keep.min_free_bytes)}"
     return None
