@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from migctl.cli import context, loudness, output, quantities
-from migctl.cli.listening import Transport, subscriber_of
+from migctl.cli.listening import subscriber_of
 from migctl.exits import Exit
 
 if TYPE_CHECKING:
-    from migctl.validate.capture_file import CaptureSummary
+    from migctl.config import Settings
+    from migctl.validate.capture import Until
+    from migctl.validate.capture_file import CaptureFile, CaptureSummary
+    from migctl.validate.legacy_capture import LegacyCapture
 
 
 def capture(
     transport: Annotated[
-        Transport,
+        Literal["websocket", "realtime", "dual", "legacy"],
         typer.Option(
             "--transport",
             "-t",
-            help="Which side to listen to; dual: the one that serve assigns, with the other to fall back to.",
+            help="Which side to listen to; dual: as serve assigns, with the other to fall back to; legacy: the old socket.",
         ),
     ],
     out: Annotated[
@@ -34,7 +37,7 @@ def capture(
         str | None,
         typer.Option(
             "--url",
-            help="Where serve listens, for websocket and dual: default `listen` of the settings.",
+            help="Where serve listens, not for realtime: default `listen` of the settings. For legacy, ws:// is any old service.",
             show_default=False,
         ),
     ] = None,
@@ -93,12 +96,14 @@ def capture(
     Each line is one event, released in order and once. A lost connection is taken up again at the position. At the end it
     waits until it has everything that was committed before; a second Ctrl-C ends it at once. Exit code 1 where it can't say that it
     has everything. A capture of one transport uses only
-    that side, so that two of them can be compared; dual is what an application gets from migctl.Subscriber. Where serve asks for a
-    token, it is taken from MIGCTL_TOKEN.
+    that side, so that two of them can be compared; dual is what an application gets from migctl.Subscriber. legacy is
+    what an old dashboard gets, a line for each frame: of serve, or of the old service; nothing is taken up again there. Where
+    serve asks for a token, it is taken from MIGCTL_TOKEN; what --url names with ws:// gets none of legacy.
 
     \b
     migctl capture --transport websocket --out capture --until-idle 10s
     migctl capture --transport realtime --out capture --seconds 1h
+    migctl capture --transport legacy --url ws://old-service:8080/ws --out capture
     """
     from migctl import telemetry
     from migctl.config import load
@@ -115,6 +120,8 @@ def capture(
 
     async def work() -> CaptureSummary:
         stop, stop_now = _signals()
+        if transport == "legacy":
+            return await _legacy(settings, url, file, until, wait).run(stop, stop_now)
         async with await subscriber_of(transport, settings, url=url, wait_s=wait) as subscriber:
             role = "subscriber" if transport == "websocket" else AUTHENTICATED
             made = Capture(subscriber, transport, role, file, until, output.note)
@@ -132,6 +139,30 @@ def capture(
         _print(summary, file.path)
     if not summary.complete:
         raise typer.Exit(Exit.WANTING)
+
+
+def _legacy(
+    settings: Settings, url: str | None, file: CaptureFile, until: Until, wait_s: float
+) -> LegacyCapture:
+    from migctl.config import secret
+    from migctl.config.address import socket_url
+    from migctl.ingest import parse_map
+    from migctl.ingest.frames import contents
+    from migctl.transports.dialing import Keeping
+    from migctl.validate.legacy_capture import LegacyCapture
+
+    # Of a WebSocket's address nobody knows that it is a serve's, and a token is for nobody else.
+    is_serve = url is None or not url.startswith(("ws://", "wss://"))
+    return LegacyCapture(
+        socket_url(url or f"http://{settings.listen}"),
+        file,
+        contents(parse_map(settings=settings.source), settings.legacy.frame),
+        token=secret("MIGCTL_TOKEN") if is_serve else None,
+        until=until,
+        keeping=Keeping.of(settings.legacy),
+        wait_s=wait_s,
+        print_line=output.note,
+    )
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:

@@ -88,6 +88,7 @@ def _headline(report: Report) -> None:
     )
     if report.dual is not None:
         _line(*_whole(report.dual))
+    _old_socket(report)
     _line(*before_journal(report.before_journal))
     truth = any(each.side == "journal" for each in report.inputs)
     against = "the journal" if truth else "each other"
@@ -102,6 +103,13 @@ def _whole(of: Beside) -> list[str | tuple[str, str]]:
     """The whole subscriber, which is judged by itself."""
     word = (of.verdict, verdict_style(of.verdict))
     return ["dual: ", word, f", {of.matched:,} of {of.expected:,} events match, {of.missing:,} missing"]
+
+
+def _old_socket(report: Report) -> None:
+    """What old dashboards got, which is not judged but by a gate of its own."""
+    if (of := report.legacy) is not None:
+        rest = f"{of.missing:,} missing, {of.repeated:,} repeated, {of.unknown:,} unknown"
+        _line(f"legacy: {of.events_matched:,} of {of.expected:,} events in {of.frames:,} frames, {rest}")
 
 
 def _verdict_again(report: Report) -> None:

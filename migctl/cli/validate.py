@@ -28,7 +28,7 @@ def report(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="Folder with websocket.ndjson, realtime.ndjson and, if they are there, dual.ndjson and journal.ndjson.",
+            help="Folder with websocket.ndjson, realtime.ndjson and, if they are there, dual, legacy and journal.ndjson.",
             show_default=False,
         ),
     ] = None,
@@ -53,6 +53,12 @@ def report(
         Path | None,
         typer.Option(
             "--dual", metavar="F", help="Capture of the whole subscriber, with --journal.", show_default=False
+        ),
+    ] = None,
+    legacy: Annotated[
+        Path | None,
+        typer.Option(
+            "--legacy", metavar="F", help="Capture of the old socket, with --journal.", show_default=False
         ),
     ] = None,
     tombstones: Annotated[
@@ -122,6 +128,16 @@ def report(
             show_default=False,
         ),
     ] = None,
+    max_legacy_missing: Annotated[
+        int | None,
+        typer.Option(
+            "--max-legacy-missing",
+            metavar="N",
+            min=0,
+            help="Gate: events that the old socket did not bring. Default: none.",
+            show_default=False,
+        ),
+    ] = None,
     examples: Annotated[
         int, typer.Option("--examples", metavar="N", min=0, help="Discrepancies of each kind to name.")
     ] = 5,
@@ -152,6 +168,7 @@ def report(
 
     \b
     migctl validate report capture --journal .migctl/journal.db
+    migctl validate report capture --legacy old.ndjson --max-legacy-missing 0
     """
     from migctl.runtime.report import READER
     from migctl.validate import Bounds
@@ -163,7 +180,12 @@ def report(
         return
     captures = {
         name: path
-        for name, path in (("websocket", websocket), ("realtime", realtime), ("dual", dual))
+        for name, path in (
+            ("websocket", websocket),
+            ("realtime", realtime),
+            ("dual", dual),
+            ("legacy", legacy),
+        )
         if path is not None
     }
     made = compare(
@@ -175,7 +197,13 @@ def report(
         window=window,
         late_after_s=late_after,
         bounds=Bounds(
-            min_match_percent, max_lost, min_events, max_latency_p99_ms, max_rejected, max_delay_p99_ms
+            min_match_percent,
+            max_lost,
+            min_events,
+            max_latency_p99_ms,
+            max_rejected,
+            max_delay_p99_ms,
+            max_legacy_missing,
         ),
         examples=examples,
         discrepancies=discrepancies,

@@ -8,9 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from migctl.events import BadEvent, Event
-from migctl.events.codec import too_deep
+from migctl.events.codec import check_data, too_deep
 from migctl.events.jsontext import TooDeep, TooMany, split_array
 from migctl.ingest.mapping import Mapper
+from migctl.transports.websocket.frames import LegacyFrame
 
 # An event without a time has that of its arrival, which nobody asks for here.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,6 +101,21 @@ def reader(mapper: Mapper) -> Callable[[bytes], list[Event]]:
         return found
 
     return events_in
+
+
+def contents(mapper: Mapper, frame: LegacyFrame) -> Callable[[bytes], list[tuple[str | None, bytes]]]:
+    """What finds type and data of the events in a frame, as `reader`; of frames that are the data alone, no type."""
+    events_in = reader(mapper)
+
+    def typed(text: bytes) -> list[tuple[str | None, bytes]]:
+        return [(event.event_type, event.data) for event in events_in(text)]
+
+    def untyped(text: bytes) -> list[tuple[str | None, bytes]]:
+        with suppress(BadEvent):
+            return [(None, check_data(text))]
+        return []
+
+    return typed if frame == "envelope" else untyped
 
 
 def lost_since(heard: datetime, ended: datetime, *, unanswered_s: float | None) -> datetime:

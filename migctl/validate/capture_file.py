@@ -43,7 +43,7 @@ class CaptureSummary(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     schema: Literal["migctl.capture/1"] = "migctl.capture/1"
-    transport: Literal["websocket", "realtime", "dual"]
+    transport: Literal["websocket", "realtime", "dual", "legacy"]
     role: str
     started_at: str | None
     ready_at: str | None
@@ -102,9 +102,14 @@ class CaptureFile:
 
     def write(self, releases: Sequence[Release]) -> None:
         """Append a line each. Raises Systemic where the disk does not take them; the file then ends with a whole line."""
-        if not releases or self._descriptor is None:
+        if releases:
+            self.append([encode_release(release) for release in releases], str(releases[0].position))
+
+    def append(self, lines: Sequence[bytes], first: str = "the next") -> None:
+        """The same of texts. first: the name of the first of them."""
+        if self._descriptor is None:
             return
-        text = b"".join([encode_release(release) + b"\n" for release in releases])
+        text = b"".join([line + b"\n" for line in lines])
         left = memoryview(text)
         try:
             while left:
@@ -112,9 +117,9 @@ class CaptureFile:
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._whole_bytes)
-            raise self._not_written(error, releases[0]) from error
+            raise self._not_written(error, first) from error
         self._whole_bytes += len(text)
-        self.lines += len(releases)
+        self.lines += len(lines)
 
     def finish(self, summary: CaptureSummary) -> None:
         """Make the lines durable and put the summary beside them, whole or not at all. Raises Systemic."""
@@ -145,8 +150,8 @@ class CaptureFile:
         where = error.filename or self.path.parent
         return Usage(f"{where}: {error.strerror}", do="give a folder that can be written with --out")
 
-    def _not_written(self, error: OSError, first: Release) -> MigctlError:
+    def _not_written(self, error: OSError, first: str) -> MigctlError:
         return Systemic(
-            f"{self.path}: {error.strerror}: {self.lines} lines are written, {first.position} is the first that is not",
+            f"{self.path}: {error.strerror}: {self.lines} lines are written, {first} is the first that is not",
             do="make room on the disk and start a new capture; the lines that are there are whole",
         )

@@ -20,6 +20,7 @@ from migctl.validate import inputs as files
 from migctl.validate.document import build, with_dual
 from migctl.validate.gates import Bounds
 from migctl.validate.inputs import Inputs
+from migctl.validate.legacy import with_legacy
 from migctl.validate.processes import run_all
 from migctl.validate.result import Report
 from migctl.validate.shard import Job, JournalReader, exports_only, run
@@ -49,7 +50,8 @@ def report(
     """Compare captures and return the report. Blocks; call it in a thread where an event loop runs.
 
     folder: where captures were written, with journal.ndjson if there is one. captures: transport to file; it comes
-    before what is found there. One of `dual`, the whole subscriber, is compared with the journal alone, and is a column more.
+    before what is found there. One of `dual`, the whole subscriber, is compared with the journal alone, and is a column more;
+    one of `legacy`, the old socket, by content, and is a part of its own.
     journal: an NDJSON export, or, with a reader, a journal's own file. examples: how many discrepancies of each kind are named.
     discrepancies: a file for all of them, NDJSON. processes: a power of two; by default by size and by the CPUs there are.
     memory_bytes: for all processes together; what is beyond it goes to a temporary folder.
@@ -73,9 +75,11 @@ def report(
 
     stones = tombstones or files.tombstones_of(folder)
     dual = files.dual_of(folder, captures)
-    pair = {name: path for name, path in captures.items() if name != files.DUAL}
+    legacy = files.legacy_of(folder, captures)
+    pair = {name: path for name, path in captures.items() if name not in (files.DUAL, files.LEGACY)}
     made = compared(folder, journal, pair, discrepancies)
     truth = journal or files.journal_of(folder)
+    made = with_legacy(made, legacy, truth, reader, window=window, bounds=bounds)
     if dual is None:
         return made
     if truth is None:

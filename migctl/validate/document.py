@@ -311,16 +311,21 @@ def _transport(found: Inputs, tally: Tally, side: Side) -> Compared:
         lines=tally.sides[side].lines,
         received=tally.sides[side].received,
         torn_line=tally.sides[side].torn_line,
-        summary=None
-        if summary is None
-        else CaptureSummary(
-            role=summary.role,
-            complete=summary.complete,
-            reason=summary.reason,
-            repeats_dropped=summary.repeats_dropped,
-            gaps_repaired=summary.gaps_repaired,
-            reconnects=summary.reconnects,
-        ),
+        summary=summary_part(summary),
+    )
+
+
+def summary_part(summary: Summary | None) -> CaptureSummary | None:
+    """What a capture says of itself, as a report has it."""
+    if summary is None:
+        return None
+    return CaptureSummary(
+        role=summary.role,
+        complete=summary.complete,
+        reason=summary.reason,
+        repeats_dropped=summary.repeats_dropped,
+        gaps_repaired=summary.gaps_repaired,
+        reconnects=summary.reconnects,
     )
 
 

@@ -27,6 +27,7 @@ class Bounds:
     max_latency_p99_ms: float | None = None
     max_rejected: int | None = None
     max_delay_p99_ms: float | None = None
+    max_legacy_missing: int | None = None
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ def evaluate(
         verdict = _at_least(match_percent, bounds.min_match_percent, expected)
         gates.append(Gate("min_match_percent", bounds.min_match_percent, match_percent, expected, verdict))
     if bounds.max_lost is not None:
-        verdict = _at_most(lost, bounds.max_lost, expected)
+        verdict = at_most(lost, bounds.max_lost, expected)
         gates.append(Gate("max_lost", bounds.max_lost, lost, expected, verdict))
     if bounds.min_events is not None:
         verdict = "pass" if expected >= bounds.min_events else "inconclusive"
@@ -68,7 +69,7 @@ def evaluate(
     gates += _of_slowest("max_latency_p99_ms", bounds.max_latency_p99_ms, latency_p99_ms)
     gates += _of_slowest("max_delay_p99_ms", bounds.max_delay_p99_ms, delay_p99_ms)
     if bounds.max_rejected is not None:
-        verdict = _at_most(rejected, bounds.max_rejected, expected)
+        verdict = at_most(rejected, bounds.max_rejected, expected)
         if rejected is not None and rejected > bounds.max_rejected:
             verdict = "fail"  # a source that rejects everything leaves no event to expect
         gates.append(Gate("max_rejected", bounds.max_rejected, rejected, expected, verdict))
@@ -93,7 +94,8 @@ def _at_least(value: float | None, bound: float, samples: int) -> Verdict:
     return "pass" if value >= bound else "fail"
 
 
-def _at_most(value: float | None, bound: float, samples: int) -> Verdict:
+def at_most(value: float | None, bound: float, samples: int) -> Verdict:
+    """Of a bound on what was found; without samples, or where nobody knows, nothing is shown."""
     if value is None or not samples:
         return "inconclusive"
     return "pass" if value <= bound else "fail"

@@ -21,6 +21,7 @@ from migctl.validate.window import Edge, Window, WindowKind
 
 JOURNAL_NAMES = ("journal.ndjson", "journal.db")
 DUAL = "dual"
+LEGACY = "legacy"
 TOMBSTONES_NAME = "tombstones.ndjson"
 BEFORE_NAME = "before_journal.json"
 
@@ -105,7 +106,7 @@ def find(
             do="add the other capture, or the journal with --journal FILE",
         )
     return Inputs(
-        files=[_input(side, path) for side, path in sorted(paths.items())],
+        files=[input_of(side, path) for side, path in sorted(paths.items())],
         summaries={
             side: found for side in TRANSPORTS if side in paths and (found := _summary(side, paths[side]))
         },
@@ -117,7 +118,16 @@ def find(
 
 def dual_of(folder: Path | None, captures: Mapping[str, Path]) -> Path | None:
     """The capture of the whole subscriber, where there is one."""
-    return captures.get(DUAL) or (_first(folder, (f"{DUAL}.ndjson",)) if folder is not None else None)
+    return _beside(DUAL, folder, captures)
+
+
+def legacy_of(folder: Path | None, captures: Mapping[str, Path]) -> Path | None:
+    """The capture of the old socket, where there is one."""
+    return _beside(LEGACY, folder, captures)
+
+
+def _beside(name: str, folder: Path | None, captures: Mapping[str, Path]) -> Path | None:
+    return captures.get(name) or (_first(folder, (f"{name}.ndjson",)) if folder is not None else None)
 
 
 def tombstones_of(folder: Path | None) -> Path | None:
@@ -134,7 +144,8 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
-def _input(side: Side, path: Path) -> Input:
+def input_of(side: Side, path: Path) -> Input:
+    """Raises Usage for a file that can't be read."""
     try:
         size = path.stat().st_size
         return Input(side=side, path=path, size=size, is_database=side is Side.JOURNAL and is_database(path))
@@ -153,6 +164,22 @@ def window_of(inputs: Inputs, kind: WindowKind) -> Window:
             each.start for each in summaries if each.start.epoch is not None or each.start.at is not None
         ),
         ends=tuple(each.end for each in summaries if each.end.at is not None),
+    )
+
+
+def summary_of(capture: Path) -> Summary | None:
+    """What stands beside a capture of no transport under comparison."""
+    return _summary(Side.WEBSOCKET, capture)
+
+
+def window_of_one(summary: Summary | None, kind: WindowKind) -> Window:
+    """The window that one capture allows by its clock: it knows no positions."""
+    if kind == "journal" or summary is None:
+        return Window(kind=kind)
+    return Window(
+        kind=kind,
+        starts=(summary.start,) if summary.start.at is not None else (),
+        ends=(summary.end,) if summary.end.at is not None else (),
     )
 
 
@@ -288,7 +315,7 @@ class _Row(msgspec.Struct):
 
 def _tombstones(path: Path) -> list[Tombstone]:
     found = []
-    size = _input(Side.JOURNAL, path).size
+    size = input_of(Side.JOURNAL, path).size
     for block in blocks(path, size):
         for number, text in enumerate(block.lines, block.number):
             if not text.strip():

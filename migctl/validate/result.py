@@ -206,6 +206,24 @@ class Beside(Struct, frozen=True, kw_only=True):
     summary: CaptureSummary | None
 
 
+class OldSocket(Struct, frozen=True, kw_only=True):
+    """A capture of the old socket beside the journal, by content: its frames have no id. Not part of the verdict but by its gate.
+
+    not_events: frames without an event. compared_by: the data alone, where frames are no more than that. expected: what the
+    journal has in the window of this capture. repeated: more often than the journal has it. unknown: not in the journal.
+    """
+
+    frames: int
+    not_events: int
+    compared_by: Literal["type and data", "data"]
+    expected: int
+    events_matched: int
+    missing: int
+    repeated: int
+    unknown: int
+    summary: CaptureSummary | None
+
+
 class InputFile(Struct, frozen=True, kw_only=True):
     """A file that was read."""
 
@@ -234,7 +252,7 @@ class Report(Struct, frozen=True, kw_only=True):
     late_after_s: what late means.
 
     tombstones: by reason; None without a file of them. missing_evidence: why there is no verdict, a sentence each. dual: None
-    without such a capture, or without a journal.
+    without such a capture, or without a journal. legacy: None without such a capture.
     rls: whether row level security stood between the Realtime capture and the rows; None where nobody knows.
     """
 
@@ -265,6 +283,7 @@ class Report(Struct, frozen=True, kw_only=True):
     window: Covered
     transports: Each[Compared]
     dual: Beside | None = None
+    legacy: OldSocket | None = None
     rls: Rls | None
     inputs: list[InputFile]
 

@@ -8,7 +8,7 @@ import pytest
 
 from migctl.events import BadEvent
 from migctl.ingest import parse_map
-from migctl.ingest.frames import Frames, events_of, lost_since, reader
+from migctl.ingest.frames import Frames, contents, events_of, lost_since, reader
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -114,3 +114,12 @@ def test_a_reader_finds_the_events_of_a_frame_and_none_in_what_a_source_ignores_
         ("ram", b"{}", "arrival"),
     ]
     assert [events_in(frame) for frame in (b'{"type":"stats"}', b"pong", b"\xff", b"[", b"{}")] == [[]] * 5
+
+
+def test_a_frame_is_a_type_with_its_data_or_the_data_alone() -> None:
+    frame = b' {"type":"cpu","data":{"n": 1},"timestamp":"2026-01-31T12:00:00Z"}'
+    mapper = parse_map(ignore=["noise"])
+    assert contents(mapper, "envelope")(frame) == [("cpu", b'{"n": 1}')]
+    assert contents(mapper, "data")(frame) == [(None, frame.strip())]
+    for none in (b"hello", b"[1]"):
+        assert contents(mapper, "envelope")(none) == contents(mapper, "data")(none) == []

@@ -21,7 +21,7 @@ KEYS = (
     *("schema", "verdict", "expected", "matched", "match_percent", "lost", "before_journal", "discrepancies"),
     *("tombstones", "latency_ms", "delay_ms"),
     *("catch_up_ms", "latency_basis", "clock_skew_ms", "late_after_s", "by_event_type", "by_minute", "mismatched_fields"),
-    *("examples", "gates", "missing_evidence", "remarks", "window", "transports", "dual", "rls", "inputs"),
+    *("examples", "gates", "missing_evidence", "remarks", "window", "transports", "dual", "legacy", "rls", "inputs"),
 )  # fmt: skip
 
 
