@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from migctl import clock
-from migctl.errors import MigctlError
+from migctl.errors import MigctlError, TokenRefused
 from migctl.events import format_time
 from migctl.events.jsontext import one_line, quote
 from migctl.subscriber.gateway.client import CLOSE_S, LOST, OPEN_S, Address
@@ -20,6 +20,7 @@ from migctl.transports.dialing import Followed, Keeping
 from migctl.validate.capture import ASK_EVERY_S, Until
 from migctl.validate.capture_file import CaptureFile, CaptureSummary
 
+GIVE_TOKEN = "set MIGCTL_TOKEN, and write the address of a serve with http://: what --url names with ws:// gets no token"
 AGAIN_S = 0.2
 ANSWER_S = 1.0
 # After the stop: as long without a frame, and what was committed before has come.
@@ -96,6 +97,8 @@ class LegacyCapture:
                 self._connected = False
                 is_met = self._ready.is_set()
                 failure = address.unreachable(error, met=is_met)
+                if isinstance(failure, TokenRefused) and self.token is None:
+                    failure = TokenRefused(failure.what, do=GIVE_TOKEN)
                 if not failure.retry or (not is_met and clock.mono() >= give_up_at):
                     raise failure from error
             await asyncio.sleep(AGAIN_S)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from migctl.errors import Usage
+from migctl.errors import TokenRefused, Usage
 from migctl.events import encode_entry
 from migctl.ingest import parse_map
 from migctl.ingest.frames import contents
@@ -57,6 +57,9 @@ async def test_a_capture_that_lost_its_socket_goes_on_and_is_not_complete(tmp_pa
     async with old_service() as old:
         with pytest.raises(Usage, match="HTTP 404"):
             await LegacyCapture(old.url.replace("/ws", "/gone"), file, read).run(stop, stop)
+        with pytest.raises(TokenRefused, match="HTTP 403") as refused:
+            await LegacyCapture(old.url.replace("/ws", "/stranger"), file, read).run(stop, stop)
+        assert "ws:// gets no token" in refused.value.do
         running = asyncio.create_task(LegacyCapture(old.url, file, read).run(stop, asyncio.Event()))
         await until(lambda: file.lines == 1)  # its greeting
         await old.publish('{"type":"cpu","data":{"n":1}}')
