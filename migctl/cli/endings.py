@@ -18,7 +18,7 @@ _S = (
 _U = (Exit.UNREACHABLE,)
 
 OWN: dict[str, tuple[Exit, ...]] = {
-    "demo": _W + _S,
+    "demo": _W + _U + _S,
     "stack up": _S,
     "stack down": _S,
     "stack stop": _U + _S,

@@ -18,7 +18,7 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from tests.kit.boards import head
 from tests.kit.browsing import Browsed, browsing, chromium, until
-from tests.kit.serve_process import serving_process
+from tests.kit.serve_process import run, serving_process
 from tests.kit.targets import environment_of
 
 LOAD = ("--mode", "dual", "--source", "host", "--rate", "100")
@@ -223,3 +223,7 @@ async def test_without_the_chart_library_every_figure_is_there_and_the_page_says
             assert not any("uPlot.esm" in url for url in browsed.asked)
             assert await browsed.watched("refused") == []
             await browsed.shot("without-charts", tmp_path)
+            mended = await asyncio.to_thread(run, folder, "dashboard", "build", more=more)
+            assert mended.returncode == 0, mended.stderr
+            [library] = [Path(line) for line in mended.stdout.split() if line.endswith(".js")]
+            assert library.is_relative_to(folder)

@@ -7,12 +7,15 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.kit import needs
+from tests.kit.forked import Forked
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -94,6 +97,27 @@ def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mod
         vias = {json.loads(line)["via"] for line in (folder / "realtime.ndjson").read_text().splitlines()}
         assert vias >= {"live", "table"}
     assert left_running(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_demo_whose_subscriber_is_killed_has_no_verdict(tmp_path: Path) -> None:
+    out, err = tmp_path / "out", tmp_path / "err"
+    demo = Forked(tmp_path, "demo", "--seconds", "6", "--mode", "websocket", out=out, err=err)
+    try:
+        while not (captures := _captures(demo.pid)) or "publishing" not in err.read_text():
+            assert demo.poll() is None, err.read_text()
+            time.sleep(0.05)
+        for capture in captures:
+            capture.kill()
+        assert demo.wait(120) == 3, out.read_text() + err.read_text()
+    finally:
+        demo.kill()
+    assert "PASS" not in out.read_text()
+    assert left_running(tmp_path) == []
+
+
+def _captures(pid: int) -> list[psutil.Process]:
+    return [one for one in psutil.Process(pid).children(recursive=True) if "capture" in one.cmdline()]
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ async def test_a_journal_at_its_bound_takes_no_events_keeps_what_is_not_relayed_
         await journal.append(events(10, 4000))
         await asyncio.sleep(0)
     head = journal.head
-    with pytest.raises(JournalUnavailable, match=r"journal\.max_bytes is 1048576"):
+    with pytest.raises(JournalUnavailable, match=r"journal\.max_bytes is 1\.0 MiB"):
         await journal.append(events(1))
     assert (journal.tail, journal.head) == (1, head)
     async with relaying(journal, standin) as relay:
