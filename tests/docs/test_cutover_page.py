@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.kit.conditions import until
 from tests.kit.old_dashboard import Dashboard, dashboard
@@ -82,6 +83,7 @@ class Day:
         return self.count - 1
 
 
+@pytest.mark.slow
 async def test_the_day_from_the_first_step_to_the_last_and_back(tmp_path: Path) -> None:
     assert [len(lines) for lines in STEPS.values()] == [2, 2, 3, 2, 1, 3]
     before, both, moved, alone, ended, back = STEPS.values()

@@ -6,6 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from migctl.config import Target
 from tests.kit.serve_process import run, serving_process
 from tests.kit.targets import environment_of
@@ -16,6 +18,7 @@ LINES = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for l
 ENDLESS = {"migctl status --watch", "migctl top", "migctl top --url https://HOST"}
 
 
+@pytest.mark.slow
 def test_each_runs_beside_one_serve(target: Target, tmp_path: Path) -> None:
     assert set(LINES) >= ENDLESS
     more = environment_of(target)

@@ -66,6 +66,7 @@ async def on_from(url: str, events: int, headers: Mapping[str, str] | None = Non
 
 @pytest.mark.parametrize("assigned", ["websocket", "realtime"])
 @pytest.mark.parametrize("way", ["frozen", "stopped"])
+@pytest.mark.slow
 async def test_a_page_that_slept_wakes_at_its_position_and_misses_nothing(
     origin: str, browser: Chromium, standin: Target, tmp_path: Path, way: str, assigned: str
 ) -> None:
@@ -145,6 +146,7 @@ async def test_a_deploy_of_serve_under_open_pages_loses_nothing_on_either_transp
             await attached_to(boards[user], transport)
 
 
+@pytest.mark.slow
 async def test_a_token_of_realtime_that_ends_is_renewed_while_the_page_is_open(
     origin: str, browser: Chromium, standin: Target, tmp_path: Path
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_recorded_stream_is_replayed_whole_through_both_transports(tmp_path: P
 
 
 @pytest.mark.parametrize("where", [None, "elsewhere.yaml"])
+@pytest.mark.slow
 def test_a_rehearsal_has_the_schema_of_the_settings_and_a_journal_of_its_own(
     tmp_path: Path, where: str | None
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.kit.conditions import until
@@ -84,6 +85,7 @@ async def test_everybody_is_served_while_an_upstream_floods_and_none_of_it_is_lo
             assert "migctl_source_behind_seconds" in metrics
 
 
+@pytest.mark.slow
 async def test_everybody_is_served_while_an_upstream_sends_frames_of_no_bytes(tmp_path: Path) -> None:
     async with flooding(_pongs) as url, contextlib.AsyncExitStack() as stack:
         serving = serving_process(tmp_path, "--mode", "websocket", "--source", url)

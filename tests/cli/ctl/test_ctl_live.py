@@ -73,6 +73,7 @@ def test_each_of_them_can_be_set_to_what_it_is_and_is_audited(
         assert httpx.get(f"{serve.url}/readyz", trust_env=False).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_smaller_queue_closes_a_socket_that_was_open_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +129,7 @@ async def test_the_canary_goes_by_what_was_set(
         await until(silent)
 
 
+@pytest.mark.slow
 async def test_the_witness_goes_by_what_was_set_from_its_next_window_on(
     standin: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -49,6 +49,7 @@ def interrupted(folder: Path, process: Forked) -> None:
 
 
 @pytest.mark.parametrize("words", WAITING)
+@pytest.mark.slow
 def test_what_waits_for_others(tmp_path: Path, silent: socket.socket, words: str) -> None:
     here = f"127.0.0.1:{silent.getsockname()[1]}"
     more = {**HOSTED, "SUPABASE_URL": f"http://{here}", "DATABASE_URL": f"postgresql://u:p@{here}/d"}

@@ -34,6 +34,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return packed(tmp_path_factory.mktemp("package"))
 
 
+@pytest.mark.slow
 def test_same_sources_are_the_same_bytes(package: Path, tmp_path: Path) -> None:
     assert packed(tmp_path).read_bytes() == package.read_bytes()
 

@@ -27,6 +27,7 @@ JUMPS = (600, -600, 172_800, 0)
 @pytest.mark.skipif(
     library() is None, reason="NOT TESTED: libfaketime is not here: apt-get install libfaketime"
 )
+@pytest.mark.slow
 async def test_clock_that_jumps_loses_nothing_doubles_nothing_and_holds_nothing_back(
     standin: Target, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from tests.kit.targets import environment_of
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["serve at rest", "serve killed"])
+@pytest.mark.slow
 async def test_capture_is_complete_only_where_serve_lived_to_say_how_far_it_is(
     standin: Target, tmp_path: Path, killed: bool
 ) -> None:

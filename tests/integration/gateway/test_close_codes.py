@@ -10,6 +10,7 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -91,6 +92,7 @@ async def test_epoch_that_is_opened_under_a_socket_closes_it_with_4411_after_wha
             assert await hello(again) == ("unrecoverable", "epoch")
 
 
+@pytest.mark.slow
 async def test_subscriber_that_is_stopped_is_closed_with_4408_and_misses_nothing_once_it_runs_again(
     tmp_path: Path,
 ) -> None:

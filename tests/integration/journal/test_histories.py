@@ -130,6 +130,7 @@ async def test_events_taken_alone_at_seqs_that_the_table_heard_of_move_and_those
     journals.assert_no_seq_means_two_events(journals.seen_in(path))
 
 
+@pytest.mark.slow
 async def test_what_a_copy_has_beyond_the_end_of_an_epoch_that_readers_left_reaches_them_in_a_later_one(
     standin: Target, path: Path, tmp_path: Path
 ) -> None:

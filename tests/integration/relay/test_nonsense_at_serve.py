@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
 
 from migctl.config import Target
@@ -47,6 +48,7 @@ STAGES: list[dict[Request, Answer]] = [
 ]
 
 
+@pytest.mark.slow
 async def test_serve_outlives_every_answer_and_loses_nothing(
     target: Target, tables: Tables, tmp_path: Path
 ) -> None:

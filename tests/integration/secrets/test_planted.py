@@ -163,6 +163,7 @@ async def test_nothing_of_a_secret_comes_out_of_a_serve_whose_target_is_dead(
 
 
 @pytest.mark.parametrize("how", ["crlf and blanks", "question mark"])
+@pytest.mark.slow
 async def test_nothing_of_a_secret_comes_out_though_the_target_quotes_it(how: str, tmp_path: Path) -> None:
     async with quoting() as url:
         await whole_serve(tmp_path / "serve", as_files(environment(url, BREAKS[how]), tmp_path / "files"))
