@@ -120,7 +120,7 @@ async def test_what_can_not_be_used_is_said_and_what_was_there_goes_on(site: Sit
 @pytest.mark.slow
 async def test_sighup_without_any_change_leaves_everything_as_it_is(site: Site, tmp_path: Path) -> None:
     with serving_process(tmp_path / "serve", "--mode", "dual", more=site.write(site.keys)) as serve:
-        await until(lambda: all_is_well(serve))
+        await until(lambda: all_is_well(serve) and said(serve, "channel joined"))
         joined = said(serve, "channel joined")
         serve.send(signal.SIGHUP)
         serve.send(signal.SIGHUP)

@@ -74,7 +74,7 @@ def test_schemathesis_finds_nothing_in_what_only_mode_dual_has(standin: Target, 
         )
         done = _run(serve, headers, "--include-path-regex", f"^({'|'.join(ONLY_DUAL)})")
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        assert _asked(done) == documented == 5
+        assert _asked(done) == documented == 6
         event = {"event_type": "a", "data": {}}
         assert serve.nobody.post("/events", json=event, headers=headers).status_code == 201
         _no_error_of_ours(serve)
