@@ -7,7 +7,7 @@ one always finds the next, whatever copies of the journal were put back in betwe
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from migctl.errors import Refused
@@ -118,30 +118,39 @@ def links(heads: Sequence[Head], carried: Sequence[EpochInfo], epochs: Sequence[
     """How the epochs that are `carried` hang together. epochs: all that the journal knows of.
 
     Those that the table knows as it was told when they were opened, which was settled then: a copy that was put back knows only by
-    its mark what it lacks, and not that the table has it. The others come after the end of these, one after the other.
+    its mark what it lacks, and not that the table has it. Those that it only knows others to follow were known before it was
+    emptied, and come where the journal has them. The others come after the end of these, one after the other.
     """
     before = newest(heads)
     if before is None:
         return []
     by_epoch = {head.epoch: head for head in heads}
-    known = [by_epoch[info.epoch] for info in carried if info.epoch in by_epoch]
-    return [Link(head.epoch, head.prev_epoch, head.lost) for head in known] + _new(
-        before, carried, epochs, by_epoch
-    )
-
-
-def _new(
-    before: Head, carried: Sequence[EpochInfo], epochs: Sequence[EpochInfo], known: Container[str]
-) -> list[Link]:
+    forgotten = _forgotten(by_epoch, carried)
     found: list[Link] = []
+    last: str | None = None  # of those that come after the end
     for info in carried:
-        if info.epoch in known:
-            continue
-        if not found:
+        if info.epoch in by_epoch:
+            head = by_epoch[info.epoch]
+            found.append(Link(head.epoch, head.prev_epoch, head.lost))
+        elif info.epoch in forgotten:
+            found.append(Link(info.epoch, info.prev_epoch, info.lost))
+        elif last is None:
             found.append(Link(info.epoch, before.epoch, settled(before, epochs)))
+            last = info.epoch
         else:
-            follows = found[-1].epoch
-            found.append(Link(info.epoch, follows, info.lost if info.prev_epoch == follows else None))
+            found.append(Link(info.epoch, last, info.lost if info.prev_epoch == last else None))
+            last = info.epoch
+    return found
+
+
+def _forgotten(known: Mapping[str, Head], carried: Sequence[EpochInfo]) -> set[str]:
+    """Epochs that heads don't have, and yet know others to follow."""
+    followed = {head.prev_epoch for head in known.values()}
+    found: set[str] = set()
+    for info in reversed(carried):
+        if info.epoch in followed and info.epoch not in known:
+            found.add(info.epoch)
+            followed.add(info.prev_epoch)
     return found
 
 

@@ -11,8 +11,10 @@ from migctl.delivery import Relay
 from migctl.delivery.comparing import NOTE
 from migctl.delivery.relay import CURSOR
 from migctl.events import Position
+from migctl.faults import tcp_proxy
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.retention import Keep
+from tests.kit.broadcasting import port_of
 from tests.kit.conditions import until
 from tests.kit.entries import event
 from tests.kit.receiving import reader, receiving
@@ -189,6 +191,37 @@ async def test_epochs_of_before_come_again_too(
     assert dict(rows) == {first: 7, journal.epoch: 4}
     assert await tables.heads() == [(first, 7, 7), (journal.epoch, 4, 4)]
     assert await journal.cursor(CURSOR) == Position(journal.epoch, 4)
+
+
+async def test_who_ends_while_heads_are_told_again_leaves_the_order_of_epochs_as_it_was(
+    journal: SqliteJournal, target: Target, tables: Tables
+) -> None:
+    """The newest is told first, and by then the relay is back at the oldest."""
+    order = [journal.epoch]
+    for more in range(3):
+        async with relaying(journal, target, settings=OFTEN) as relay:
+            await publish(journal, [event() for _ in range(3)])
+            await relayed(journal, relay)
+            await relay.drain(30)
+        if more < 2:
+            await journal.rotate_epoch(order[-1], lost=None, reason="a test")
+            order.append(journal.epoch)
+    await tables.run("truncate monitoring_events, monitoring_heads")
+    async with tcp_proxy(port_of(target)) as proxy:
+        proxy.lose_next_answer_to(b"POST /rest/v1/rpc/monitoring_move_head", then_refuse=True)
+        async with relaying(journal, target, through=proxy.url, settings=OFTEN):
+            await until(tables.heads)
+    assert [epoch for epoch, *_ in await tables.heads()] == order[-1:]
+    await journal.rotate_epoch(order[-1], lost=None, reason="a test")
+    order.append(journal.epoch)
+    async with relaying(journal, target, settings=OFTEN) as relay:
+        await publish(journal, [event()])
+        await relayed(journal, relay)
+        await relay.drain(30)
+    links = await tables._all("select epoch, prev_epoch from monitoring_heads order by started_at")
+    assert links == list(zip(order, [None, *order], strict=False))
+    rows = await tables._all("select epoch, count(*) from monitoring_events group by epoch")
+    assert dict(rows) == dict(zip(order, (3, 3, 3, 1), strict=True))
 
 
 async def test_a_tail_that_was_pruned_is_not_taken_for_gone_and_nothing_is_asked_where_it_is_off(

@@ -170,3 +170,22 @@ def test_what_a_table_lacks_that_went_back_in_time_is_not_lost_where_the_journal
     """It knows the first epoch as it was before its end, and was at 5 then; the relay is in the second."""
     epochs = [_epoch("E1", head=9), _epoch("E2", "E1", head=4)]
     assert links([_head("E1", table=5, journal=7)], epochs[1:], epochs) == [Link("E2", "E1", None)]
+
+
+def test_epochs_whose_heads_were_to_be_told_again_come_before_those_that_were() -> None:
+    """The table was emptied, and the relay ended after it had told of E3 and E4, the newest first."""
+    heads = [_head("E4", prev="E3"), _head("E3", prev="E2", lost=(8, 9))]
+    epochs = [
+        _epoch("E1"),
+        _epoch("E2", "E1", lost=(11, 12)),
+        _epoch("E3", "E2", lost=(8, 9)),
+        _epoch("E4", "E3"),
+        _epoch("E5", "E4"),
+    ]
+    assert links(heads, epochs, epochs) == [
+        Link("E1", None, None),
+        Link("E2", "E1", (11, 12)),
+        Link("E3", "E2", (8, 9)),
+        Link("E4", "E3", None),
+        Link("E5", "E4", None),
+    ]
