@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from migctl.cli import context, loudness, output, quantities
-from migctl.cli.listening import subscriber_of
+from migctl.cli.listening import clock_of, subscriber_of
 from migctl.exits import Exit
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def capture(
         str | None,
         typer.Option(
             "--url",
-            help="Where serve listens, not for realtime: default `listen` of the settings. For legacy, ws:// is any old service.",
+            help="Where serve listens: default `listen` of the settings; of realtime for its clock alone. For legacy, ws:// is any "
+            "old service.",
             show_default=False,
         ),
     ] = None,
@@ -108,7 +109,6 @@ def capture(
     from migctl import telemetry
     from migctl.config import load
     from migctl.config.roles import AUTHENTICATED
-    from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
     from migctl.validate.capture import Capture, Until
     from migctl.validate.capture_file import CaptureFile
 
@@ -122,11 +122,11 @@ def capture(
         stop, stop_now = _signals()
         if transport == "legacy":
             return await _legacy(settings, url, file, until, wait).run(stop, stop_now)
-        async with await subscriber_of(transport, settings, url=url, wait_s=wait) as subscriber:
+        reads = url if transport != "realtime" else None
+        async with await subscriber_of(transport, settings, url=reads, wait_s=wait) as subscriber:
             role = "subscriber" if transport == "websocket" else AUTHENTICATED
-            made = Capture(subscriber, transport, role, file, until, output.note)
-            if isinstance(subscriber, WebsocketSubscriber):
-                made.clock_behind = lambda: subscriber.clock_behind
+            clock_behind = await clock_of(settings, url, subscriber)
+            made = Capture(subscriber, transport, role, file, until, output.note, clock_behind)
             return await made.run(stop, stop_now)
 
     summary = context.run_fast(work())

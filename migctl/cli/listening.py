@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from migctl.cli import output
@@ -9,11 +11,14 @@ from migctl.cli import output
 if TYPE_CHECKING:
     from migctl.config import Settings
     from migctl.events import Position
+    from migctl.subscriber.core.server_clock import Behind
     from migctl.subscriber.gateway.subscriber import WebsocketSubscriber
     from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
     from migctl.subscriber.subscriber import Subscriber
 
 Transport = Literal["websocket", "realtime", "dual"]
+# A serve that does not answer within this time is not asked.
+CLOCK_WITHIN_S = 2.0
 
 
 async def subscriber_of(
@@ -63,3 +68,30 @@ async def subscriber_of(
         wait_s=wait_s,
         position=position,
     )
+
+
+async def clock_of(
+    settings: Settings, url: str | None, subscriber: WebsocketSubscriber | RealtimeSubscriber | Subscriber
+) -> Callable[[], Behind | None]:
+    """What says how far our clock is behind that of serve. Who reads over Realtime alone asks the serve at `url`, once, and goes
+    by the answer where it reads what that one writes."""
+    from migctl.config import secret
+    from migctl.config.address import socket_url
+    from migctl.errors import MigctlError
+    from migctl.subscriber.gateway.client import Address
+    from migctl.subscriber.realtime.subscriber import RealtimeSubscriber
+
+    if not isinstance(subscriber, RealtimeSubscriber):
+        return lambda: subscriber.clock_behind
+    address = Address(socket_url(url or f"http://{settings.listen}"), secret("MIGCTL_TOKEN"))
+    try:
+        async with asyncio.timeout(CLOCK_WITHIN_S):
+            head = await address.head()
+    except (MigctlError, TimeoutError):
+        return lambda: None
+
+    def behind() -> Behind | None:
+        here = subscriber.merge.position
+        return address.clock.best if here is not None and here.epoch == head.epoch else None
+
+    return behind

@@ -166,7 +166,7 @@ class Rehearsal:
         )
         for name in self.transports:
             self._notify(f"subscribing over {name}")
-            where = ["--url", self.url.replace("http", "ws", 1) + "/ws"] if name == "websocket" else []
+            where = ["--url", self.url]
             self._captures[name] = self._launch(
                 f"capture-{name}",
                 ["capture", "--transport", name, "--out", str(self.out), "--wait", f"{READY_S:.0f}", *where],

@@ -18,6 +18,7 @@ from migctl.subscriber.core.attachment import GONE_S
 from migctl.subscriber.core.catchup import PATIENCE_S
 from migctl.subscriber.core.merge import Merge
 from migctl.subscriber.core.reader import Reader
+from migctl.subscriber.core.server_clock import Behind
 from migctl.subscriber.gateway.client import Address
 from migctl.subscriber.gateway.serve_client import Assignment, ServeClient
 from migctl.subscriber.ways import Composed, GatewayOnly, Unassigned, Ways, Wishes
@@ -102,6 +103,11 @@ class Subscriber(Reader[Position]):
     @property
     def reconnects(self) -> int:
         return self._reconnects + self._ways.reconnects
+
+    @property
+    def clock_behind(self) -> Behind | None:
+        """How far our clock is behind that of serve; None before its first hello."""
+        return self._address.clock.best
 
     async def ask_head(self) -> Position | None:
         """Where the journal stands now: by the gateway, else by a sign of life over Realtime, which is waited for.

@@ -2,9 +2,9 @@
 
 | known of it | a p99 counts with |
 |---|---|
-| nothing, or that it is not behind | what was measured |
-| that it is behind, and how far at most | the least that it is behind; it holds a bound only with the most |
+| how far it is behind, more or less, as serve was asked | the least that it is behind; it holds a bound only with the most |
 | that it is behind, and not how far | the least; it holds no bound, for it may be any higher |
+| nothing | what was measured; it holds no bound either |
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ class Late(NamedTuple):
 
 def late(at_least: float | None, behind: float | None, within: float | None) -> Late:
     """at_least: since an event came so long before its commit. behind, within: as serve was asked."""
-    asked = behind is not None and within is not None
-    least = max(at_least or 0.0, behind - within if behind is not None and within is not None else 0.0, 0.0)
-    if least == 0.0:
-        return Late()
-    most = behind + within if behind is not None and within is not None else None
+    least = max(at_least or 0.0, 0.0)
+    if behind is None or within is None:
+        return Late(least, None)
+    least, most = max(least, behind - within), max(behind + within, 0.0)
     # Where an event proves more than was asked, the clock was set since: nobody knows the most.
-    return Late(least, most if asked and most is not None and most >= least else None)
+    return Late(least, most if most >= least else None)
 
 
 class P99(NamedTuple):

@@ -36,8 +36,8 @@ class Evidence:
 def _lack(gate: Gate) -> str:
     if gate.name in ("max_latency_p99_ms", "max_delay_p99_ms") and gate.samples and gate.value is not None:
         return (
-            f"{gate.name}: a receiver's clock is behind the journal's, and how far is not known well enough: it is at least "
-            f"{gate.value:,.1f} ms"
+            f"{gate.name}: a receiver's clock may be behind the journal's, and how far is not known well enough: it is at least "
+            f"{gate.value:,.1f} ms; a capture that reaches serve asks it (`capture --url`)"
         )
     if gate.name == "min_events":
         return f"min_events: {gate.bound - gate.samples:,.0f} more events are needed ({gate.samples:,} of {gate.bound:,.0f})"

@@ -121,7 +121,7 @@ def test_files_are_named_one_by_one(tmp_path: Path) -> None:
     ],
 )
 def test_gates_are_options(tmp_path: Path, gate: list[str], code: int, verdict: str) -> None:
-    spoiled().write(tmp_path)
+    spoiled().asked().write(tmp_path)
     done = run(tmp_path, ".", *gate)
     assert (done.returncode, done.stdout.split()[0]) == (code, verdict)
 

@@ -87,8 +87,8 @@ def test_gates_fail_just_beyond_their_bound() -> None:
 @pytest.mark.parametrize(
     ("at_least", "behind", "within", "known"),
     [
-        (None, None, None, Late()),
-        (0.0, 3.0, 4.0, Late()),  # it may be right
+        (None, None, None, Late(0.0, None)),  # nobody asked
+        (0.0, 3.0, 4.0, Late(0.0, 7.0)),  # it may be right
         (0.0, -500.0, 4.0, Late()),  # ahead: what was measured is too high, which hides nothing
         (0.0, 50.0, 4.0, Late(46.0, 54.0)),
         (48.0, 50.0, 4.0, Late(48.0, 54.0)),
@@ -109,6 +109,8 @@ def test_what_is_known_of_a_clock(
         (P99(50.0, 10, Late(46.0, 54.0)), "inconclusive", 96.0),
         (P99(70.0, 10, Late(46.0, 54.0)), "fail", 116.0),
         (P99(-70.0, 10, Late(80.0, None)), "inconclusive", 10.0),
+        (P99(50.0, 10, Late(0.0, None)), "inconclusive", 50.0),
+        (P99(110.0, 10, Late(0.0, None)), "fail", 110.0),
         (P99(30.0, 10, Late(80.0, None)), "fail", 110.0),
     ],
 )

@@ -214,7 +214,7 @@ def test_nothing_at_all_is_no_evidence(tmp_path: Path) -> None:
 
 
 def test_a_transport_that_is_not_compared_has_null_keys_and_gates_nothing(tmp_path: Path) -> None:
-    folder = Scene(10).write(tmp_path / "s", transports=["websocket"])
+    folder = Scene(10).asked().write(tmp_path / "s", transports=["websocket"])
     made = report(folder, bounds=Bounds(max_latency_p99_ms=50)).to_json()
     assert made["verdict"] == "pass"
     assert made["latency_ms"]["realtime"] is None
@@ -226,9 +226,12 @@ def test_a_transport_that_is_not_compared_has_null_keys_and_gates_nothing(tmp_pa
 
 
 def test_the_slowest_transport_decides_the_latency_gate(tmp_path: Path) -> None:
-    folder = Scene(10).write(tmp_path / "s")
+    folder = Scene(10).asked().write(tmp_path / "s")
     assert report(folder, bounds=Bounds(max_latency_p99_ms=30)).verdict == "pass"
     assert report(folder, bounds=Bounds(max_latency_p99_ms=29.9)).verdict == "fail"
+    unknown = Scene(10).write(tmp_path / "u")
+    assert report(unknown, bounds=Bounds(max_latency_p99_ms=30)).verdict == "inconclusive"
+    assert report(unknown, bounds=Bounds(max_latency_p99_ms=29.9)).verdict == "fail"
     scene = Scene(10)
     scene.realtime = [line | {"via": "table"} for line in scene.realtime]
     made = report(scene.write(tmp_path / "t"), bounds=Bounds(max_latency_p99_ms=30)).to_json()
@@ -238,7 +241,7 @@ def test_the_slowest_transport_decides_the_latency_gate(tmp_path: Path) -> None:
 
 def test_what_was_caught_up_on_late_is_in_the_delay_and_hides_in_no_latency(tmp_path: Path) -> None:
     """An outage: live events are as quick as ever, and the others came after it."""
-    scene = Scene(100)
+    scene = Scene(100).asked()
     late = scene.realtime[:10]
     for line in late:
         line |= {
