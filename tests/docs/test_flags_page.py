@@ -73,6 +73,7 @@ def test_every_request_of_the_page_is_answered(standin: Target, tmp_path: Path) 
     assert len(said) == 7
 
 
+@pytest.mark.slow
 def test_the_program_of_the_page_evaluates_by_the_record(standin: Target, tmp_path: Path) -> None:
     environ = environment(tmp_path, environment_of(standin))
 

@@ -37,6 +37,7 @@ def lifts(run: Commands) -> list[str]:
     return [word for brake in brakes for word in ("--lift", brake["id"])]
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_ends_well(
     standin: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,6 +115,7 @@ def standing_still(processes: list[psutil.Process]) -> Iterator[None]:
             one.send_signal(signal.SIGCONT)
 
 
+@pytest.mark.slow
 async def test_a_deploy_of_serve_under_open_pages_loses_nothing_on_either_transport(
     origin: str, browser: Chromium, standin: Target, tmp_path: Path
 ) -> None:
@@ -192,6 +193,7 @@ async def test_a_token_that_serve_takes_no_more_is_said_and_the_next_one_brings_
         assert found == list(range(found[0], found[-1] + 1))
 
 
+@pytest.mark.slow
 async def test_with_realtime_beside_it_a_refused_token_is_logged_and_events_go_on(
     origin: str, browser: Chromium, standin: Target, tmp_path: Path
 ) -> None:

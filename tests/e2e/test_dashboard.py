@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 
 from migctl.config import Target
 from migctl.dashboard.building import lacking
@@ -18,6 +19,7 @@ LOAD = ("--mode", "dual", "--source", "host", "--rate", "200")
 WITNESSED = {"MIGCTL_WITNESS": "on"}
 
 
+@pytest.mark.slow
 async def test_figures_agree_with_the_status_and_nothing_foreign_is_asked(
     standin: Target, tmp_path: Path
 ) -> None:
@@ -62,6 +64,7 @@ async def _in(browsed: Browsed, selector: str, text: str) -> bool:
     return text in await browsed.page.locator(selector).inner_text()
 
 
+@pytest.mark.slow
 async def test_a_supabase_that_is_gone_shows_as_fallback_while_events_go_on(
     process: StandinProcess, target: Target, tmp_path: Path
 ) -> None:

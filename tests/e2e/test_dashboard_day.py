@@ -59,6 +59,7 @@ async def has_state(browsed: Browsed, websocket: str, realtime: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
+@pytest.mark.slow
 async def test_an_outage_of_supabase_is_on_the_page_within_two_seconds_and_events_go_on(
     process: StandinProcess, target: Target, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -90,6 +91,7 @@ async def test_an_outage_of_supabase_is_on_the_page_within_two_seconds_and_event
             assert {name for name, _, _ in (await browsed.watched("words"))[words:]} == {"realtime"}
 
 
+@pytest.mark.slow
 async def test_a_page_that_slept_has_the_state_of_now_and_every_event(
     standin: Target, tmp_path: Path
 ) -> None:
@@ -112,6 +114,7 @@ async def test_a_page_that_slept_has_the_state_of_now_and_every_event(
             await has_state(browsed, "connected", "connected")
 
 
+@pytest.mark.slow
 async def test_a_deploy_of_serve_is_said_and_the_page_goes_on_by_itself(
     standin: Target, tmp_path: Path
 ) -> None:
@@ -140,6 +143,7 @@ async def test_a_deploy_of_serve_is_said_and_the_page_goes_on_by_itself(
             await nothing_is_left_out(browsed)
 
 
+@pytest.mark.slow
 async def test_a_token_is_asked_for_and_one_that_ends_is_said_and_the_next_goes_on(
     standin: Target, tmp_path: Path
 ) -> None:
@@ -194,6 +198,7 @@ async def test_a_token_is_asked_for_and_one_that_ends_is_said_and_the_next_goes_
             await has_state(browsed, "down", "down")
 
 
+@pytest.mark.slow
 async def test_without_the_chart_library_every_figure_is_there_and_the_page_says_what_mends_it(
     standin: Target, tmp_path: Path
 ) -> None:

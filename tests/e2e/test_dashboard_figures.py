@@ -110,6 +110,7 @@ async def all_agree(
     return status if same else None
 
 
+@pytest.mark.slow
 async def test_page_status_and_metrics_agree_on_all_seven_figures_at_once(
     standin: Target, tmp_path: Path
 ) -> None:
@@ -178,6 +179,7 @@ async def test_the_match_is_on_the_page_within_eight_seconds_of_the_first_window
             assert at - ended < timedelta(seconds=8)
 
 
+@pytest.mark.slow
 async def test_since_when_is_the_moment_of_the_outage_though_nobody_asked_then(
     process: StandinProcess, target: Target, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from migctl.config import Target
 from migctl.server.access.tokens import mint_token
@@ -74,6 +75,7 @@ async def with_page(standin: Target, folder: Path, work: Callable[[Page], Awaita
             await work(Page(browsed))
 
 
+@pytest.mark.slow
 async def test_who_signed_in_pauses_resumes_and_aborts_and_each_shows_on_the_page_and_in_the_record(
     standin: Target, migrated: str, tmp_path: Path
 ) -> None:

@@ -72,7 +72,14 @@ def left_running(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "keys"), [("dual", "old"), ("websocket", "old"), ("realtime", "old"), ("dual", "new")]
+    ("mode", "keys"),
+    [
+        ("dual", "old"),
+        *(
+            pytest.param(mode, keys, marks=pytest.mark.slow)
+            for mode, keys in (("websocket", "old"), ("realtime", "old"), ("dual", "new"))
+        ),
+    ],
 )
 def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mode: str, keys: str) -> None:
     ended = migctl("demo", "--seconds", "8", "--mode", mode, "--keys", keys, "--output", "json", cwd=tmp_path)

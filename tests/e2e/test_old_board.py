@@ -99,6 +99,7 @@ async def test_an_old_page_gets_the_same_frames_in_every_stage_until_the_websock
             assert board.browsed.complaints != []  # the browser's own, of a socket that is refused
 
 
+@pytest.mark.slow
 async def test_an_old_page_comes_back_by_itself_after_a_deploy_and_asks_for_nothing(tmp_path: Path) -> None:
     folder, stream = tmp_path / "serve", Stream()
     words = ("--mode", "websocket", "--listen", f"127.0.0.1:{any_free_port()}")

@@ -119,6 +119,7 @@ STOPS = [
 ]
 
 
+@pytest.mark.slow
 async def test_everything_is_reached_and_done_by_keyboard(serve: ServeProcess) -> None:
     async with browsing(serve.url) as browsed:
         await steady(browsed)
@@ -152,6 +153,7 @@ async def test_everything_is_reached_and_done_by_keyboard(serve: ServeProcess) -
 
 
 @SIZES
+@pytest.mark.slow
 async def test_nothing_jumps_while_figures_come_and_change(
     serve: ServeProcess, size: tuple[int, int]
 ) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SECRET = "hunter2hunter2hunter2"
 
 
@@ -19,6 +21,7 @@ def migctl(folder: Path, *words: str, **environ: str) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_check_lists_what_it_looked_at_or_every_problem(tmp_path: Path) -> None:
     good = migctl(tmp_path, "check")
     assert (good.returncode, "2b-25.yaml" in good.stdout, "no migctl.yaml here" in good.stderr) == (
@@ -50,6 +53,7 @@ def test_check_of_one_file_that_is_not_there_is_a_problem_of_it(tmp_path: Path) 
     assert (done.returncode, done.stdout.splitlines()[0]) == (2, "none.yaml: No such file or directory")
 
 
+@pytest.mark.slow
 def test_show_says_what_holds_and_from_where_and_never_a_secret(tmp_path: Path) -> None:
     (tmp_path / "migctl.yaml").write_text(f"listen: 127.0.0.1:9\nalerts: {{webhook: 'https://h/{SECRET}'}}\n")
     environ = {

@@ -18,6 +18,7 @@ from tests.kit.deadletters import Commands, environ_of, post, waiting_for
 from tests.kit.serve_process import serving_process
 
 
+@pytest.mark.slow
 def test_settings_are_asked_set_refused_and_lost_at_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +96,7 @@ def _relay_at(url: str, backlog: int) -> dict[str, Any]:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_throttled_serve_says_so_survives_kill_and_loses_nothing_and_an_abort_is_not_held(
     standin: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,6 +94,7 @@ async def test_a_smaller_queue_closes_a_socket_that_was_open_before(
             await until(closed)
 
 
+@pytest.mark.slow
 async def test_the_canary_goes_by_what_was_set(
     process: StandinProcess,
     target: Target,

@@ -100,6 +100,7 @@ def test_the_rollout_is_paused_and_aborted_by_keys_with_a_reason_and_a_word(
         assert "abort" in history and "users see gaps" in history
 
 
+@pytest.mark.slow
 def test_from_another_machine_it_pauses_and_aborts_with_a_token_and_holds_no_relay(
     standin: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

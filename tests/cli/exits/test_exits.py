@@ -124,6 +124,7 @@ class TestAlone:
                 done = self.ended(migctl, name, words_of(name, ""))
                 assert (done.returncode, "chmod go-w" in done.stderr) == (Exit.REFUSED, True), (name, done)
 
+    @pytest.mark.slow
     def test_what_is_away_is_3(self, migctl: Commands) -> None:
         for name, own in endings.OWN.items():
             key = (name, Exit.UNREACHABLE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from migctl.exits import Exit
 from tests.kit.serve_process import run, serving_process
 
@@ -19,6 +21,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 def test_each_command_that_talks_to_it_says_so_with_the_same_code(tmp_path: Path) -> None:
     entry = json.loads(
         run(tmp_path, "token", "mint", "--purpose", "admin", "--name", "a", "-o", "json").stdout

@@ -15,12 +15,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import pytest
 
 from migctl.status import json_schema
 from tests.kit.serve_process import environment, run, serving_process
 from tests.kit.statuses import document
 
 
+@pytest.mark.slow
 def test_status_tells_the_truth_of_a_serve_that_lives_is_stopped_and_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / ("deep" * 12) / ("deeper" * 12)  # deeper than the address of a socket may be
     folder.mkdir(parents=True)

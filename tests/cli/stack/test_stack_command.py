@@ -107,6 +107,7 @@ def test_a_stack_that_begins_with_new_keys_has_no_shared_secret_and_keeps_them(m
     assert first["signing_key"] not in migctl("stack", "status").stdout
 
 
+@pytest.mark.slow
 def test_status_tells_by_exit_code_whether_all_is_up_and_up_restarts_what_is_not(migctl: Migctl) -> None:
     assert migctl("stack", "status").returncode == 1
     assert migctl("stack", "up").returncode == 0
@@ -123,6 +124,7 @@ def test_status_tells_by_exit_code_whether_all_is_up_and_up_restarts_what_is_not
     assert "already" in migctl("stack", "up").stderr
 
 
+@pytest.mark.slow
 def test_a_part_that_was_stopped_stays_so_whoever_needs_the_stack_until_it_is_started(migctl: Migctl) -> None:
     assert migctl("stack", "stop", "valkey").returncode == 3, "nothing is up"
     before = _document(migctl("stack", "up", "--output", "json"))["parts"]

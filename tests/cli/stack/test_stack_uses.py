@@ -63,6 +63,7 @@ def migctl(folder: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_schema_of_the_settings_is_served_from_then_on_and_its_tables_pass_the_check(
     migctl: Run, folder: Path
 ) -> None:

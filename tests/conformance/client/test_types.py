@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_client_is_as_its_types_say(folder: Path) -> None:
     done = node(TSC, "-p", ".", cwd=folder)
     assert done.returncode == 0, done.stdout

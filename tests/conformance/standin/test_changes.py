@@ -309,6 +309,7 @@ async def test_what_is_committed_while_postgresql_is_away_is_lost_and_the_stream
             assert (await rest.get("/notes", params={"select": "seq"})).status_code == 200
 
 
+@pytest.mark.slow
 async def test_above_the_rate_limit_rows_are_skipped_in_silence(start: Start) -> None:
     site = start("--rates", "self-hosted")
     async with client(site, site.token()) as user:

@@ -43,6 +43,7 @@ def closed(tmp_path: Path) -> Iterator[Path]:
 
 
 @needs.as_root
+@pytest.mark.slow
 def test_root_below_a_closed_folder_keeps_everything_in_place_and_opens_nothing(closed: Path) -> None:
     target = stacks.up(closed)
     with psycopg.connect(target.need("database_url")) as connection:

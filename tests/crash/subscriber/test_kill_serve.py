@@ -19,6 +19,7 @@ from tests.kit.serve_process import serving_process
 from tests.kit.targets import environment_of
 
 
+@pytest.mark.slow
 async def test_serve_killed_before_its_socket_brought_them_is_bridged_through_the_tables(
     standin: Target, tmp_path: Path
 ) -> None:

@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from migctl.config import Target
 from migctl.events import parse_time
 from migctl.journal.sqlite import SqliteJournal
@@ -69,6 +71,7 @@ async def test_stop_in_the_middle_of_the_stream_has_everything_committed_before(
         await journal.aclose()
 
 
+@pytest.mark.slow
 async def test_wrong_secret_is_exit_3_with_the_way_out(standin: Target, tmp_path: Path) -> None:
     wrong = {**environment(standin), "SUPABASE_JWT_SECRET": "x" * 40}
     async with capturing(tmp_path / "out", transport="realtime", env=wrong) as capture:
@@ -96,6 +99,7 @@ async def test_target_that_is_not_there_is_exit_3_with_its_address(tmp_path: Pat
     assert target.supabase_url in err
 
 
+@pytest.mark.slow
 async def test_database_without_our_tables_says_what_to_run(
     database: str, standin: Target, tmp_path: Path
 ) -> None:

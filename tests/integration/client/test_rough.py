@@ -92,6 +92,7 @@ async def test_position_that_is_kept_never_leads_what_was_handed_out(tmp_path: P
         assert await rough(served.url, "is left before it was read")
 
 
+@pytest.mark.slow
 async def test_tokens_that_the_application_does_not_give_leave_the_other_transport(
     target: Target, journal: SqliteJournal
 ) -> None:

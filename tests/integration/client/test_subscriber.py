@@ -33,6 +33,7 @@ async def whole(followed: Followed, journal: SqliteJournal, after: int = 0) -> N
     assert followed.gaps == []
 
 
+@pytest.mark.slow
 async def test_assigned_realtime_falls_back_to_the_gateway_when_the_target_is_killed_and_returns(
     process: StandinProcess, target: Target, journal: SqliteJournal
 ) -> None:

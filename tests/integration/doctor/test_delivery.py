@@ -105,6 +105,7 @@ async def test_what_keeps_it_from_arriving_is_named_by_way(
     assert rows(standin) == 0
 
 
+@pytest.mark.slow
 async def test_a_wrong_jwt_secret_and_a_wrong_service_key_are_told_as_such(standin: Target) -> None:
     done = await sent(replace(standin, jwt_secret="x" * 40), timeout_s=8)
     assert all(isinstance(way.error, Systemic) and "SUPABASE_JWT_SECRET" in way.error.do for way in done.ways)
@@ -193,6 +194,7 @@ def run(target: Target, folder: Path, *words: str, **more: str) -> subprocess.Co
     )
 
 
+@pytest.mark.slow
 async def test_the_command_asks_on_a_hosted_target_and_leaves_with_the_right_code(
     standin: Target, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def test_one_in_which_somebody_lives_is_refused_and_it_is_said_why(
         need_idle(project)
 
 
+@pytest.mark.slow
 def test_a_stream_is_seen_over_rest_also_where_the_database_is_another_one(
     project: Project, execute: Callable[..., None], database: str
 ) -> None:

@@ -35,6 +35,7 @@ def through_jsonb(connection: psycopg.Connection[Any], text: str) -> str | None:
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
+@pytest.mark.slow
 def test_a_round_trip_through_jsonb_is_the_same_document(
     connection: psycopg.Connection[Any], data: st.DataObject
 ) -> None:

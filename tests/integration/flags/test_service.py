@@ -65,6 +65,7 @@ async def test_redis_lost_means_that_the_record_is_polled_again_at_once(
         assert await took(lambda: on_realtime(a) == 200) < PUSHED_EVERY_S
 
 
+@pytest.mark.slow
 async def test_a_brake_by_hand_reaches_redis_the_record_and_everybody(
     target: Target, record: Record, valkey: Valkey, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ class Asking:
         }
 
 
+@pytest.mark.slow
 async def test_every_way_of_asking_answers_what_is_kept_and_the_tag_changes_with_it(
     folder: Path, target: Target, record: Record, provider: MigctlProvider
 ) -> None:

@@ -315,6 +315,7 @@ async def test_frames_that_the_journal_did_not_take_at_the_end_belong_to_the_out
     assert parse_time(seen["at"]).timestamp() <= heard
 
 
+@pytest.mark.slow
 async def test_an_upstream_that_falls_silent_is_an_outage_since_it_was_last_heard(
     tmp_path: Path, journal: Refusing, upstream: Upstream
 ) -> None:

@@ -149,6 +149,7 @@ async def test_a_journal_that_stays_locked_at_the_start_is_given_up_with_who_hol
     await (await SqliteJournal.open(path)).aclose()
 
 
+@pytest.mark.slow
 async def test_serve_answers_503_while_a_backup_locks_its_journal_and_takes_events_again(
     tmp_path: Path,
 ) -> None:

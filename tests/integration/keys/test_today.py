@@ -58,6 +58,7 @@ async def delivers(serve: ServeProcess, environ: Mapping[str, str], folder: Path
     assert {of["state"] for of in status["breakers"].values() if of} == {"closed"}
 
 
+@pytest.mark.slow
 async def test_all_is_delivered_and_proven_with_a_signing_key(
     today: Target, migrated: str, tmp_path: Path
 ) -> None:

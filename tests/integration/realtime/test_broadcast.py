@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import pytest
 from realtime import RealtimeSubscribeStates
 
 from migctl.config import Target
@@ -120,6 +121,7 @@ async def test_what_comes_while_there_is_no_channel_is_superseded_and_counted(
             await until(lambda: received.seqs == [3])
 
 
+@pytest.mark.slow
 async def test_wrong_key_degrades_and_says_what_to_check(journal: SqliteJournal, standin: Target) -> None:
     wrong = replace(
         standin, service_role_key=standin.anon_key, jwt_secret="another secret of at least thirty-two"

@@ -86,6 +86,7 @@ async def test_hints_go_by_http_while_only_our_socket_is_lost_and_nobody_is_alar
         assert received.seqs == list(range(1, 23))
 
 
+@pytest.mark.slow
 async def test_silence_opens_the_breaker_though_http_takes_everything_and_a_canary_closes_it(
     journal: SqliteJournal, standin: Target
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from migctl import clock
 from migctl.config import Target
 from migctl.faults import switches, tcp_proxy
@@ -56,6 +58,7 @@ async def test_touches_say_nothing_that_is_not_so(
     assert await Tables(migrated).heads() == [(journal.epoch, 0, 0)]
 
 
+@pytest.mark.slow
 async def test_lost_slot_opens_the_breaker_though_broadcast_is_well(
     journal: SqliteJournal, standin: Target
 ) -> None:
@@ -72,6 +75,7 @@ async def test_lost_slot_opens_the_breaker_though_broadcast_is_well(
         assert transport.status().breaker.opened == 1
 
 
+@pytest.mark.slow
 async def test_changes_that_are_skipped_open_the_breaker(journal: SqliteJournal, standin: Target) -> None:
     async with broadcasting(journal, standin, live="postgres_changes") as transport:
         await seen(transport)
@@ -81,6 +85,7 @@ async def test_changes_that_are_skipped_open_the_breaker(journal: SqliteJournal,
         await closes(transport)
 
 
+@pytest.mark.slow
 async def test_subscription_that_is_deleted_in_silence_is_made_anew(
     journal: SqliteJournal, standin: Target
 ) -> None:
@@ -91,6 +96,7 @@ async def test_subscription_that_is_deleted_in_silence_is_made_anew(
         await closes(transport)
 
 
+@pytest.mark.slow
 async def test_policy_that_raises_opens_the_breaker(
     journal: SqliteJournal, standin: Target, migrated: str
 ) -> None:
@@ -129,6 +135,7 @@ async def test_table_out_of_the_publication_is_a_refusal_with_its_reason(
         )
 
 
+@pytest.mark.slow
 async def test_outage_of_the_table_is_told_as_what_it_is(journal: SqliteJournal, standin: Target) -> None:
     async with (
         tcp_proxy(port_of(standin)) as proxy,

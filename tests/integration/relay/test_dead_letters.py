@@ -73,6 +73,7 @@ async def test_a_storm_of_50_is_held_after_20_until_it_is_accepted(
     assert list(await tables.tombstones()) == list(range(1, 51))
 
 
+@pytest.mark.slow
 async def test_events_that_no_table_could_hold_are_no_storm_and_hold_nobody(
     journal: SqliteJournal, target: Target, tables: Tables
 ) -> None:

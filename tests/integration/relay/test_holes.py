@@ -217,6 +217,7 @@ async def test_a_live_reader_gets_each_event_once_whatever_goes_back(
     assert received.gaps == []
 
 
+@pytest.mark.slow
 async def test_a_reader_that_meets_the_hole_before_the_relay_does_waits_for_it(
     journal: SqliteJournal, target: Target, tables: Tables
 ) -> None:

@@ -67,6 +67,7 @@ async def test_nonsense_where_the_relay_begins(
 
 
 @pytest.mark.parametrize("asked", ["reach", "id at"])
+@pytest.mark.slow
 async def test_nonsense_where_journal_and_table_are_compared(
     journal: SqliteJournal, target: Target, tables: Tables, front: Front, asked: Request
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from migctl.config import Target
 from migctl.stack.standin_process import StandinProcess
@@ -32,6 +33,7 @@ def fallback(serve: ServeProcess) -> Any:
     return answer.json()["fallback"]
 
 
+@pytest.mark.slow
 async def test_what_the_stage_says_holds_while_the_rollout_is_in_it(
     target: Target, process: StandinProcess, tmp_path: Path
 ) -> None:

@@ -193,6 +193,7 @@ async def test_a_large_broadcast_is_refused_and_not_delivered(start: Start) -> N
         assert (await two.receive())[1]["event"] == "200000"
 
 
+@pytest.mark.slow
 async def test_over_the_rate_every_receiving_channel_is_shut_down(start: Start) -> None:
     site = start("--rates", "self-hosted")
     async with wire(site) as one, wire(site) as two:

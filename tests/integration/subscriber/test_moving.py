@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import connect
 
 import migctl
@@ -151,6 +152,7 @@ async def test_who_is_assigned_the_websocket_does_not_join_realtime_when_a_fallb
         assert one.attached == {"websocket"}
 
 
+@pytest.mark.slow
 async def test_a_brake_ends_a_ramp_and_an_older_word_does_not_begin_it_again(
     target: Target, journal: SqliteJournal
 ) -> None:

@@ -367,6 +367,7 @@ async def test_connection_that_is_cut_is_taken_up_again_by_a_new_client(
     assert received.ids == sent
 
 
+@pytest.mark.slow
 async def test_token_that_ends_is_renewed_before_the_server_closes_the_channel(
     target: Target, journal: SqliteJournal
 ) -> None:
@@ -425,6 +426,7 @@ async def test_channel_that_goes_silent_is_left(target: Target, journal: SqliteJ
         await until(lambda: subscriber.reconnects >= 2)
 
 
+@pytest.mark.slow
 async def test_wrong_key_and_a_role_that_may_not_receive_are_refused_with_the_way_out(target: Target) -> None:
     """Both at once: the server takes five seconds over each refusal."""
 

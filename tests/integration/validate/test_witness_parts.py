@@ -157,6 +157,7 @@ async def test_the_tail_reads_what_is_committed_and_does_not_count_its_own_reque
     assert sum(each.requests for each in found) == 0
 
 
+@pytest.mark.slow
 async def test_the_tail_goes_over_to_a_new_epoch_and_its_window_is_no_evidence(tmp_path: Path) -> None:
     limits = Limits(window_s=0.5, grace_s=2.5)
     windows, found = Windows(clock.now(), limits), list[Minute]()

@@ -132,6 +132,7 @@ rules = st.tuples(conditions, outcomes | fractionals, outcomes | fractionals).ma
     context=contexts,
     user=st.one_of(st.none(), st.text(min_size=1, max_size=40)),
 )
+@pytest.mark.slow
 def test_any_rule_and_any_context_give_what_flagd_gives(
     targeting: Any, context: dict[str, Any], user: str | None
 ) -> None:
