@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperOption
 
-from migctl.cli import endings, output
+from migctl.cli import output
 from migctl.errors import Usage
 
 if TYPE_CHECKING:
@@ -89,13 +89,19 @@ def _declared(
 
 
 def allow(group: Any) -> None:
-    """Let the group, and every command below it, take both. Their help is the group's."""
+    """Let the group, and all below it, take both. Their help is the group's."""
     group.params += _options()
-    for _, command in endings.commands(group):
+    _allow_below(group)
+
+
+def _allow_below(group: Any) -> None:
+    for command in group.commands.values():
         options = _options()
         for option in options:
             option.hidden = True
         command.params += options
+        if hasattr(command, "commands"):
+            _allow_below(command)
 
 
 def _options() -> list[TyperOption]:

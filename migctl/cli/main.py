@@ -105,12 +105,13 @@ def main(argv: list[str] | None = None) -> int:
     context.show_warnings()
     context.hide_proxies()
     words = sys.argv[1:] if argv is None else argv
-    if words == ["help", "exit-codes"]:
+    asked = list(dropwhile(_LOUDNESS.__contains__, words))
+    if asked == ["help", "exit-codes"]:
         for code in Exit:
             output.plain(f"{code.value:>3}  {code.meaning}")
         return Exit.DONE
-    if words[:1] == ["help"]:
-        words = [*words[1:], "--help"]
+    if asked[:1] == ["help"]:
+        words = [*asked[1:], "--help"]
     streams = sys.stdout, sys.stderr
     try:
         build(words)(args=words, prog_name="migctl")

@@ -31,3 +31,23 @@ def test_the_log_is_as_loud_as_asked_for_and_log_level_wins(
     logged = {json.loads(line)["level"] for line in ended.stderr.splitlines() if line.startswith("{")}
     assert logged & {"info"} == levels, ended.stderr
     assert levels or ended.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-q", "stack", "fault", "--list"),
+        ("stack", "-q", "fault", "--list"),
+        ("stack", "fault", "-q", "--list"),
+    ],
+)
+def test_they_stand_wherever_an_option_may(tmp_path: Path, words: tuple[str, ...]) -> None:
+    ended = run(tmp_path, *words)
+    assert (ended.returncode, ended.stderr) == (Exit.DONE, "")
+    assert ended.stdout == run(tmp_path, "stack", "fault", "--list").stdout
+
+
+def test_help_is_help_with_them_too(tmp_path: Path) -> None:
+    plain = run(tmp_path, "help", "stack", "fault")
+    assert run(tmp_path, "-q", "help", "stack", "fault").stdout == plain.stdout
+    assert run(tmp_path, "-v", "help", "exit-codes").stdout == run(tmp_path, "help", "exit-codes").stdout
