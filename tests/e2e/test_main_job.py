@@ -123,6 +123,27 @@ def test_a_demo_whose_subscriber_is_killed_has_no_verdict(tmp_path: Path) -> Non
     assert left_running(tmp_path) == []
 
 
+@pytest.mark.slow
+def test_a_demo_whose_evidence_was_cut_fails(tmp_path: Path) -> None:
+    out, err = tmp_path / "out", tmp_path / "err"
+    demo = Forked(tmp_path, "demo", "--seconds", "6", "--mode", "websocket", out=out, err=err)
+    try:
+        while not (found := list(tmp_path.glob(".migctl/demo-*/websocket.ndjson"))) or _lines(found[0]) < 50:
+            assert demo.poll() is None, err.read_text()
+            time.sleep(0.05)
+        os.truncate(found[0], 0)
+        assert demo.wait(120) == 1, out.read_text() + err.read_text()
+    finally:
+        demo.kill()
+    assert "PASS" not in out.read_text()
+    assert left_running(tmp_path) == []
+
+
+def _lines(path: Path) -> int:
+    """Of a file that is being written."""
+    return path.read_bytes().count(b"\n")
+
+
 def _captures(pid: int) -> list[psutil.Process]:
     return [one for one in psutil.Process(pid).children(recursive=True) if "capture" in one.cmdline()]
 

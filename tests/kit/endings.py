@@ -134,12 +134,11 @@ ON_A_TARGET: dict[tuple[str, Exit], str] = {
     ("rollout signoff", Exit.DONE): "",
     ("journal adopt", Exit.DONE): "",
 }
-# What nothing here can bring about.
-NOWHERE = {("demo", Exit.WANTING): "it would have to lose an event"}
 # What takes running parts, or minutes: the test that does it.
 # fmt: off
 ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("dashboard build", Exit.DONE): "tests/e2e/test_dashboard_day.py::test_without_the_chart_library_every_figure_is_there_and_the_page_says_what_mends_it",  # noqa: E501
+    ("demo", Exit.WANTING): "tests/e2e/test_main_job.py::test_a_demo_whose_evidence_was_cut_fails",
     ("demo", Exit.UNREACHABLE): "tests/e2e/test_main_job.py::test_a_demo_whose_subscriber_is_killed_has_no_verdict",
     ("demo", Exit.DONE): "tests/e2e/test_main_job.py::test_the_demo_loses_nothing_while_the_stand_in_is_killed",
     ("stack up", Exit.DONE): f"{_STACK}::test_up_down_up_keeps_data_keys_and_ports",
