@@ -27,6 +27,7 @@ _JOURNAL = "tests/cli/journal/test_journal_command.py"
 _LETTERS = "tests/cli/deadletter/test_deadletter_command.py"
 _COMPLETE = "tests/integration/rollout/test_complete.py"
 _REPORT = "tests/cli/validate/test_validate_report.py"
+_WANTING = "tests/cli/exits/test_found_wanting.py"
 _OWN_PROJECT = "tests/cli/drill/test_own_project.py"
 _LETTERS_LISTED = (
     f"{_LETTERS}::test_letters_are_listed_shown_and_retried_while_serve_runs_and_after_it_was_killed"
@@ -146,9 +147,9 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("stack stop", Exit.DONE): _STOPPED,
     ("stack start", Exit.DONE): _STOPPED,
     ("stack env", Exit.DONE): f"{_USES}::test_env_survives_the_shell_and_says_the_same_as_json",
-    ("schema status", Exit.WANTING): f"{_SCHEMA}::test_repair_names_its_target_before_it_acts_and_keeps_the_reason",
+    ("schema status", Exit.WANTING): f"{_WANTING}::test_a_target_without_our_files_is_wanting",
+    ("schema prune", Exit.WANTING): f"{_WANTING}::test_a_target_without_our_files_is_wanting",
     ("schema verify", Exit.WANTING): f"{_SCHEMA}::test_verify_tells_each_difference_on_a_line_and_leaves_with_1",
-    ("schema prune", Exit.WANTING): "tests/integration/schema/test_prune.py::test_a_schema_without_the_file_is_told_to_apply_it",
     ("serve", Exit.UNREACHABLE): "tests/cli/test_main.py::test_a_taken_port_is_told",
     ("status", Exit.DONE): f"{_STATUS}::test_status_from_afar_needs_a_token_and_says_which",
     ("status", Exit.WANTING): f"{_STATUS}::test_supabase_that_is_away_is_degraded_with_the_reason_and_exit_1",
@@ -159,7 +160,7 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("ctl throttle", Exit.DONE): _THROTTLED,
     ("ctl no-throttle", Exit.DONE): _THROTTLED,
     ("clients", Exit.DONE): _CLIENTS,
-    ("clients", Exit.WANTING): _CLIENTS,
+    ("clients", Exit.WANTING): f"{_WANTING}::test_subscribers_are_not_all_where_the_record_does_not_say_who_else_there_is",
     ("sources", Exit.DONE): _ATTACHED,
     ("subscribers", Exit.DONE): _ATTACHED,
     ("tail", Exit.DONE): "tests/cli/test_tail.py::test_what_is_wanted_comes_in_order_as_text_and_as_lines_of_json",
@@ -170,14 +171,10 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("rollout promote", Exit.DONE): (
         "tests/integration/rollout/test_promote.py::test_a_step_is_promoted_on_evidence_alone_or_by_force_with_a_reason"
     ),
-    ("rollout revert", Exit.WANTING): (
-        "tests/integration/rollout/test_commands.py::test_an_abort_that_reaches_nobody_says_so_and_is_shown_until_it_has"
-    ),
+    ("rollout revert", Exit.WANTING): f"{_WANTING}::test_a_step_back_that_a_process_does_not_confirm_is_wanting",
     ("rollout complete", Exit.DONE): _COMPLETED,
     ("rollout signoff", Exit.WANTING): _COMPLETED,
-    ("flags disable", Exit.WANTING): (
-        "tests/cli/flags/test_flags.py::test_a_change_by_somebody_else_is_told_and_one_of_another_flag_is_none"
-    ),
+    ("flags disable", Exit.WANTING): f"{_WANTING}::test_a_flag_that_somebody_else_changed_meanwhile_is_not_disabled",
     ("flags processes", Exit.WANTING): (
         "tests/integration/rollout/test_meeting.py::test_a_process_that_was_killed_for_good_is_taken_out_by_a_person"
     ),
@@ -191,7 +188,7 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ("deadletter accept", Exit.DONE): f"{_LETTERS}::test_a_held_relay_goes_on_at_once_when_the_operator_accepts",
     ("capture", Exit.DONE): _CAPTURED,
     ("capture", Exit.WANTING): _CAPTURED,
-    ("replay", Exit.WANTING): "tests/e2e/test_main_job.py::test_a_recorded_stream_is_replayed_whole_through_both_transports",
+    ("replay", Exit.WANTING): f"{_WANTING}::test_a_replay_whose_evidence_was_cut_fails",
     ("validate watch", Exit.DONE): _WATCHED,
     ("validate watch", Exit.WANTING): _WATCHED,
     ("validate report", Exit.DONE): f"{_REPORT}::test_agreeing_captures_exit_0_and_say_pass_first",
@@ -207,9 +204,7 @@ ELSEWHERE: dict[tuple[str, Exit], str] = {
     ),
     ("journal export", Exit.WANTING): _JOURNAL_TORN,
     ("journal verify", Exit.WANTING): _JOURNAL_TORN,
-    ("journal restore", Exit.WANTING): (
-        "tests/integration/journal/test_restore.py::test_what_does_not_hold_together_or_is_of_another_journal_changes_nothing"
-    ),
+    ("journal restore", Exit.WANTING): f"{_WANTING}::test_a_copy_that_does_not_hold_together_is_not_restored",
     ("token list", Exit.DONE): f"{_TOKENS}::test_who_asks_nobody_for_a_token_says_so",
     ("token revoke", Exit.DONE): f"{_TOKENS}::test_where_the_last_token_is_revoked_the_door_stays_shut",
 }
