@@ -123,7 +123,10 @@ def show(
         ["today", _words(now)],
     ]
     if one.settled is not None and one.settled.event_id is not None:
-        rows.append(["event", f"{one.settled.event_id}, seq {one.settled.seq} of {one.settled.epoch}"])
+        from migctl.events.ids import both_ids
+
+        name = both_ids(one.settled.event_id, one.settled.source_id)
+        rows.append(["event", f"{name}, seq {one.settled.seq} of {one.settled.epoch}"])
     output.table(["", ""], rows)
     output.plain(of.content.decode("utf-8", "backslashreplace"))
 

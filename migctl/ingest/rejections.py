@@ -32,12 +32,16 @@ Outcome = Literal["retried", "ignored", "dismissed"]
 
 
 class Settled(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a line. event_id, epoch, seq: of the event that it is now. by, reason: of one that a person dismissed."""
+    """What became of a line. event_id, source_id, epoch, seq: of the event that it is now.
+
+    by, reason: of one that a person dismissed.
+    """
 
     id: str
     at: Moment
     outcome: Outcome
     event_id: str | None = None
+    source_id: str | None = None
     epoch: str | None = None
     seq: int | None = None
     by: str | None = None

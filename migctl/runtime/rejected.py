@@ -109,7 +109,10 @@ def _mark(of: Retried) -> Settled:
     if of.event is None or of.position is None:
         return Settled(id=of.kept.of.id, at=now(), outcome="ignored")
     epoch, seq = of.position
-    return Settled(id=of.kept.of.id, at=now(), outcome="retried", event_id=of.event.id, epoch=epoch, seq=seq)
+    return Settled(
+        id=of.kept.of.id, at=now(), outcome="retried",
+        event_id=of.event.id, source_id=of.event.source_id, epoch=epoch, seq=seq,
+    )  # fmt: skip
 
 
 def _batches(found: Sequence[Retried]) -> Iterator[list[Retried]]:

@@ -116,7 +116,7 @@ function render() {
   const shown = [];
   for (const event of kept.newest()) {
     if (shown.length === ROWS) break;
-    if (!wanted || `${event.seq} ${event.id} ${event.type} ${event.source} ${event.text}`.toLowerCase().includes(wanted)) shown.push(event);
+    if (!wanted || `${event.seq} ${event.id} ${event.source_id ?? ""} ${event.type} ${event.source} ${event.text}`.toLowerCase().includes(wanted)) shown.push(event);
   }
   const found = document.querySelector("#events tbody").rows;
   for (let row = 0; row < ROWS; row += 1) fill(found[row], shown[row]);
@@ -141,13 +141,16 @@ function fill(row, event) {
   write(data, event.text.slice(0, 200));
 }
 
+/** By the producer's own id, with the one that was made of it. */
+const named = (of) => of.source_id ? `${of.source_id} (${of.id})` : of.id ?? "none";
+
 const isPicked = (event) => picked !== null && picked.id === event.id && (picked.seq === undefined || picked.seq === event.seq);
 
 async function pick(event) {
   picked = event;
   finished = false;
   at("story-none").hidden = true;
-  lines([["Event", event.id], ["Fate", "asking"]]);
+  lines([["Event", named(event)], ["Fate", "asking"]]);
   write(at("story-data"), event.text ?? "");
   await story();
   later();
@@ -165,7 +168,7 @@ async function story() {
     if (of !== picked) return;
     finished = found.steps.every((step) => step.state !== "waiting");
     const told = found.steps.map((step) => [NAMES[step.part], `${WORDS[step.state]}${step.at ? `${clock(step.at)} · ` : ""}${step.reason}`, step.state]);
-    const name = found.source_id ? `${found.source_id} (${found.id})` : found.id ?? "none";
+    const name = named(found);
     lines([
       ["Event", `${found.event_type ? `${found.event_type} · ` : ""}${name}`],
       ["Position", found.seq == null ? "none" : `${found.epoch}/${found.seq}`],
@@ -177,7 +180,7 @@ async function story() {
   } catch (error) {
     if (of !== picked) return;
     finished = error.status >= 400 && error.status < 500;
-    lines([["Event", of.id], ["Fate", error.message, "failed"]]);
+    lines([["Event", named(of)], ["Fate", error.message, "failed"]]);
   }
 }
 

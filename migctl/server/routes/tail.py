@@ -35,7 +35,7 @@ PAGE = 1000
 
 
 class TailEvent(msgspec.Struct, frozen=True):
-    """text: of its data, cut. bytes: of all of it."""
+    """text: of its data, cut. bytes: of all of it. source_id: the producer's own, where `id` was made of it."""
 
     seq: int
     id: str
@@ -45,6 +45,7 @@ class TailEvent(msgspec.Struct, frozen=True):
     committed_at: Moment
     text: str
     bytes: int
+    source_id: str | None = None
 
 
 class TailLine(msgspec.Struct, frozen=True):
@@ -185,7 +186,7 @@ def matches(entry: Entry, needle: str) -> bool:
     if not needle:
         return True
     event = entry.event
-    names = f"{entry.seq} {event.id} {event.event_type} {event.source}".lower()
+    names = f"{entry.seq} {event.id} {event.source_id or ''} {event.event_type} {event.source}".lower()
     return needle in names or needle in event.data.decode("utf-8", "replace").lower()
 
 
@@ -202,4 +203,5 @@ def _event(entry: Entry) -> TailEvent:
         entry.committed_at,
         text,
         len(event.data),
+        event.source_id,
     )

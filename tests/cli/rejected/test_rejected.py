@@ -69,6 +69,7 @@ def test_lines_go_in_once_the_mapping_is_mended_and_never_twice(
         (1, "retried", 2), (2, "refused", None), (3, "retried", 3),
     ]  # fmt: skip
     assert said("retry", "--all", *MENDED, code=1)["refused"] == len(said("list")["lines"]) == 1
+    assert "own-1 (" in migctl("rejected", "show", "1").stdout
     assert events(tmp_path)[1:] == [
         ("own-1", "b", b'{"n":1}'),
         (None, "b", b'{"n":2}'),

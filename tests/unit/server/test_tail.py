@@ -13,12 +13,14 @@ import pytest
 from aiohttp import web
 
 from migctl import server
+from migctl.events import make_event
 from migctl.journal.sqlite import SqliteJournal
 from migctl.server.access.guard import guard
 from migctl.server.access.rules import Rules
 from migctl.server.access.tokens import Tokens, mint_token
 from migctl.server.routes import tail
 from migctl.server.routes.tail import Reader, TailLine, tail_routes
+from tests.kit.entries import START
 from tests.kit.served import event
 
 
@@ -42,6 +44,24 @@ async def test_a_page_begins_with_the_newest_and_goes_on_where_it_was(journal: S
     resumed = Reader(journal, "", limit=10)
     resumed.begin((journal.epoch, 31))
     assert seqs(await resumed.next()) == [32, 33]
+
+
+async def test_an_event_is_found_and_shown_by_its_producers_own_id(journal: SqliteJournal) -> None:
+    made = make_event(
+        id="Order-7",
+        event_type="cpu",
+        timestamp=None,
+        source="h",
+        data=b"{}",
+        arrived=START,
+        default_source="h",
+    )
+    await put(journal, 3)
+    await journal.append([made])
+    reader = Reader(journal, "order-7", limit=10)
+    reader.begin(None)
+    [found] = (await reader.next()).events
+    assert (found.seq, found.id, found.source_id) == (4, made.id, "Order-7")
 
 
 async def test_who_comes_back_is_given_all_since_in_several_lines_and_then_goes_on(
