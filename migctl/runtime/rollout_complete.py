@@ -133,15 +133,20 @@ async def complete(settings: Settings, request: Request) -> Progress:
 
 
 async def known_whole(at: Control, standing: Standing) -> Standing:
-    """The same, unless the record was silent and a completion may have begun: that is taken back by the record alone, so it is
-    waited for. Raises Transient, Systemic where it stays away.
+    """The same, unless the record was silent and only it can say: what stands, where nobody else knows; a completion that may have
+    begun, which is taken back by the record alone. Then it is waited for. Raises Transient, Systemic where it stays away.
     """
-    kept = kept_in(at.settings.state)
-    if standing.basis is not None or kept is None or kept.target != at.name or kept.stage != COMPLETING:
+    if standing.basis is not None or (standing.all_effective and not _may_complete(at)):
         return standing
     patient = await at.read(processes=False)
     require(patient)
     return patient
+
+
+def _may_complete(at: Control) -> bool:
+    """As far as this folder knows."""
+    kept = kept_in(at.settings.state)
+    return kept is not None and kept.target == at.name and kept.stage == COMPLETING
 
 
 def _with(state: State, after: Completing) -> State:

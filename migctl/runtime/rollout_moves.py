@@ -140,8 +140,6 @@ async def revert(settings: Settings, wish: Wish) -> Effect:
                 wish.notify(OPEN_AGAIN)
             return Effect(proposed, None if wish.dry_run else Done(state=after))
         known = standing.all_effective
-        if not known:
-            require(standing)
         now = max((shares.percent for shares in known), default=0.0)
         stage = standing.state.stage if standing.state is not None else pure.at_or_below(now, at.steps).stage
         earlier = pure.before(stage, at.steps)

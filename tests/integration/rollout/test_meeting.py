@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -35,6 +36,19 @@ WAITING = (
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
+
+
+@contextmanager
+def record_slow(database: str, for_s: float) -> Iterator[None]:
+    """The record answers nobody for so long."""
+    with psycopg.connect(database) as holder:
+        holder.execute("lock table monitoring_flags in access exclusive mode")
+        release = threading.Timer(for_s, holder.rollback)
+        release.start()
+        try:
+            yield
+        finally:
+            release.join()
 
 
 @contextmanager
@@ -152,6 +166,19 @@ async def test_what_was_set_by_hand_is_soaked_and_the_brake_of_going_there_ends_
     assert "no terminal" in stage.call("resume", code=4)["refused"]
     assert stage.call("resume", *WHY)["state"]["stage"] == "2a-internal"
     assert stage.call("status")["written"]["segments"] == {"internal": 100}
+
+
+@pytest.mark.parametrize("words", [("revert",), ("set", "0")], ids=" ".join)
+@pytest.mark.slow
+def test_going_down_waits_for_a_slow_record_where_nobody_else_says_what_stands(
+    target: Target, migrated: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    stage = Stage(tmp_path, target)
+    stage.call("set", "50", *WHY)
+    with record_slow(migrated, 2.0):
+        down = stage.call(*words)
+    assert down["percent"]["before"] == 50
+    assert stage.call("status")["percent"] == down["percent"]["after"] < 50
 
 
 @pytest.mark.slow
