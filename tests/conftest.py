@@ -19,11 +19,14 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.postgres import Postgres
 from migctl.stack.standin_process import StandinProcess
 from migctl.stack.valkey import Valkey
-from tests.kit import databases
+from tests.kit import databases, seed
 from tests.kit.relaying import Tables
 from tests.kit.targets import standing, target_of
 
 pytest_plugins = ["tests.kit.needs"]
+
+# Before anything is open that it would keep.
+seed.plant()
 
 # How long one example takes says how busy the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)

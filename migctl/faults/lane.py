@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from migctl.faults.pipeline import Pipeline
 from migctl.faults.stages import Latency, Mark, Piece
@@ -122,5 +123,6 @@ class Lane:
         self.ended = True
         target = self.target
         if mark is Mark.END and target is not None and not target.is_closing() and target.can_write_eof():
-            target.write_eof()
+            with suppress(OSError):  # it was reset, which we have not been told yet
+                target.write_eof()
         self._when_ended(mark)

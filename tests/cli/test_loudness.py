@@ -9,7 +9,7 @@ import pytest
 
 from migctl.exits import Exit
 from tests.kit.endings import FILES
-from tests.kit.forked import run
+from tests.kit.serve_process import run
 
 SERVE = ("serve", "--mode", "websocket", "--listen", "127.0.0.1:0", "--source", "old.ndjson", "--until-done")
 

@@ -24,6 +24,8 @@ def test_each_runs_beside_one_serve(target: Target, tmp_path: Path) -> None:
     more = environment_of(target)
     with serving_process(tmp_path, "--mode", "dual", more=more) as serve:
         more["MIGCTL_LISTEN"] = serve.url.removeprefix("http://")
+        while run(tmp_path, "status", more=more).returncode != 0:
+            pass  # it connects; the test has an end of its own
         for line in LINES:
             if line in ENDLESS:
                 continue

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.kit import needs
-from tests.kit.forked import Forked
+from tests.kit.serve_process import begin
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -109,7 +109,7 @@ def test_the_demo_loses_nothing_while_the_stand_in_is_killed(tmp_path: Path, mod
 @pytest.mark.slow
 def test_a_demo_whose_subscriber_is_killed_has_no_verdict(tmp_path: Path) -> None:
     out, err = tmp_path / "out", tmp_path / "err"
-    demo = Forked(tmp_path, "demo", "--seconds", "6", "--mode", "websocket", out=out, err=err)
+    demo = begin(tmp_path, "demo", "--seconds", "6", "--mode", "websocket", out=out, err=err)
     try:
         while not (captures := _captures(demo.pid)) or "publishing" not in err.read_text():
             assert demo.poll() is None, err.read_text()
@@ -126,7 +126,7 @@ def test_a_demo_whose_subscriber_is_killed_has_no_verdict(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_demo_whose_evidence_was_cut_fails(tmp_path: Path) -> None:
     out, err = tmp_path / "out", tmp_path / "err"
-    demo = Forked(tmp_path, "demo", "--seconds", "6", "--mode", "websocket", out=out, err=err)
+    demo = begin(tmp_path, "demo", "--seconds", "6", "--mode", "websocket", out=out, err=err)
     try:
         while not (found := list(tmp_path.glob(".migctl/demo-*/websocket.ndjson"))) or _lines(found[0]) < 50:
             assert demo.poll() is None, err.read_text()

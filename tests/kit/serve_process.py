@@ -12,14 +12,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from tests.kit.conditions import going_on
-
-if TYPE_CHECKING:
-    from tests.kit.forked import Forked
 
 STARTS_WITHIN_S = 90.0
 _OURS = ("MIGCTL_", "SUPABASE_", "DATABASE_URL", "REDIS_URL")
@@ -36,17 +33,8 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
     }
 
 
-def needs_a_start(more: Mapping[str, str] | None) -> bool:
-    """What the loader or the interpreter has to know before a program begins."""
-    return any(name.startswith(("LD_", "PYTHON", "MALLOC")) for name in more or ())
-
-
 def run(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """One command, to its end. It is forked from a process that has the imports, unless it needs a start of its own."""
-    if not needs_a_start(more):
-        from tests.kit import forked
-
-        return forked.run(folder, *words, more=more)
+    """One command, to its end."""
     return subprocess.run(
         [sys.executable, "-m", "migctl", *words],
         capture_output=True,
@@ -58,9 +46,24 @@ def run(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> sub
     )
 
 
+def begin(
+    folder: Path, *words: str, out: Path, err: Path, more: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """A command that goes on. out, err: what they are appended to."""
+    with out.open("ab") as stdout, err.open("ab") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "migctl", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment(folder, more),
+            cwd=folder,
+        )
+
+
 @dataclass
 class ServeProcess:
-    process: subprocess.Popen[bytes] | Forked
+    process: subprocess.Popen[bytes]
     folder: Path
     url: str
 
@@ -100,21 +103,14 @@ def serving_process(
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "serve.log"
     log.write_bytes(b"")
-    words = ("serve", "--listen", "127.0.0.1:0", *options)
-    process: subprocess.Popen[bytes] | Forked
-    if stderr is None and not needs_a_start(more):
-        from tests.kit.forked import Forked
-
-        process = Forked(folder, *words, out=log, err=log, more=more)
-    else:
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "migctl", *words],
-                stdout=out,
-                stderr=out if stderr is None else stderr,
-                env=environment(folder, more),
-                cwd=folder,
-            )
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "migctl", "serve", "--listen", "127.0.0.1:0", *options],
+            stdout=out,
+            stderr=out if stderr is None else stderr,
+            env=environment(folder, more),
+            cwd=folder,
+        )
     try:
         yield ServeProcess(process, folder, _announced(folder, process, log)["url"])
     finally:
@@ -123,7 +119,7 @@ def serving_process(
         process.wait(60)
 
 
-def _announced(folder: Path, process: subprocess.Popen[bytes] | Forked, log: Path) -> dict[str, Any]:
+def _announced(folder: Path, process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
     deadline = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError, ValueError):

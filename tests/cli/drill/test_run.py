@@ -26,6 +26,7 @@ from migctl.drills.running import Run
 from migctl.drills.sampling import Moment
 from migctl.drills.world.deployment import Deployment
 from migctl.faults.lacking import Lacking
+from tests.kit import seed
 from tests.kit.serve_process import environment, run
 
 SHORT = """\
@@ -95,7 +96,7 @@ def start(folder: Path, *words: str, more: Mapping[str, str] | None = None) -> s
     """In a session of its own, as at a terminal: a Ctrl-C there is a signal to all of its group."""
     return subprocess.Popen(
         [sys.executable, "-m", "migctl", "drill", *words],
-        env=environment(folder, more),
+        env=environment(folder, {**seed.REAL, **(more or {})}),  # its processes are looked at
         cwd=folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

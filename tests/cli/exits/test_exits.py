@@ -15,7 +15,7 @@ from migctl.exits import Exit
 from tests.cli.test_doors import HOSTED
 from tests.kit.deadletters import Commands, Ended
 from tests.kit.endings import ALONE, ELSEWHERE, FILES, ON_A_TARGET, examples, listed, words_of
-from tests.kit.forked import run
+from tests.kit.serve_process import run
 from tests.kit.targets import environment_of
 
 ROOT = Path(__file__).parents[3]
@@ -106,8 +106,8 @@ class TestAlone:
 
     def ended(self, migctl: Commands, name: str, words: list[str]) -> Ended:
         if name in OF_THEIR_OWN:
-            forked = run(migctl.folder, *words, more=migctl.environ)
-            return Ended(forked.returncode, forked.stdout, forked.stderr)
+            done = run(migctl.folder, *words, more=migctl.environ)
+            return Ended(done.returncode, done.stdout, done.stderr)
         return migctl(*words)
 
     def test_a_typo_is_2(self, migctl: Commands) -> None:

@@ -20,8 +20,7 @@ from migctl.stack.keys import Keys
 from migctl.stack.standin_process import StandinProcess
 from tests.cli.test_doors import HOSTED
 from tests.kit.entries import event
-from tests.kit.forked import Forked, run
-from tests.kit.serve_process import environment, serving_process
+from tests.kit.serve_process import begin, environment, run, serving_process
 from tests.kit.targets import environment_of, target_of
 
 ROOT = Path(__file__).parents[3]
@@ -106,7 +105,7 @@ def test_a_replay_whose_evidence_was_cut_fails(tmp_path: Path) -> None:
     (tmp_path / "old.ndjson").write_text("\n".join(lines) + "\n")
     out, err = tmp_path / "stdout", tmp_path / "stderr"
     words = ("replay", "old.ndjson", "--out", "kept")
-    replay, capture = Forked(tmp_path, *words, out=out, err=err), tmp_path / "kept" / "websocket.ndjson"
+    replay, capture = begin(tmp_path, *words, out=out, err=err), tmp_path / "kept" / "websocket.ndjson"
     try:
         while not capture.exists() or capture.read_bytes().count(b"\n") < 50:
             assert replay.poll() is None, err.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from migctl.stack import logs
 from tests.cli.test_doors import HOSTED
 from tests.kit.conditions import until
 from tests.kit.endings import FILES
-from tests.kit.forked import Forked
+from tests.kit.serve_process import begin
 
 WITHIN_S = 120.0
 # {here}: where somebody takes connections, and says nothing.
@@ -42,7 +43,7 @@ def silent() -> Iterator[socket.socket]:
         yield server
 
 
-def interrupted(folder: Path, process: Forked) -> None:
+def interrupted(folder: Path, process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     code, said = process.wait(WITHIN_S), (folder / "err").read_text()
     assert (code, "error" in said.lower().replace("connecterror", "")) == (Exit.INTERRUPTED, False), said
@@ -54,7 +55,7 @@ def test_what_waits_for_others(tmp_path: Path, silent: socket.socket, words: str
     here = f"127.0.0.1:{silent.getsockname()[1]}"
     more = {**HOSTED, "SUPABASE_URL": f"http://{here}", "DATABASE_URL": f"postgresql://u:p@{here}/d"}
     command = words.format(here=here).split()
-    process = Forked(tmp_path, *command, out=tmp_path / "out", err=tmp_path / "err", more=more)
+    process = begin(tmp_path, *command, out=tmp_path / "out", err=tmp_path / "err", more=more)
     try:
         taken, _ = silent.accept()
         with taken:
@@ -68,7 +69,7 @@ def test_what_waits_for_others(tmp_path: Path, silent: socket.socket, words: str
 def test_what_brings_up_a_stack_of_its_own(tmp_path: Path, words: str) -> None:
     (tmp_path / "old.ndjson").write_text(FILES["old.ndjson"])
     (tmp_path / "err").touch()
-    process = Forked(tmp_path, *words.split(), out=tmp_path / "out", err=tmp_path / "err")
+    process = begin(tmp_path, *words.split(), out=tmp_path / "out", err=tmp_path / "err")
     try:
         asyncio.run(until(lambda: (tmp_path / "err").read_text() != ""))
         interrupted(tmp_path, process)
@@ -79,7 +80,7 @@ def test_what_brings_up_a_stack_of_its_own(tmp_path: Path, words: str) -> None:
 def test_a_log_that_is_followed(tmp_path: Path) -> None:
     (tmp_path / "stack").mkdir(mode=0o700)
     (tmp_path / "out").touch()
-    process = Forked(tmp_path, "stack", "logs", "standin", "-f", out=tmp_path / "out", err=tmp_path / "err")
+    process = begin(tmp_path, "stack", "logs", "standin", "-f", out=tmp_path / "out", err=tmp_path / "err")
     try:
         path = logs.path(tmp_path, "standin")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import pytest
 
 from migctl.exits import Exit
 from tests.kit.deadletters import Commands
-from tests.kit.forked import run
+from tests.kit.serve_process import run
 
 LACKING = [
     ("status --timeout 5s", "--watch"),

@@ -37,7 +37,7 @@ async def test_who_posts_and_who_reads_is_listed_with_how_far_it_is(tmp_path: Pa
                 "realtime",
             )
             for command, words in (
-                ("sources", "from 127.0.0.1"),
+                ("sources", "127.0.0.1"),
                 ("subscribers", "nobody is behind head 3"),
             ):
                 text = await asyncio.to_thread(run, tmp_path, command)

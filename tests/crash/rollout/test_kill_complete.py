@@ -18,9 +18,8 @@ from migctl import Subscriber
 from migctl.config import Target
 from migctl.stack.launcher import any_free_port
 from tests.kit.conditions import until
-from tests.kit.forked import run
 from tests.kit.receiving import receiving
-from tests.kit.serve_process import ServeProcess, environment, serving_process
+from tests.kit.serve_process import ServeProcess, environment, run, serving_process
 from tests.kit.targets import environment_of
 from tests.kit.walking import ROOT, Ledger, last_stage
 

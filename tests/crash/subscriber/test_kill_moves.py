@@ -21,9 +21,8 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.standin_process import StandinProcess
 from migctl.stack.valkey import Valkey
 from tests.kit.conditions import until
-from tests.kit.forked import run
 from tests.kit.receiving import Received, receiving
-from tests.kit.serve_process import ServeProcess, serving_process
+from tests.kit.serve_process import ServeProcess, run, serving_process
 from tests.kit.targets import environment_of
 
 NAME = "local/public"

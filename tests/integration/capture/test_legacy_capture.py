@@ -17,9 +17,8 @@ from migctl.journal.sqlite import read_file
 from migctl.validate.capture_file import CaptureFile
 from migctl.validate.legacy_capture import LegacyCapture
 from tests.kit.conditions import until
-from tests.kit.forked import Forked, run
 from tests.kit.old_service import old_service
-from tests.kit.serve_process import serving_process
+from tests.kit.serve_process import begin, run, serving_process
 
 
 async def test_all_that_an_old_dashboard_gets_is_in_the_report(tmp_path: Path) -> None:
@@ -27,7 +26,7 @@ async def test_all_that_an_old_dashboard_gets_is_in_the_report(tmp_path: Path) -
         out, captured = tmp_path / "out.txt", tmp_path / "captured"
         await server.post(2)  # before it is there
         words = ("capture", "--transport", "legacy", "--out", str(captured), "--url", server.url)
-        capture = Forked(tmp_path, *words, out=out, err=out)
+        capture = begin(tmp_path, *words, out=out, err=out)
         try:
             await until(lambda: out.exists() and "ready: legacy" in out.read_text())
             await server.post(5)

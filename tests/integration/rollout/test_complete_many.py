@@ -19,8 +19,7 @@ from migctl.server.access.tokens import mint_token
 from tests.integration.rollout.test_commands import ADMIN, MINTED
 from tests.integration.rollout.test_complete import REASON
 from tests.kit.conditions import until
-from tests.kit.forked import run
-from tests.kit.serve_process import ServeProcess, environment, serving_process
+from tests.kit.serve_process import ServeProcess, environment, run, serving_process
 from tests.kit.targets import environment_of
 from tests.kit.walking import ROOT, last_stage
 

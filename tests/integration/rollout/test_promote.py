@@ -13,8 +13,7 @@ import pytest
 
 from migctl.config import Target
 from tests.kit.conditions import until
-from tests.kit.forked import run
-from tests.kit.serve_process import serving_process
+from tests.kit.serve_process import run, serving_process
 from tests.kit.sources import Source
 from tests.kit.targets import environment_of
 from tests.kit.walking import Ledger, write_settings, write_stages

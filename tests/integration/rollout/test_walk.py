@@ -23,9 +23,8 @@ from migctl.rollout.stages import WALKED
 from migctl.stack.standin_process import StandinProcess
 from migctl.stack.valkey import Valkey
 from tests.kit.conditions import until
-from tests.kit.forked import run
 from tests.kit.receiving import receiving
-from tests.kit.serve_process import ServeProcess, serving_process
+from tests.kit.serve_process import ServeProcess, run, serving_process
 from tests.kit.sources import Source
 from tests.kit.targets import environment_of
 from tests.kit.walking import Ledger, WalkerProcess, last_stage, write_settings, write_stages
