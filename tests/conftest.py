@@ -80,6 +80,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=NOT_WITHIN_A_SECOND))
 
 
+@pytest.fixture(scope="module")
+def real_starts() -> Iterator[None]:
+    """Processes are looked at, or left alone by nothing but what a start leaves them: none is forked."""
+    with pytest.MonkeyPatch.context() as environ:
+        for name, value in seed.REAL.items():
+            environ.setenv(name, value)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_secret_of_another_test() -> Iterator[None]:
     """What one test plants as a secret may be a word in the next."""

@@ -28,7 +28,8 @@ def test_it_runs_as_it_stands(tmp_path: Path) -> None:
     (tmp_path / "old.py").write_text(SERVICE.replace("9090", port))
     (tmp_path / "migctl.yaml").write_text(SETTINGS.replace("9090", port))
     # A reader is slower than a shell: what is asked for is there by then.
-    script = "".join(SHELL).replace("9090", port).replace("old.py &", "old.py & sleep 2")
+    there = "old.py & until (< /dev/tcp/127.0.0.1/9090) 2> /dev/null; do sleep 0.1; done"
+    script = "".join(SHELL).replace("old.py &", there).replace("9090", port)
     script = script.replace(
         "--mode dual &", "--mode dual & until migctl tail --count 30 --wait 60 > /dev/null; do sleep 1; done"
     )

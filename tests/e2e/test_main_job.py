@@ -17,6 +17,8 @@ import pytest
 from tests.kit import needs
 from tests.kit.serve_process import begin
 
+pytestmark = pytest.mark.usefixtures("real_starts")
+
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 MAPPINGS = {

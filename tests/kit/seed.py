@@ -222,9 +222,9 @@ def _live(order: dict[str, Any], files: Sequence[int]) -> NoReturn:
         for own, file in enumerate(files):
             os.dup2(file, own)
         os.closerange(3, max(files) + 20)
-        sys.stdin = sys.__stdin__ = _opened(0, "r")
-        sys.stdout = sys.__stdout__ = _opened(1, "w")
-        sys.stderr = sys.__stderr__ = _opened(2, "w", buffering=1, errors="backslashreplace")
+        sys.stdin = _opened(0, "r")
+        sys.stdout = _opened(1, "w")
+        sys.stderr = _opened(2, "w", buffering=1, errors="backslashreplace")
         sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
         threading.excepthook = threading.__excepthook__
         for number in _IGNORED:

@@ -27,7 +27,7 @@ from tests.kit.serve_process import run
 ROLES = ("supabase_admin", "postgres", "authenticator", "service_role", "anon", "nobody", "migctl")
 HABITS = ("", "postgres", "supabase", "password", "migctl", "valkey", "redis", "default")
 
-pytestmark = [pytest.mark.slow, needs.as_root]
+pytestmark = [pytest.mark.slow, needs.as_root, pytest.mark.usefixtures("real_starts")]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.kit.serve_process import environment, run, serving_process
 KILLS = int(os.environ.get("MIGCTL_KILLS", "12"))
 SEED = int(os.environ.get("MIGCTL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_starts")]
 
 
 def of_folder(folder: Path) -> list[Process]:

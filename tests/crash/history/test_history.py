@@ -12,6 +12,8 @@ import pytest
 from tests.crash.history.nemesis import faketime
 from tests.crash.history.run import run, table_of
 
+pytestmark = pytest.mark.usefixtures("real_starts")
+
 MINUTES = float(os.environ.get("MIGCTL_HISTORY_MINUTES", "1"))
 
 

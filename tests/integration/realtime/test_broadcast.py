@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -114,6 +115,7 @@ async def test_what_comes_while_there_is_no_channel_is_superseded_and_counted(
             received = await receive()
             await journal.append([event(), event()])
             await until(lambda: transport.breaker == "open")
+            await asyncio.sleep(1)  # whoever tried to send them has been refused
             proxy.let_in()
             await until(lambda: transport.status().events_dropped == 2)
             await until(lambda: transport.status().way == "channel")

@@ -59,6 +59,8 @@ async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_bl
         ]
         with ExitStack() as stack:
             serves = [await asyncio.to_thread(stage.start, stack, number) for number in range(3)]
+            # Who has just started is heard of in a moment.
+            await until(lambda: asyncio.to_thread(lambda: len(stage.call("status")["processes"]) == 3))
             await asyncio.to_thread(stage.call, "set", "50", *WHY)
             supabase.swallow()
             redis.swallow()

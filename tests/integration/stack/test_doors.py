@@ -23,6 +23,8 @@ from migctl.stack.launcher import any_free_port
 from migctl.stack.postgres import Postgres
 from tests.kit.other_user import as_nobody
 
+pytestmark = pytest.mark.usefixtures("real_starts")
+
 ROLES = ("supabase_admin", "postgres", "authenticator")
 
 
