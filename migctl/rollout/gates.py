@@ -2,7 +2,8 @@
 
 A gate is judged minute by minute, `max_lost` and `max_rejected` by what came together so far: more than `failure_limit` minutes
 beyond its bound fail it. With fewer than `min_events` at either
-transport, or in any cohort, it is inconclusive, and says how many are missing; with none, absence is never a success.
+transport, or in any cohort, it is inconclusive, and says how many are missing; with none, absence is never a success. Nor are
+minutes without a figure where others were beyond the bound: with them it might be more than may be.
 
 | minutes beyond the bound | events at each transport and cohort | soak whole | verdict |
 |---|---|---|---|
@@ -102,7 +103,7 @@ def judge(gate: Gate, minutes: Sequence[Minute], *, whole: bool) -> Judged:
     verdict: Verdict = "pass" if whole else "terminated"
     if len(failed) > gate.failure_limit:
         verdict = "fail"
-    elif missing or not known:
+    elif missing or not known or (failed and len(failed) + len(counted) - len(known) > gate.failure_limit):
         verdict = "inconclusive"
     values = [value for _, value in known]
     worst = None if not values else (min(values) if is_least else max(values))

@@ -90,6 +90,18 @@ def test_what_is_no_evidence_is_neither_good_nor_bad() -> None:
     )
 
 
+def test_a_minute_without_a_figure_does_not_stand_for_a_good_one_where_another_was_beyond_the_bound() -> None:
+    gate = Gate("max_latency_p99_ms", 100, failure_limit=1)
+    slow = minute(1, transports=figures(latency_p99_ms=101.0))
+    # Nothing came live on Realtime: all of it was read from the table, later.
+    late = minute(2, transports=figures(latency_p99_ms=None, latency_n=0, delay_p99_ms=9_000.0))
+    found = judge(gate, [slow, late], whole=True)
+    assert (found.verdict, found.missing) == ("inconclusive", "a minute with a figure for it")
+    assert judge(gate, [slow, minute(3)], whole=True).verdict == "pass"
+    assert judge(gate, [late, minute(3)], whole=True).verdict == "pass"
+    assert judge(gate, [slow, late, minute(4, transports=slow.transports)], whole=True).verdict == "fail"
+
+
 @pytest.mark.parametrize("name", ["websocket", "realtime"])
 def test_events_of_one_transport_are_no_evidence_of_the_other(name: str) -> None:
     transports = {**GOOD["transports"], name: Figures()}
