@@ -59,8 +59,6 @@ async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_bl
         ]
         with ExitStack() as stack:
             serves = [await asyncio.to_thread(stage.start, stack, number) for number in range(3)]
-            # Who has just started is heard of in a moment.
-            await until(lambda: asyncio.to_thread(lambda: len(stage.call("status")["processes"]) == 3))
             await asyncio.to_thread(stage.call, "set", "50", *WHY)
             supabase.swallow()
             redis.swallow()
@@ -69,7 +67,7 @@ async def test_down_reaches_every_serve_within_a_second_with_both_stores_in_a_bl
                 assert (len(handed.confirmed), handed.unconfirmed) == (3, ())
                 assert handed.record is not None
                 assert not handed.record.has
-                assert took_s < 1
+                assert took_s < 1, f"took_s: {took_s}"
                 assert [await asyncio.to_thread(percent, serve) for serve in serves] == [share] * 3
             # Up has nobody to ask.
             with pytest.raises(Transient, match="only there a share rises"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,8 +40,22 @@ class Stage:
 
     def start(self, stack: ExitStack, number: int, **more: str) -> ServeProcess:
         mode = "dual" if number == 0 else "websocket"
-        serve = serving_process(self._folder / f"s{number}", "--mode", mode, more={**self.environ, **more})
-        return stack.enter_context(serve)
+        made = serving_process(self._folder / f"s{number}", "--mode", mode, more={**self.environ, **more})
+        serve = stack.enter_context(made)
+        # It serves a moment before it is in the list of those who a change waits for.
+        deadline = time.monotonic() + 5
+        while not self.knows(serve) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return serve
+
+    def knows(self, serve: ServeProcess) -> bool:
+        """Whether it is listed, as far as can be known."""
+        done = run(self.desk, "flags", "processes", "--output", "json", more=self.environ)
+        if not done.stdout:
+            return True
+        return any(
+            one["name"].endswith(f":{serve.process.pid}") for one in json.loads(done.stdout)["processes"]
+        )
 
     def call(self, *words: str, code: int = 0) -> Any:
         """A command of `migctl rollout`, with its document."""
