@@ -37,9 +37,11 @@ async def test_who_posts_and_who_reads_is_listed_with_how_far_it_is(tmp_path: Pa
                 "realtime",
             )
             for command, words in (
-                ("sources", "127.0.0.1"),
+                ("sources", "from 127.0.0.1"),
                 ("subscribers", "nobody is behind head 3"),
             ):
-                text = await asyncio.to_thread(run, tmp_path, command)
-                assert words in text.stdout
-                assert max(map(len, text.stdout.splitlines())) <= 80
+                wide = await asyncio.to_thread(run, tmp_path, command, more={"COLUMNS": "120"})
+                assert words in wide.stdout
+                narrow = await asyncio.to_thread(run, tmp_path, command)
+                assert set(words.split()) <= set(narrow.stdout.split())
+                assert max(map(len, narrow.stdout.splitlines())) <= 80
