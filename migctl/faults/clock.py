@@ -39,7 +39,7 @@ class SteppedClock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",  # the file is read once a second, and not at each question
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            # Its mend for old C libraries makes each wait for a lock a busy one: ten times the CPU, and a tenth of the events.
+            # Its mend for old C libraries makes each wait for a lock a busy one: serve does little else.
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         }
 

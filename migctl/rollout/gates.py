@@ -9,6 +9,7 @@ minutes without a figure where others were beyond the bound: with them it might 
 |---|---|---|---|
 | more than failure_limit | any | any | fail |
 | up to failure_limit | fewer than min_events | any | inconclusive |
+| some, and more with those that have no figure | any | any | inconclusive |
 | up to failure_limit | enough | no: cut short | terminated |
 | up to failure_limit | enough | yes | pass |
 """
