@@ -46,6 +46,11 @@ class Tables:
             "select epoch, table_head, journal_head from monitoring_heads order by started_at"
         )
 
+    async def hold(self, seq: int) -> bool:
+        """The newest epoch is published as far as this."""
+        heads = await self.heads()
+        return bool(heads) and heads[-1][1] >= seq
+
     async def lost(self) -> dict[str, tuple[int, int] | None]:
         """What heads say is lost before each epoch."""
         rows = await self._all("select epoch, lost_from, lost_to from monitoring_heads order by started_at")

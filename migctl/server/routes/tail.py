@@ -1,8 +1,9 @@
 """`/api/tail`: the newest events as they come, for who watches: NDJSON, a line at most four times a second.
 
 A line has at most MOST_EVENTS, the newest, each cut after MOST_CHARS, and says how many it passed over. Who comes back to a
-position that is not long ago is given all since then first, in as many lines as that takes. What is searched for is searched
-here, in all that came, so it is found whatever was passed over. Who reads it is no subscriber.
+position that is not long ago is given all since then first, in as many lines as that takes; and so is who was held up, as far as
+the lines that did not come in time would have held it. What is searched for is searched here, in all that came, so it is found
+whatever was passed over. Who reads it is no subscriber.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import suppress
 import msgspec
 from aiohttp import web
 
+from migctl import clock
 from migctl.events import Entry
 from migctl.events.times import Moment
 from migctl.journal import JournalUnavailable, Log
@@ -28,7 +30,7 @@ BEAT_S = 5.0
 MOST_EVENTS = 100
 MOST_CHARS = 2000
 MOST_SEARCHED = 20_000
-# What somebody who comes back is given whole.
+# What somebody who comes back, or was held up, is given whole.
 MOST_LINES_BEHIND = 20
 MOST_OPEN = 50
 PAGE = 1000
@@ -115,19 +117,29 @@ async def _lines(reader: Reader, ending: Callable[[], str | None]) -> AsyncItera
 
 
 class Reader:
-    """Of one who watches. most_searched: what lies further back is passed over."""
+    """Of one who watches. most_searched: what lies further back is passed over. mono: seconds, to know a stall by."""
 
-    def __init__(self, journal: Log, match: str, *, limit: int, most_searched: int = MOST_SEARCHED) -> None:
+    def __init__(
+        self,
+        journal: Log,
+        match: str,
+        *,
+        limit: int,
+        most_searched: int = MOST_SEARCHED,
+        mono: Callable[[], float] = clock.mono,
+    ) -> None:
         self._journal = journal
         self._needle = match.strip().lower()
         self._limit = limit
         self._most_searched = most_searched
+        self._mono = mono
         self._epoch, self._after = journal.epoch, journal.head
         self._owed_to = 0
+        self._looked_at = mono()
 
     @property
     def owes(self) -> bool:
-        """Of what was there when it began there is more."""
+        """Of what was there when it began, or when it could go on, there is more."""
         return self._after < self._owed_to
 
     def begin(self, position: tuple[str, int] | None) -> None:
@@ -136,11 +148,17 @@ class Reader:
         oldest = max(journal.tail - 1, journal.head - self._most_searched)
         if position is not None and position[0] == journal.epoch:
             self._after = min(max(position[1], oldest), journal.head)
-            if not self._needle and journal.head - self._after <= MOST_LINES_BEHIND * self._limit:
-                self._owed_to = journal.head
+            self._owe(MOST_LINES_BEHIND)
         else:
             newest = oldest if self._needle else max(journal.tail - 1, journal.head - self._limit)
             self._after = newest
+        self._looked_at = self._mono()
+
+    def _owe(self, lines: int) -> None:
+        """All up to the head, where it goes into so many lines."""
+        head = self._journal.head
+        if head - self._after <= lines * self._limit:
+            self._owed_to = head
 
     async def next(self) -> TailLine:
         """What came since the line before."""
@@ -148,6 +166,9 @@ class Reader:
         if journal.epoch != self._epoch:
             self._epoch, self._after = journal.epoch, 0
             self._owed_to = 0
+        if not self.owes:
+            late_s, self._looked_at = self._mono() - self._looked_at, self._mono()
+            self._owe(min(int(late_s / EVERY_S), MOST_LINES_BEHIND))
         if self.owes:
             return await self._owed()
         head, searched, matching = journal.head, 0, 0
@@ -172,13 +193,12 @@ class Reader:
         """The next of what is owed, oldest first."""
         before = self._after
         most = min(self._limit, self._owed_to - before)
-        found = (await self._journal.read(before, limit=most))[:most]
-        self._after = found[-1].seq if found else self._owed_to
+        entries = (await self._journal.read(before, limit=most))[:most]
+        self._after = entries[-1].seq if entries else self._owed_to
         # What went meanwhile, by its age.
-        passed_over = self._after - before - len(found)
-        return TailLine(
-            self._epoch, self._after, self._after - before, passed_over, [_event(one) for one in found]
-        )
+        passed_over = self._after - before - len(entries)
+        found = [_event(one) for one in entries if matches(one, self._needle)]
+        return TailLine(self._epoch, self._after, self._after - before, passed_over, found)
 
 
 def matches(entry: Entry, needle: str) -> bool:

@@ -22,8 +22,9 @@ from tests.kit.relaying import Tables
 
 @pytest.mark.parametrize("live", ["broadcast", "postgres_changes"])
 async def test_a_capture_of_either_kind_holds_the_events_and_no_canary(
-    standin: Target, tmp_path: Path, live: str
+    standin: Target, migrated: str, tmp_path: Path, live: str
 ) -> None:
+    tables = Tables(migrated)
     (tmp_path / "migctl.yaml").write_text(f"realtime:\n  live: {live}\n")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MIGCTL_", "SUPABASE_", "DATABASE_"))}
     journal = await SqliteJournal.open(tmp_path / "journal.db")
@@ -31,6 +32,9 @@ async def test_a_capture_of_either_kind_holds_the_events_and_no_canary(
     try:
         await journal.append([event()])
         async with publishing(journal, standin):
+            await until(
+                lambda: tables.hold(1)
+            )  # what is published later than the capture began is the capture's
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "migctl", "capture", "-t", "realtime", "--out", "out", "--count", "3",
                 env=kept | {
@@ -68,12 +72,7 @@ async def test_a_reader_of_the_tables_passes_over_a_canary_that_was_left_behind(
             " values (gen_random_uuid(), 'sys.canary', now(), '{}', 'migctl')"
         )
         async with publishing(journal, standin):
-
-            async def there() -> bool:
-                heads = await tables.heads()
-                return bool(heads) and heads[-1][1] == 2
-
-            await until(there)
+            await until(lambda: tables.hold(2))
             async with (
                 reader(standin, position=Position(journal.epoch, 0)) as subscriber,
                 receiving(subscriber) as received,

@@ -103,6 +103,65 @@ async def test_a_line_is_bounded_and_counts_what_it_passed_over(journal: SqliteJ
     assert seqs(await reader.next()) == []
 
 
+class Clock:
+    """Monotonic, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_what_a_stall_held_back_follows_in_the_lines_that_it_was_late_by(
+    journal: SqliteJournal,
+) -> None:
+    clock = Clock()
+    reader = Reader(journal, "", limit=10, mono=clock)
+    reader.begin(None)
+    await reader.next()
+    clock.now += 1.3  # five lines late
+    await put(journal, 50)
+    lines = [await reader.next() for _ in range(6)]
+    assert [seqs(line) for line in lines] == [
+        *(list(range(first, first + 10)) for first in range(1, 51, 10)),
+        [],
+    ]
+    assert [line.passed_over for line in lines] == [0] * 6
+    assert sum(line.searched for line in lines) == 50
+
+
+async def test_what_is_too_much_for_its_time_is_passed_over_however_long_the_stall(
+    journal: SqliteJournal,
+) -> None:
+    clock = Clock()
+    reader = Reader(journal, "", limit=10, mono=clock)
+    reader.begin(None)
+    await reader.next()
+    clock.now += 1.3
+    await put(journal, 51)
+    line = await reader.next()
+    assert (seqs(line), line.passed_over) == (list(range(42, 52)), 41)
+    # Nor is any stall owed more than who was away.
+    clock.now += 3600
+    await put(journal, 10 * tail.MOST_LINES_BEHIND + 1)
+    assert (await reader.next()).passed_over == 10 * tail.MOST_LINES_BEHIND - 9
+
+
+async def test_a_search_that_stalls_has_all_that_matched_too(journal: SqliteJournal) -> None:
+    clock = Clock()
+    reader = Reader(journal, "disk", limit=10, mono=clock)
+    reader.begin(None)
+    await reader.next()
+    clock.now += 1.3
+    for _ in range(2):
+        await put(journal, 8)
+        await put(journal, 8, kind="disk")
+    lines = [await reader.next() for _ in range(5)]
+    assert [one for line in lines for one in seqs(line)] == [*range(9, 17), *range(25, 33)]
+    assert [(line.searched, line.passed_over) for line in lines] == [(10, 0)] * 3 + [(2, 0), (0, 0)]
+
+
 async def test_who_was_away_for_too_long_is_told_how_much_was_not_searched(
     journal: SqliteJournal,
 ) -> None:
