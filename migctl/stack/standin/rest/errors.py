@@ -141,6 +141,18 @@ def invalid_body(message: str) -> RestError:
     return RestError(400, "PGRST102", message)
 
 
+def bad_headers() -> RestError:
+    return RestError(
+        500,
+        "PGRST111",
+        "response.headers GUC must be a JSON array composed of objects with a single key and a string value",
+    )
+
+
+def bad_status() -> RestError:
+    return RestError(500, "PGRST112", "response.status GUC must be a valid status code")
+
+
 def not_single(rows: int) -> RestError:
     return RestError(
         406,

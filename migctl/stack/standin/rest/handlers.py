@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from urllib.parse import quote, urlencode
 
 import psycopg
 from aiohttp import web
@@ -14,6 +15,7 @@ from migctl.stack.standin.database import Connection, DatabaseDown, Pool, PoolTi
 from migctl.stack.standin.gateway import admitted
 from migctl.stack.standin.limits import Limits
 from migctl.stack.standin.rest import errors, query
+from migctl.stack.standin.rest.bodies import read_body
 from migctl.stack.standin.rest.catalog import Catalog, Function, Table
 from migctl.stack.standin.rest.errors import RestError
 from migctl.stack.standin.rest.filters import BadQuery
@@ -25,11 +27,17 @@ _JSON = "application/json; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """total: rows in all, if asked. count: rows in `body`, which is in the form that was negotiated."""
+    """total: rows in all, if asked. count: rows in `body`, which is in the form that was negotiated.
+
+    status, headers: as a function or a trigger set them, which is JSON for headers. inserted: of an upsert that merges.
+    """
 
     total: int | None
     count: int
     body: str
+    status: str | None
+    headers: str | None
+    inserted: int | None
 
 
 class Rest:
@@ -104,7 +112,7 @@ class Rest:
             wanted = _wanted(media, prefer.max_affected if request.method in ("PATCH", "DELETE") else None)
             prefer = await self._within_timezones(conn, prefer)
             result = await self._run(conn, request, identity, schema, prefer.timezone, statement, wanted)
-        return _reply(request, schema, asked, prefer, media, result)
+        return _reply(request, schema, asked, prefer, media, result, table)
 
     def _statement(
         self, method: str, table: Table, asked: Asked, prefer: Prefer, media: Media, body: str
@@ -123,6 +131,7 @@ class Rest:
                     _columns(table, asked, body),
                     resolution=prefer.resolution,
                     representation=representation,
+                    location=prefer.returned == "headers-only",
                     missing_default=missing_default,
                     media=media,
                 )
@@ -173,7 +182,7 @@ class Rest:
             prefer = await self._within_timezones(conn, prefer)
             result = await self._run(conn, request, identity, schema, prefer.timezone, statement, wanted)
         if function.returns_nothing:
-            return web.Response(status=204)
+            return _as_set(web.Response(status=204), result)
         return _reply(request, schema, asked, prefer, media, result)
 
     async def _within_timezones(self, conn: Connection, prefer: Prefer) -> Prefer:
@@ -222,7 +231,7 @@ class Rest:
         ]
         check = None if wanted is None else (lambda found: wanted(found[1]))
         row = await transact(conn, _enter(settings), (statement.sql, statement.params), check)
-        return Result(total=row[0], count=row[1], body=row[2])
+        return Result(*row)
 
 
 def _enter(settings: list[tuple[str, str]]) -> tuple[str, list[str]]:
@@ -247,15 +256,7 @@ def _wanted(media: Media, max_affected: int | None) -> Callable[[int], None] | N
 
 
 async def _body(request: web.Request) -> str:
-    raw = await request.read()
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        message = f'invalid byte sequence for encoding "UTF8": 0x{raw[error.start]:02x}'
-        raise RestError(400, "22021", message) from None
-    if "\0" in text:
-        raise RestError(400, "22021", 'invalid byte sequence for encoding "UTF8": 0x00')
-    return text
+    return read_body(await request.read(), request.headers.get("Content-Type"))
 
 
 def _columns(table: Table, asked: Asked, body: str) -> tuple[str, ...]:
@@ -309,25 +310,58 @@ def _choose(schema: str, name: str, found: list[Function], names: frozenset[str]
 
 
 def _reply(
-    request: web.Request, schema: str, asked: Asked, prefer: Prefer, media: Media, result: Result
+    request: web.Request,
+    schema: str,
+    asked: Asked,
+    prefer: Prefer,
+    media: Media,
+    result: Result,
+    table: Table | None = None,
 ) -> web.Response:
-    """The status, range and body of a result, as PostgREST forms them."""
-    rpc = "rpc" in request.path.split("/")
+    """The status, range and body of a result, as PostgREST forms them. table: None is a call."""
     headers = {"Content-Profile": schema}
-    applied = prefer.applied(request.method, rpc=rpc)
+    if table is not None and not table.key and asked.on_conflict is None:
+        prefer = replace(prefer, resolution=None)
+    applied = prefer.applied(request.method, rpc=table is None)
     if applied:
         headers["Preference-Applied"] = applied
-    status = 200
-    if rpc or request.method in ("GET", "HEAD"):
+    if table is None or request.method in ("GET", "HEAD"):
         status, headers["Content-Range"] = _range(asked.offset, result)
-    else:
-        headers["Content-Range"] = f"*/{result.count if prefer.counts else '*'}"
-        minimal = prefer.returned != "representation"
-        status = 201 if request.method == "POST" else 204 if minimal else 200
-        if minimal:
-            return web.Response(status=status, headers=headers)
+        return _with_body(status, headers, media, result)
+    changed = f"0-{result.count - 1}" if request.method == "PATCH" and result.count else "*"
+    headers["Content-Range"] = f"{changed}/{result.count if prefer.counts else '*'}"
+    status = 201 if result.inserted is None or result.inserted > 0 else 200
+    if prefer.returned == "representation":
+        return _with_body(status if request.method == "POST" else 200, headers, media, result)
+    if request.method == "POST" and result.count == 1 and result.body:
+        # The key of the one row, in text.
+        key = json.loads(result.body)
+        named = {name: "is.null" if value is None else f"eq.{value}" for name, value in key.items()}
+        headers["Location"] = f"/{table.name}?{urlencode(named, quote_via=quote)}"
+    return _as_set(web.Response(status=status if request.method == "POST" else 204, headers=headers), result)
+
+
+def _with_body(status: int, headers: dict[str, str], media: Media, result: Result) -> web.Response:
     headers["Content-Type"] = media.content_type
-    return web.Response(status=status, body=result.body.encode(), headers=headers)
+    return _as_set(web.Response(status=status, body=result.body.encode(), headers=headers), result)
+
+
+def _as_set(response: web.Response, result: Result) -> web.Response:
+    """With the status and the headers that the database set for it. Raises RestError."""
+    if result.status:
+        if not (result.status.isascii() and result.status.isdigit() and 100 <= int(result.status) <= 599):
+            raise errors.bad_status()
+        response.set_status(int(result.status))
+    if result.headers:
+        try:
+            for one in json.loads(result.headers):
+                [(name, value)] = one.items()
+                if "\r" in name + value or "\n" in name + value:
+                    raise errors.bad_headers()
+                response.headers[name] = value
+        except (ValueError, AttributeError, TypeError):
+            raise errors.bad_headers() from None
+    return response
 
 
 def _range(offset: int, result: Result) -> tuple[int, str]:

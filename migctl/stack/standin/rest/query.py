@@ -18,10 +18,15 @@ from migctl.stack.standin.rest.request import Asked, Selected
 
 ARRAY = Media()
 
+_SET = "nullif(current_setting('response.status', true), ''), nullif(current_setting('response.headers', true), '')"
+_INSERTED = "coalesce(nullif(current_setting('pgrst.inserted', true), '')::int, 0)"
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Answers one row: how many rows there are in all (null if not asked), how many came, and the body they make."""
+    """Answers one row: how many rows there are in all (null if not asked), how many came, and the body they make; then the status
+    and the headers that the database set for the answer, and how many an upsert inserted (null where it counts none).
+    """
 
     sql: str
     params: Sequence[Any]
@@ -53,12 +58,14 @@ def insert(
     *,
     resolution: str | None,
     representation: bool,
+    location: bool = False,
     missing_default: bool = False,
     media: Media = ARRAY,
 ) -> Statement:
     """INSERT, with `ON CONFLICT` where a resolution is preferred.
 
     columns: those of the body that count. missing_default: what a row leaves out gets its default and not null.
+    location: the body is the key of the first row, as an object of text.
     """
     params = Params()
     params.add(body)
@@ -66,11 +73,12 @@ def insert(
     rows = _recordset(table, columns, body, missing_default=missing_default)
     target = asked.on_conflict or table.key
     conflict = ""
+    merges = resolution == "merge-duplicates" and bool(target)
     if resolution is not None and target:
         on = ", ".join(quote_ident(column) for column in target)
-        if resolution == "merge-duplicates" and columns:
+        if merges and columns:
             sets = ", ".join(f"{quote_ident(column)} = EXCLUDED.{quote_ident(column)}" for column in columns)
-            conflict = f"ON CONFLICT ({on}) DO UPDATE SET {sets}"
+            conflict = f"ON CONFLICT ({on}) DO UPDATE SET {sets} WHERE {_count_inserted(-1)}"
         else:
             conflict = f"ON CONFLICT ({on}) DO NOTHING"
     source = _join(
@@ -80,10 +88,24 @@ def insert(
         "SELECT",
         names,
         rows,
+        f"WHERE {_count_inserted(1)}" if merges else "",
         conflict,
-        _returning(asked, representation),
+        _returning_key(table) if location and table.key else _returning(asked, representation),
     )
-    return Statement(_mutation(source, asked, table, representation, media), params.values)
+    inserted = _INSERTED if merges else "null::int"
+    if location and table.key:
+        key = "(SELECT json_object_agg(key, value) FROM json_each_text((SELECT row_to_json(_) FROM pgrst_source _ LIMIT 1)))"
+        select = f"SELECT null::bigint, count(_postgrest_t), {key}::text, {_SET}, {inserted}"
+        return Statement(
+            _join(f"WITH pgrst_source AS ({source})", select, "FROM pgrst_source _postgrest_t"), params.values
+        )
+    return Statement(_mutation(source, asked, table, representation, media, inserted), params.values)
+
+
+def _count_inserted(by: int) -> str:
+    """A condition that always holds, and counts: a row more that is to go in, one less that was there."""
+    never = 0 if by > 0 else -1
+    return f"set_config('pgrst.inserted', ({_INSERTED} + {by})::text, true) <> '{never}'"
 
 
 def update(
@@ -173,7 +195,9 @@ def call(
     total = _join("SELECT 1 FROM pgrst_source", where) if count else None
     head, counted = _counted(inner, total)
     came = "count(_postgrest_t)" if function.returns_set else "1"
-    sql = _join(head, f"SELECT {counted}, {came}, {result}", f"FROM ({outer}) _postgrest_t")
+    sql = _join(
+        head, f"SELECT {counted}, {came}, {result}, {_SET}, null::int", f"FROM ({outer}) _postgrest_t"
+    )
     return Statement(sql, params.values)
 
 
@@ -239,17 +263,25 @@ def _returning(asked: Asked, representation: bool, of: Table | None = None) -> s
     )
 
 
-def _mutation(source: str, asked: Asked, table: Table, representation: bool, media: Media) -> str:
+def _returning_key(table: Table) -> str:
+    return "RETURNING " + ", ".join(quote_ident(column) for column in table.key)
+
+
+def _mutation(
+    source: str, asked: Asked, table: Table, representation: bool, media: Media, inserted: str = "null::int"
+) -> str:
     if not representation:
         return _join(
-            f"WITH pgrst_source AS ({source})", "SELECT null::bigint, count(*), '' FROM pgrst_source"
+            f"WITH pgrst_source AS ({source})",
+            f"SELECT null::bigint, count(*), '', {_SET}, {inserted}",
+            "FROM pgrst_source",
         )
     outer = _join(
         "SELECT", _items(asked.select, table.types), "FROM pgrst_source", _order(table.types, asked)
     )
     return _join(
         f"WITH pgrst_source AS ({source})",
-        f"SELECT null::bigint, count(_postgrest_t), {body_sql(media)}",
+        f"SELECT null::bigint, count(_postgrest_t), {body_sql(media)}, {_SET}, {inserted}",
         f"FROM ({outer}) _postgrest_t",
     )
 
@@ -258,7 +290,7 @@ def _answer(source: str, total: str | None, media: Media) -> str:
     head, counted = _counted(source, total)
     return _join(
         head,
-        f"SELECT {counted}, count(_postgrest_t), {body_sql(media)}",
+        f"SELECT {counted}, count(_postgrest_t), {body_sql(media)}, {_SET}, null::int",
         "FROM (SELECT * FROM pgrst_source) _postgrest_t",
     )
 
