@@ -64,14 +64,24 @@ def fault_here(error: BaseException, layout: Layout) -> Fault:
     return fault_of(error)
 
 
+def has_room(layout: Layout, size: int) -> bool:
+    """Whether so many bytes more may be written now, as far as can be tried without writing them."""
+    return not _lacks(layout, grown=size, taken=size)
+
+
 def _has_no_room(layout: Layout) -> bool:
+    return _lacks(layout, grown=_PROBED_BYTES, taken=1 << 20)
+
+
+def _lacks(layout: Layout, *, grown: int, taken: int) -> bool:
+    """grown: what the larger of the files is to grow by, for a limit of file sizes. taken: of the disk, tried. In bytes."""
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     largest = max(layout.size_bytes() - layout.log_bytes(), layout.log_bytes())
-    if limit != resource.RLIM_INFINITY and largest + _PROBED_BYTES > limit:
+    if limit != resource.RLIM_INFINITY and largest + grown > limit:
         return True
     try:
         with tempfile.TemporaryFile(dir=layout.database.parent, buffering=0) as probe:
-            os.posix_fallocate(probe.fileno(), 0, 1 << 20)
+            os.posix_fallocate(probe.fileno(), 0, taken)
     except OSError as error:
         return error.errno in _NO_ROOM
     return False

@@ -20,7 +20,7 @@ from migctl.events.times import micros_of
 from migctl.journal.errors import Conflict, JournalStalled, JournalUnavailable
 from migctl.journal.model import Appended, Bookmark, EpochInfo
 from migctl.journal.sqlite import queries
-from migctl.journal.sqlite.faults import broken_disk, fault_here, fault_of, stalled
+from migctl.journal.sqlite.faults import broken_disk, fault_here, fault_of, has_room, stalled
 from migctl.journal.sqlite.highwater import HighWater, extents
 from migctl.journal.sqlite.layout import Layout
 from migctl.journal.sqlite.parts import Failure, Part
@@ -30,6 +30,8 @@ from migctl.telemetry.metrics import Histogram
 
 MAX_GROUP_EVENTS = 2000
 MAX_GROUP_BYTES = 16 << 20
+# A few pages of the log: what a commit of one event takes.
+LEAST_ROOM_BYTES = 64 << 10
 
 _log = get_logger("journal")
 
@@ -73,7 +75,8 @@ class Group:
 class Writer(Part):
     """Owns the writing connection. `submit` from any thread; `on_commit` is called in this one, once a group.
 
-    stall: what the last group could not get past; None since one was committed.
+    stall: what the last group could not get past; None since events were committed, or a group of none where there is room for what
+    was refused: what is small and fits says nothing of that.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Writer(Part):
         self._wake = threading.Condition()
         self._closing = False
         self.stall: JournalStalled | None = None
+        self._refused_size = 0  # the largest for want of room, in bytes; 0 where it was no want of room
         self.commit_seconds = Histogram()
 
     def submit(self, request: Request) -> None:
@@ -164,12 +168,12 @@ class Writer(Part):
             self.commit_seconds.observe(mono() - began)
             self._committed(group)
         except Exception as error:  # noqa: BLE001 - a thread that died here would leave every producer waiting
-            return self._refusal(error)
+            return self._refusal(error, requests)
         return None
 
     def _committed(self, group: Group) -> None:
-        if self.stall is not None:
-            self.stall = None
+        if self.stall is not None and (group.events or self._has_room()):
+            self.stall, self._refused_size = None, 0
             _log.info("journal takes events again", epoch=self._epoch, head=self._head)
         self._head += len(group.events)
         answer = group.requests[0].answer
@@ -185,11 +189,17 @@ class Writer(Part):
         if group.events:
             self._high_water.set_head(self._head)
 
-    def _refusal(self, error: Exception) -> JournalUnavailable:
+    def _has_room(self) -> bool:
+        return not self._refused_size or has_room(self._layout, self._refused_size)
+
+    def _refusal(self, error: Exception, requests: Sequence[Request]) -> JournalUnavailable:
         fault = fault_here(error, self._layout)
         if fault in ("locked", "full"):
             # Rolled back cleanly; the next group may get through.
             refusal = stalled(fault, self._layout)
+            if fault == "full":
+                size = LEAST_ROOM_BYTES + sum(request.size for request in requests)
+                self._refused_size = max(self._refused_size, size)
             if self.stall is None:
                 _log.error("journal stalled", reason=refusal.what, do=refusal.do, head=self._head)
             self.stall = refusal

@@ -135,7 +135,7 @@ class Reader:
         self._mono = mono
         self._epoch, self._after = journal.epoch, journal.head
         self._owed_to = 0
-        self._looked_at = mono()
+        self._asked_at = mono()
 
     @property
     def owes(self) -> bool:
@@ -152,7 +152,7 @@ class Reader:
         else:
             newest = oldest if self._needle else max(journal.tail - 1, journal.head - self._limit)
             self._after = newest
-        self._looked_at = self._mono()
+        self._asked_at = self._mono()
 
     def _owe(self, lines: int) -> None:
         """All up to the head, where it goes into so many lines."""
@@ -167,7 +167,7 @@ class Reader:
             self._epoch, self._after = journal.epoch, 0
             self._owed_to = 0
         if not self.owes:
-            late_s, self._looked_at = self._mono() - self._looked_at, self._mono()
+            late_s, self._asked_at = self._mono() - self._asked_at, self._mono()
             self._owe(min(int(late_s / EVERY_S), MOST_LINES_BEHIND))
         if self.owes:
             return await self._owed()

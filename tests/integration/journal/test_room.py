@@ -12,6 +12,7 @@ import pytest
 from migctl.config import Target
 from migctl.events import Event
 from migctl.journal import JournalUnavailable
+from migctl.journal.model import Bookmark
 from migctl.journal.sqlite import SqliteJournal
 from migctl.journal.sqlite.retention import Keep
 from tests.kit import journals, needs
@@ -36,6 +37,7 @@ async def test_retention_follows_the_relay_and_never_passes_it(
         await relayed(journal, relay)
         await until(lambda: journal.tail == 1481)
     await journal.append(events(100))  # nobody relays these
+    await until(lambda: journal.tail == 1501)
 
     async def looked() -> bool:
         steps.append(journal.tail)
@@ -136,6 +138,26 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged_and_is_left_once_
     stored = journals.seen_in(path)
     assert [seq for _, seq, _ in stored] == list(range(1, len(stored) + 1))
     assert {id_ for _, _, id_ in stored} == {*acknowledged, *(each.id for each in late)}
+
+
+async def test_what_is_small_and_fits_says_nothing_of_the_room_for_what_was_refused(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * (3 << 20))
+    journal = await SqliteJournal.open(small_disk / "journal.db", keep=Keep(check_every_s=0.01))
+    refused = events(200, 9000)
+    with pytest.raises(JournalUnavailable, match="disk is full"):
+        await journal.append(refused)
+    for n in range(20):  # each is committed
+        await journal.append([], read=Bookmark("a file", n, "a test"))
+        assert journal.stalled == "the journal's disk is full"
+    assert (await journal.append(events(1))).accepted == 1
+    assert journal.stalled is None  # events are taken
+    with pytest.raises(JournalUnavailable):
+        await journal.append(refused)
+    ballast.unlink()
+    await until(lambda: journal.stalled is None)  # though nobody sends any
+    assert (await journal.append(refused)).accepted == 200
+    await journal.aclose()
 
 
 async def test_an_open_journal_says_in_how_many_hours_it_is_full_at_this_rate(path: Path) -> None:
