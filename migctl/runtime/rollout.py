@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -163,7 +163,7 @@ class Control:
         stage: Callable[[State | None], State],
         action: str,
     ) -> Done:
-        """Down: a brake, handed to everybody at once; then the state, where the record takes it.
+        """Down: a brake, handed to everybody at once; then the state and the row of the lower share, where the record takes them.
 
         split `everything` is an abort: what is written stays, so that somebody looks at the brake before it ends.
         """
@@ -177,6 +177,7 @@ class Control:
         handed = await self.hands.brake(brake, lower=lower)
         if handed.record is None or not handed.record.has:
             return Done(handed, brake, unmoved="the record is away; a walker pauses by the brake")
+        row = asyncio.create_task(self._hand_row()) if lower is not None else None
         try:
             async with asyncio.timeout(STATE_WITHIN_S):
                 state = await self.move(stage, action=action, actor=actor, reason=reason)
@@ -184,7 +185,18 @@ class Control:
             return Done(handed, brake, unmoved=f"the record did not answer within {STATE_WITHIN_S:g} s")
         except MigctlError as error:
             return Done(handed, brake, unmoved=error.what)
+        finally:
+            if row is not None:
+                await row
         return Done(handed, brake, state=state)
+
+    async def _hand_row(self) -> None:
+        """Whoever has the brake has the row then too, and is behind nobody: by itself it would read it a little later."""
+        assert self.record is not None
+        with suppress(MigctlError, TimeoutError):
+            async with asyncio.timeout(SOON_S):
+                known = (await self.record.read()).snapshot
+            await self.hands.hand(known, within_s=SOON_S)
 
     async def move(
         self, make: Callable[[State | None], State], *, action: str, actor: str, reason: str

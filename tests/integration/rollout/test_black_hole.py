@@ -108,3 +108,23 @@ async def test_closing_waits_for_no_record_once_the_serve_here_gives_anybody_mor
             effect = await rollout_moves.set_share(settings, 0, ALL, Wish("ada", "an alarm", lambda _: ()))
             assert effect.proposed.direction == "down"
             assert await asyncio.to_thread(percent, serve) == 0
+
+
+@pytest.mark.slow
+async def test_who_confirmed_a_way_down_agrees_with_its_row_too_and_need_not_read_it(
+    target: Target, tmp_path: Path
+) -> None:
+    async with tcp_proxy(urlsplit(target.supabase_url).port or 0) as supabase:
+        stage = Stage(tmp_path, target)
+        stage.environ["MIGCTL_FLAGS_TARGET"] = "one"
+        with ExitStack() as stack:
+            for number in (1, 2):
+                await asyncio.to_thread(stage.start, stack, number, SUPABASE_URL=supabase.url)
+            await asyncio.to_thread(stage.call, "set", "50", *WHY)
+            supabase.swallow()  # for the serves alone
+            supabase.cut_all()
+            done = await asyncio.to_thread(stage.call, "set", "10", "--reason", "too loud")
+            assert len(done["processes"]["confirmed"]) == 2
+            status = await asyncio.to_thread(stage.call, "status")
+            assert (status["percent"], status["brakes"]) == (10, [])
+            assert [(one["agrees"], one["why"]) for one in status["processes"]] == [(True, None)] * 2
