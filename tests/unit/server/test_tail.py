@@ -113,14 +113,20 @@ class Clock:
         return self.now
 
 
+async def held_up(journal: SqliteJournal, needle: str = "") -> tuple[Reader, Clock]:
+    """A reader of lines of ten that had all, and is five lines late."""
+    clock = Clock()
+    reader = Reader(journal, needle, limit=10, mono=clock)
+    reader.begin(None)
+    await reader.next()
+    clock.now += 1.3
+    return reader, clock
+
+
 async def test_what_a_stall_held_back_follows_in_the_lines_that_it_was_late_by(
     journal: SqliteJournal,
 ) -> None:
-    clock = Clock()
-    reader = Reader(journal, "", limit=10, mono=clock)
-    reader.begin(None)
-    await reader.next()
-    clock.now += 1.3  # five lines late
+    reader, _ = await held_up(journal)
     await put(journal, 50)
     lines = [await reader.next() for _ in range(6)]
     assert [seqs(line) for line in lines] == [
@@ -134,11 +140,7 @@ async def test_what_a_stall_held_back_follows_in_the_lines_that_it_was_late_by(
 async def test_what_is_too_much_for_its_time_is_passed_over_however_long_the_stall(
     journal: SqliteJournal,
 ) -> None:
-    clock = Clock()
-    reader = Reader(journal, "", limit=10, mono=clock)
-    reader.begin(None)
-    await reader.next()
-    clock.now += 1.3
+    reader, clock = await held_up(journal)
     await put(journal, 51)
     line = await reader.next()
     assert (seqs(line), line.passed_over) == (list(range(42, 52)), 41)
@@ -149,11 +151,7 @@ async def test_what_is_too_much_for_its_time_is_passed_over_however_long_the_sta
 
 
 async def test_a_search_that_stalls_has_all_that_matched_too(journal: SqliteJournal) -> None:
-    clock = Clock()
-    reader = Reader(journal, "disk", limit=10, mono=clock)
-    reader.begin(None)
-    await reader.next()
-    clock.now += 1.3
+    reader, _ = await held_up(journal, "disk")
     for _ in range(2):
         await put(journal, 8)
         await put(journal, 8, kind="disk")
