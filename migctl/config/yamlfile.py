@@ -135,6 +135,9 @@ class Document:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             problem = " ".join(str(one) for one in (error.context, error.problem) if one)
+            begun = error.context_mark
+            if mark and begun and begun.line != mark.line:  # what is open is found only where it can't go on
+                problem += f" (begun in line {begun.line + 1})"
             raise self._not_yaml(mark.line + 1 if mark else 1, problem) from None
         except yaml.reader.ReaderError as error:
             raise self._not_yaml(text.count("\n", 0, error.position) + 1, str(error.reason)) from None

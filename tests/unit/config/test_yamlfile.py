@@ -84,6 +84,7 @@ def test_a_file_that_can_t_be_read_is_named(tmp_path: Path) -> None:
     ("content", "line", "words", "do"),
     [
         (b"a: 1\nb:\n\tc: 2\n", 3, "not YAML", "indent with blanks"),
+        (b"a: 1\nb: [1,\n  2\nc: 3\n", 4, "(begun in line 2)", "mend the line"),
         (b"- 1\n", 1, "expected keys and values, got a list", "write `key: value` lines"),
         (b"a: &x [*x]\n", 1, "has no end", "write out"),
         (b"a: " + b"[" * 5000, 1, "nested too deeply", "flatter"),
