@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,10 @@ def python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedProc
         timeout=180,
         check=False,
         cwd=folder,
+        env={
+            **os.environ,
+            "MIGCTL_LISTEN": "127.0.0.1:0",
+        },  # whoever runs the tests may have a serve of their own
     )
 
 
